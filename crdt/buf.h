@@ -1,0 +1,45 @@
+#ifndef CRDT_BUF_H
+#define CRDT_BUF_H
+
+/* Bytes: borrowed (crdt_span) and owned and growing (crdt_buf). */
+
+#include "crdt/alloc.h"
+#include "crdt/err.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+
+/* Borrowed bytes. Never owned, never terminated; data may be NULL when size is 0. */
+typedef struct crdt_span {
+    const uint8_t *data;
+    size_t size;
+} crdt_span;
+
+/* Owned bytes that grow by half. Invariant: size <= capacity. */
+typedef struct crdt_buf {
+    crdt_alloc alloc;
+    uint8_t *data;
+    size_t size;
+    size_t capacity;
+} crdt_buf;
+
+/* A span over a C string, without its terminator. */
+crdt_span crdt_span_of(const char *text);
+bool crdt_span_equal(crdt_span a, crdt_span b);
+/* As memcmp on the common prefix, then the shorter first. */
+int crdt_span_compare(crdt_span a, crdt_span b);
+
+void crdt_buf_init(crdt_buf *buf, crdt_alloc alloc);
+void crdt_buf_deinit(crdt_buf *buf);
+/* Forget the bytes, keep the memory. */
+void crdt_buf_clear(crdt_buf *buf);
+crdt_span crdt_buf_span(const crdt_buf *buf);
+
+/* Room for `more` bytes beyond size; afterwards that many appends cannot fail.
+ * Errors: CRDT_ENOMEM, `buf` as before. */
+crdt_err crdt_buf_reserve(crdt_buf *buf, size_t more);
+/* Errors: CRDT_ENOMEM, `buf` as before. `bytes` may not lie in `buf`. */
+crdt_err crdt_buf_append(crdt_buf *buf, const void *bytes, size_t size);
+crdt_err crdt_buf_append_span(crdt_buf *buf, crdt_span span);
+
+#endif /* CRDT_BUF_H */
