@@ -1,0 +1,101 @@
+#include "crdt/op_list.h"
+
+#include <assert.h>
+#include <string.h>
+
+void crdt_op_list_init(crdt_op_list *list, crdt_alloc alloc)
+{
+    *list = (crdt_op_list){.alloc = alloc};
+    crdt_arena_init(&list->bytes, alloc);
+}
+
+void crdt_op_list_deinit(crdt_op_list *list)
+{
+    crdt_arena_deinit(&list->bytes);
+    crdt_free(list->alloc, list->ops, list->op_capacity * sizeof(crdt_op));
+    list->ops = NULL;
+    list->op_count = 0;
+    list->op_capacity = 0;
+}
+
+void crdt_op_list_clear(crdt_op_list *list)
+{
+    crdt_arena_reset(&list->bytes);
+    list->op_count = 0;
+    list->err = CRDT_OK;
+}
+
+static bool copy_span(crdt_op_list *list, crdt_span *span)
+{
+    uint8_t *copy = crdt_arena_alloc(&list->bytes, span->size);
+    if (copy == NULL) {
+        return false;
+    }
+    if (span->size > 0) {
+        memcpy(copy, span->data, span->size);
+    }
+    span->data = copy;
+    return true;
+}
+
+static crdt_err reserve_op(crdt_op_list *list)
+{
+    if (list->op_count < list->op_capacity) {
+        return CRDT_OK;
+    }
+    size_t capacity = list->op_capacity < 8 ? 8 : list->op_capacity * 2;
+    crdt_op *ops = crdt_resize_array(list->alloc, list->ops, list->op_capacity,
+                                     capacity, sizeof(crdt_op));
+    if (ops == NULL) {
+        return CRDT_ENOMEM;
+    }
+    list->ops = ops;
+    list->op_capacity = capacity;
+    return CRDT_OK;
+}
+
+crdt_err crdt_op_list_push(crdt_op_list *list, const crdt_op *op)
+{
+    assert(op->key.depth >= CRDT_OBJECT && op->key.depth <= CRDT_FIELD);
+    if (list->err != CRDT_OK) {
+        return list->err;
+    }
+    crdt_op copy = *op;
+    bool copied = reserve_op(list) == CRDT_OK && copy_span(list, &copy.key.object);
+    if (copied && copy.key.depth >= CRDT_PART) {
+        copied = copy_span(list, &copy.key.part);
+    }
+    if (copied && copy.key.depth == CRDT_FIELD) {
+        copied = copy_span(list, &copy.key.field);
+    }
+    if (copied && copy.kind == CRDT_OP_SET) {
+        copied = copy_span(list, &copy.value);
+    }
+    if (!copied) {
+        list->err = CRDT_ENOMEM;
+        return CRDT_ENOMEM;
+    }
+    list->ops[list->op_count++] = copy;
+    return CRDT_OK;
+}
+
+crdt_err crdt_op_list_add(crdt_op_list *list, crdt_key key)
+{
+    return crdt_op_list_push(list, &(crdt_op){.kind = CRDT_OP_ADD, .key = key});
+}
+
+crdt_err crdt_op_list_remove(crdt_op_list *list, crdt_key key)
+{
+    return crdt_op_list_push(list, &(crdt_op){.kind = CRDT_OP_REMOVE, .key = key});
+}
+
+crdt_err crdt_op_list_set(crdt_op_list *list, crdt_key key, crdt_span value)
+{
+    return crdt_op_list_push(
+        list, &(crdt_op){.kind = CRDT_OP_SET, .key = key, .value = value});
+}
+
+crdt_err crdt_op_list_unset(crdt_op_list *list, crdt_key key)
+{
+    return crdt_op_list_push(list, &(crdt_op){.kind = CRDT_OP_UNSET, .key = key});
+}

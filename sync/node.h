@@ -1,0 +1,229 @@
+#ifndef SYNC_NODE_H
+#define SYNC_NODE_H
+
+/* A node: one scene's replica, its store and its links, run by a thread of its own.
+ *
+ * Whatever wants to read or edit hands the node a function; the node runs it on the
+ * document in its thread, makes one batch of what it asks for, has the store make it
+ * durable, and only then says so, and publishes it. Without listen and peer URLs it is
+ * plain access to a store: no socket, no network thread.
+ *
+ *      open ── edit ─┐                     ┌── watch, on_event
+ *        │     read ─┼─▶ thread: document ─┤
+ *        │   import ─┘   replica  store    └── batches to peers
+ *      close            (group commit: at most 2 ms of edits, one sync)
+ *
+ * Errors of the disk: the node writes no more, says so (SYNC_EVENT_POISONED), and every
+ * edit from then on fails with CRDT_EIO; reading goes on. A program should exit
+ * non-zero. Killed at any moment, a store opens again with every acknowledged edit.
+ *
+ * Threads: every function may be called from any thread. Functions handed in run in the
+ * node's thread: they may call sync_node_history, and nothing else of the node. */
+
+#include "crdt/document.h"
+#include "crdt/op_list.h"
+#include "sync/watch.h"
+
+typedef struct sync_node sync_node;
+
+/* ---- what happens ---- */
+
+typedef enum sync_event_kind {
+    SYNC_EVENT_OPENED, /* the store is read; `text` says what recovery dropped, if so */
+    SYNC_EVENT_LISTENING, /* `url`: as others dial it */
+    SYNC_EVENT_JOINED,    /* the replica `actor` at `url` is there */
+    SYNC_EVENT_LEFT,      /* it said goodbye, or was silent too long */
+    SYNC_EVENT_SYNCED,    /* my version and digest now equal those of `actor` */
+    SYNC_EVENT_CONFLICT,  /* `conflict`: concurrent writes met */
+    SYNC_EVENT_FORK,      /* two histories under one actor were found; healing */
+    SYNC_EVENT_FRESH, /* this store was copied or restored: it writes as `actor` now */
+    SYNC_EVENT_REFUSED, /* foreign bytes, or a peer of another lineage, were refused */
+    SYNC_EVENT_ALARM,   /* equal versions, unequal digests; dependencies nobody has; ...
+                         */
+    SYNC_EVENT_POISONED, /* the disk failed: no more writing */
+} sync_event_kind;
+
+typedef struct sync_event {
+    sync_event_kind kind;
+    uint64_t wall_ms;
+    crdt_actor actor;              /* whom it is about; all zero: nobody */
+    const char *url;               /* or "" */
+    const char *text;              /* one sentence, or "" */
+    const crdt_conflict *conflict; /* CONFLICT, else NULL */
+} sync_event;
+
+/* The event's name in lower case ("joined"), for people and JSON. */
+const char *sync_event_name(sync_event_kind kind);
+
+/* ---- opening ---- */
+
+/* PEM files; all three or none. See sync/link_nng.h. */
+typedef struct sync_node_tls {
+    const char *cert_file;
+    const char *key_file;
+    const char *ca_file;
+    const char *peer_name; /* NULL: the host in the URL */
+} sync_node_tls;
+
+typedef struct sync_node_options {
+    crdt_alloc alloc;      /* used from several threads at once */
+    const char *store_dir; /* NULL: in memory, forgotten at close */
+    const char
+        *scene;      /* name given to a new store; NULL: "scene", or the first heard */
+    bool must_exist; /* do not make a missing store: CRDT_ENOTFOUND */
+    bool read_only;  /* nothing is written; works beside a node that is running */
+    const char *who; /* the person, where an edit names none; may be NULL */
+
+    const char *const *listen_urls;
+    size_t listen_count;
+    const char *const *peer_urls;
+    size_t peer_count;
+    bool discover; /* find replicas through others' beacons; default true */
+    sync_node_tls tls;
+    size_t message_size_max; /* bytes on the wire; default 1 MiB */
+    double fault_drop;       /* TEST AID: lose this share of all messages */
+    uint64_t fault_seed;
+
+    uint32_t group_ms;         /* a group is synced this long after its first edit: 2 */
+    uint64_t history_size_max; /* bytes of the history ring; default 16 MiB */
+
+    /* Told what happens, in the node's thread: be quick, call nothing of the node. All
+     * that `event` points to is borrowed. May be NULL. */
+    void (*on_event)(void *ctx, const sync_event *event);
+    void *event_ctx;
+} sync_node_options;
+
+sync_node_options sync_node_options_default(void);
+
+/* Open or make the store, start the thread, listen and dial. Returns when edits are
+ * possible; being joined by peers comes later (on_event).
+ * Errors: CRDT_EBUSY: the store is held by another process (ask that one).
+ * CRDT_ENOTFOUND (must_exist). CRDT_ECORRUPT, CRDT_EVERSION: a store that cannot be
+ * used. CRDT_EINVAL, CRDT_EEXIST: a URL, the TLS files. CRDT_EIO, CRDT_ENOMEM. */
+crdt_err sync_node_open(sync_node **out, const sync_node_options *options,
+                        crdt_diag *diag);
+/* Say goodbye to the peers, make everything durable, stop. Accepts NULL. Bounded: a few
+ * seconds whatever the peers do. Watches end; edits still waiting are finished first.
+ * Errors: CRDT_EIO: the store is poisoned; what was acknowledged is safe. */
+crdt_err sync_node_close(sync_node *node);
+
+/* ---- editing ---- */
+
+/* Fill `ops` with what shall be done, given the document (read only) as it is. An error
+ * returned ends the edit without a trace and is what the caller gets. */
+typedef crdt_err (*sync_edit_fn)(void *ctx, const crdt_document *doc, crdt_op_list *ops,
+                                 crdt_diag *diag);
+
+typedef struct sync_edit {
+    sync_edit_fn fn;
+    void *ctx;
+    crdt_span who;          /* empty: the node's */
+    unsigned origin;        /* a crdt_history_origin: edit (0), undo, redo, ... */
+    crdt_stamp target;      /* UNDO, REDO: first stamp of the transaction meant */
+    const crdt_stamp *seen; /* NULL, or what the author last saw (crdt_edit.seen) */
+} sync_edit;
+
+/* What became of an edit: the stamps of its first and last operation, and how many. */
+typedef struct sync_edit_result {
+    crdt_err err;
+    crdt_stamp first;
+    crdt_stamp last;
+    size_t op_count;
+    crdt_diag diag;
+} sync_edit_result;
+
+/* Run, commit as one batch, and wait until it is on disk. Edits of several threads that
+ * come together share one sync.
+ * Errors (also in result->err; `result` may be NULL): CRDT_ENOTHING: no operation says
+ * anything. What `fn` returned. CRDT_EINVAL, CRDT_ELIMIT: names, values. CRDT_EIO:
+ * poisoned, or the sync failed: it may or may not be there after a restart.
+ * CRDT_EREFUSED: read only. CRDT_ECLOSED; CRDT_ENOMEM. */
+crdt_err sync_node_edit(sync_node *node, const sync_edit *edit,
+                        sync_edit_result *result);
+
+/* The same without waiting: `done` is called once, in the node's thread, when the batch
+ * is durable or has failed. Whatever `edit` points to must live until then. Errors:
+ * CRDT_ECLOSED, CRDT_ENOMEM: `done` is not called. CRDT_EBUSY: 4096 edits wait. */
+crdt_err sync_node_edit_start(sync_node *node, const sync_edit *edit,
+                              void (*done)(void *ctx, const sync_edit_result *result),
+                              void *done_ctx);
+
+/* Take a template (crdt/template.h) as the scene's beginning; sets the lineage.
+ * Errors: as edit; CRDT_EEXIST: the store has a lineage or state already. */
+crdt_err sync_node_import(sync_node *node, const crdt_batch *template_batch,
+                          crdt_span who, crdt_diag *diag);
+
+/* Clear what conflicts left behind (crdt_document_housekeep); `shown` NULL: all.
+ * Errors: as edit; CRDT_ENOTHING. */
+crdt_err sync_node_housekeep(sync_node *node, const crdt_version *shown,
+                             sync_edit_result *result);
+
+/* ---- reading ---- */
+
+/* Run `fn` on the document in the node's thread, and return what it returned.
+ * Errors: CRDT_ECLOSED; CRDT_ENOMEM. */
+typedef crdt_err (*sync_read_fn)(void *ctx, const crdt_document *doc);
+crdt_err sync_node_read(sync_node *node, sync_read_fn fn, void *ctx);
+
+/* Step through the history records (crdt/history.h), newest first, until `visit` says
+ * false. Also from within a function that the node runs. `*complete` (may be NULL):
+ * does the ring still reach back to the beginning? Errors: CRDT_EIO, CRDT_ECORRUPT,
+ * CRDT_ECLOSED, CRDT_ENOMEM. */
+crdt_err sync_node_history(sync_node *node, bool (*visit)(void *ctx, crdt_span record),
+                           void *ctx, bool *complete);
+
+/* Follow changes from now on: a queue of history records, one a batch or answer
+ * applied, in the order of application; see sync/watch.h. `change_max` 0: 4096. Close
+ * the watch with sync_watch_close, before or after the node. Errors: CRDT_ELIMIT: 64
+ * watches are open; CRDT_ECLOSED; CRDT_EIO; CRDT_ENOMEM. */
+crdt_err sync_node_watch(sync_node *node, size_t change_max, sync_watch **out);
+
+#define SYNC_NODE_NAME_SIZE 256 /* bytes of a scene's name or URL, with terminator */
+
+typedef struct sync_node_peer {
+    char url[SYNC_NODE_NAME_SIZE];
+    crdt_actor actor; /* all zero: not heard yet */
+    bool connected;
+    bool heard;         /* a beacon came within three periods */
+    bool version_equal; /* as of its last beacon */
+    bool digest_equal;
+    uint64_t heard_ms_ago; /* since its last beacon; UINT64_MAX: never */
+    uint64_t lag;          /* operations' times it has and I lack; 0: none known */
+} sync_node_peer;
+
+typedef struct sync_node_status {
+    crdt_alloc alloc;
+    char scene[SYNC_NODE_NAME_SIZE];
+    bool lineage_known;
+    crdt_actor lineage; /* pseudo-actor of the template */
+    crdt_actor actor;   /* as whom this store writes */
+    crdt_version version;
+    crdt_digest digest;
+    crdt_document_counts counts;
+    uint64_t bytes;                    /* of the store on disk */
+    bool poisoned;                     /* the disk failed: no more writing */
+    uint64_t held_back;                /* batches that wait for what they depend on */
+    uint64_t lag;                      /* greatest lag of any peer heard */
+    uint64_t refused;                  /* foreign messages refused since start */
+    char (*urls)[SYNC_NODE_NAME_SIZE]; /* own, as others dial them */
+    size_t url_count;
+    sync_node_peer *peers;
+    size_t peer_count;
+} sync_node_status;
+
+/* A consistent look at everything. Free with sync_node_status_deinit.
+ * Errors: CRDT_ECLOSED; CRDT_ENOMEM: nothing to free. */
+crdt_err sync_node_status_get(sync_node *node, sync_node_status *status);
+void sync_node_status_deinit(sync_node_status *status);
+
+/* ---- once ---- */
+
+/* Catch up with the node at `peer_url`, both ways, until versions and digests are equal
+ * and all is durable here. The node must have been opened without peers; it need not
+ * listen.
+ * Errors: CRDT_ETIMEOUT, with the last reason in `diag`; CRDT_ELINEAGE: another
+ * lineage; CRDT_EINVAL: the URL; CRDT_EIO, CRDT_ECLOSED, CRDT_ENOMEM. */
+crdt_err sync_node_sync_once(sync_node *node, const char *peer_url, uint32_t timeout_ms,
+                             crdt_diag *diag);
+
+#endif /* SYNC_NODE_H */
