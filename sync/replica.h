@@ -36,6 +36,7 @@ typedef enum sync_replica_event_kind {
     SYNC_ON_URL,       /* this replica can be dialled at `url` */
     SYNC_ON_LINEAGE, /* this scene begins with the template of the pseudo-actor `actor`:
                       * before its batch comes as LOCAL. Only without a lineage */
+    SYNC_ON_ACTOR,   /* from now on this replica writes as `actor`, a fresh one */
     SYNC_ON_PRESENCE, /* tell others `bytes` about the person here */
     SYNC_ON_LEAVE,    /* say goodbye; nothing is begun any more */
 } sync_replica_event_kind;
@@ -49,26 +50,25 @@ typedef struct sync_replica_event {
     uint64_t sequence;       /* STORED */
     crdt_span bytes;         /* RECEIVED, REQUEST, REPLY, PRESENCE: borrowed */
     crdt_span url;           /* ADD_PEER, URL: borrowed */
-    crdt_actor actor;        /* LINEAGE */
+    crdt_actor actor;        /* LINEAGE, ACTOR */
     const crdt_batch *batch; /* LOCAL: borrowed; its author is this replica's actor, or
                               * the lineage's pseudo-actor */
 } sync_replica_event;
 
 /* ---- effects ---- */
 
-/* To be stored, in order. A record must come back at the next start in this order:
+/* To be stored, in order; a record must come back at the next start in this order:
  * BATCH by crdt_batch_decode and crdt_document_apply (noted in the crdt_deps), ANSWER
  * by crdt_document_merge. */
 typedef enum sync_append_kind {
     SYNC_APPEND_BATCH,  /* one encoded batch, own or applied from others */
     SYNC_APPEND_ANSWER, /* one encoded answer that was merged */
-    SYNC_APPEND_META,   /* effects.meta as it is now */
 } sync_append_kind;
 
 typedef struct sync_append {
     sync_append_kind kind;
-    uint64_t sequence; /* counts all appends from 1, for STORED */
-    crdt_span bytes;   /* empty for META */
+    uint64_t sequence; /* counts all appends since the open from 1, for STORED */
+    crdt_span bytes;
 } sync_append;
 
 /* Who this store is; options give it back at the next start. */
@@ -141,6 +141,9 @@ typedef struct sync_effects {
     const sync_notice *notices;
     size_t notice_count;
     sync_meta meta;      /* always filled */
+    bool meta_changed;   /* keep it in the store's next group; nobody waits for it */
+    bool renew_actor;    /* a copy of this store writes too: have the store make a fresh
+                          * actor and step ACTOR with it before anything is committed */
     bool topic_changed;  /* subscribe to sync_replica_topic from now on */
     uint64_t wake_at_ms; /* step a TICK then at the latest; UINT64_MAX: never */
 } sync_effects;
@@ -153,7 +156,7 @@ typedef struct sync_replica_options {
     crdt_deps *deps;    /* as replayed with the document; outlives the replica */
     sync_meta meta;     /* borrowed during the open; actor is never all zero */
     uint64_t nonce;     /* random, new at every start of the same actor */
-    uint64_t seed[4];   /* from the kernel: fresh actors and jitter come of it */
+    uint64_t seed;      /* jitter comes of it */
     uint64_t now_ms;
     bool discover; /* dial replicas that beacons tell of; default true */
 
