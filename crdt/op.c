@@ -1,0 +1,51 @@
+#include "crdt/op.h"
+
+crdt_key crdt_key_object(crdt_span object)
+{
+    return (crdt_key){.depth = CRDT_OBJECT, .object = object};
+}
+
+crdt_key crdt_key_part(crdt_span object, crdt_span part)
+{
+    return (crdt_key){.depth = CRDT_PART, .object = object, .part = part};
+}
+
+crdt_key crdt_key_field(crdt_span object, crdt_span part, crdt_span field)
+{
+    return (crdt_key){
+        .depth = CRDT_FIELD, .object = object, .part = part, .field = field};
+}
+
+bool crdt_key_equal(const crdt_key *a, const crdt_key *b)
+{
+    return a->depth == b->depth && crdt_span_equal(a->object, b->object) &&
+           (a->depth < CRDT_PART || crdt_span_equal(a->part, b->part)) &&
+           (a->depth < CRDT_FIELD || crdt_span_equal(a->field, b->field));
+}
+
+int crdt_key_compare(const crdt_key *a, const crdt_key *b)
+{
+    crdt_depth common = a->depth < b->depth ? a->depth : b->depth;
+    int order = crdt_span_compare(a->object, b->object);
+    if (order == 0 && common >= CRDT_PART) {
+        order = crdt_span_compare(a->part, b->part);
+    }
+    if (order == 0 && common >= CRDT_FIELD) {
+        order = crdt_span_compare(a->field, b->field);
+    }
+    return order != 0 ? order : (int)a->depth - (int)b->depth;
+}
+
+uint64_t crdt_batch_first_time(const crdt_batch *batch)
+{
+    uint64_t max = 0;
+    for (size_t i = 0; i < batch->dep_count; i++) {
+        max = batch->deps[i].time > max ? batch->deps[i].time : max;
+    }
+    return max + 1;
+}
+
+uint64_t crdt_batch_last_time(const crdt_batch *batch)
+{
+    return crdt_batch_first_time(batch) + batch->op_count - 1;
+}
