@@ -7,29 +7,39 @@
  * ours.
  *
  *   object                part                 field
- *   <entity id>           <component type>     <top-level field of the component's
- * object> FF v   the whole value of one that is no object FF o   place in the entity
- * (integer) FF i   component id (builder) FF s   id of the shared component behind it
- *                                              FF x   unknown fields around the value
- * (object) FF a   true: the file gave no value at all FF b   base64 text of a binary
- * value (composite) FF k   number of its column, if not 1 (composite) FF t   "$case"
- * where unlike its column: text, or null for none (composite) FF r<n>:<type>       the
- * same, n-th (n >= 2) component of one type FF d<component id>   a component id that
- * the entity lists and nothing has (builder); fields: FF o FF e <unknown or
- * format-owned field of the entity>: name, disableGizmos, ... FF o   place among the
- * entities (integer) FF c<component id>    <component type>     a component that
- * several entities share, or none refers to: fields as above FF e                 FF a
- * true: kept though nothing refers to it FF scene              FF e format: "state",
- * "builder" or "composite", the one imported (default of export) state fields of the
- * file: schemaVersion, ... builder              fields of the manifest: version, ...
+ *   <entity id>           <component type>     <top-level field of its JSON object>
+ *                                              FF v   the whole value of one that is no object
+ *                                              FF o   place in the entity (integer)
+ *                                              FF i   component id (builder)
+ *                                              FF s   id of the shared component behind it
+ *                                              FF x   unknown fields around the value (object)
+ *                                              FF a   true: the file gave no value at all
+ *                                              FF b   base64 text of a binary value (composite)
+ *                                              FF k   number of its column, if not 1 (composite)
+ *                                              FF t   "$case" where unlike its column: text,
+ *                                                     or null for none (composite)
+ *                         FF r<n>:<type>       the same, n-th (n >= 2) component of one type
+ *                         FF d<component id>   a component id that the entity lists and nothing
+ *                                              has (builder); fields: FF o
+ *                         FF e                 <unknown or format-owned field of the entity>:
+ *                                              name, disableGizmos, ...
+ *                                              FF o   place among the entities (integer)
+ *   FF c<component id>    <component type>     a component that several entities share, or none
+ *                                              refers to: fields as above
+ *                         FF e                 FF a   true: kept though nothing refers to it
+ *   FF scene              FF e                 format: "state", "builder" or "composite", the
+ *                                              one imported (default of export)
+ *                         state                fields of the file: schemaVersion, ...
+ *                         builder              fields of the manifest: version, ...
  *                         project              fields of its project, spelled as given
- *                         wrapper              live where `scene` is wrapped (v11):
- * sdk6, sdk7, ... scene                fields of its scene: id, ground, metrics,
- * limits, ... assets               one field an asset sdk7                 fields of
- * scene.sdk7: id, mappings, ... composite            fields of the file: version, ...
+ *                         wrapper              live where `scene` is wrapped (v11): sdk6, sdk7
+ *                         scene                fields of its scene: id, ground, metrics, ...
+ *                         assets               one field an asset
+ *                         sdk7                 fields of scene.sdk7: id, mappings, ...
+ *                         composite            fields of the file: version, ...
  *                         FF k<component type> a column: jsonSchema, unknown fields;
- *                                              FF o place, FF a no data, FF t its
- * "$case" FF r<n>:FF k<type>   the n-th (n >= 2) column of one type
+ *                                              FF o place, FF a no data, FF t its "$case"
+ *                         FF r<n>:FF k<type>   the n-th (n >= 2) column of one type
  *
  * Values of scene-wide parts (project, assets, ...) that are no objects lie in FF v.
  *
