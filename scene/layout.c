@@ -10,7 +10,7 @@ static const char *const FORMAT_NAMES[] = {"none", "state", "builder", "composit
 
 /* The one table of what the formats call the same thing. */
 static const struct {
-    scene_class class;
+    scene_class kind;
     const char *spelling[4]; /* by scene_format */
 } CLASSES[] = {
     {SCENE_CLASS_TRANSFORM, {NULL, "Transform", "Transform", "core::Transform"}},
@@ -40,17 +40,17 @@ scene_class scene_layout_class(crdt_span type)
     for (size_t i = 0; i < CLASS_COUNT; i++) {
         for (int f = SCENE_FORMAT_STATE; f <= SCENE_FORMAT_COMPOSITE; f++) {
             if (crdt_span_equal(type, crdt_span_of(CLASSES[i].spelling[f]))) {
-                return CLASSES[i].class;
+                return CLASSES[i].kind;
             }
         }
     }
     return SCENE_CLASS_OTHER;
 }
 
-crdt_span scene_layout_spelling(scene_class class, scene_format format)
+crdt_span scene_layout_spelling(scene_class kind, scene_format format)
 {
     for (size_t i = 0; i < CLASS_COUNT; i++) {
-        if (CLASSES[i].class == class && format != SCENE_FORMAT_NONE) {
+        if (CLASSES[i].kind == kind && format != SCENE_FORMAT_NONE) {
             return crdt_span_of(CLASSES[i].spelling[format]);
         }
     }
@@ -59,11 +59,11 @@ crdt_span scene_layout_spelling(scene_class class, scene_format format)
 
 crdt_span scene_layout_translate(crdt_span type, scene_format format)
 {
-    scene_class class = scene_layout_class(type);
-    if (class == SCENE_CLASS_OTHER || format == SCENE_FORMAT_NONE) {
+    scene_class kind = scene_layout_class(type);
+    if (kind == SCENE_CLASS_OTHER || format == SCENE_FORMAT_NONE) {
         return type;
     }
-    return scene_layout_spelling(class, format);
+    return scene_layout_spelling(kind, format);
 }
 
 bool scene_layout_is_own(crdt_span name)

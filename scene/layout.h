@@ -102,7 +102,7 @@ typedef enum scene_class {
 /* The class of a component type in any spelling. */
 scene_class scene_layout_class(crdt_span type);
 /* The spelling of a class in a format; empty for SCENE_CLASS_OTHER. */
-crdt_span scene_layout_spelling(scene_class class, scene_format format);
+crdt_span scene_layout_spelling(scene_class kind, scene_format format);
 /* The type as `format` spells it; types of no class stay as they are. */
 crdt_span scene_layout_translate(crdt_span type, scene_format format);
 
