@@ -43,9 +43,10 @@ typedef struct crdt_answer_writer {
         actors; /* sorted: actor -> index; the times are those of the version */
     crdt_answer_names *names;
     crdt_answer_names *writers;
-    crdt_stamp writer_stamp; /* the last entry's, and its writer */
+    crdt_actor writer_actor; /* the last entry's writer, if writer_any */
     crdt_span writer_who;
-    uint64_t writer_index;
+    uint32_t writer_index;
+    bool writer_any;
     uint32_t actor_index; /* the last one looked up */
     uint64_t time;        /* the last stamp's, what the next is coded against */
     crdt_span log_object; /* of the last log record */
@@ -61,7 +62,9 @@ crdt_err crdt_answer_write_open(crdt_answer_writer *writer, crdt_buf *out,
  * the next record. */
 crdt_err crdt_answer_write_log(crdt_answer_writer *writer, const crdt_stamp *stamp,
                                const crdt_key *key);
-/* Begin an object, or a part of the last object, or a field of the last part; names in
+/* All names are borrowed until finish.
+ *
+ * Begin an object, or a part of the last object, or a field of the last part; names in
  * strictly ascending byte order (crdt_span_compare) under their parent. `entry_count`
  * calls of crdt_answer_write_entry follow, highest stamp first. An object or a part may
  * have no entry if something is below it. */
@@ -120,7 +123,7 @@ typedef struct crdt_answer_reader {
     crdt_arena *arena;
     const uint64_t *since_times; /* by actor index; 0: none */
     const uint64_t *version_times;
-    const uint8_t *deps_at;
+    const struct crdt_answer_row *deps_rows;
     const uint8_t *items_at;
     crdt_span *names;
     size_t name_count;
@@ -132,8 +135,7 @@ typedef struct crdt_answer_reader {
     uint32_t part_name;
     uint32_t field_name;
     size_t entries_left;
-    size_t
-        keys_since;   /* depth that must come next because its parent has no entry; 0 */
+    crdt_depth child_due; /* must come next because its parent has no entry; 0: none */
     crdt_stamp stamp; /* the last one */
     bool first_of_key;
     bool log_any;
@@ -148,7 +150,7 @@ crdt_err crdt_answer_read_open(crdt_answer_reader *reader, crdt_span bytes,
                                crdt_arena *arena, crdt_diag *diag);
 /* Row `*index` of deps (starts at 0, steps on): the author's last batch and the version
  * after it (a view that lives as long as the arena). False at the end. */
-bool crdt_answer_read_deps(crdt_answer_reader *reader, size_t *index,
+bool crdt_answer_read_deps(const crdt_answer_reader *reader, size_t *index,
                            crdt_actor *author, uint64_t *last_time,
                            crdt_version *version_after);
 /* The next item; item->type is CRDT_ANSWER_END at the end, again and again. Check an

@@ -104,6 +104,13 @@ uint8_t *crdt_msgpack_put_bin(uint8_t *at, crdt_span bytes)
     return put_body(at, bytes);
 }
 
+uint8_t *crdt_msgpack_put_bin_head(uint8_t *at, uint32_t size)
+{
+    msgpack_packer packer = packer_at(&at);
+    msgpack_pack_bin(&packer, size);
+    return at;
+}
+
 uint8_t *crdt_msgpack_put_name(uint8_t *at, crdt_span name)
 {
     return crdt_utf8_valid(name, NULL) ? crdt_msgpack_put_str(at, name)
@@ -339,6 +346,19 @@ uint64_t crdt_msgpack_read_uint(crdt_msgpack_reader *reader, uint64_t max)
     }
     reader->at += token.head_size;
     return token.number;
+}
+
+int64_t crdt_msgpack_read_int(crdt_msgpack_reader *reader)
+{
+    crdt_msgpack_token token;
+    if (reader->err == CRDT_OK) {
+        token = crdt_msgpack_peek(reader->at, reader->end);
+        if (token.type == CRDT_MSGPACK_INT) {
+            reader->at += token.head_size;
+            return (int64_t)token.number;
+        }
+    }
+    return (int64_t)crdt_msgpack_read_uint(reader, INT64_MAX);
 }
 
 bool crdt_msgpack_read_bool(crdt_msgpack_reader *reader)

@@ -29,6 +29,8 @@ uint8_t *crdt_msgpack_put_map(uint8_t *at, uint32_t count);
 /* Head and body: CRDT_MSGPACK_SIZE_MAX + bytes.size bytes of room. */
 uint8_t *crdt_msgpack_put_str(uint8_t *at, crdt_span utf8);
 uint8_t *crdt_msgpack_put_bin(uint8_t *at, crdt_span bytes);
+/* A bin's head alone; the caller writes the body. */
+uint8_t *crdt_msgpack_put_bin_head(uint8_t *at, uint32_t size);
 /* Any bytes: str where they are valid UTF-8, else bin. How names travel. */
 uint8_t *crdt_msgpack_put_name(uint8_t *at, crdt_span name);
 
@@ -84,6 +86,8 @@ crdt_err crdt_msgpack_fail(crdt_msgpack_reader *reader, crdt_err err, const char
  * for another type or a body beyond the end, CRDT_ELIMIT for a number above `max` or
  * more than `size_max` bytes. Spans are borrowed from the input. */
 uint64_t crdt_msgpack_read_uint(crdt_msgpack_reader *reader, uint64_t max);
+/* Any integer of 64 bits, signed. */
+int64_t crdt_msgpack_read_int(crdt_msgpack_reader *reader);
 bool crdt_msgpack_read_bool(crdt_msgpack_reader *reader);
 /* A count of things of at least `item_size_min` bytes each: one that the bytes left
  * cannot hold is CRDT_ECORRUPT, so what is allocated for it is bounded by the input. */
