@@ -1,8 +1,8 @@
 #ifndef SCENE_SCENE_H
 #define SCENE_SCENE_H
 
-/* Entities and components on a document: reading what they are, and turning intentions
- * (add, set, move, remove) into operations.
+/* Entities and components on a document: reading what they are. Changing them:
+ * scene/edit.h.
  *
  * How they lie on objects, parts and fields, and the spellings of Transform and Name:
  * scene/layout.h. A component may be shared by many entities: then its fields lie in an
@@ -10,10 +10,10 @@
  * write, field by field). All names and ids are bytes as given, never translated. */
 
 #include "crdt/document.h"
-#include "crdt/op_list.h"
 #include "scene/layout.h"
 
-/* ---- reading ---- */
+/* The format that was imported: SCENE_FORMAT_NONE where the scene began empty. */
+scene_format scene_format_of(const crdt_document *doc);
 
 /* Is there such an entity? */
 bool scene_entity_live(const crdt_document *doc, crdt_span entity);
@@ -37,7 +37,8 @@ typedef struct scene_component {
     crdt_part own;
     crdt_part shared; /* {0}: not shared, or what is shared is gone */
     crdt_span shared_id;
-    bool whole; /* it is no object: `value` is all there is */
+    bool whole;  /* it is no object: `value` is all there is */
+    bool binary; /* whole, and `value` is base64 text (composite) */
     crdt_span value;
 } scene_component;
 
@@ -63,8 +64,15 @@ bool scene_component_next_field(const scene_component *component,
 bool scene_component_field(const scene_component *component, crdt_span name,
                            scene_field *field);
 
-/* Append the component's whole value, canonical. Errors: CRDT_ENOMEM. */
+/* Append the component's whole value, canonical. Errors: CRDT_ENOMEM, CRDT_ELIMIT;
+ * `out` as before. */
 crdt_err scene_component_value(const scene_component *component, crdt_buf *out);
+
+/* The live components of an entity that are of a class, whatever their spelling (an
+ * entity may have several): their number. */
+#define SCENE_CLASS_PARTS_MAX 3
+size_t scene_class_parts(const crdt_document *doc, crdt_object entity, scene_class kind,
+                         crdt_part parts[SCENE_CLASS_PARTS_MAX]);
 
 /* What an entity says of its parent, before the tree is resolved. */
 typedef struct scene_parent {
@@ -74,63 +82,13 @@ typedef struct scene_parent {
     char text[SCENE_PARENT_TEXT_SIZE];
 } scene_parent;
 
-/* Fill `parent` (do not move it afterwards) for a live entity. O(log parts). */
+/* Fill `parent` (do not move it afterwards) for a live entity. Where two spellings of
+ * the transform name one, the later stamp counts. O(fields of its transform). */
 void scene_entity_parent(const crdt_document *doc, crdt_object entity,
                          scene_parent *parent);
 
 /* The name shown for an entity: the field `value` of its Name component if that is
  * text; false if it has none. */
 bool scene_entity_name(const crdt_document *doc, crdt_span entity, crdt_span *utf8);
-
-/* ---- editing ---- */
-
-/* Collects intentions as operations that say something, each judged after those before
- * it. Give its list to one crdt_document_commit on the very document, unchanged.
- *
- * Every function: Errors: CRDT_EINVAL: what is asked for makes no sense (text in
- * `diag`): an entity's id or a component's name that begins with byte FF, a parent
- * below its own child. CRDT_ENOTFOUND: names something that is not there. CRDT_ENOMEM.
- * After an error the list is as before the call, except after CRDT_ENOMEM, which
- * sticks.
- *
- * Memory: all from the list. Cost: O(fields of the component), and O(depth) where a
- * parent changes. */
-typedef struct scene_edit {
-    const crdt_document *doc;
-    crdt_op_list *ops;
-    struct scene_edit_index *index; /* the operations so far, by object */
-} scene_edit;
-
-/* `ops` is empty and outlives the edit; nothing else is put into it meanwhile. */
-crdt_err scene_edit_open(scene_edit *edit, const crdt_document *doc, crdt_op_list *ops);
-void scene_edit_close(scene_edit *edit);
-
-/* Add an entity, under `parent` unless that is NULL. One that is there stays as it is,
- * but is moved under a parent given. The parent must be live. */
-crdt_err scene_edit_add(scene_edit *edit, crdt_span entity, const crdt_span *parent,
-                        crdt_diag *diag);
-/* Remove an entity with all its components. Its children stay, under the root. */
-crdt_err scene_edit_remove(scene_edit *edit, crdt_span entity, crdt_diag *diag);
-/* Hang the entity under `parent`, NULL: the root. Entities elsewhere stay where they
- * are shown: where the move would free an edge that is hidden in a cycle, the shown
- * parent of that entity is written first. */
-crdt_err scene_edit_move(scene_edit *edit, crdt_span entity, const crdt_span *parent,
-                         crdt_diag *diag);
-
-/* Make the component's value `value` (canonical), whole: fields that it lacks are
- * unset, equal ones are left alone. Creates what is missing, entity included. A
- * component that is shared stays so while it can. */
-crdt_err scene_edit_set(scene_edit *edit, crdt_span entity, crdt_span component,
-                        crdt_span value, crdt_diag *diag);
-/* Set one top-level field. Creates what is missing. A component that was no object
- * becomes one. */
-crdt_err scene_edit_set_field(scene_edit *edit, crdt_span entity, crdt_span component,
-                              crdt_span field, crdt_span value, crdt_diag *diag);
-/* Unset one field; one that the component inherits detaches it from what it shares: the
- * other fields are copied. */
-crdt_err scene_edit_unset_field(scene_edit *edit, crdt_span entity, crdt_span component,
-                                crdt_span field, crdt_diag *diag);
-crdt_err scene_edit_remove_component(scene_edit *edit, crdt_span entity,
-                                     crdt_span component, crdt_diag *diag);
 
 #endif /* SCENE_SCENE_H */
