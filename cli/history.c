@@ -1,0 +1,113 @@
+#include "cli/history.h"
+
+#include <inttypes.h>
+#include <string.h>
+
+#define TEXT_VALUE_MAX 60 /* bytes of a value on a line for people */
+
+static const char *const kind_names[] = {"add", "remove", "set", "unset"};
+
+/* The value that operation `index` replaced, if it was shown. */
+static const crdt_history_drop *find_former(const crdt_history_record *record,
+                                            size_t index)
+{
+    const crdt_history_drop *found = NULL;
+    for (size_t i = 0; i < record->drop_count; i++) {
+        const crdt_history_drop *drop = &record->drops[i];
+        if (drop->op_index == index && drop->was_live &&
+            drop->key.depth == CRDT_FIELD &&
+            crdt_key_equal(&drop->key, &record->ops[index].key)) {
+            found = drop;
+        }
+    }
+    return found;
+}
+
+static void print_text(cli_run *run, const crdt_history_record *record)
+{
+    char time[CLI_TIME_TEXT_SIZE];
+    char author[CRDT_ACTOR_TEXT_SIZE];
+    cli_report_time(record->wall_ms, time);
+    crdt_actor_format(&record->author, author);
+    fprintf(run->out, "%s  %s", time, crdt_origin_name(record->origin));
+    if (record->origin == CRDT_ORIGIN_ANSWER) {
+        fputs(": caught up with others", run->out);
+    } else {
+        fprintf(run->out, " by %.*s, %" PRIu64 "@%.8s", (int)record->who.size,
+                (const char *)record->who.data, record->first_time, author);
+    }
+    fputc('\n', run->out);
+    for (size_t i = 0; i < record->op_count; i++) {
+        const crdt_op *op = &record->ops[i];
+        fprintf(run->out, "    %s ", kind_names[op->kind]);
+        cli_report_path(run->out, &op->key);
+        if (op->kind == CRDT_OP_SET) {
+            fputs(" = ", run->out);
+            cli_report_short(run->out, op->value, TEXT_VALUE_MAX);
+        }
+        const crdt_history_drop *former = find_former(record, i);
+        if (former != NULL) {
+            fputs("   was ", run->out);
+            cli_report_short(run->out, former->entry.value, TEXT_VALUE_MAX);
+        }
+        fputc('\n', run->out);
+    }
+}
+
+static void report_ops(cli_report *report, const crdt_history_record *record)
+{
+    cli_report_open(report, "operations", '[');
+    for (size_t i = 0; i < record->op_count; i++) {
+        const crdt_op *op = &record->ops[i];
+        cli_report_open(report, NULL, '{');
+        cli_report_text(report, "kind", kind_names[op->kind]);
+        cli_report_key(report, &op->key);
+        if (op->kind == CRDT_OP_SET) {
+            cli_report_value(report, "value", op->value);
+        }
+        const crdt_history_drop *former = find_former(record, i);
+        if (former != NULL) {
+            cli_report_value(report, "was", former->entry.value);
+        }
+        cli_report_close(report, '}');
+    }
+    cli_report_close(report, ']');
+}
+
+static void print_json(cli_run *run, const char *event,
+                       const crdt_history_record *record)
+{
+    crdt_stamp first = {.time = record->first_time, .actor = record->author};
+    crdt_stamp last = {.time = record->last_time, .actor = record->author};
+    cli_report report;
+    cli_report_begin(&report, run->out);
+    cli_report_text(&report, "event", event);
+    cli_report_text(&report, "origin", crdt_origin_name(record->origin));
+    cli_report_number(&report, "time", record->wall_ms);
+    if (record->origin != CRDT_ORIGIN_ANSWER) {
+        cli_report_stamp(&report, "first", &first);
+        cli_report_stamp(&report, "last", &last);
+        cli_report_span(&report, "who", record->who);
+    }
+    if (record->target.time != 0) {
+        cli_report_stamp(&report, "target", &record->target);
+    }
+    report_ops(&report, record);
+    cli_report_end(&report);
+}
+
+crdt_err cli_history_print(cli_run *run, const char *event, crdt_span bytes)
+{
+    crdt_arena arena;
+    crdt_arena_init(&arena, crdt_alloc_default());
+    crdt_history_record record;
+    crdt_err err = crdt_history_decode(bytes, &arena, &record, NULL);
+    if (err == CRDT_OK && run->json) {
+        print_json(run, event, &record);
+    } else if (err == CRDT_OK) {
+        print_text(run, &record);
+        fflush(run->out);
+    }
+    crdt_arena_deinit(&arena);
+    return err;
+}

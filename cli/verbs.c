@@ -1,0 +1,334 @@
+#include "cli/verbs.h"
+
+#include <string.h>
+
+#define STORE                                                                          \
+    {                                                                                  \
+        "--store", 's', CLI_VALUE, true, "DIR", "the directory of the replica"         \
+    }
+#define JSON                                                                           \
+    {                                                                                  \
+        "--json", 'j', CLI_FLAG, false, NULL, "print one JSON object a line"           \
+    }
+#define AS                                                                             \
+    {                                                                                  \
+        "--as", 0, CLI_VALUE, false, "NAME", "whose edit it is; for blame and the log" \
+    }
+#define SCENE                                                                          \
+    {                                                                                  \
+        "--scene", 0, CLI_VALUE, false, "NAME", "name of the scene, for a new store"   \
+    }
+#define FORMAT(text)                                                                   \
+    {                                                                                  \
+        "--format", 'f', CLI_VALUE, false, "state|builder|composite", text             \
+    }
+#define PEER(required, kind)                                                           \
+    {                                                                                  \
+        "--peer", 'p', kind, required, "URL",                                          \
+            "a replica to meet: tcp://HOST:PORT, tls+tcp://HOST:PORT"                  \
+    }
+#define FOR                                                                            \
+    {                                                                                  \
+        "--for", 0, CLI_VALUE, false, "SECONDS",                                       \
+            "stop after so long; else when told to"                                    \
+    }
+#define TLS                                                                            \
+    {"--tls-cert", 0, CLI_VALUE, false, "FILE", "own certificate, PEM, for tls+tcp"},  \
+        {"--tls-key", 0, CLI_VALUE, false, "FILE", "its private key, PEM"},            \
+        {"--tls-ca", 0,      CLI_VALUE,                                                \
+         false,      "FILE", "certificates that vouch for the peers, PEM"},            \
+    {                                                                                  \
+        "--tls-name", 0, CLI_VALUE, false, "NAME",                                     \
+            "name in the peers' certificates; else the host of the URL"                \
+    }
+
+const cli_verb cli_verbs[] = {
+    {.name = "import",
+     .arguments = "FILE",
+     .argument_min = 1,
+     .argument_max = 1,
+     .summary = "take a scene file into a store",
+     .details =
+         "FILE is a scene-state-definition.json (state), a Builder manifest (builder) "
+         "or\n"
+         "an SDK7 main.composite (composite); `-` reads standard input. Importing the\n"
+         "same scene into several new stores gives them the same state, so they can\n"
+         "sync at once. A store that holds something already is refused, unless "
+         "--onto\n"
+         "is given: then the difference to the file is made as ordinary edits.\n"
+         "A file that is not valid changes nothing; line, column and reason are said.",
+     .examples = "scenesync import --store a scene-state-definition.json\n"
+                 "scenesync import --store a --onto edited.json",
+     .flags = CLI_VERB_INPUT | CLI_VERB_FORWARD | CLI_VERB_PERSON,
+     .run = cli_cmd_import,
+     .options = {STORE,
+                 {"--scene", 0, CLI_VALUE, false, "NAME",
+                  "name of the scene; else the project or scene id in the file, else "
+                  "`scene`"},
+                 FORMAT("format of the file; else recognized"),
+                 {"--onto", 0, CLI_FLAG, false, NULL,
+                  "make the difference to the file as edits"},
+                 AS,
+                 JSON}},
+    {.name = "export",
+     .arguments = "",
+     .summary = "write the scene as it is now",
+     .details =
+         "The bytes are canonical JSON (RFC 8785): equal states give equal bytes on\n"
+         "every replica. Without --format, the format that was imported (state, if\n"
+         "none was).",
+     .examples = "scenesync export --store a -o scene.json\n"
+                 "scenesync export --store a --format composite",
+     .flags = CLI_VERB_OUTPUT | CLI_VERB_FORWARD,
+     .run = cli_cmd_export,
+     .options = {STORE,
+                 FORMAT("format to write"),
+                 {"--output", 'o', CLI_VALUE, false, "FILE",
+                  "write FILE, whole or not at all; else standard output"}}},
+    {.name = "node",
+     .arguments = "",
+     .summary = "be a replica on the network until stopped",
+     .details =
+         "Others are met by URL, and found through those that are met. A URL names "
+         "the\n"
+         "port for requests; the next port up carries what is published. While the "
+         "node\n"
+         "runs, the other verbs on its store are done by it, so a live scene can be\n"
+         "edited from a shell. Prints what happens, one line each: opened, listening,\n"
+         "joined, left, synced, conflict, fork, fresh, refused, alarm, poisoned.\n"
+         "SIGINT and SIGTERM stop it cleanly: peers are told, all is on disk.",
+     .examples = "scenesync node --store a --listen tcp://0.0.0.0:7700\n"
+                 "scenesync node --store b --listen tcp://0.0.0.0:7700 --peer "
+                 "tcp://host-a:7700",
+     .run = cli_cmd_node,
+     .options = {STORE,
+                 {"--listen", 'l', CLI_LIST, false, "URL",
+                  "where others reach it: tcp://HOST:PORT (port 0: any), "
+                  "tls+tcp://HOST:PORT"},
+                 PEER(false, CLI_LIST),
+                 {"--no-discover", 0, CLI_FLAG, false, NULL,
+                  "meet only the peers given, not those they know"},
+                 SCENE,
+                 FOR,
+                 {"--fault", 0, CLI_VALUE, false, "drop=SHARE",
+                  "test aid: lose this share (0 to 1) of all messages"},
+                 {"--message-max", 0, CLI_VALUE, false, "BYTES",
+                  "limit of one message on the wire; default 1048576"},
+                 TLS,
+                 AS,
+                 JSON}},
+    {.name = "sync",
+     .arguments = "",
+     .summary = "catch up with a replica, both ways, once",
+     .details =
+         "Exits 0 when versions and digests of both are equal and all is on disk.\n"
+         "A new store takes over what the peer has.",
+     .examples = "scenesync sync --store b --peer tcp://host-a:7700",
+     .flags = CLI_VERB_FORWARD,
+     .run = cli_cmd_sync,
+     .options = {STORE,
+                 PEER(true, CLI_VALUE),
+                 {"--timeout", 0, CLI_VALUE, false, "SECONDS",
+                  "give up after so long; default 30"},
+                 SCENE,
+                 TLS,
+                 JSON}},
+    {.name = "add",
+     .arguments = "ENTITY",
+     .argument_min = 1,
+     .argument_max = 1,
+     .summary = "add an entity",
+     .details = "An entity that is there already stays as it is, apart from --parent.",
+     .examples = "scenesync add --store a lamp --parent table",
+     .flags = CLI_VERB_FORWARD | CLI_VERB_PERSON,
+     .run = cli_cmd_add,
+     .options = {STORE,
+                 {"--parent", 0, CLI_VALUE, false, "ENTITY",
+                  "hang it below this entity; else at the root"},
+                 AS,
+                 JSON}},
+    {.name = "remove",
+     .arguments = "ENTITY[.COMPONENT]",
+     .argument_min = 1,
+     .argument_max = 1,
+     .summary = "remove an entity or one of its components",
+     .details =
+         "Who edits it elsewhere at the same time does not revive it; such edits are\n"
+         "listed as conflicts, and `undo` brings all of it back.",
+     .examples = "scenesync remove --store a lamp\n"
+                 "scenesync remove --store a lamp.GLTFShape",
+     .flags = CLI_VERB_FORWARD | CLI_VERB_PERSON,
+     .run = cli_cmd_remove,
+     .options = {STORE, AS, JSON}},
+    {.name = "set",
+     .arguments = "ENTITY COMPONENT[.FIELD] JSON",
+     .argument_min = 3,
+     .argument_max = 3,
+     .summary = "set a component, or one field of it; makes what is missing",
+     .details = "JSON is any JSON value. A component that is set whole gets exactly "
+                "the fields\n"
+                "of the object given.",
+     .examples = "scenesync set --store a lamp Transform.position "
+                 "'{\"x\":8,\"y\":0,\"z\":8}'\n"
+                 "scenesync set --store a lamp Name '{\"value\":\"Lamp\"}'",
+     .flags = CLI_VERB_FORWARD | CLI_VERB_PERSON,
+     .run = cli_cmd_set,
+     .options = {STORE,
+                 SCENE,
+                 {"--seen", 0, CLI_VALUE, false, "STAMP",
+                  "the write it was made on (TIME@ACTOR, as blame shows); replacing a "
+                  "newer one is listed as a conflict"},
+                 AS,
+                 JSON}},
+    {.name = "unset",
+     .arguments = "ENTITY COMPONENT.FIELD",
+     .argument_min = 2,
+     .argument_max = 2,
+     .summary = "take a field out of a component",
+     .details = "",
+     .examples = "scenesync unset --store a lamp GLTFShape.visible",
+     .flags = CLI_VERB_FORWARD | CLI_VERB_PERSON,
+     .run = cli_cmd_unset,
+     .options = {STORE, AS, JSON}},
+    {.name = "move",
+     .arguments = "ENTITY",
+     .argument_min = 1,
+     .argument_max = 1,
+     .summary = "hang an entity below another",
+     .details = "Without --parent it goes to the root.",
+     .examples = "scenesync move --store a lamp --parent table",
+     .flags = CLI_VERB_FORWARD | CLI_VERB_PERSON,
+     .run = cli_cmd_move,
+     .options = {STORE,
+                 {"--parent", 0, CLI_VALUE, false, "ENTITY", "the new parent"},
+                 AS,
+                 JSON}},
+    {.name = "undo",
+     .arguments = "",
+     .summary = "take back this store's last edit",
+     .details =
+         "Only one's own edits are taken back, and only where nobody has written "
+         "since:\n"
+         "what others changed stays theirs and is named. An entity that was removed\n"
+         "comes back with its id and its values.",
+     .examples = "scenesync undo --store a",
+     .flags = CLI_VERB_FORWARD | CLI_VERB_PERSON,
+     .run = cli_cmd_undo,
+     .options = {STORE, AS, JSON}},
+    {.name = "redo",
+     .arguments = "",
+     .summary = "make again what `undo` took back",
+     .details = "Possible until the next edit.",
+     .examples = "scenesync redo --store a",
+     .flags = CLI_VERB_FORWARD | CLI_VERB_PERSON,
+     .run = cli_cmd_redo,
+     .options = {STORE, AS, JSON}},
+    {.name = "status",
+     .arguments = "",
+     .summary = "say what the store holds",
+     .details =
+         "Keys with --json: scene, lineage, actor, version, digest, entities,\n"
+         "components, fields, conflicts, bytes (on disk); from a node that runs also\n"
+         "urls, peers, lag, held_back, refused. Two replicas with equal versions have\n"
+         "equal digests.",
+     .examples = "scenesync status --store a --json",
+     .flags = CLI_VERB_FORWARD,
+     .run = cli_cmd_status,
+     .options = {STORE, JSON}},
+    {.name = "log",
+     .arguments = "",
+     .summary = "show the edits, newest first, with the values they replaced",
+     .details = "Kept are the last 16 MB of them, on this replica only; the end of the "
+                "output\n"
+                "says if older ones are gone.",
+     .examples = "scenesync log --store a --count 20",
+     .flags = CLI_VERB_FORWARD,
+     .run = cli_cmd_log,
+     .options = {STORE,
+                 {"--count", 'n', CLI_VALUE, false, "COUNT", "at most so many edits"},
+                 JSON}},
+    {.name = "conflicts",
+     .arguments = "",
+     .summary = "list concurrent edits of which one does not show",
+     .details =
+         "Kinds: concurrent (two wrote the same field; both values are listed) and\n"
+         "edited-while-removed (the value lies hidden below what another removed).\n"
+         "The next edit of a field settles it; --clear settles all as they show now.\n"
+         "Parents that cannot be (cycles, removed parents) are listed as they are\n"
+         "resolved: kind cycle and orphan.",
+     .examples = "scenesync conflicts --store a",
+     .flags = CLI_VERB_FORWARD,
+     .run = cli_cmd_conflicts,
+     .options = {STORE,
+                 {"--clear", 0, CLI_FLAG, false, NULL,
+                  "settle all of them: what shows stays, the rest goes"},
+                 JSON}},
+    {.name = "blame",
+     .arguments = "ENTITY[.COMPONENT[.FIELD]]",
+     .argument_min = 1,
+     .argument_max = 1,
+     .summary = "say who wrote what is there, and when",
+     .details = "",
+     .examples = "scenesync blame --store a lamp.Transform.position",
+     .flags = CLI_VERB_FORWARD,
+     .run = cli_cmd_blame,
+     .options = {STORE, JSON}},
+    {.name = "diff",
+     .arguments = "A B",
+     .argument_min = 2,
+     .argument_max = 2,
+     .summary = "show in what two stores or scene files differ",
+     .details =
+         "Lines begin with + (only in B), - (only in A) or ~ (differs). Exits 0 if\n"
+         "there is no difference, 1 if there is one or the diff failed.",
+     .examples = "scenesync diff a b\n"
+                 "scenesync diff scene.json a",
+     .run = cli_cmd_diff,
+     .options = {JSON}},
+    {.name = "verify",
+     .arguments = "",
+     .summary = "check every byte of a store",
+     .details = "Reads it all, replays it, and compares checksums, counts and digest. "
+                "Exits 1\n"
+                "if something is wrong.",
+     .examples = "scenesync verify --store a",
+     .flags = CLI_VERB_FORWARD,
+     .run = cli_cmd_verify,
+     .options = {STORE, JSON}},
+    {.name = "watch",
+     .arguments = "",
+     .summary = "follow the changes of a running node as they arrive",
+     .details = "",
+     .examples = "scenesync watch --store a --for 10",
+     .flags = CLI_VERB_FORWARD,
+     .run = cli_cmd_watch,
+     .options = {STORE, FOR, JSON}},
+};
+
+const size_t cli_verb_count = sizeof cli_verbs / sizeof cli_verbs[0];
+
+const char cli_about[] =
+    "scenesync keeps replicas of one 3D scene the same while several people edit it\n"
+    "at several places, connected or not. Edits never wait for each other and none is\n"
+    "lost without a word: replicas that have met the same edits hold the same scene,\n"
+    "byte for byte, and what lost against a concurrent edit is listed as a conflict.\n"
+    "\n"
+    "A store is a directory that holds one replica. import, add, set, node and sync\n"
+    "make a store that is missing. While a node runs on a store, the other verbs are\n"
+    "done by that node.\n";
+
+const char cli_about_names[] =
+    "ENTITY, COMPONENT and FIELD are the names in the scene file, any UTF-8. In\n"
+    "COMPONENT.FIELD and ENTITY.COMPONENT the first dot parts the names; a dot that\n"
+    "belongs to a name is written `\\.`, a backslash `\\\\`. If the text as a whole,\n"
+    "dots and all, names an entity (or component) that is there, that one is meant.\n";
+
+const cli_verb *cli_verb_find(const char *name)
+{
+    for (size_t i = 0; i < cli_verb_count; i++) {
+        if (strcmp(cli_verbs[i].name, name) == 0) {
+            return &cli_verbs[i];
+        }
+    }
+    return NULL;
+}
