@@ -23,8 +23,9 @@ crdt_err crdt_batch_encode(const crdt_batch *batch, const crdt_deps *base,
 /* Decode foreign bytes. The batch borrows from `bytes` and `arena`. Checks everything:
  * structure, limits, canonical values, UTF-8 of who, times <= CRDT_TIME_MAX.
  * Errors: CRDT_ECORRUPT, CRDT_ELIMIT, CRDT_EVERSION, CRDT_ENOMEM;
- * CRDT_EGAP: deps are coded against a batch that `base` does not hold; then only
- * batch->actor is filled. */
+ * CRDT_EGAP: deps are coded against a batch that `base` does not hold;
+ * CRDT_EDUPLICATE: against one that is older than the author's last one known here, so
+ * the batch was applied already. After these two, only batch->actor is filled. */
 crdt_err crdt_batch_decode(crdt_span bytes, const crdt_deps *base, crdt_arena *arena,
                            crdt_batch *batch, crdt_diag *diag);
 
