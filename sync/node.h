@@ -20,7 +20,7 @@
  * Threads: every function may be called from any thread. Functions handed in run in the
  * node's thread: they may call sync_node_history, and nothing else of the node. */
 
-#include "crdt/document.h"
+#include "crdt/history.h"
 #include "crdt/op_list.h"
 #include "sync/watch.h"
 
@@ -118,7 +118,7 @@ typedef struct sync_edit {
     sync_edit_fn fn;
     void *ctx;
     crdt_span who;          /* empty: the node's */
-    unsigned origin;        /* a crdt_history_origin: edit (0), undo, redo, ... */
+    crdt_origin origin;     /* CRDT_ORIGIN_EDIT, _UNDO, _REDO, _HOUSEKEEPING, ... */
     crdt_stamp target;      /* UNDO, REDO: first stamp of the transaction meant */
     const crdt_stamp *seen; /* NULL, or what the author last saw (crdt_edit.seen) */
 } sync_edit;

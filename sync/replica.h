@@ -160,6 +160,12 @@ typedef struct sync_replica_options {
     uint64_t now_ms;
     bool discover; /* dial replicas that beacons tell of; default true */
 
+    /* Told right after every change that a step made to the document, before the step goes
+     * on: the batch applied or committed, or NULL for an answer merged. For the history
+     * recorder. May be NULL. */
+    void (*on_change)(void *ctx, const crdt_batch *batch);
+    void *change_ctx;
+
     /* Times, ms. */
     uint32_t beacon_ms;      /* default 1000 */
     uint32_t beacon_gap_ms;  /* no two beacons closer than this; default 50 */
