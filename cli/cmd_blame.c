@@ -1,4 +1,4 @@
-#include "cli/names.h"
+#include "cli/path.h"
 #include "cli/run.h"
 #include "cli/verbs.h"
 
@@ -87,8 +87,8 @@ static crdt_err inquire(void *ctx, const crdt_document *doc)
 {
     blame_inquiry *inquiry = ctx;
     crdt_key key;
-    crdt_err err = cli_names_resolve(inquiry->text, NULL, CRDT_OBJECT, CRDT_FIELD, doc,
-                                     inquiry->scratch, &key, NULL);
+    crdt_err err = cli_path_resolve(inquiry->text, NULL, CRDT_OBJECT, CRDT_FIELD, doc,
+                                    inquiry->scratch, &key, NULL);
     if (err != CRDT_OK || !scene_entity_live(doc, key.object)) {
         return err != CRDT_OK ? err : CRDT_ENOTFOUND;
     }

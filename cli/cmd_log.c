@@ -1,4 +1,4 @@
-#include "cli/history.h"
+#include "cli/changes.h"
 #include "cli/verbs.h"
 
 #include <inttypes.h>
@@ -37,7 +37,7 @@ static crdt_err print_page(cli_run *run, const log_page *page, uint64_t left)
     for (size_t i = 0; i < page->count && i < left; i++) {
         crdt_span record = {.data = page->bytes.data + begin,
                             .size = page->ends[i] - begin};
-        crdt_err err = cli_history_print(run, "edit", record);
+        crdt_err err = cli_changes_print(run, "edit", record);
         if (err != CRDT_OK) {
             return err;
         }

@@ -1,4 +1,4 @@
-#include "cli/names.h"
+#include "cli/path.h"
 #include "cli/run.h"
 #include "cli/verbs.h"
 
@@ -14,8 +14,8 @@ static crdt_err remove_it(void *ctx, scene_edit *edit, crdt_diag *diag)
 {
     const remove_intent *intent = ctx;
     crdt_key key;
-    crdt_err err = cli_names_resolve(intent->text, NULL, CRDT_OBJECT, CRDT_PART,
-                                     edit->doc, intent->scratch, &key, diag);
+    crdt_err err = cli_path_resolve(intent->text, NULL, CRDT_OBJECT, CRDT_PART,
+                                    edit->doc, intent->scratch, &key, diag);
     if (err != CRDT_OK) {
         return err;
     }

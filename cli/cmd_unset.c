@@ -1,4 +1,4 @@
-#include "cli/names.h"
+#include "cli/path.h"
 #include "cli/run.h"
 #include "cli/verbs.h"
 
@@ -15,9 +15,8 @@ static crdt_err unset(void *ctx, scene_edit *edit, crdt_diag *diag)
 {
     const unset_intent *intent = ctx;
     crdt_key key;
-    crdt_err err =
-        cli_names_resolve(intent->text, &intent->entity, CRDT_FIELD, CRDT_FIELD,
-                          edit->doc, intent->scratch, &key, diag);
+    crdt_err err = cli_path_resolve(intent->text, &intent->entity, CRDT_FIELD,
+                                    CRDT_FIELD, edit->doc, intent->scratch, &key, diag);
     if (err != CRDT_OK) {
         return err;
     }

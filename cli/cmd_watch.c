@@ -1,4 +1,4 @@
-#include "cli/history.h"
+#include "cli/changes.h"
 #include "cli/verbs.h"
 
 #include <inttypes.h>
@@ -42,7 +42,7 @@ static crdt_err follow(cli_run *run, sync_watch *watch, uint64_t until_ms)
         if (change.lost_count > 0) {
             report_lost(run, change.lost_count);
         }
-        err = cli_history_print(run, "change", crdt_buf_span(&change.history));
+        err = cli_changes_print(run, "change", crdt_buf_span(&change.history));
         sync_change_deinit(&change);
         if (err != CRDT_OK) {
             return err;

@@ -1,4 +1,4 @@
-#include "cli/names.h"
+#include "cli/path.h"
 
 #include <string.h>
 
@@ -58,9 +58,9 @@ static size_t name_end(const char *text, size_t size, crdt_depth depth, bool mor
     return found ? longest : first;
 }
 
-crdt_err cli_names_resolve(const char *text, const crdt_span *entity, crdt_depth min,
-                           crdt_depth max, const crdt_document *doc, char *scratch,
-                           crdt_key *key, crdt_diag *diag)
+crdt_err cli_path_resolve(const char *text, const crdt_span *entity, crdt_depth min,
+                          crdt_depth max, const crdt_document *doc, char *scratch,
+                          crdt_key *key, crdt_diag *diag)
 {
     size_t size = strlen(text);
     crdt_depth depth = CRDT_OBJECT;

@@ -1,5 +1,5 @@
-#ifndef CLI_NAMES_H
-#define CLI_NAMES_H
+#ifndef CLI_PATH_H
+#define CLI_PATH_H
 
 /* ENTITY.COMPONENT.FIELD on the command line: up to three names in one text.
  *
@@ -14,8 +14,8 @@
  * text begins with an entity; else with a component of that one. The key's names lie in
  * `scratch`, of strlen(text) + 1 bytes. O(strlen(text)^2).
  * Errors: CRDT_EINVAL: it has fewer names than `min` asks for. */
-crdt_err cli_names_resolve(const char *text, const crdt_span *entity, crdt_depth min,
-                           crdt_depth max, const crdt_document *doc, char *scratch,
-                           crdt_key *key, crdt_diag *diag);
+crdt_err cli_path_resolve(const char *text, const crdt_span *entity, crdt_depth min,
+                          crdt_depth max, const crdt_document *doc, char *scratch,
+                          crdt_key *key, crdt_diag *diag);
 
-#endif /* CLI_NAMES_H */
+#endif /* CLI_PATH_H */

@@ -1,4 +1,4 @@
-#include "cli/history.h"
+#include "cli/changes.h"
 
 #include <inttypes.h>
 #include <string.h>
@@ -96,7 +96,7 @@ static void print_json(cli_run *run, const char *event,
     cli_report_end(&report);
 }
 
-crdt_err cli_history_print(cli_run *run, const char *event, crdt_span bytes)
+crdt_err cli_changes_print(cli_run *run, const char *event, crdt_span bytes)
 {
     crdt_arena arena;
     crdt_arena_init(&arena, crdt_alloc_default());

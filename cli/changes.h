@@ -1,5 +1,5 @@
-#ifndef CLI_HISTORY_H
-#define CLI_HISTORY_H
+#ifndef CLI_CHANGES_H
+#define CLI_CHANGES_H
 
 /* History records for people: what `log` and `watch` print. */
 
@@ -8,6 +8,6 @@
 
 /* Print one record as text or as one JSON object ({"event":...}). `event`: "edit" in the
  * log; watch says "change". Errors: of crdt_history_decode. */
-crdt_err cli_history_print(cli_run *run, const char *event, crdt_span record);
+crdt_err cli_changes_print(cli_run *run, const char *event, crdt_span record);
 
-#endif /* CLI_HISTORY_H */
+#endif /* CLI_CHANGES_H */

@@ -1,0 +1,4 @@
+# Tests of the program and of its parts.
+scenesync_test(cli/test_args SOURCES ${PROJECT_SOURCE_DIR}/cli/args.c)
+scenesync_test(cli/test_control THREADED SOURCES ${PROJECT_SOURCE_DIR}/cli/control.c
+    LIBS scenesync_crdt Threads::Threads)
