@@ -18,6 +18,16 @@ static void format_option(const cli_option *option, char *text, size_t size)
     }
 }
 
+/* A word of the synopsis, on the next line where this one is full. */
+static void print_word(FILE *out, const char *word, int indent, int *column)
+{
+    if (*column + 1 + (int)strlen(word) > 79) {
+        fprintf(out, "\n%*s", indent, "");
+        *column = indent;
+    }
+    *column += fprintf(out, " %s", word);
+}
+
 static void print_synopsis(FILE *out, const cli_verb *verb)
 {
     int column = fprintf(out, "scenesync %s", verb->name);
@@ -25,13 +35,10 @@ static void print_synopsis(FILE *out, const cli_verb *verb)
     char text[160];
     for (const cli_option *option = verb->options; option->name != NULL; option++) {
         format_option(option, text, sizeof text);
-        if (column + 1 + (int)strlen(text) > 79) {
-            column = fprintf(out, "\n%*s", indent, "") - 1;
-        }
-        column += fprintf(out, " %s", text);
+        print_word(out, text, indent, &column);
     }
     if (verb->arguments[0] != '\0') {
-        fprintf(out, " %s", verb->arguments);
+        print_word(out, verb->arguments, indent, &column);
     }
     fputc('\n', out);
 }

@@ -168,8 +168,8 @@ const cli_verb cli_verbs[] = {
      .details = "JSON is any JSON value. A component that is set whole gets exactly "
                 "the fields\n"
                 "of the object given.",
-     .examples = "scenesync set --store a lamp Transform.position "
-                 "'{\"x\":8,\"y\":0,\"z\":8}'\n"
+     .examples = "scenesync set --store a lamp Transform.scale "
+                 "'{\"x\":2,\"y\":2,\"z\":2}'\n"
                  "scenesync set --store a lamp Name '{\"value\":\"Lamp\"}'",
      .flags = CLI_VERB_FORWARD | CLI_VERB_PERSON,
      .run = cli_cmd_set,

@@ -1,0 +1,51 @@
+# bash completion for scenesync; made by `scenesync --completion bash`.
+_scenesync()
+{
+    local word=${COMP_WORDS[COMP_CWORD]} previous=${COMP_WORDS[COMP_CWORD-1]}
+    local words=
+    COMPREPLY=()
+    if [ "$COMP_CWORD" -eq 1 ]; then
+        words="import export node sync add remove set unset move undo redo status log conflicts blame diff verify watch --help --version"
+        mapfile -t COMPREPLY < <(compgen -W "$words" -- "$word")
+        return
+    fi
+    case "${COMP_WORDS[1]} $previous" in
+    'import --format')
+        words="state builder composite"
+        mapfile -t COMPREPLY < <(compgen -W "$words" -- "$word")
+        return ;;
+    'export --format')
+        words="state builder composite"
+        mapfile -t COMPREPLY < <(compgen -W "$words" -- "$word")
+        return ;;
+    *' --store')
+        mapfile -t COMPREPLY < <(compgen -d -- "$word")
+        return ;;
+    esac
+    if [[ $word == -* ]]; then
+        case ${COMP_WORDS[1]} in
+        import) words="--store --scene --format --onto --as --json --help" ;;
+        export) words="--store --format --output --help" ;;
+        node) words="--store --listen --peer --no-discover --scene --for --fault --message-max --tls-cert --tls-key --tls-ca --tls-name --as --json --help" ;;
+        sync) words="--store --peer --timeout --scene --tls-cert --tls-key --tls-ca --tls-name --json --help" ;;
+        add) words="--store --parent --as --json --help" ;;
+        remove) words="--store --as --json --help" ;;
+        set) words="--store --scene --seen --as --json --help" ;;
+        unset) words="--store --as --json --help" ;;
+        move) words="--store --parent --as --json --help" ;;
+        undo) words="--store --as --json --help" ;;
+        redo) words="--store --as --json --help" ;;
+        status) words="--store --json --help" ;;
+        log) words="--store --count --json --help" ;;
+        conflicts) words="--store --clear --json --help" ;;
+        blame) words="--store --json --help" ;;
+        diff) words="--json --help" ;;
+        verify) words="--store --json --help" ;;
+        watch) words="--store --for --json --help" ;;
+        esac
+        mapfile -t COMPREPLY < <(compgen -W "$words" -- "$word")
+    else
+        mapfile -t COMPREPLY < <(compgen -f -- "$word")
+    fi
+}
+complete -o filenames -F _scenesync scenesync
