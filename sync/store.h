@@ -34,9 +34,12 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#define SYNC_STORE_FORMAT 1                     /* of the folder's content */
-#define SYNC_STORE_RECORD_SIZE_MAX (1u << 30)   /* bytes of one record */
-#define SYNC_STORE_SETTING_KEY_MAX 64u          /* bytes of a setting's name */
+#define SYNC_STORE_FORMAT 1                   /* of the folder's content */
+#define SYNC_STORE_RECORD_SIZE_MAX (1u << 30) /* bytes of one record */
+#define SYNC_STORE_AUTHOR_MAX                                                          \
+    4096u                              /* rows to open the deps table with: with
+                                                * fewer a replay may miss a base */
+#define SYNC_STORE_SETTING_KEY_MAX 64u /* bytes of a setting's name */
 #define SYNC_STORE_SETTING_SIZE_MAX (64u << 10) /* bytes of one setting */
 #define SYNC_STORE_SETTING_COUNT_MAX 256u
 
@@ -89,10 +92,9 @@ typedef struct sync_store_stats {
 
 typedef struct sync_store_options {
     crdt_alloc alloc;
-    size_t queue_size_max;   /* bytes queued between commits; default 64 MiB */
-    size_t history_size_max; /* bytes of the ring; default 16 MiB */
-    size_t
-        checkpoint_size_min; /* a checkpoint is made when the log since the last one
+    size_t queue_size_max;      /* bytes queued between commits; default 64 MiB */
+    size_t history_size_max;    /* bytes of the ring; default 16 MiB */
+    size_t checkpoint_size_min; /* a checkpoint is made when the log since the last one
                               * exceeds this and the last one's size; default 1 MiB */
     const char
         *state_dir; /* NULL: $SCENESYNC_STATE_DIR, else $XDG_STATE_HOME/scenesync,
