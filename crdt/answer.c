@@ -138,6 +138,9 @@ static void wrote(crdt_answer_writer *w, const uint8_t *end)
 static uint32_t actor_index(crdt_answer_writer *w, const crdt_actor *actor)
 {
     const crdt_stamp *stamps = w->actors.stamps;
+    if (w->err != CRDT_OK) {
+        return 0; /* the table may be empty */
+    }
     assert(w->actors.stamp_count > 0);
     if (crdt_actor_equal(&stamps[w->actor_index].actor, actor)) {
         return w->actor_index;
@@ -501,8 +504,10 @@ static void read_deps_rows(crdt_answer_reader *r)
             return;
         }
         rows[i].author = r->actors[author];
+        const uint8_t *before = r->in.at;
         rows[i].last_time = crdt_msgpack_read_uint(&r->in, r->version_times[author]);
         if (r->in.err == CRDT_OK && rows[i].last_time == 0) {
+            r->in.at = before;
             crdt_msgpack_fail(&r->in, CRDT_ECORRUPT, "time 0 of a last batch");
             return;
         }
