@@ -91,6 +91,7 @@ static inline crdt_span scene_json_text(const scene_json_node *node)
 }
 /* The value of a member; NULL where `node` is no object or has none. O(members). */
 const scene_json_node *scene_json_find(const scene_json_node *node, const char *key);
+const scene_json_node *scene_json_find_text(const scene_json_node *node, crdt_span key);
 
 /* Append the canonical value of a node to `out`. O(n log n) for unsorted keys.
  * Errors: CRDT_ENOMEM; `out` may then have grown. */

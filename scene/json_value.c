@@ -8,20 +8,24 @@
 
 #define SORT_ON_STACK 32
 
-const scene_json_node *scene_json_find(const scene_json_node *node, const char *key)
+const scene_json_node *scene_json_find_text(const scene_json_node *node, crdt_span key)
 {
     if (node == NULL || node->type != SCENE_JSON_OBJECT) {
         return NULL;
     }
-    size_t size = strlen(key);
     const scene_json_node *member = node + 1;
     for (uint32_t i = 0; i < node->count; i++) {
-        if (member->count == size && memcmp(member->as.text, key, size) == 0) {
+        if (crdt_span_equal(scene_json_text(member), key)) {
             return member + 1;
         }
         member = scene_json_next(member + 1);
     }
     return NULL;
+}
+
+const scene_json_node *scene_json_find(const scene_json_node *node, const char *key)
+{
+    return scene_json_find_text(node, crdt_span_of(key));
 }
 
 /* ---- nodes -> canonical values ---- */

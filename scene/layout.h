@@ -78,6 +78,7 @@
 #define SCENE_NAME_COMPONENT "\377c" /* prefix of the objects of shared components */
 #define SCENE_NAME_SCENE "\377scene" /* object: what belongs to the scene itself */
 #define SCENE_NAME_FORMAT "format"   /* field of FF e in FF scene */
+#define SCENE_NAME_ORIGIN "origin"   /* field of FF e in FF scene */
 
 typedef enum scene_format {
     SCENE_FORMAT_NONE = 0, /* unknown, or: recognize */
