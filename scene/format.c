@@ -1,0 +1,90 @@
+#include "scene/format.h"
+
+#include "crdt/value.h"
+#include "scene/format_builder.h"
+#include "scene/format_composite.h"
+#include "scene/format_state.h"
+#include "scene/import.h"
+
+scene_format_options scene_format_options_default(void)
+{
+    return (scene_format_options){.format = SCENE_FORMAT_NONE,
+                                  .limits = scene_json_limits_default()};
+}
+
+static scene_format recognize(const scene_json_node *root)
+{
+    const scene_json_node *components = scene_json_find(root, "components");
+    if (scene_json_find(root, "schemaVersion") != NULL) {
+        return SCENE_FORMAT_STATE;
+    }
+    if (components != NULL && components->type == SCENE_JSON_ARRAY) {
+        return SCENE_FORMAT_COMPOSITE;
+    }
+    if (scene_json_find(root, "scene") != NULL) {
+        return SCENE_FORMAT_BUILDER;
+    }
+    return SCENE_FORMAT_NONE;
+}
+
+static crdt_err read_as(scene_import *import, scene_format format)
+{
+    import->format = format;
+    import->origin = format;
+    switch (format) {
+    case SCENE_FORMAT_STATE:
+        return scene_format_state_read(import);
+    case SCENE_FORMAT_BUILDER:
+        return scene_format_builder_read(import);
+    case SCENE_FORMAT_COMPOSITE:
+        return scene_format_composite_read(import);
+    case SCENE_FORMAT_NONE:
+        break;
+    }
+    return scene_json_refuse(import->json, scene_json_root(import->json), import->diag,
+                             CRDT_ECORRUPT,
+                             "this is no scene: neither schemaVersion (state), nor a "
+                             "scene (builder), nor a list of components (composite)");
+}
+
+crdt_err scene_format_read(crdt_span text, const scene_format_options *options,
+                           crdt_alloc alloc, crdt_op_list *ops, scene_format *format,
+                           crdt_diag *diag)
+{
+    scene_json *json = NULL;
+    crdt_err err = scene_json_open(&json, alloc, text, &options->limits, diag);
+    if (err != CRDT_OK) {
+        return err;
+    }
+    const scene_json_node *root = scene_json_root(json);
+    scene_format found =
+        options->format != SCENE_FORMAT_NONE ? options->format : recognize(root);
+    scene_import import;
+    scene_import_init(&import, alloc, json, ops, diag);
+    import.file_name = options->file_name;
+    err = read_as(&import, found);
+    scene_import_deinit(&import);
+    scene_json_close(json);
+    if (err == CRDT_OK && format != NULL) {
+        *format = found;
+    }
+    return err;
+}
+
+bool scene_format_scene_name(const crdt_op *ops, size_t op_count, crdt_span *name)
+{
+    static const char *const PARTS[] = {"project", "scene", "sdk7"};
+    for (size_t i = 0; i < sizeof(PARTS) / sizeof(PARTS[0]); i++) {
+        crdt_key wanted = crdt_key_field(crdt_span_of(SCENE_NAME_SCENE),
+                                         crdt_span_of(PARTS[i]), crdt_span_of("id"));
+        for (size_t j = 0; j < op_count; j++) {
+            if (ops[j].kind == CRDT_OP_SET && crdt_key_equal(&ops[j].key, &wanted) &&
+                crdt_value_type_of(ops[j].value) == CRDT_VALUE_STRING) {
+                crdt_value_reader reader = crdt_value_read_open(ops[j].value);
+                *name = crdt_value_read(&reader).string;
+                return name->size > 0;
+            }
+        }
+    }
+    return false;
+}

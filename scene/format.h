@@ -1,0 +1,38 @@
+#ifndef SCENE_FORMAT_H
+#define SCENE_FORMAT_H
+
+/* The scene formats: recognize one, read a file into operations, write a document.
+ *
+ * Reading gives the operations that make an empty document into what the file says
+ * (scene/layout.h); importing commits them as the template, or their difference to a
+ * living document (scene/difference.h). Writing is canonical JSON (RFC 8785).
+ *
+ * Nothing is lost: what is read and written in one format is the same JSON, and what
+ * another format cannot say travels in a field of its own (docs/FORMATS.md). */
+
+#include "crdt/document.h"
+#include "crdt/op_list.h"
+#include "scene/json.h"
+#include "scene/layout.h"
+
+typedef struct scene_format_options {
+    scene_format format;      /* SCENE_FORMAT_NONE: recognize it */
+    const char *file_name;    /* of the file, NULL: unknown (a composite that names its
+                               * own file is refused) */
+    scene_json_limits limits; /* of the text */
+} scene_format_options;
+
+scene_format_options scene_format_options_default(void);
+
+/* Append the operations of a file to `ops`. *format (may be NULL) is the format found.
+ * Errors: CRDT_ECORRUPT, CRDT_EVERSION, CRDT_ELIMIT with offset, line, column and reason;
+ * CRDT_ENOMEM. After an error forget the list: it may hold a part of the file. */
+crdt_err scene_format_read(crdt_span text, const scene_format_options *options,
+                           crdt_alloc alloc, crdt_op_list *ops, scene_format *format,
+                           crdt_diag *diag);
+
+/* The name that the operations of a file give the scene: id of the project, or of the
+ * scene. False: none. Borrowed from `ops`. */
+bool scene_format_scene_name(const crdt_op *ops, size_t op_count, crdt_span *name);
+
+#endif /* SCENE_FORMAT_H */

@@ -1,0 +1,22 @@
+#ifndef SCENE_FORMAT_BUILDER_H
+#define SCENE_FORMAT_BUILDER_H
+
+/* Builder manifests (`builder.json`, `manifest.json`), versions 1 to 11:
+ *
+ *   {"version": N, "project": {...},
+ *    "scene": {"id", "entities": {ID: {"id", "components": [COMPONENT ID...], "name"...}},
+ *              "components": {ID: {"id", "type", "data"}}, "assets", "ground", ...}}
+ *
+ * From version 11 on, `scene` is {"sdk6": such a scene or null, "sdk7": {"composite": {...},
+ * "mappings", ...} or null}. Project is kept as spelled (camel or snake case).
+ *
+ * Components are shared: one that several entities list is one here too. The order of
+ * keys is not data in JSON, and export sorts them; the order of entities in a file that
+ * is read is kept as a hint for other formats. */
+
+#include "scene/import.h"
+
+/* Errors: CRDT_ECORRUPT, CRDT_ELIMIT with the place; CRDT_ENOMEM. */
+crdt_err scene_format_builder_read(scene_import *import);
+
+#endif /* SCENE_FORMAT_BUILDER_H */

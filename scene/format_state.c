@@ -1,0 +1,194 @@
+#include "scene/format_state.h"
+
+#include <string.h>
+
+#include "scene/text_map.h"
+
+/* ---- reading ---- */
+
+static crdt_err refuse(scene_import *import, const scene_json_node *node,
+                       const char *reason)
+{
+    return scene_json_refuse(import->json, node, import->diag, CRDT_ECORRUPT, "%s",
+                             reason);
+}
+
+static crdt_err read_component(scene_import *import, crdt_span entity,
+                               scene_import_parts *parts, const scene_json_node *record)
+{
+    static const char *const KNOWN[] = {"type", "value", NULL};
+    const scene_json_node *type = scene_json_find(record, "type");
+    if (record->type != SCENE_JSON_OBJECT || type == NULL ||
+        type->type != SCENE_JSON_STRING) {
+        return refuse(import, record, "a component must be an object with a type");
+    }
+    scene_import_component component = {.record = record,
+                                        .known = KNOWN,
+                                        .value = scene_json_find(record, "value"),
+                                        .carry = scene_json_find(record, SCENE_CARRY)};
+    if (scene_import_is_invented(import, &component)) {
+        return CRDT_OK;
+    }
+    crdt_span name = scene_json_text(type);
+    const scene_json_node *former = scene_json_find(component.carry, "type");
+    const scene_json_node *shared = scene_json_find(component.carry, "shared");
+    if (former != NULL && former->type == SCENE_JSON_STRING) {
+        name = scene_json_text(former);
+    } else if (import->origin != import->format) {
+        name = scene_layout_translate(name, import->origin);
+    }
+    if (shared != NULL && shared->type == SCENE_JSON_STRING) {
+        component.base = scene_json_find(
+            scene_import_find_shared(import, scene_json_text(shared)), "value");
+    }
+    crdt_span part;
+    crdt_err err = scene_import_check_name(import, type, name);
+    if (err == CRDT_OK) {
+        err = scene_import_next_part(import, parts, name, &part);
+    }
+    return err != CRDT_OK
+               ? err
+               : scene_import_put_component(import, entity, part, &component);
+}
+
+static crdt_err read_components(scene_import *import, crdt_span entity,
+                                const scene_json_node *list,
+                                const scene_json_node *dangling)
+{
+    scene_import_parts parts = {NULL, 0, 0};
+    uint32_t next = 0;
+    crdt_err err = CRDT_OK;
+    const scene_json_node *record = list + 1;
+    for (uint32_t i = 0; i < list->count && err == CRDT_OK; i++) {
+        err = scene_import_dangling(import, entity, &parts, dangling, &next, false);
+        if (err == CRDT_OK) {
+            err = read_component(import, entity, &parts, record);
+        }
+        record = scene_json_next(record);
+    }
+    if (err == CRDT_OK) {
+        err = scene_import_dangling(import, entity, &parts, dangling, &next, true);
+    }
+    return err != CRDT_OK ? err : scene_import_order_parts(import, entity, &parts);
+}
+
+static crdt_err read_entity(scene_import *import, const scene_json_node *record,
+                            int64_t order)
+{
+    static const char *const SKIP[] = {"id", "components", SCENE_CARRY, NULL};
+    crdt_span id = scene_json_text(scene_json_find(record, "id"));
+    const scene_json_node *components = scene_json_find(record, "components");
+    if (components == NULL || components->type != SCENE_JSON_ARRAY) {
+        return refuse(import, record, "an entity needs a list of components");
+    }
+    const scene_json_node *carry = scene_json_find(record, SCENE_CARRY);
+    crdt_err err = scene_import_add_object(import, id);
+    if (err == CRDT_OK) {
+        err = scene_import_entity_data(import, id, record, SKIP, carry, order);
+    }
+    if (err == CRDT_OK) {
+        err =
+            read_components(import, id, components, scene_json_find(carry, "dangling"));
+    }
+    return err;
+}
+
+/* Every entity has an id of its own; are they in the default order? */
+static crdt_err check_ids(scene_import *import, const scene_json_node *list,
+                          scene_text_map *seen, bool *ordered)
+{
+    *ordered = true;
+    crdt_span before = {NULL, 0};
+    const scene_json_node *record = list + 1;
+    for (uint32_t i = 0; i < list->count; i++) {
+        const scene_json_node *id = scene_json_find(record, "id");
+        if (id == NULL || id->type != SCENE_JSON_STRING) {
+            return refuse(import, record, "an entity must be an object with an id");
+        }
+        crdt_span text = scene_json_text(id);
+        bool fresh = false;
+        crdt_err err = scene_import_check_name(import, id, text);
+        if (err == CRDT_OK) {
+            err = scene_text_map_put(seen, text, i, NULL, &fresh);
+        }
+        if (err != CRDT_OK) {
+            return err;
+        }
+        if (!fresh) {
+            return refuse(import, id, "two entities have this id");
+        }
+        if (i > 0 && scene_layout_entity_compare(before, text) > 0) {
+            *ordered = false;
+        }
+        before = text;
+        record = scene_json_next(record);
+    }
+    return CRDT_OK;
+}
+
+static crdt_err read_entities(scene_import *import, const scene_json_node *list)
+{
+    scene_text_map seen;
+    scene_text_map_init(&seen, import->alloc);
+    bool ordered = true;
+    crdt_err err = check_ids(import, list, &seen, &ordered);
+    scene_text_map_deinit(&seen);
+    const scene_json_node *record = list + 1;
+    for (uint32_t i = 0; i < list->count && err == CRDT_OK; i++) {
+        err = read_entity(import, record, ordered ? -1 : (int64_t)i);
+        crdt_arena_reset(&import->arena);
+        record = scene_json_next(record);
+    }
+    return err;
+}
+
+/* The fields of the file itself. A file that comes from another format has no more than
+ * the version, which says nothing. */
+static crdt_err read_fields(scene_import *import, const scene_json_node *root)
+{
+    static const char *const SKIP[] = {"entities", "conflicts", SCENE_CARRY, NULL};
+    static const char *const SKIP_FOREIGN[] = {"entities", "conflicts", SCENE_CARRY,
+                                               "schemaVersion", NULL};
+    bool native = import->origin == import->format;
+    crdt_span scene = crdt_span_of(SCENE_NAME_SCENE);
+    crdt_span part = crdt_span_of("state");
+    uint32_t known = 0;
+    const char *const *skip = native ? SKIP : SKIP_FOREIGN;
+    for (size_t i = 0; skip[i] != NULL; i++) {
+        known += scene_json_find(root, skip[i]) != NULL ? 1 : 0;
+    }
+    if (known == root->count) {
+        return CRDT_OK;
+    }
+    crdt_err err = scene_import_add_part(import, scene, part);
+    return err != CRDT_OK ? err : scene_import_fields(import, scene, part, root, skip);
+}
+
+crdt_err scene_format_state_read(scene_import *import)
+{
+    const scene_json_node *root = scene_json_root(import->json);
+    const scene_json_node *version = scene_json_find(root, "schemaVersion");
+    const scene_json_node *entities = scene_json_find(root, "entities");
+    if (version == NULL || version->type != SCENE_JSON_NUMBER) {
+        return refuse(import, version != NULL ? version : root,
+                      "a scene state needs the number schemaVersion");
+    }
+    if (version->as.number != 1) {
+        return scene_json_refuse(import->json, version, import->diag, CRDT_EVERSION,
+                                 "schemaVersion %g is not known, only 1",
+                                 version->as.number);
+    }
+    if (entities == NULL || entities->type != SCENE_JSON_ARRAY) {
+        return refuse(import, entities != NULL ? entities : root,
+                      "a scene state needs a list of entities");
+    }
+    scene_import_open_carry(import, root);
+    crdt_err err = scene_import_add_object(import, crdt_span_of(SCENE_NAME_SCENE));
+    if (err == CRDT_OK) {
+        err = read_fields(import, root);
+    }
+    if (err == CRDT_OK) {
+        err = scene_import_scene_data(import);
+    }
+    return err != CRDT_OK ? err : read_entities(import, entities);
+}
