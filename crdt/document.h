@@ -85,7 +85,7 @@ typedef struct crdt_edit {
     uint64_t wall_ms;
     const crdt_stamp *seen; /* NULL, or the stamp the author last saw when it made this
                              * edit: a SET that drops a newer one is reported as STALE */
-    bool sweep;             /* housekeeping: REMOVE also of keys without a dot of their own */
+    bool sweep; /* housekeeping: REMOVE also of keys without a dot of their own */
 } crdt_edit;
 
 /* Make one batch of the operations that say something, apply it, and describe it in
@@ -190,8 +190,8 @@ bool crdt_document_part_live(const crdt_document *doc, crdt_part part);
 
 /* Entry `index` of a key, highest stamp first: index 0 of a field is what it shows if its
  * part is live. False where there is none. */
-bool crdt_document_object_dot(const crdt_document *doc, crdt_object object, size_t index,
-                              crdt_entry *entry);
+bool crdt_document_object_dot(const crdt_document *doc, crdt_object object,
+                              size_t index, crdt_entry *entry);
 bool crdt_document_part_dot(const crdt_document *doc, crdt_part part, size_t index,
                             crdt_entry *entry);
 bool crdt_document_field_value(const crdt_document *doc, crdt_field field, size_t index,
@@ -205,7 +205,8 @@ bool crdt_document_live(const crdt_document *doc, const crdt_key *key);
 /* Step through the conflicts that stand now, in key order: lost siblings and hidden
  * values. `visit` returns false to stop. Errors: CRDT_ENOMEM. */
 crdt_err crdt_document_conflicts(const crdt_document *doc,
-                                 bool (*visit)(void *ctx, const crdt_conflict *conflict),
+                                 bool (*visit)(void *ctx,
+                                               const crdt_conflict *conflict),
                                  void *ctx);
 
 /* Deep test of every invariant (indexes, counts, digest recomputed), for tests. */

@@ -1,0 +1,413 @@
+#include "crdt/document_state.h"
+
+#include "crdt/answer.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+/* What one answer is made of. For a delta the touched keys are collected and sorted by
+ * name; a full answer walks everything in order. */
+
+/* A key: slots of object, part, field; 0 beyond its depth. */
+typedef struct touched {
+    uint32_t object;
+    uint32_t part;
+    uint32_t field;
+} touched;
+
+typedef struct gathering {
+    const crdt_document *doc;
+    const crdt_version *since;
+    bool full;
+    uint64_t *since_times; /* by actor number - 1 */
+    size_t actor_count;
+    const crdt_remove_record **records;
+    size_t record_count;
+    touched *keys;
+    size_t key_count;
+    size_t key_capacity;
+    crdt_err err;
+} gathering;
+
+static void push_key(gathering *gather, uint32_t object, uint32_t part, uint32_t field)
+{
+    if (gather->err != CRDT_OK) {
+        return;
+    }
+    if (gather->key_count == gather->key_capacity) {
+        size_t capacity = gather->key_capacity == 0 ? 64 : gather->key_capacity * 2;
+        touched *keys = crdt_resize_array(gather->doc->context.alloc, gather->keys,
+                                          gather->key_capacity, capacity, sizeof *keys);
+        if (keys == NULL) {
+            gather->err = CRDT_ENOMEM;
+            return;
+        }
+        gather->keys = keys;
+        gather->key_capacity = capacity;
+    }
+    gather->keys[gather->key_count++] =
+        (touched){.object = object, .part = part, .field = field};
+}
+
+/* ---- collecting a delta ---- */
+
+static void touch_part(gathering *gather, uint32_t object, uint32_t part)
+{
+    const crdt_document *doc = gather->doc;
+    push_key(gather, object, part, 0);
+    for (uint32_t field = crdt_group_first(*crdt_state_group(doc, part)); field != 0;
+         field = crdt_state_field(doc, field)->next) {
+        push_key(gather, object, part, field);
+    }
+}
+
+static void touch_object(gathering *gather, uint32_t object)
+{
+    const crdt_document *doc = gather->doc;
+    push_key(gather, object, 0, 0);
+    for (uint32_t part = crdt_group_first(*crdt_state_group(doc, object)); part != 0;
+         part = crdt_state_element(doc, part)->next) {
+        touch_part(gather, object, part);
+    }
+}
+
+/* An add above `since` is a prefix: it has dropped what was below. */
+static void gather_dots(gathering *gather, uint16_t actor)
+{
+    const crdt_document *doc = gather->doc;
+    const crdt_dot_store *store = &doc->keys.store;
+    uint32_t id = actor <= store->actor_capacity ? store->newest[actor - 1] : 0;
+    for (; id != 0; id = crdt_dot_store_at(store, id)->older) {
+        if (crdt_dot_time(crdt_dot_store_at(store, id)->dot) <=
+            gather->since_times[actor - 1]) {
+            break;
+        }
+        uint32_t element = crdt_dot_store_key(store, id);
+        uint32_t owner = crdt_state_element(doc, element)->owner;
+        if (owner == 0) {
+            touch_object(gather, element);
+        } else {
+            touch_part(gather, owner, element);
+        }
+    }
+}
+
+static void gather_values(gathering *gather, uint16_t actor)
+{
+    const crdt_document *doc = gather->doc;
+    const crdt_dot_store *store = &doc->fields.store;
+    uint32_t id = actor <= store->actor_capacity ? store->newest[actor - 1] : 0;
+    for (; id != 0; id = crdt_dot_store_at(store, id)->older) {
+        if (crdt_dot_time(crdt_dot_store_at(store, id)->dot) <=
+            gather->since_times[actor - 1]) {
+            break;
+        }
+        uint32_t field = crdt_dot_store_key(store, id);
+        uint32_t part = crdt_state_field(doc, field)->owner;
+        push_key(gather, crdt_state_element(doc, part)->owner, part, field);
+    }
+}
+
+/* What is held at and below the key of a log record. */
+static void touch_logged(gathering *gather, const crdt_remove_record *record)
+{
+    const crdt_document *doc = gather->doc;
+    uint32_t object = crdt_dot_store_find(&doc->keys.store, 0, record->names[0]);
+    if (object == 0) {
+        return;
+    }
+    if (record->names[1] == 0) {
+        touch_object(gather, object);
+        return;
+    }
+    uint32_t part = crdt_dot_store_find(&doc->keys.store, object, record->names[1]);
+    if (part == 0) {
+        return;
+    }
+    if (record->names[2] == 0) {
+        touch_part(gather, object, part);
+        return;
+    }
+    uint32_t field = crdt_dot_store_find(&doc->fields.store, part, record->names[2]);
+    if (field != 0) {
+        push_key(gather, object, part, field);
+    }
+}
+
+/* ---- the log ---- */
+
+static int compare_records(const void *a, const void *b, void *ctx)
+{
+    const crdt_remove_record *const *x = a;
+    const crdt_remove_record *const *y = b;
+    return crdt_actors_compare(ctx, (*x)->dot, (*y)->dot);
+}
+
+static size_t walk_records(const gathering *gather, const crdt_remove_record **out)
+{
+    const crdt_remove_log *log = &gather->doc->log;
+    size_t count = 0;
+    for (size_t i = 0; i < gather->actor_count; i++) {
+        uint32_t cursor = crdt_remove_log_newest(log, (uint16_t)(i + 1));
+        for (const crdt_remove_record *record = crdt_remove_log_older(log, &cursor);
+             record != NULL; record = crdt_remove_log_older(log, &cursor)) {
+            if (!gather->full && crdt_dot_time(record->dot) <= gather->since_times[i]) {
+                break;
+            }
+            if (out != NULL) {
+                out[count] = record;
+            }
+            count++;
+        }
+    }
+    return count;
+}
+
+static crdt_err gather_records(gathering *gather)
+{
+    crdt_actors *actors = (crdt_actors *)(uintptr_t)&gather->doc->context.actors;
+    size_t count = walk_records(gather, NULL);
+    if (count == 0) {
+        return CRDT_OK;
+    }
+    gather->records = crdt_resize_array(gather->doc->context.alloc, NULL, 0, count,
+                                        sizeof *gather->records);
+    if (gather->records == NULL) {
+        return CRDT_ENOMEM;
+    }
+    gather->record_count = walk_records(gather, gather->records);
+    qsort_r(gather->records, count, sizeof *gather->records, compare_records, actors);
+    return CRDT_OK;
+}
+
+/* ---- writing ---- */
+
+static size_t count_entries(const crdt_dot_store *store, uint32_t key)
+{
+    size_t count = 0;
+    for (uint32_t id = key; id != 0 && crdt_dot_store_at(store, id)->dot != 0;
+         id = crdt_dot_store_at(store, id)->sibling) {
+        count++;
+    }
+    return count;
+}
+
+static void write_key(const crdt_document *doc, crdt_answer_writer *writer,
+                      crdt_depth depth, uint32_t key, bool with_entries)
+{
+    const crdt_dot_store *store =
+        depth == CRDT_FIELD ? &doc->fields.store : &doc->keys.store;
+    size_t count = with_entries ? count_entries(store, key) : 0;
+    crdt_answer_write_key(
+        writer, depth,
+        crdt_names_get(&doc->context.names, crdt_dot_store_at(store, key)->name),
+        count);
+    for (uint32_t id = key; count > 0; count--) {
+        const crdt_slot *slot = crdt_dot_store_at(store, id);
+        crdt_entry entry = crdt_state_entry(doc, slot, depth == CRDT_FIELD);
+        crdt_answer_write_entry(writer, depth, &entry.stamp, entry.who, entry.value);
+        id = slot->sibling;
+    }
+}
+
+static void write_all(const crdt_document *doc, crdt_answer_writer *writer)
+{
+    crdt_object object = {crdt_state_first_object(doc)};
+    for (; object.id != 0; object.id = crdt_state_element(doc, object.id)->next) {
+        write_key(doc, writer, CRDT_OBJECT, object.id, true);
+        crdt_part part = {0};
+        while (crdt_document_next_part(doc, object, &part)) {
+            write_key(doc, writer, CRDT_PART, part.id, true);
+            crdt_field field = {0};
+            while (crdt_document_next_field(doc, part, &field)) {
+                write_key(doc, writer, CRDT_FIELD, field.id, true);
+            }
+        }
+    }
+}
+
+static int compare_names(const crdt_document *doc, const crdt_dot_store *store,
+                         uint32_t a, uint32_t b)
+{
+    if (a == 0 || b == 0) {
+        return (a != 0) - (b != 0); /* a key before those below it */
+    }
+    return crdt_span_compare(
+        crdt_names_get(&doc->context.names, crdt_dot_store_at(store, a)->name),
+        crdt_names_get(&doc->context.names, crdt_dot_store_at(store, b)->name));
+}
+
+static int compare_keys(const void *a, const void *b, void *ctx)
+{
+    const crdt_document *doc = ctx;
+    const touched *x = a;
+    const touched *y = b;
+    if (x->object != y->object) {
+        return compare_names(doc, &doc->keys.store, x->object, y->object);
+    }
+    if (x->part != y->part) {
+        return compare_names(doc, &doc->keys.store, x->part, y->part);
+    }
+    return x->field == y->field
+               ? 0
+               : compare_names(doc, &doc->fields.store, x->field, y->field);
+}
+
+/* The touched keys in order, each once; where a key is touched and its parents are not,
+ * those go before it without entries. */
+static void write_touched(const crdt_document *doc, crdt_answer_writer *writer,
+                          const gathering *gather)
+{
+    touched open = {0};
+    for (size_t i = 0; i < gather->key_count; i++) {
+        const touched *key = &gather->keys[i];
+        if (key->object != open.object) {
+            bool own = key->part == 0;
+            write_key(doc, writer, CRDT_OBJECT, key->object, own);
+            open = (touched){.object = key->object};
+        }
+        if (key->part != open.part) {
+            write_key(doc, writer, CRDT_PART, key->part, key->field == 0);
+            open.part = key->part;
+            open.field = 0;
+        }
+        if (key->field != open.field) {
+            write_key(doc, writer, CRDT_FIELD, key->field, true);
+            open.field = key->field;
+        }
+    }
+}
+
+static crdt_err prepare_floor(const crdt_document *doc, crdt_version *floor)
+{
+    const crdt_actors *actors = &doc->context.actors;
+    for (size_t i = 0; i < actors->version.stamp_count; i++) {
+        crdt_stamp stamp = {.time = crdt_remove_log_floor(&doc->log, (uint16_t)(i + 1)),
+                            .actor = actors->names[i]};
+        crdt_err err = stamp.time == 0 ? CRDT_OK : crdt_version_raise(floor, &stamp);
+        if (err != CRDT_OK) {
+            return err;
+        }
+    }
+    return CRDT_OK;
+}
+
+static bool is_below_floor(const gathering *gather)
+{
+    for (size_t i = 0; i < gather->actor_count; i++) {
+        if (gather->since_times[i] <
+            crdt_remove_log_floor(&gather->doc->log, (uint16_t)(i + 1))) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* Keys that hold nothing themselves and that nothing was written of are left out: a key
+ * without entries is only ever a parent of what follows. */
+static void drop_empty_keys(gathering *gather)
+{
+    const crdt_document *doc = gather->doc;
+    size_t kept = 0;
+    for (size_t i = 0; i < gather->key_count; i++) {
+        touched *key = &gather->keys[i];
+        uint32_t element = key->part != 0 ? key->part : key->object;
+        bool is_held = key->field != 0 ? crdt_state_field(doc, key->field)->dot != 0
+                                       : crdt_state_element(doc, element)->dot != 0;
+        if (is_held) {
+            gather->keys[kept++] = *key;
+        }
+    }
+    gather->key_count = kept;
+}
+
+static crdt_err gather_all(gathering *gather, bool force_full)
+{
+    const crdt_document *doc = gather->doc;
+    const crdt_actors *actors = &doc->context.actors;
+    gather->actor_count = actors->version.stamp_count;
+    gather->since_times =
+        crdt_resize_array(doc->context.alloc, NULL, 0, gather->actor_count + 1,
+                          sizeof *gather->since_times);
+    if (gather->since_times == NULL) {
+        return CRDT_ENOMEM;
+    }
+    for (size_t i = 0; i < gather->actor_count; i++) {
+        gather->since_times[i] = crdt_version_get(gather->since, &actors->names[i]);
+    }
+    gather->full = force_full || is_below_floor(gather);
+    crdt_err err = gather_records(gather);
+    if (err != CRDT_OK || gather->full) {
+        return err;
+    }
+    for (size_t i = 0; i < gather->actor_count; i++) {
+        gather_dots(gather, (uint16_t)(i + 1));
+        gather_values(gather, (uint16_t)(i + 1));
+    }
+    for (size_t i = 0; i < gather->record_count; i++) {
+        touch_logged(gather, gather->records[i]);
+    }
+    if (gather->err == CRDT_OK && gather->key_count > 0) {
+        drop_empty_keys(gather);
+        qsort_r(gather->keys, gather->key_count, sizeof *gather->keys, compare_keys,
+                (crdt_document *)(uintptr_t)doc);
+    }
+    return gather->err;
+}
+
+static crdt_err write_answer(const gathering *gather, const crdt_deps *deps,
+                             const crdt_version *floor, crdt_buf *out)
+{
+    const crdt_document *doc = gather->doc;
+    const crdt_answer_head head = {.full = gather->full,
+                                   .since = gather->since,
+                                   .version = &doc->context.actors.version,
+                                   .floor = floor,
+                                   .deps = deps};
+    crdt_answer_writer writer;
+    crdt_answer_write_open(&writer, out, &head);
+    for (size_t i = 0; i < gather->record_count; i++) {
+        crdt_stamp stamp =
+            crdt_actors_stamp(&doc->context.actors, gather->records[i]->dot);
+        crdt_key key = crdt_remove_log_key(&doc->log, gather->records[i]);
+        crdt_answer_write_log(&writer, &stamp, &key);
+    }
+    if (gather->full) {
+        write_all(doc, &writer);
+    } else {
+        write_touched(doc, &writer, gather);
+    }
+    return crdt_answer_write_finish(&writer);
+}
+
+static crdt_err answer(const crdt_document *doc, const crdt_version *since,
+                       bool force_full, const crdt_deps *deps, crdt_buf *out)
+{
+    crdt_alloc alloc = doc->context.alloc;
+    gathering gather = {.doc = doc, .since = since};
+    crdt_version floor;
+    crdt_version_init(&floor, alloc);
+    crdt_err err = gather_all(&gather, force_full);
+    err = err != CRDT_OK ? err : prepare_floor(doc, &floor);
+    err = err != CRDT_OK ? err : write_answer(&gather, deps, &floor, out);
+    crdt_version_deinit(&floor);
+    crdt_free(alloc, gather.since_times,
+              (gather.actor_count + 1) * sizeof *gather.since_times);
+    crdt_free(alloc, gather.records, gather.record_count * sizeof *gather.records);
+    crdt_free(alloc, gather.keys, gather.key_capacity * sizeof *gather.keys);
+    return err;
+}
+
+crdt_err crdt_document_answer(const crdt_document *doc, const crdt_version *since,
+                              const crdt_deps *deps, crdt_buf *out)
+{
+    return answer(doc, since, false, deps, out);
+}
+
+crdt_err crdt_document_answer_full(const crdt_document *doc, const crdt_deps *deps,
+                                   crdt_buf *out)
+{
+    crdt_version nothing;
+    crdt_version_init(&nothing, doc->context.alloc);
+    return answer(doc, &nothing, true, deps, out);
+}

@@ -1,0 +1,681 @@
+#include "crdt/document_state.h"
+
+#include "crdt/value.h"
+
+#include <assert.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define PLANS_KEPT 1024u /* scratch above this is freed after use */
+
+/* ---- checking what the caller hands in ---- */
+
+static crdt_err check_name(crdt_span name, crdt_diag *diag)
+{
+    if (name.size > CRDT_NAME_SIZE_MAX) {
+        return crdt_diag_set(diag, CRDT_ELIMIT, 0, "a name of %zu bytes is over %u",
+                             name.size, CRDT_NAME_SIZE_MAX);
+    }
+    return CRDT_OK;
+}
+
+static crdt_err check_op(const crdt_op *op, crdt_diag *diag)
+{
+    bool of_field = op->kind == CRDT_OP_SET || op->kind == CRDT_OP_UNSET;
+    if (op->kind > CRDT_OP_UNSET || op->key.depth < CRDT_OBJECT ||
+        op->key.depth > CRDT_FIELD || of_field != (op->key.depth == CRDT_FIELD)) {
+        return crdt_diag_set(diag, CRDT_EINVAL, 0,
+                             "operation %d does not go with a key of depth %d",
+                             (int)op->kind, (int)op->key.depth);
+    }
+    crdt_err err = check_name(op->key.object, diag);
+    if (err == CRDT_OK && op->key.depth >= CRDT_PART) {
+        err = check_name(op->key.part, diag);
+    }
+    if (err == CRDT_OK && op->key.depth == CRDT_FIELD) {
+        err = check_name(op->key.field, diag);
+    }
+    if (err == CRDT_OK && op->kind == CRDT_OP_SET) {
+        err = crdt_value_check(op->value, diag);
+        err = err == CRDT_ECORRUPT ? CRDT_EINVAL : err;
+    }
+    return err;
+}
+
+static crdt_err check_edit(const crdt_document *doc, const crdt_edit *edit,
+                           const crdt_op *ops, size_t op_count, crdt_diag *diag)
+{
+    if (op_count > CRDT_BATCH_OPS_MAX ||
+        op_count > CRDT_TIME_MAX - doc->context.actors.time_max) {
+        return crdt_diag_set(diag, CRDT_ELIMIT, 0, "%zu operations are too many",
+                             op_count);
+    }
+    crdt_err err = check_name(edit->who, diag);
+    if (err == CRDT_OK && !crdt_utf8_valid(edit->who, NULL)) {
+        err = crdt_diag_set(diag, CRDT_EINVAL, 0, "the person is not UTF-8");
+    }
+    for (size_t i = 0; i < op_count && err == CRDT_OK; i++) {
+        err = check_op(&ops[i], diag);
+    }
+    return err;
+}
+
+/* ---- planning: all that can fail ---- */
+
+static crdt_err reserve_plans(crdt_document *doc, size_t count)
+{
+    if (count <= doc->plan_capacity) {
+        return CRDT_OK;
+    }
+    crdt_plan *plans = crdt_resize_array(doc->context.alloc, doc->plans,
+                                         doc->plan_capacity, count, sizeof *plans);
+    if (plans == NULL) {
+        return CRDT_ENOMEM;
+    }
+    doc->plans = plans;
+    doc->plan_capacity = count;
+    return CRDT_OK;
+}
+
+static void trim_plans(crdt_document *doc)
+{
+    if (doc->plan_capacity > PLANS_KEPT) {
+        crdt_free(doc->context.alloc, doc->plans,
+                  doc->plan_capacity * sizeof *doc->plans);
+        doc->plans = NULL;
+        doc->plan_capacity = 0;
+    }
+}
+
+/* Names of `key`, one reference each; those of the operation before are often the same. */
+static crdt_err plan_names(crdt_document *doc, const crdt_key *key,
+                           const crdt_op *before, const crdt_plan *plan_before,
+                           crdt_plan *plan)
+{
+    const crdt_span spans[3] = {key->object, key->part, key->field};
+    const crdt_span known[3] = {before != NULL ? before->key.object : (crdt_span){0},
+                                before != NULL ? before->key.part : (crdt_span){0},
+                                before != NULL ? before->key.field : (crdt_span){0}};
+    for (size_t i = 0; i < (size_t)key->depth; i++) {
+        if (before != NULL && i < (size_t)before->key.depth &&
+            crdt_span_equal(spans[i], known[i])) {
+            plan->names[i] = plan_before->names[i];
+            crdt_names_hold(&doc->context.names, plan->names[i]);
+            continue;
+        }
+        crdt_err err =
+            crdt_names_intern(&doc->context.names, spans[i], &plan->names[i]);
+        if (err != CRDT_OK) {
+            return err;
+        }
+    }
+    return CRDT_OK;
+}
+
+/* Slots that an add or a set needs are made, those of a remove or an unset are found. */
+static crdt_err plan_slots(crdt_document *doc, const crdt_op *op, crdt_plan *plan)
+{
+    crdt_depth depth = op->key.depth;
+    if (op->kind == CRDT_OP_ADD || op->kind == CRDT_OP_SET) {
+        crdt_err err = crdt_state_make_element(doc, 0, plan->names[0], &plan->object);
+        if (err == CRDT_OK && depth >= CRDT_PART) {
+            err =
+                crdt_state_make_element(doc, plan->object, plan->names[1], &plan->part);
+        }
+        if (err == CRDT_OK && depth == CRDT_FIELD) {
+            err = crdt_state_make_field(doc, plan->part, plan->names[2], &plan->field);
+        }
+        return err;
+    }
+    plan->object = crdt_dot_store_find(&doc->keys.store, 0, plan->names[0]);
+    if (plan->object != 0) {
+        crdt_state_element(doc, plan->object)->pinned = 1;
+    }
+    if (plan->object != 0 && depth >= CRDT_PART) {
+        plan->part =
+            crdt_dot_store_find(&doc->keys.store, plan->object, plan->names[1]);
+        if (plan->part != 0) {
+            crdt_state_element(doc, plan->part)->pinned = 1;
+        }
+    }
+    if (plan->part != 0 && depth == CRDT_FIELD) {
+        plan->field =
+            crdt_dot_store_find(&doc->fields.store, plan->part, plan->names[2]);
+        if (plan->field != 0) {
+            crdt_state_field(doc, plan->field)->pinned = 1;
+        }
+    }
+    return CRDT_OK;
+}
+
+/* Several plans may have pinned one slot: the first to take the pin off keeps the slot's
+ * number, so that a slot that is then forgotten is looked at no more. Fields, then parts,
+ * then objects: what is above is still pinned while what is below goes. */
+static void unplan_fields(crdt_document *doc, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        uint32_t *field = &doc->plans[i].field;
+        if (*field != 0 && !crdt_state_field(doc, *field)->pinned) {
+            *field = 0;
+        } else if (*field != 0) {
+            crdt_state_field(doc, *field)->pinned = 0;
+        }
+    }
+    for (size_t i = 0; i < count; i++) {
+        if (doc->plans[i].field != 0) {
+            crdt_state_release_field(doc, doc->plans[i].field);
+        }
+    }
+}
+
+static uint32_t *element_of(crdt_plan *plan, crdt_depth depth)
+{
+    return depth == CRDT_OBJECT ? &plan->object : &plan->part;
+}
+
+static void unplan_elements(crdt_document *doc, size_t count, crdt_depth depth)
+{
+    for (size_t i = 0; i < count; i++) {
+        uint32_t *slot = element_of(&doc->plans[i], depth);
+        if (*slot != 0 && !crdt_state_element(doc, *slot)->pinned) {
+            *slot = 0;
+        } else if (*slot != 0) {
+            crdt_state_element(doc, *slot)->pinned = 0;
+        }
+    }
+    for (size_t i = 0; i < count; i++) {
+        uint32_t slot = *element_of(&doc->plans[i], depth);
+        if (slot != 0) {
+            crdt_state_release_element(doc, slot);
+        }
+    }
+}
+
+static void unplan_all(crdt_document *doc, size_t count)
+{
+    unplan_fields(doc, count);
+    unplan_elements(doc, count, CRDT_PART);
+    unplan_elements(doc, count, CRDT_OBJECT);
+    for (size_t i = 0; i < count; i++) {
+        crdt_plan *plan = &doc->plans[i];
+        crdt_lww_value_free(&doc->context, &plan->value);
+        for (size_t j = 0; j < 3; j++) {
+            crdt_names_release(&doc->context.names, plan->names[j]);
+        }
+    }
+    trim_plans(doc);
+}
+
+/* How much room the batch needs beyond its slots. An entry needs a slot of its own only
+ * beside one that its author had not seen. */
+typedef struct room_needed {
+    size_t dots;
+    size_t values;
+    size_t records;
+} room_needed;
+
+static bool has_unseen(const crdt_document *doc, const crdt_seen *seen,
+                       const crdt_dot_store *store, uint32_t slot)
+{
+    for (uint32_t id = slot; id != 0; id = crdt_dot_store_at(store, id)->sibling) {
+        crdt_dot dot = crdt_dot_store_at(store, id)->dot;
+        if (dot != 0 && !crdt_seen_includes(seen, &doc->context.actors, dot)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static void count_room(const crdt_document *doc, const crdt_seen *seen,
+                       const crdt_op *op, const crdt_plan *plan, room_needed *room)
+{
+    switch (op->kind) {
+    case CRDT_OP_ADD:
+        room->dots += has_unseen(doc, seen, &doc->keys.store,
+                                 plan->part != 0 ? plan->part : plan->object);
+        break;
+    case CRDT_OP_SET:
+        room->values += has_unseen(doc, seen, &doc->fields.store, plan->field);
+        break;
+    case CRDT_OP_REMOVE:
+    case CRDT_OP_UNSET:
+        room->records++;
+        break;
+    }
+}
+
+/* Make everything ready: after this nothing fails. On failure nothing has happened. */
+static crdt_err plan_all(crdt_document *doc, const crdt_seen *seen, bool new_actor,
+                         const crdt_op *ops, size_t op_count)
+{
+    crdt_err err = reserve_plans(doc, op_count);
+    if (err != CRDT_OK) {
+        return err;
+    }
+    room_needed room = {0};
+    size_t planned = 0;
+    while (planned < op_count && err == CRDT_OK) {
+        const crdt_op *op = &ops[planned];
+        crdt_plan *plan = &doc->plans[planned];
+        *plan = (crdt_plan){0};
+        err = plan_names(doc, &op->key, planned > 0 ? op - 1 : NULL,
+                         planned > 0 ? plan - 1 : NULL, plan);
+        err = err != CRDT_OK ? err : plan_slots(doc, op, plan);
+        if (err == CRDT_OK && op->kind == CRDT_OP_SET) {
+            err = crdt_lww_value_make(&doc->context, op->value, &plan->value);
+        }
+        if (err == CRDT_OK) {
+            count_room(doc, seen, op, plan, &room);
+        }
+        planned++;
+    }
+    size_t actor_count = doc->context.actors.version.stamp_count + (new_actor ? 1 : 0);
+    err = err != CRDT_OK ? err
+                         : crdt_actors_reserve(&doc->context.actors, new_actor ? 1 : 0);
+    err = err != CRDT_OK
+              ? err
+              : crdt_dot_store_reserve(&doc->keys.store, room.dots, actor_count);
+    err = err != CRDT_OK
+              ? err
+              : crdt_dot_store_reserve(&doc->fields.store, room.values, actor_count);
+    err = err != CRDT_OK
+              ? err
+              : crdt_remove_log_reserve(&doc->log, room.records, actor_count);
+    if (err != CRDT_OK) {
+        unplan_all(doc, planned);
+    }
+    return err;
+}
+
+/* ---- performing: cannot fail ---- */
+
+static void perform(crdt_change *change, const crdt_op *op, crdt_plan *plan,
+                    crdt_dot dot, uint32_t who)
+{
+    crdt_document *doc = change->doc;
+    switch (op->kind) {
+    case CRDT_OP_ADD:
+    case CRDT_OP_REMOVE:
+        if (op->key.depth == CRDT_OBJECT && plan->object != 0) {
+            crdt_state_drop_object(change, plan->object);
+        } else if (op->key.depth == CRDT_PART && plan->part != 0) {
+            crdt_state_drop_part(change, plan->part);
+        }
+        if (op->kind == CRDT_OP_ADD) {
+            crdt_state_insert_dot(
+                change, op->key.depth == CRDT_OBJECT ? plan->object : plan->part, dot,
+                who);
+        }
+        break;
+    case CRDT_OP_SET:
+        crdt_state_drop_field(change, plan->field);
+        crdt_state_insert_value(change, plan->field, dot, who, &plan->value);
+        plan->value = (crdt_lww_value){0}; /* handed over */
+        break;
+    case CRDT_OP_UNSET:
+        if (plan->field != 0) {
+            crdt_state_drop_field(change, plan->field);
+        }
+        break;
+    }
+    if (op->kind == CRDT_OP_REMOVE || op->kind == CRDT_OP_UNSET) {
+        crdt_remove_log_append(&doc->log, dot, plan->names);
+    }
+    crdt_state_tell_changed(change, plan->names[0]);
+}
+
+/* What the batch as a whole has led to: new values that are hidden or lost, and others'
+ * values that it hid. */
+static void tell_outcome(const crdt_change *change, const crdt_batch *batch)
+{
+    const crdt_document *doc = change->doc;
+    uint64_t time = crdt_batch_first_time(batch);
+    for (size_t i = 0; i < batch->op_count; i++, time++) {
+        const crdt_op *op = &batch->ops[i];
+        const crdt_plan *plan = &doc->plans[i];
+        if (op->kind == CRDT_OP_SET && doc->tells_conflict) {
+            crdt_state_tell_landed(doc, plan->field,
+                                   crdt_dot_make(time, change->seen.actor));
+        } else if (change->watching && op->key.depth == CRDT_PART && plan->part != 0) {
+            crdt_state_tell_watched(doc, plan->part);
+        } else if (change->watching && op->key.depth == CRDT_OBJECT &&
+                   plan->object != 0) {
+            for (uint32_t part = crdt_group_first(*crdt_state_group(doc, plan->object));
+                 part != 0; part = crdt_state_element(doc, part)->next) {
+                crdt_state_tell_watched(doc, part);
+            }
+        }
+    }
+}
+
+/* ---- apply ---- */
+
+/* Is the batch new, and is all it needs here? `*known_all`: its author had seen exactly
+ * what is here. */
+static crdt_err check_batch(const crdt_document *doc, const crdt_batch *batch,
+                            bool *known_all, crdt_diag *diag)
+{
+    const crdt_version *version = &doc->context.actors.version;
+    const crdt_version deps = {.stamps = (crdt_stamp *)(uintptr_t)batch->deps,
+                               .stamp_count = batch->dep_count};
+    uint64_t known = crdt_version_get(version, &batch->actor);
+    uint64_t last = crdt_batch_last_time(batch);
+    if (last > CRDT_TIME_MAX) {
+        return crdt_diag_set(diag, CRDT_ELIMIT, 0, "times end at 2^48 - 1");
+    }
+    if (last <= known) {
+        return CRDT_EDUPLICATE;
+    }
+    if (crdt_version_get(&deps, &batch->actor) < known) {
+        return crdt_diag_set(diag, CRDT_EFORK, 0,
+                             "the batch does not know its author's last operations");
+    }
+    if (!crdt_version_includes(version, &deps)) {
+        return CRDT_EGAP;
+    }
+    *known_all =
+        batch->dep_count == version->stamp_count &&
+        (batch->dep_count == 0 || memcmp(batch->deps, version->stamps,
+                                         batch->dep_count * sizeof *batch->deps) == 0);
+    return CRDT_OK;
+}
+
+static void end_change(crdt_document *doc, uint32_t who, size_t planned)
+{
+    unplan_all(doc, planned);
+    crdt_names_release(&doc->context.names, who);
+    crdt_remove_log_trim(&doc->log, doc->log_bytes_max);
+}
+
+crdt_err crdt_document_apply(crdt_document *doc, const crdt_batch *batch,
+                             crdt_diag *diag)
+{
+    assert(batch->op_count > 0);
+    bool known_all = false;
+    crdt_err err = check_batch(doc, batch, &known_all, diag);
+    if (err != CRDT_OK) {
+        return err;
+    }
+    crdt_actors *actors = &doc->context.actors;
+    const uint64_t first = crdt_batch_first_time(batch);
+    crdt_change change = {.doc = doc, .first_time = first};
+    change.seen = (crdt_seen){.stamps = batch->deps,
+                              .stamp_count = batch->dep_count,
+                              .all = known_all,
+                              .actor = crdt_actors_find(actors, &batch->actor),
+                              .time = first};
+    bool new_actor = change.seen.actor == 0;
+    uint32_t who = 0;
+    if (batch->who.size > 0) {
+        err = crdt_names_intern(&doc->context.names, batch->who, &who);
+    }
+    err = err != CRDT_OK
+              ? err
+              : plan_all(doc, &change.seen, new_actor, batch->ops, batch->op_count);
+    if (err != CRDT_OK) {
+        crdt_names_release(&doc->context.names, who);
+        return err;
+    }
+    const crdt_stamp last = {.time = first + batch->op_count - 1,
+                             .actor = batch->actor};
+    change.seen.actor = crdt_actors_raise(actors, &last);
+    for (size_t i = 0; i < batch->op_count; i++) {
+        change.op_index = i;
+        change.seen.time = first + i;
+        perform(&change, &batch->ops[i], &doc->plans[i],
+                crdt_dot_make(first + i, change.seen.actor), who);
+    }
+    if (change.watching || doc->tells_conflict) {
+        tell_outcome(&change, batch);
+    }
+    end_change(doc, who, batch->op_count);
+    return CRDT_OK;
+}
+
+/* ---- commit ---- */
+
+/* Would the operation change nothing that its author means? Judged on the state after the
+ * operations before it. */
+static bool says_nothing(const crdt_document *doc, const crdt_op *op,
+                         const crdt_plan *plan, bool sweep)
+{
+    uint32_t element = op->key.depth == CRDT_OBJECT ? plan->object : plan->part;
+    switch (op->kind) {
+    case CRDT_OP_ADD:
+        return op->key.depth == CRDT_OBJECT ? crdt_state_object_live(doc, element)
+                                            : crdt_state_part_live(doc, element);
+    case CRDT_OP_REMOVE:
+        return !sweep && (element == 0 || crdt_state_element(doc, element)->dot == 0);
+    case CRDT_OP_SET:
+    case CRDT_OP_UNSET:
+        break;
+    }
+    if (!crdt_state_part_live(doc, plan->part)) {
+        return true;
+    }
+    const crdt_slot *field =
+        plan->field == 0 ? NULL : crdt_state_field(doc, plan->field);
+    bool is_held = field != NULL && field->dot != 0;
+    if (op->kind == CRDT_OP_UNSET) {
+        return !is_held;
+    }
+    return is_held && field->sibling == 0 &&
+           crdt_span_equal(crdt_lww_map_value(field), op->value);
+}
+
+/* The operations that say something are performed one by one and collected in `done`. */
+static void commit_all(crdt_change *change, const crdt_edit *edit, const crdt_op *ops,
+                       size_t op_count, uint32_t who, crdt_op *done, size_t *done_count)
+{
+    crdt_document *doc = change->doc;
+    *done_count = 0;
+    for (size_t i = 0; i < op_count; i++) {
+        crdt_plan *plan = &doc->plans[i];
+        if (says_nothing(doc, &ops[i], plan, edit->sweep)) {
+            continue;
+        }
+        const crdt_stamp stamp = {.time = change->first_time + *done_count,
+                                  .actor = edit->actor};
+        const crdt_entry winner = {
+            .stamp = stamp, .who = edit->who, .value = ops[i].value};
+        change->seen.actor = crdt_actors_raise(&doc->context.actors, &stamp);
+        change->seen.time = stamp.time;
+        change->op_index = *done_count;
+        change->stale_after = ops[i].kind == CRDT_OP_SET ? edit->seen : NULL;
+        change->stale_winner = &winner;
+        perform(change, &ops[i], plan, crdt_dot_make(stamp.time, change->seen.actor),
+                who);
+        done[*done_count] = ops[i];
+        (*done_count)++;
+    }
+    change->stale_winner = NULL;
+}
+
+static crdt_err copy_deps(const crdt_document *doc, crdt_arena *arena,
+                          crdt_batch *batch)
+{
+    const crdt_version *version = &doc->context.actors.version;
+    crdt_stamp *deps = crdt_arena_alloc(arena, version->stamp_count * sizeof *deps);
+    if (deps == NULL) {
+        return CRDT_ENOMEM;
+    }
+    if (version->stamp_count > 0) {
+        memcpy(deps, version->stamps, version->stamp_count * sizeof *deps);
+    }
+    batch->deps = deps;
+    batch->dep_count = version->stamp_count;
+    return CRDT_OK;
+}
+
+crdt_err crdt_document_commit(crdt_document *doc, const crdt_edit *edit,
+                              const crdt_op *ops, size_t op_count, crdt_arena *arena,
+                              crdt_batch *batch, crdt_diag *diag)
+{
+    crdt_err err = check_edit(doc, edit, ops, op_count, diag);
+    if (err != CRDT_OK) {
+        return err;
+    }
+    *batch =
+        (crdt_batch){.actor = edit->actor, .who = edit->who, .wall_ms = edit->wall_ms};
+    crdt_op *done = crdt_arena_alloc(arena, op_count * sizeof *done);
+    err = done == NULL ? CRDT_ENOMEM : copy_deps(doc, arena, batch);
+    if (err != CRDT_OK) {
+        return err;
+    }
+    crdt_change change = {.doc = doc, .first_time = doc->context.actors.time_max + 1};
+    change.seen = (crdt_seen){.all = true};
+    bool new_actor = crdt_actors_find(&doc->context.actors, &edit->actor) == 0;
+    uint32_t who = 0;
+    if (edit->who.size > 0) {
+        err = crdt_names_intern(&doc->context.names, edit->who, &who);
+    }
+    err = err != CRDT_OK ? err : plan_all(doc, &change.seen, new_actor, ops, op_count);
+    if (err != CRDT_OK) {
+        crdt_names_release(&doc->context.names, who);
+        return err;
+    }
+    size_t done_count = 0;
+    commit_all(&change, edit, ops, op_count, who, done, &done_count);
+    assert(!change.watching); /* all was seen: nothing stays below what was dropped */
+    batch->ops = done;
+    batch->op_count = done_count;
+    end_change(doc, who, op_count);
+    return done_count > 0 ? CRDT_OK : CRDT_ENOTHING;
+}
+
+/* ---- housekeeping ---- */
+
+typedef struct sweeping {
+    const crdt_document *doc;
+    const crdt_version *shown;
+    crdt_arena *arena;
+    crdt_op *ops; /* grows in the arena */
+    size_t count;
+    size_t capacity;
+} sweeping;
+
+static bool is_shown(const sweeping *sweep, const crdt_dot_store *store, uint32_t slot)
+{
+    if (sweep->shown == NULL || crdt_dot_store_at(store, slot)->dot == 0) {
+        return true;
+    }
+    for (uint32_t id = slot; id != 0; id = crdt_dot_store_at(store, id)->sibling) {
+        crdt_stamp stamp = crdt_actors_stamp(&sweep->doc->context.actors,
+                                             crdt_dot_store_at(store, id)->dot);
+        if (!crdt_version_covers(sweep->shown, &stamp)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+static crdt_err copy_span(crdt_arena *arena, crdt_span *span)
+{
+    uint8_t *copy = crdt_arena_alloc(arena, span->size);
+    if (copy == NULL) {
+        return CRDT_ENOMEM;
+    }
+    if (span->size > 0) {
+        memcpy(copy, span->data, span->size);
+    }
+    span->data = copy;
+    return CRDT_OK;
+}
+
+/* Names and values are copied: the operations free those that they lie in. */
+static crdt_err push_op(sweeping *sweep, crdt_op op)
+{
+    if (sweep->count == sweep->capacity) {
+        size_t capacity = sweep->capacity == 0 ? 16 : sweep->capacity * 2;
+        crdt_op *ops = crdt_arena_alloc(sweep->arena, capacity * sizeof *ops);
+        if (ops == NULL) {
+            return CRDT_ENOMEM;
+        }
+        if (sweep->count > 0) {
+            memcpy(ops, sweep->ops, sweep->count * sizeof *ops);
+        }
+        sweep->ops = ops;
+        sweep->capacity = capacity;
+    }
+    crdt_err err = copy_span(sweep->arena, &op.key.object);
+    err = err != CRDT_OK ? err : copy_span(sweep->arena, &op.key.part);
+    err = err != CRDT_OK ? err : copy_span(sweep->arena, &op.key.field);
+    err = err != CRDT_OK ? err : copy_span(sweep->arena, &op.value);
+    if (err == CRDT_OK) {
+        sweep->ops[sweep->count++] = op;
+    }
+    return err;
+}
+
+/* A part that is not live, with dots or values: all of it, if all was shown. */
+static crdt_err sweep_dead_part(sweeping *sweep, uint32_t part)
+{
+    const crdt_document *doc = sweep->doc;
+    bool is_held = crdt_state_element(doc, part)->dot != 0;
+    bool all_shown = is_shown(sweep, &doc->keys.store, part);
+    for (uint32_t field = crdt_group_first(*crdt_state_group(doc, part)); field != 0;
+         field = crdt_state_field(doc, field)->next) {
+        is_held = is_held || crdt_state_field(doc, field)->dot != 0;
+        all_shown = all_shown && is_shown(sweep, &doc->fields.store, field);
+    }
+    if (!is_held || !all_shown) {
+        return CRDT_OK;
+    }
+    return push_op(sweep, (crdt_op){.kind = CRDT_OP_REMOVE,
+                                    .key = crdt_state_part_key(doc, part)});
+}
+
+static crdt_err sweep_live_part(sweeping *sweep, uint32_t part)
+{
+    const crdt_document *doc = sweep->doc;
+    crdt_err err = CRDT_OK;
+    for (uint32_t field = crdt_group_first(*crdt_state_group(doc, part));
+         field != 0 && err == CRDT_OK; field = crdt_state_field(doc, field)->next) {
+        const crdt_slot *slot = crdt_state_field(doc, field);
+        if (slot->sibling != 0 && is_shown(sweep, &doc->fields.store, field)) {
+            err = push_op(sweep, (crdt_op){.kind = CRDT_OP_SET,
+                                           .key = crdt_state_field_key(doc, field),
+                                           .value = crdt_lww_map_value(slot)});
+        }
+    }
+    return err;
+}
+
+/* Removes before sets, both in key order. */
+static int compare_ops(const void *a, const void *b)
+{
+    const crdt_op *x = a;
+    const crdt_op *y = b;
+    if (x->kind != y->kind) {
+        return x->kind < y->kind ? -1 : 1;
+    }
+    return crdt_key_compare(&x->key, &y->key);
+}
+
+crdt_err crdt_document_housekeep(crdt_document *doc, const crdt_edit *edit,
+                                 const crdt_version *shown, crdt_arena *arena,
+                                 crdt_batch *batch, crdt_diag *diag)
+{
+    sweeping sweep = {.doc = doc, .shown = shown, .arena = arena};
+    crdt_err err = CRDT_OK;
+    for (uint32_t object = crdt_group_first(doc->keys.root);
+         object != 0 && err == CRDT_OK;
+         object = crdt_state_element(doc, object)->next) {
+        for (uint32_t part = crdt_group_first(*crdt_state_group(doc, object));
+             part != 0 && err == CRDT_OK; part = crdt_state_element(doc, part)->next) {
+            err = crdt_state_part_live(doc, part) ? sweep_live_part(&sweep, part)
+                                                  : sweep_dead_part(&sweep, part);
+        }
+    }
+    if (err != CRDT_OK) {
+        return err;
+    }
+    if (sweep.count > 1) {
+        qsort(sweep.ops, sweep.count, sizeof *sweep.ops, compare_ops);
+    }
+    crdt_edit edit_all = *edit;
+    edit_all.sweep = true;
+    edit_all.seen = NULL;
+    return crdt_document_commit(doc, &edit_all, sweep.ops, sweep.count, arena, batch,
+                                diag);
+}

@@ -1,0 +1,494 @@
+#include "crdt/dot_store.h"
+
+#include <assert.h>
+#include <string.h>
+
+#define TABLE_SIZE_MIN 64u
+#define UNSORTED 0x80000000u
+#define FREE_NAME 0xffffffffu /* crdt_pool fills returned records with ones */
+
+static_assert(offsetof(crdt_slot, payload) == CRDT_SLOT_SIZE, "layout of a slot");
+
+static crdt_slot *at(const crdt_dot_store *store, uint32_t slot)
+{
+    return crdt_dot_store_at(store, slot);
+}
+
+void crdt_dot_store_init(crdt_dot_store *store, crdt_context *context,
+                         size_t record_size, size_t payload_size)
+{
+    *store =
+        (crdt_dot_store){.context = context, .payload_size = (uint32_t)payload_size};
+    crdt_pool_init(&store->pool, context->alloc, record_size);
+}
+
+void crdt_dot_store_deinit(crdt_dot_store *store)
+{
+    crdt_alloc alloc = store->context->alloc;
+    for (uint32_t id = 1; id <= store->pool.used; id++) {
+        const crdt_slot *slot = at(store, id);
+        if (slot->name != FREE_NAME) {
+            if (!slot->is_sibling) {
+                crdt_names_release(&store->context->names, slot->name);
+            }
+            crdt_names_release(&store->context->names, slot->who);
+        }
+    }
+    crdt_free(alloc, store->table, store->table_size * sizeof *store->table);
+    crdt_free(alloc, store->newest, store->actor_capacity * sizeof *store->newest);
+    crdt_pool_deinit(&store->pool);
+    *store = (crdt_dot_store){.context = store->context};
+}
+
+/* ---- keys ---- */
+
+static size_t hash_of(const crdt_dot_store *store, uint32_t owner, uint32_t name)
+{
+    uint64_t hash = ((uint64_t)owner << 32 | name) ^ store->context->hash_seed;
+    hash *= UINT64_C(0x9e3779b97f4a7c15);
+    hash ^= hash >> 32;
+    hash *= UINT64_C(0xd6e8feb86659fd93);
+    return (size_t)(hash >> 32);
+}
+
+static size_t probe(const crdt_dot_store *store, uint32_t owner, uint32_t name)
+{
+    size_t mask = store->table_size - 1;
+    size_t cell = hash_of(store, owner, name) & mask;
+    while (store->table[cell] != 0) {
+        const crdt_slot *slot = at(store, store->table[cell]);
+        if (slot->owner == owner && slot->name == name) {
+            break;
+        }
+        cell = (cell + 1) & mask;
+    }
+    return cell;
+}
+
+uint32_t crdt_dot_store_find(const crdt_dot_store *store, uint32_t owner, uint32_t name)
+{
+    return store->table_size == 0 ? 0 : store->table[probe(store, owner, name)];
+}
+
+static crdt_err resize_table(crdt_dot_store *store, size_t size)
+{
+    crdt_alloc alloc = store->context->alloc;
+    uint32_t *table = crdt_resize_array(alloc, NULL, 0, size, sizeof *table);
+    if (table == NULL) {
+        return CRDT_ENOMEM;
+    }
+    memset(table, 0, size * sizeof *table);
+    crdt_free(alloc, store->table, store->table_size * sizeof *table);
+    store->table = table;
+    store->table_size = size;
+    /* From the records, not from the old table: in the order of memory. */
+    for (uint32_t id = 1; id <= store->pool.used; id++) {
+        const crdt_slot *slot = at(store, id);
+        if (slot->name != FREE_NAME && !slot->is_sibling) {
+            table[probe(store, slot->owner, slot->name)] = id;
+        }
+    }
+    return CRDT_OK;
+}
+
+/* Room for one more key at a load of at most 5/8. */
+static crdt_err reserve_key(crdt_dot_store *store)
+{
+    if (store->key_count + 1u > store->table_size / 8 * 5) {
+        size_t size = store->table_size == 0 ? TABLE_SIZE_MIN : store->table_size * 2;
+        crdt_err err = resize_table(store, size);
+        if (err != CRDT_OK) {
+            return err;
+        }
+    }
+    return crdt_pool_reserve(&store->pool, 1);
+}
+
+static crdt_span name_of(const crdt_dot_store *store, uint32_t slot)
+{
+    return crdt_names_get(&store->context->names, at(store, slot)->name);
+}
+
+/* Append to the group. Keys that come in order keep it sorted; else it is sorted when
+ * somebody walks it. */
+static void link_key(crdt_dot_store *store, crdt_group *group, uint32_t id)
+{
+    crdt_slot *slot = at(store, id);
+    uint32_t head = crdt_group_first(*group);
+    if (head == 0) {
+        slot->prev = id;
+        *group = id;
+        return;
+    }
+    uint32_t tail = at(store, head)->prev;
+    if ((*group & UNSORTED) == 0 &&
+        crdt_span_compare(name_of(store, tail), name_of(store, id)) > 0) {
+        *group |= UNSORTED;
+    }
+    at(store, tail)->next = id;
+    slot->prev = tail;
+    at(store, head)->prev = id;
+}
+
+static void unlink_key(crdt_dot_store *store, crdt_group *group, uint32_t id)
+{
+    const crdt_slot *slot = at(store, id);
+    uint32_t head = crdt_group_first(*group);
+    if (head == id) {
+        *group = slot->next == 0 ? 0 : (*group & UNSORTED) | slot->next;
+        if (slot->next != 0) {
+            at(store, slot->next)->prev = slot->prev;
+        }
+        return;
+    }
+    at(store, slot->prev)->next = slot->next;
+    at(store, slot->next != 0 ? slot->next : head)->prev = slot->prev;
+}
+
+crdt_err crdt_dot_store_make(crdt_dot_store *store, uint32_t owner, crdt_group *group,
+                             uint32_t name, uint32_t *id)
+{
+    assert(name != 0);
+    *id = crdt_dot_store_find(store, owner, name);
+    if (*id != 0) {
+        return CRDT_OK;
+    }
+    crdt_err err = reserve_key(store);
+    if (err != CRDT_OK) {
+        return err;
+    }
+    *id = crdt_pool_take(&store->pool);
+    crdt_slot *slot = at(store, *id);
+    slot->owner = owner;
+    slot->name = name;
+    crdt_names_hold(&store->context->names, name);
+    store->table[probe(store, owner, name)] = *id;
+    store->key_count++;
+    link_key(store, group, *id);
+    return CRDT_OK;
+}
+
+/* Empty a cell and move up those behind it that would no longer be found. */
+static void clear_cell(crdt_dot_store *store, size_t cell)
+{
+    size_t mask = store->table_size - 1;
+    size_t hole = cell;
+    for (size_t next = (hole + 1) & mask; store->table[next] != 0;
+         next = (next + 1) & mask) {
+        const crdt_slot *slot = at(store, store->table[next]);
+        size_t home = hash_of(store, slot->owner, slot->name) & mask;
+        if (((next - home) & mask) >= ((next - hole) & mask)) {
+            store->table[hole] = store->table[next];
+            hole = next;
+        }
+    }
+    store->table[hole] = 0;
+}
+
+void crdt_dot_store_drop(crdt_dot_store *store, crdt_group *group, uint32_t id)
+{
+    crdt_slot *slot = at(store, id);
+    assert(slot->dot == 0 && slot->sibling == 0 && !slot->is_sibling);
+    clear_cell(store, probe(store, slot->owner, slot->name));
+    unlink_key(store, group, id);
+    crdt_names_release(&store->context->names, slot->name);
+    crdt_pool_give(&store->pool, id);
+    store->key_count--;
+    if (store->key_count == 0) {
+        crdt_free(store->context->alloc, store->table,
+                  store->table_size * sizeof *store->table);
+        store->table = NULL;
+        store->table_size = 0;
+    }
+}
+
+/* ---- entries ---- */
+
+crdt_err crdt_dot_store_reserve(crdt_dot_store *store, size_t entries,
+                                size_t actor_count)
+{
+    if (actor_count > store->actor_capacity) {
+        size_t capacity = store->actor_capacity == 0 ? 8 : store->actor_capacity * 2;
+        capacity = capacity < actor_count ? actor_count : capacity;
+        uint32_t *newest =
+            crdt_resize_array(store->context->alloc, store->newest,
+                              store->actor_capacity, capacity, sizeof *newest);
+        if (newest == NULL) {
+            return CRDT_ENOMEM;
+        }
+        memset(newest + store->actor_capacity, 0,
+               (capacity - store->actor_capacity) * sizeof *newest);
+        store->newest = newest;
+        store->actor_capacity = capacity;
+    }
+    return crdt_pool_reserve(&store->pool, entries);
+}
+
+static void append_to_actor(crdt_dot_store *store, uint32_t id)
+{
+    crdt_slot *slot = at(store, id);
+    uint32_t *newest = &store->newest[crdt_dot_actor(slot->dot) - 1];
+    slot->older = *newest;
+    slot->newer = 0;
+    if (*newest != 0) {
+        assert(at(store, *newest)->dot < slot->dot);
+        at(store, *newest)->newer = id;
+    }
+    *newest = id;
+}
+
+/* The neighbours of the entry in the list of its actor point to `id` from now on. */
+static void relink_actor(crdt_dot_store *store, const crdt_slot *entry, uint32_t id)
+{
+    if (entry->older != 0) {
+        at(store, entry->older)->newer = id;
+    }
+    if (entry->newer != 0) {
+        at(store, entry->newer)->older = id;
+    } else {
+        store->newest[crdt_dot_actor(entry->dot) - 1] = id;
+    }
+}
+
+static void unlink_actor(crdt_dot_store *store, const crdt_slot *entry)
+{
+    if (entry->older != 0) {
+        at(store, entry->older)->newer = entry->newer;
+    }
+    if (entry->newer != 0) {
+        at(store, entry->newer)->older = entry->older;
+    } else {
+        store->newest[crdt_dot_actor(entry->dot) - 1] = entry->older;
+    }
+}
+
+/* Move the entry (not the key) of slot `from` to slot `to`, which holds none. */
+static void move_entry(crdt_dot_store *store, uint32_t from, uint32_t to)
+{
+    const crdt_slot *source = at(store, from);
+    crdt_slot *target = at(store, to);
+    target->dot = source->dot;
+    target->older = source->older;
+    target->newer = source->newer;
+    target->who = source->who;
+    target->value_size = source->value_size;
+    target->kept = source->kept;
+    memcpy(target->payload, source->payload, store->payload_size);
+    relink_actor(store, source, to);
+}
+
+static uint32_t take_sibling(crdt_dot_store *store, uint32_t key)
+{
+    uint32_t id = crdt_pool_take(&store->pool);
+    crdt_slot *slot = at(store, id);
+    slot->is_sibling = 1;
+    slot->owner = at(store, key)->owner;
+    slot->name = at(store, key)->name;
+    slot->prev = key;
+    return id;
+}
+
+/* The slot for a new entry of the key, linked among its siblings by stamp. */
+static uint32_t place_entry(crdt_dot_store *store, uint32_t key, crdt_dot dot)
+{
+    const crdt_actors *actors = &store->context->actors;
+    if (at(store, key)->dot == 0) {
+        return key;
+    }
+    uint32_t id = take_sibling(store, key);
+    if (crdt_actors_compare(actors, dot, at(store, key)->dot) > 0) {
+        move_entry(store, key, id);
+        at(store, id)->sibling = at(store, key)->sibling;
+        at(store, key)->sibling = id;
+        return key;
+    }
+    uint32_t before = key;
+    while (at(store, before)->sibling != 0 &&
+           crdt_actors_compare(actors, dot,
+                               at(store, at(store, before)->sibling)->dot) < 0) {
+        before = at(store, before)->sibling;
+    }
+    at(store, id)->sibling = at(store, before)->sibling;
+    at(store, before)->sibling = id;
+    return id;
+}
+
+uint32_t crdt_dot_store_insert(crdt_dot_store *store, uint32_t key, crdt_dot dot,
+                               uint32_t who)
+{
+    uint32_t id = place_entry(store, key, dot);
+    crdt_slot *slot = at(store, id);
+    slot->dot = dot;
+    slot->who = who;
+    slot->value_size = 0;
+    slot->kept = 0;
+    memset(slot->payload, 0, store->payload_size);
+    crdt_names_hold(&store->context->names, who);
+    append_to_actor(store, id);
+    return id;
+}
+
+uint32_t crdt_dot_store_remove(crdt_dot_store *store, uint32_t key, uint32_t entry)
+{
+    crdt_slot *slot = at(store, entry);
+    assert(slot->dot != 0);
+    unlink_actor(store, slot);
+    crdt_names_release(&store->context->names, slot->who);
+    if (entry != key) {
+        uint32_t before = key;
+        while (at(store, before)->sibling != entry) {
+            before = at(store, before)->sibling;
+        }
+        uint32_t next = slot->sibling;
+        at(store, before)->sibling = next;
+        crdt_pool_give(&store->pool, entry);
+        return next;
+    }
+    uint32_t next = slot->sibling;
+    if (next == 0) {
+        slot->dot = 0;
+        slot->who = 0;
+        slot->value_size = 0;
+        slot->kept = 0;
+        return 0;
+    }
+    move_entry(store, next, key);
+    slot->sibling = at(store, next)->sibling;
+    crdt_pool_give(&store->pool, next);
+    return key;
+}
+
+uint32_t crdt_dot_store_key(const crdt_dot_store *store, uint32_t entry)
+{
+    const crdt_slot *slot = at(store, entry);
+    return slot->is_sibling ? slot->prev : entry;
+}
+
+/* ---- order ---- */
+
+/* Merge two runs linked by `next`, each ascending. */
+static uint32_t merge_runs(const crdt_dot_store *store, uint32_t a, uint32_t b)
+{
+    uint32_t head = 0;
+    uint32_t *tail = &head;
+    while (a != 0 && b != 0) {
+        bool first = crdt_span_compare(name_of(store, a), name_of(store, b)) < 0;
+        uint32_t *lower = first ? &a : &b;
+        *tail = *lower;
+        tail = &at(store, *lower)->next;
+        *lower = *tail;
+    }
+    *tail = a != 0 ? a : b;
+    return head;
+}
+
+/* Bottom-up merge sort of a list: runs[i] is empty or a run of 2^i keys. */
+static uint32_t sort_list(const crdt_dot_store *store, uint32_t head)
+{
+    uint32_t runs[32] = {0};
+    while (head != 0) {
+        uint32_t run = head;
+        head = at(store, run)->next;
+        at(store, run)->next = 0;
+        size_t i = 0;
+        for (; runs[i] != 0; i++) {
+            run = merge_runs(store, runs[i], run);
+            runs[i] = 0;
+        }
+        runs[i] = run;
+    }
+    uint32_t sorted = 0;
+    for (size_t i = 0; i < 32; i++) {
+        sorted = merge_runs(store, runs[i], sorted);
+    }
+    return sorted;
+}
+
+uint32_t crdt_dot_store_first(const crdt_dot_store *store, crdt_group *group)
+{
+    if ((*group & UNSORTED) == 0) {
+        return *group;
+    }
+    uint32_t head = sort_list(store, crdt_group_first(*group));
+    uint32_t prev = 0;
+    for (uint32_t id = head; id != 0; id = at(store, id)->next) {
+        at(store, id)->prev = prev;
+        prev = id;
+    }
+    at(store, head)->prev = prev;
+    *group = head;
+    return head;
+}
+
+/* ---- check ---- */
+
+static bool check_key(const crdt_dot_store *store, uint32_t id)
+{
+    const crdt_slot *slot = at(store, id);
+    if (crdt_dot_store_find(store, slot->owner, slot->name) != id ||
+        (slot->dot == 0 && slot->sibling != 0) ||
+        (slot->next != 0 && at(store, slot->next)->prev != id)) {
+        return false;
+    }
+    for (uint32_t entry = id; at(store, entry)->sibling != 0;
+         entry = at(store, entry)->sibling) {
+        const crdt_slot *lower = at(store, at(store, entry)->sibling);
+        if (!lower->is_sibling || lower->prev != id || lower->owner != slot->owner ||
+            lower->name != slot->name ||
+            crdt_actors_compare(&store->context->actors, at(store, entry)->dot,
+                                lower->dot) <= 0) {
+            return false;
+        }
+    }
+    return true;
+}
+
+/* The entries in the list of an actor; SIZE_MAX if the list is broken. */
+static size_t check_actor(const crdt_dot_store *store, size_t index)
+{
+    size_t count = 0;
+    uint32_t newer = 0;
+    for (uint32_t id = store->newest[index]; id != 0; id = at(store, id)->older) {
+        const crdt_slot *slot = at(store, id);
+        if (slot->newer != newer || crdt_dot_actor(slot->dot) != index + 1 ||
+            (newer != 0 && at(store, newer)->dot <= slot->dot) ||
+            crdt_dot_time(slot->dot) > store->context->actors.times[index]) {
+            return SIZE_MAX;
+        }
+        newer = id;
+        count++;
+    }
+    return count;
+}
+
+bool crdt_dot_store_check(const crdt_dot_store *store)
+{
+    size_t keys = 0;
+    size_t entries = 0;
+    for (uint32_t id = 1; id <= store->pool.used; id++) {
+        const crdt_slot *slot = at(store, id);
+        if (slot->name == FREE_NAME) {
+            continue;
+        }
+        entries += slot->dot != 0;
+        if (slot->is_sibling) {
+            if (slot->dot == 0) {
+                return false;
+            }
+            continue;
+        }
+        keys++;
+        if (!check_key(store, id)) {
+            return false;
+        }
+    }
+    size_t listed = 0;
+    for (size_t i = 0; i < store->actor_capacity; i++) {
+        size_t count = check_actor(store, i);
+        if (count == SIZE_MAX) {
+            return false;
+        }
+        listed += count;
+    }
+    return keys == store->key_count && entries == listed;
+}

@@ -1,0 +1,110 @@
+#ifndef CRDT_DOT_STORE_H
+#define CRDT_DOT_STORE_H
+
+/* A causal dot store: keys that hold entries, each entry under the dot that wrote it. What
+ * or_set (entries without values) and lww_map (entries with values) are made of.
+ *
+ *   key (owner, name) --hash--> slot -- sibling --> slot -- sibling --> slot
+ *                               highest stamp       lower               lowest
+ *
+ *   group of an owner:  slot <-> slot <-> slot     the keys, one slot each
+ *   list of an actor:   slot <-> slot <-> slot     the entries, by ascending time
+ *
+ * A key is a name under an owner (any number of the caller's); the keys of one owner form
+ * a group, whose head the caller keeps. The first entry of a key lies in the key's own
+ * slot, others, which exist only while writes are concurrent, in slots of their own behind
+ * it. The slot of a key keeps its number as long as the key exists; it may exist without an
+ * entry (dot 0), until the caller drops it.
+ *
+ * Entries of one actor must be inserted in ascending order of time, so "all of this actor
+ * above this time" is a walk from the end of its list: O(result).
+ *
+ * Source: Almeida, Shoker, Baquero, "Delta State Replicated Data Types" (2018). */
+
+#include "crdt/context.h"
+
+/* 44 bytes, then the payload of the entry. */
+typedef struct crdt_slot {
+    uint32_t owner;
+    uint32_t name; /* holds a reference */
+    uint32_t next; /* in the group, 0 at the end; of a sibling: unused */
+    uint32_t
+        prev; /* in the group, the head's is the tail; of a sibling: the key's slot */
+    crdt_dot dot; /* 0: no entry */
+    uint32_t older;
+    uint32_t newer;
+    uint32_t who;     /* name of the person, holds a reference; 0 none */
+    uint32_t sibling; /* entry with the next lower stamp, 0 at the end */
+    uint32_t value_size : 25;
+    uint32_t is_sibling : 1; /* not the slot of a key */
+    uint32_t pinned : 1;     /* the key must stay for now */
+    uint32_t watched : 1;    /* the key: look again at the end of the change */
+    uint32_t kept : 1;       /* the entry: the other side of a join has it too */
+    uint32_t payload[];
+} crdt_slot;
+
+#define CRDT_SLOT_SIZE 44u
+
+/* Head of a group: the first key's slot; the top bit says that it is not sorted. */
+typedef uint32_t crdt_group;
+
+typedef struct crdt_dot_store {
+    crdt_context *context;
+    crdt_pool pool;
+    uint32_t payload_size; /* bytes that move with an entry */
+    uint32_t *table;       /* open addressing, linear probing; 0 is free */
+    size_t table_size;
+    uint32_t key_count;
+    uint32_t *newest; /* by actor number - 1: end of its list */
+    size_t actor_capacity;
+} crdt_dot_store;
+
+/* `record_size`: of a slot with all that the caller keeps behind it;
+ * `payload_size`: how much of that belongs to the entry and not to the key. */
+void crdt_dot_store_init(crdt_dot_store *store, crdt_context *context,
+                         size_t record_size, size_t payload_size);
+void crdt_dot_store_deinit(crdt_dot_store *store);
+
+static inline crdt_slot *crdt_dot_store_at(const crdt_dot_store *store, uint32_t slot)
+{
+    return crdt_pool_at(&store->pool, slot);
+}
+
+/* The slot of a key; 0: none. */
+uint32_t crdt_dot_store_find(const crdt_dot_store *store, uint32_t owner,
+                             uint32_t name);
+/* The slot of a key, made without an entry where there is none.
+ * Errors: CRDT_ENOMEM, CRDT_ELIMIT; `store` as before. */
+crdt_err crdt_dot_store_make(crdt_dot_store *store, uint32_t owner, crdt_group *group,
+                             uint32_t name, uint32_t *slot);
+/* Forget a key without an entry. */
+void crdt_dot_store_drop(crdt_dot_store *store, crdt_group *group, uint32_t slot);
+
+/* Room for `entries` inserts beside others' entries, and for actors up to number
+ * `actor_count`. Errors: CRDT_ENOMEM, CRDT_ELIMIT; `store` as before. */
+crdt_err crdt_dot_store_reserve(crdt_dot_store *store, size_t entries,
+                                size_t actor_count);
+/* Add an entry to a key; its slot is returned, payload zero. The dot must be the actor's
+ * highest here. There must be room unless the key has no entry. */
+uint32_t crdt_dot_store_insert(crdt_dot_store *store, uint32_t key, crdt_dot dot,
+                               uint32_t who);
+/* Drop the entry in slot `entry` of a key; what its payload refers to is the caller's to
+ * free before. Afterwards `entry` may hold the next lower entry: if it is the key's own
+ * slot. Returns the slot to go on with in a walk from the highest to the lowest. */
+uint32_t crdt_dot_store_remove(crdt_dot_store *store, uint32_t key, uint32_t entry);
+/* The slot of the key that the entry in `entry` belongs to. */
+uint32_t crdt_dot_store_key(const crdt_dot_store *store, uint32_t entry);
+
+/* The first key of a group, 0: empty; further ones by slot->next, in byte order of their
+ * names. Sorts where needed: O(n log n) once after inserts out of order. */
+uint32_t crdt_dot_store_first(const crdt_dot_store *store, crdt_group *group);
+/* The same in no particular order, O(1). */
+static inline uint32_t crdt_group_first(crdt_group group)
+{
+    return group & 0x7fffffffu;
+}
+
+/* Deep test of the invariants, for tests: table, lists, order, counts. */
+bool crdt_dot_store_check(const crdt_dot_store *store);
+
+#endif /* CRDT_DOT_STORE_H */

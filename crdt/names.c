@@ -1,0 +1,193 @@
+#include "crdt/names.h"
+
+#include "crdt/digest.h"
+
+#include <assert.h>
+#include <string.h>
+
+#define TABLE_SIZE_MIN 64u
+
+typedef struct name {
+    uint8_t *bytes; /* NULL for the empty name */
+    uint32_t size;
+    uint32_t hash;
+    uint32_t references;
+    uint32_t padding;
+} name;
+
+static name *at(const crdt_names *names, uint32_t id)
+{
+    return crdt_pool_at(&names->pool, id);
+}
+
+void crdt_names_init(crdt_names *names, crdt_slab *slab, uint64_t seed)
+{
+    *names = (crdt_names){.slab = slab, .seed = seed};
+    crdt_pool_init(&names->pool, slab->alloc, sizeof(name));
+}
+
+void crdt_names_deinit(crdt_names *names)
+{
+    for (size_t i = 0; i < names->table_size; i++) {
+        if (names->table[i] != 0) {
+            name *held = at(names, names->table[i]);
+            crdt_slab_free(names->slab, held->bytes, held->size);
+        }
+    }
+    crdt_free(names->slab->alloc, names->table, names->table_size * sizeof(uint32_t));
+    crdt_pool_deinit(&names->pool);
+    crdt_names_init(names, names->slab, names->seed);
+}
+
+/* The cell that holds `bytes`, or the free cell where it belongs. */
+static size_t probe(const crdt_names *names, crdt_span bytes, uint32_t hash)
+{
+    size_t mask = names->table_size - 1;
+    size_t cell = hash & mask;
+    while (names->table[cell] != 0) {
+        const name *held = at(names, names->table[cell]);
+        if (held->hash == hash && held->size == bytes.size &&
+            (bytes.size == 0 || memcmp(held->bytes, bytes.data, bytes.size) == 0)) {
+            break;
+        }
+        cell = (cell + 1) & mask;
+    }
+    return cell;
+}
+
+static crdt_err resize_table(crdt_names *names, size_t size)
+{
+    uint32_t *table =
+        crdt_resize_array(names->slab->alloc, NULL, 0, size, sizeof *table);
+    if (table == NULL) {
+        return CRDT_ENOMEM;
+    }
+    memset(table, 0, size * sizeof *table);
+    for (size_t i = 0; i < names->table_size; i++) {
+        uint32_t id = names->table[i];
+        if (id != 0) {
+            size_t cell = at(names, id)->hash & (size - 1);
+            while (table[cell] != 0) {
+                cell = (cell + 1) & (size - 1);
+            }
+            table[cell] = id;
+        }
+    }
+    crdt_free(names->slab->alloc, names->table, names->table_size * sizeof *table);
+    names->table = table;
+    names->table_size = size;
+    return CRDT_OK;
+}
+
+/* Room for one more name at a load of at most 5/8. */
+static crdt_err reserve(crdt_names *names)
+{
+    if ((crdt_names_count(names) + 1u) > names->table_size / 8 * 5) {
+        size_t size = names->table_size == 0 ? TABLE_SIZE_MIN : names->table_size * 2;
+        crdt_err err = resize_table(names, size);
+        if (err != CRDT_OK) {
+            return err;
+        }
+    }
+    return crdt_pool_reserve(&names->pool, 1);
+}
+
+crdt_err crdt_names_intern(crdt_names *names, crdt_span bytes, uint32_t *id)
+{
+    uint32_t hash = (uint32_t)crdt_hash64(bytes, names->seed);
+    if (names->table_size > 0) {
+        uint32_t held = names->table[probe(names, bytes, hash)];
+        if (held != 0) {
+            at(names, held)->references++;
+            *id = held;
+            return CRDT_OK;
+        }
+    }
+    if (bytes.size > UINT32_MAX) {
+        return CRDT_ELIMIT;
+    }
+    crdt_err err = reserve(names);
+    if (err != CRDT_OK) {
+        return err;
+    }
+    uint8_t *copy = NULL;
+    if (bytes.size > 0) {
+        copy = crdt_slab_alloc(names->slab, bytes.size);
+        if (copy == NULL) {
+            return CRDT_ENOMEM;
+        }
+        memcpy(copy, bytes.data, bytes.size);
+    }
+    *id = crdt_pool_take(&names->pool);
+    *at(names, *id) = (name){
+        .bytes = copy, .size = (uint32_t)bytes.size, .hash = hash, .references = 1};
+    names->table[probe(names, bytes, hash)] = *id;
+    return CRDT_OK;
+}
+
+uint32_t crdt_names_find(const crdt_names *names, crdt_span bytes)
+{
+    if (names->table_size == 0) {
+        return 0;
+    }
+    uint32_t hash = (uint32_t)crdt_hash64(bytes, names->seed);
+    return names->table[probe(names, bytes, hash)];
+}
+
+void crdt_names_hold(crdt_names *names, uint32_t id)
+{
+    if (id != 0) {
+        at(names, id)->references++;
+    }
+}
+
+/* Empty a cell and move up those behind it that would no longer be found (no tombstones:
+ * a table that names come and go in stays as fast as a fresh one). */
+static void clear_cell(crdt_names *names, size_t cell)
+{
+    size_t mask = names->table_size - 1;
+    size_t hole = cell;
+    for (size_t next = (hole + 1) & mask; names->table[next] != 0;
+         next = (next + 1) & mask) {
+        size_t home = at(names, names->table[next])->hash & mask;
+        if (((next - home) & mask) >= ((next - hole) & mask)) {
+            names->table[hole] = names->table[next];
+            hole = next;
+        }
+    }
+    names->table[hole] = 0;
+}
+
+void crdt_names_release(crdt_names *names, uint32_t id)
+{
+    if (id == 0) {
+        return;
+    }
+    name *held = at(names, id);
+    assert(held->references > 0);
+    if (--held->references > 0) {
+        return;
+    }
+    size_t mask = names->table_size - 1;
+    size_t cell = held->hash & mask;
+    while (names->table[cell] != id) {
+        cell = (cell + 1) & mask;
+    }
+    clear_cell(names, cell);
+    crdt_slab_free(names->slab, held->bytes, held->size);
+    crdt_pool_give(&names->pool, id);
+}
+
+crdt_span crdt_names_get(const crdt_names *names, uint32_t id)
+{
+    if (id == 0) {
+        return (crdt_span){0};
+    }
+    const name *held = at(names, id);
+    return (crdt_span){.data = held->bytes, .size = held->size};
+}
+
+uint32_t crdt_names_count(const crdt_names *names)
+{
+    return crdt_pool_count(&names->pool);
+}

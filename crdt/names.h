@@ -1,0 +1,40 @@
+#ifndef CRDT_NAMES_H
+#define CRDT_NAMES_H
+
+/* Interned names: bytes <-> small numbers, counted by reference.
+ *
+ * Every name is held once. Its number is valid as long as somebody holds a reference, and
+ * is used again afterwards: names that nobody uses cost nothing. Any bytes are a name, the
+ * empty name too. Number 0 is none.
+ *
+ * Memory: bytes from `slab` (borrowed, outlives the names), tables from its allocator. */
+
+#include "crdt/buf.h"
+#include "crdt/pool.h"
+#include "crdt/slab.h"
+
+typedef struct crdt_names {
+    crdt_slab *slab;
+    crdt_pool pool;
+    uint32_t *table; /* open addressing, linear probing; 0 is free */
+    size_t table_size;
+    uint64_t seed;
+} crdt_names;
+
+void crdt_names_init(crdt_names *names, crdt_slab *slab, uint64_t seed);
+void crdt_names_deinit(crdt_names *names);
+
+/* The number of a name with one more reference; a new one is copied.
+ * Errors: CRDT_ENOMEM, CRDT_ELIMIT; `names` as before. */
+crdt_err crdt_names_intern(crdt_names *names, crdt_span name, uint32_t *id);
+/* The number of a name, no reference taken; 0 where it is not held. */
+uint32_t crdt_names_find(const crdt_names *names, crdt_span name);
+/* One more reference; id 0 is allowed in both. */
+void crdt_names_hold(crdt_names *names, uint32_t id);
+void crdt_names_release(crdt_names *names, uint32_t id);
+/* The bytes, borrowed as long as a reference is held; id 0 gives the empty span. */
+crdt_span crdt_names_get(const crdt_names *names, uint32_t id);
+/* Names held. */
+uint32_t crdt_names_count(const crdt_names *names);
+
+#endif /* CRDT_NAMES_H */
