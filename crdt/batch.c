@@ -268,3 +268,15 @@ crdt_err crdt_batch_decode(crdt_span bytes, const crdt_deps *base, crdt_arena *a
     }
     return crdt_msgpack_read_end(&reader);
 }
+
+crdt_err crdt_batch_peek(crdt_span bytes, crdt_actor *author, uint64_t *base_time)
+{
+    crdt_msgpack_reader reader = crdt_msgpack_read_open(bytes, NULL);
+    uint64_t format = crdt_msgpack_read_uint(&reader, UINT64_MAX);
+    if (reader.err == CRDT_OK && format != BATCH_FORMAT) {
+        return CRDT_EVERSION;
+    }
+    crdt_msgpack_read_fixed(&reader, author->bytes, ACTOR_SIZE);
+    *base_time = crdt_msgpack_read_uint(&reader, CRDT_TIME_MAX);
+    return reader.err;
+}

@@ -29,4 +29,8 @@ crdt_err crdt_batch_encode(const crdt_batch *batch, const crdt_deps *base,
 crdt_err crdt_batch_decode(crdt_span bytes, const crdt_deps *base, crdt_arena *arena,
                            crdt_batch *batch, crdt_diag *diag);
 
+/* Whose batch it is, and the time of the author's batch that its deps are coded against
+ * (0: absolute), without knowing that one. Errors: CRDT_ECORRUPT, CRDT_EVERSION. */
+crdt_err crdt_batch_peek(crdt_span bytes, crdt_actor *author, uint64_t *base_time);
+
 #endif /* CRDT_BATCH_H */
