@@ -19,9 +19,10 @@
 
 #include "crdt/buf.h"
 
-#define SYNC_LINK_URL_SIZE 256        /* bytes of a URL, with its terminator */
-#define SYNC_LINK_REQUESTS_PER_PEER 4 /* requests that may wait for one peer's reply   \
-                                       */
+#define SYNC_LINK_URL_SIZE 256 /* bytes of a URL, with its terminator */
+#define SYNC_LINK_REQUESTS_PER_PEER                                                    \
+    4 /* requests that may wait for one peer's reply                                   \
+       */
 
 typedef enum sync_link_event_kind {
     SYNC_LINK_PUBLISHED, /* `peer` published `bytes` */

@@ -1,0 +1,721 @@
+#include "sync/replica_impl.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#define WHOLE_COUNT_MAX 64u     /* actors of a version that always travels whole */
+#define BASE_AGE_MAX 4u         /* beacons until the base of changed entries moves on */
+#define KNOWN_PUBLISHED_MAX 16u /* URLs of others in a published beacon */
+#define SILENT_BEACONS 3u
+#define CONFIRM_MS 10000u /* how often a new confirmed_time goes to the store */
+
+/* ---- dialling ---- */
+
+static void dial(sync_replica *replica, sync_peer *peer)
+{
+    peer->number = ++replica->peers.number;
+    peer->alias = false;
+    peer->connected = false;
+    sync_outbox_dial(&replica->out, peer->number, crdt_buf_span(&peer->url));
+}
+
+static void undial(sync_replica *replica, sync_peer *peer)
+{
+    if (peer->number != 0) {
+        sync_outbox_dial(&replica->out, peer->number, (crdt_span){0});
+    }
+    peer->number = 0;
+    peer->connected = false;
+    peer->hello_token = 0;
+}
+
+static bool is_own_url(const sync_replica *replica, crdt_span url)
+{
+    for (size_t i = 0; i < replica->url_count; i++) {
+        if (crdt_span_equal(crdt_buf_span(&replica->urls[i]), url)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+sync_peer *replica_beacon_dial(sync_replica *replica, crdt_span url, bool configured,
+                               crdt_err *err)
+{
+    *err = CRDT_OK;
+    if (url.size == 0 || url.size > SYNC_URL_SIZE_MAX) {
+        *err = CRDT_EINVAL;
+        return NULL;
+    }
+    if (is_own_url(replica, url)) {
+        return NULL;
+    }
+    sync_peer *peer = sync_peers_find_url(&replica->peers, url);
+    if (peer == NULL) {
+        bool full = false;
+        peer = sync_peers_add(&replica->peers, replica->now_ms, &full);
+        if (peer == NULL) {
+            *err = full ? CRDT_ELIMIT : CRDT_ENOMEM;
+            return NULL;
+        }
+        *err = crdt_buf_append_span(&peer->url, url);
+        if (*err != CRDT_OK) {
+            sync_peers_remove(&replica->peers, peer);
+            return NULL;
+        }
+    }
+    peer->configured = peer->configured || configured;
+    if (peer->number == 0 && !peer->alias) {
+        dial(replica, peer);
+    }
+    replica->look = true;
+    return peer;
+}
+
+/* Where `peer` says it can be dialled, unless our link to it stands. */
+static void dial_back(sync_replica *replica, sync_peer *peer, const sync_beacon *beacon)
+{
+    if (beacon->url_count == 0 || peer->connected || peer->configured) {
+        return;
+    }
+    crdt_span old = crdt_buf_span(&peer->url);
+    for (size_t i = 0; i < beacon->url_count && peer->number != 0; i++) {
+        if (crdt_span_equal(old, beacon->urls[i])) {
+            return; /* under way */
+        }
+    }
+    if (is_own_url(replica, beacon->urls[0])) {
+        return;
+    }
+    undial(replica, peer);
+    crdt_buf_clear(&peer->url);
+    crdt_err err = crdt_buf_append_span(&peer->url, beacon->urls[0]);
+    replica_note_err(replica, err);
+    if (err == CRDT_OK) {
+        dial(replica, peer);
+    }
+}
+
+/* ---- who it is ---- */
+
+static void tell_left(sync_replica *replica, sync_peer *peer)
+{
+    if (!peer->joined) {
+        return;
+    }
+    peer->joined = false;
+    peer->synced = false;
+    peer->hears_me = false;
+    peer->heard_count = 0;
+    sync_notice *notice =
+        sync_outbox_notice(&replica->out, SYNC_NOTICE_LEFT, &peer->actor);
+    notice->url = sync_outbox_copy(&replica->out, crdt_buf_span(&peer->url));
+    for (size_t i = 0; i < replica->peers.count; i++) {
+        sync_peer *other = replica->peers.items[i];
+        if (other->alias && other->actor_known &&
+            crdt_actor_equal(&other->actor, &peer->actor)) {
+            dial(replica, other); /* perhaps it is there by another way */
+        }
+    }
+}
+
+/* `peer` is no link of its own: another one leads to the same replica, or to this one. */
+static void drop_link(sync_replica *replica, sync_peer *peer)
+{
+    undial(replica, peer);
+    if (!peer->configured) {
+        sync_peers_remove(&replica->peers, peer);
+        return;
+    }
+    crdt_actor actor = peer->actor;
+    sync_peer_forget(&replica->peers, peer);
+    peer->alias = true;
+    peer->actor_known = true;
+    peer->actor = actor;
+}
+
+/* `peer` turns out to be `actor`. NULL: it was given up for another link to it. */
+static sync_peer *set_actor(sync_replica *replica, sync_peer *peer,
+                            const crdt_actor *actor, uint64_t nonce)
+{
+    if (peer->actor_known) {
+        tell_left(replica, peer);
+        sync_peer_forget(&replica->peers, peer);
+    }
+    sync_peer *other = sync_peers_find_actor(&replica->peers, actor);
+    peer->actor = *actor;
+    peer->nonce = nonce;
+    if (other != NULL) {
+        if (other->number == 0 || (peer->configured && !other->configured)) {
+            peer->joined = other->joined; /* the same, by a better link */
+            other->joined = false;
+            undial(replica, other);
+            sync_peers_remove(&replica->peers, other);
+        } else {
+            drop_link(replica, peer);
+            return NULL;
+        }
+    }
+    peer->actor_known = true;
+    return peer;
+}
+
+sync_peer *replica_beacon_identify(sync_replica *replica, sync_peer *peer,
+                                   const sync_message *message)
+{
+    bool mine = crdt_actor_equal(&message->actor, &replica->actor);
+    if (mine && message->nonce == replica->o.nonce) {
+        peer->actor = message->actor;
+        drop_link(replica, peer);
+        return NULL;
+    }
+    if (!peer->actor_known || !crdt_actor_equal(&peer->actor, &message->actor)) {
+        peer = set_actor(replica, peer, &message->actor, message->nonce);
+        if (peer == NULL) {
+            return NULL;
+        }
+    }
+    if (peer->nonce != message->nonce) {
+        peer->nonce = message->nonce; /* started again: what it had may be less */
+        peer->beacon_known = false;
+        peer->version_whole = false;
+        peer->synced = false;
+        peer->leaving = false;
+        peer->hello_wanted = true;
+        crdt_version_clear(&peer->version);
+        sync_peer_check_ahead(&replica->peers, peer,
+                              crdt_document_version(replica->doc));
+    }
+    if (mine) {
+        replica_identity_trip(replica, &message->actor,
+                              "another replica runs under this replica's actor");
+        return NULL;
+    }
+    return peer;
+}
+
+/* ---- scene and lineage ---- */
+
+static void adopt_scene(sync_replica *replica, const sync_message *message)
+{
+    crdt_span scene = message->body.beacon.scene;
+    if (replica->scene.size > 0 || scene.size == 0) {
+        return;
+    }
+    crdt_err err = crdt_buf_append_span(&replica->scene, scene);
+    if (err != CRDT_OK) {
+        replica_note_err(replica, err);
+        return;
+    }
+    sync_message_topic(scene, replica->topic);
+    replica->topic_changed = true;
+    replica->meta_changed = true;
+    sync_notice *notice =
+        sync_outbox_notice(&replica->out, SYNC_NOTICE_ADOPTED, &message->actor);
+    notice->bytes = sync_outbox_copy(&replica->out, scene);
+    snprintf(notice->text, sizeof notice->text, "took the scene");
+}
+
+/* May `peer` and this replica exchange anything? Takes over a lineage if there is none. */
+static bool check_lineage(sync_replica *replica, sync_peer *peer,
+                          const sync_message *message)
+{
+    const sync_beacon *beacon = &message->body.beacon;
+    if (!beacon->lineage_known) {
+        return true; /* it will take ours */
+    }
+    if (!replica->lineage_known) {
+        replica->lineage = beacon->lineage;
+        replica->lineage_known = true;
+        replica->meta_changed = true;
+        sync_notice *notice =
+            sync_outbox_notice(&replica->out, SYNC_NOTICE_ADOPTED, &message->actor);
+        snprintf(notice->text, sizeof notice->text, "took the lineage of the scene");
+        return true;
+    }
+    if (crdt_actor_equal(&beacon->lineage, &replica->lineage)) {
+        peer->refused = false;
+        return true;
+    }
+    if (!peer->refused) {
+        peer->refused = true;
+        replica_refuse(replica, &message->actor, CRDT_ELINEAGE,
+                       "it edits an unrelated scene of this name; to bring one onto "
+                       "the other, export it there and `import --onto` here");
+    }
+    return false;
+}
+
+/* ---- what it has ---- */
+
+static void note_confirmed(sync_replica *replica)
+{
+    replica->confirmed_time =
+        crdt_version_get(crdt_document_version(replica->doc), &replica->actor);
+    if (replica->confirmed_time != replica->confirmed_told &&
+        replica->now_ms - replica->confirmed_told_ms >= CONFIRM_MS) {
+        replica->meta_changed = true;
+    }
+}
+
+void replica_beacon_compare(sync_replica *replica, sync_peer *peer)
+{
+    if (!peer->beacon_known || peer->refused) {
+        return;
+    }
+    crdt_digest hash = crdt_digest_version(crdt_document_version(replica->doc));
+    if (!crdt_digest_equal(hash, peer->version_hash)) {
+        peer->synced = false;
+        return;
+    }
+    if (!crdt_digest_equal(crdt_document_digest(replica->doc), peer->digest)) {
+        peer->synced = false;
+        replica_identity_diverged(replica, peer);
+        return;
+    }
+    note_confirmed(replica);
+    if (!peer->synced) {
+        peer->synced = true;
+        sync_notice *notice =
+            sync_outbox_notice(&replica->out, SYNC_NOTICE_SYNCED, &peer->actor);
+        notice->url = sync_outbox_copy(&replica->out, crdt_buf_span(&peer->url));
+    }
+}
+
+/* Is what the beacon claims believable? Nobody is silenced by a claim about times. */
+static bool check_claims(sync_replica *replica, const sync_message *message,
+                         const crdt_version *claimed)
+{
+    const crdt_version *me = crdt_document_version(replica->doc);
+    if (crdt_version_time_max(claimed) >
+        crdt_version_time_max(me) + replica->o.time_jump_max) {
+        replica_refuse(replica, &message->actor, CRDT_ELIMIT,
+                       "a version far ahead of all times known");
+        return false;
+    }
+    if (crdt_version_get(claimed, &replica->actor) >
+        crdt_version_get(me, &replica->actor)) {
+        replica_identity_trip(
+            replica, &message->actor,
+            "another replica has operations of this one's actor unknown here");
+    }
+    return true;
+}
+
+static void note_version(sync_replica *replica, sync_peer *peer,
+                         const sync_message *message)
+{
+    const sync_beacon *beacon = &message->body.beacon;
+    crdt_version claimed = replica_view(beacon->entries, beacon->entry_count);
+    if (!check_claims(replica, message, &claimed)) {
+        return;
+    }
+    const crdt_version *me = crdt_document_version(replica->doc);
+    bool first = !peer->beacon_known;
+    crdt_err err = CRDT_OK;
+    if (beacon->whole) {
+        err = sync_peer_assign(&replica->peers, peer, &claimed, me, replica->now_ms);
+        peer->version_whole = err == CRDT_OK;
+    } else {
+        err = sync_peer_raise(&replica->peers, peer, &claimed, me, replica->now_ms);
+        peer->version_whole =
+            err == CRDT_OK && crdt_digest_equal(crdt_digest_version(&peer->version),
+                                                beacon->version_hash);
+    }
+    replica_note_err(replica, err);
+    peer->version_hash = beacon->version_hash;
+    peer->digest = beacon->digest;
+    peer->beacon_known = true;
+    peer->certain = peer->certain || (first && peer->ahead);
+    replica_beacon_compare(replica, peer);
+}
+
+static void note_presence(sync_replica *replica, sync_peer *peer, crdt_span presence)
+{
+    if (presence.size > replica->o.presence_size_max ||
+        crdt_span_equal(crdt_buf_span(&peer->presence), presence)) {
+        return;
+    }
+    crdt_buf_clear(&peer->presence);
+    replica_note_err(replica, crdt_buf_append_span(&peer->presence, presence));
+    sync_notice *notice =
+        sync_outbox_notice(&replica->out, SYNC_NOTICE_PRESENCE, &peer->actor);
+    notice->bytes = sync_outbox_copy(&replica->out, presence);
+}
+
+static void discover(sync_replica *replica, const sync_beacon *beacon)
+{
+    for (size_t i = 0; i < beacon->known_count && replica->o.discover; i++) {
+        const sync_known *known = &beacon->known[i];
+        crdt_err err = CRDT_OK;
+        if (!crdt_actor_equal(&known->actor, &replica->actor) &&
+            sync_peers_find_actor(&replica->peers, &known->actor) == NULL &&
+            sync_peers_find_url(&replica->peers, known->url) == NULL) {
+            replica_beacon_dial(replica, known->url, false, &err);
+        }
+    }
+}
+
+/* The body of a BEACON, HELLO or WELCOME of `peer`, which is identified. */
+static void note_beacon(sync_replica *replica, sync_peer *peer,
+                        const sync_message *message)
+{
+    const sync_beacon *beacon = &message->body.beacon;
+    peer->heard_at_ms = replica->now_ms == 0 ? 1 : replica->now_ms;
+    replica->look = true;
+    if (!check_lineage(replica, peer, message)) {
+        return;
+    }
+    if (beacon->leaving) {
+        peer->leaving = true;
+        return;
+    }
+    peer->leaving = false;
+    if (!peer->joined) {
+        peer->joined = true;
+        sync_notice *notice =
+            sync_outbox_notice(&replica->out, SYNC_NOTICE_JOINED, &peer->actor);
+        notice->url = sync_outbox_copy(&replica->out, crdt_buf_span(&peer->url));
+    }
+    replica_note_err(replica, sync_peer_set_heard(&replica->peers, peer, beacon->heard,
+                                                  beacon->heard_count));
+    peer->hears_me = sync_peer_hears(peer, &replica->actor);
+    if (peer->hears_me) {
+        peer->unheard_at_ms = 0;
+    } else if (peer->unheard_at_ms == 0) {
+        peer->unheard_at_ms = replica->now_ms == 0 ? 1 : replica->now_ms;
+    }
+    note_version(replica, peer, message);
+    note_presence(replica, peer, beacon->presence);
+    discover(replica, beacon);
+}
+
+/* ---- messages that come in ---- */
+
+void replica_beacon_receive(sync_replica *replica, sync_peer *peer,
+                            const sync_message *message)
+{
+    note_beacon(replica, peer, message);
+}
+
+/* The peer behind a request: by its actor, or by a URL of its that we dial. */
+static sync_peer *find_asker(sync_replica *replica, const sync_message *message)
+{
+    const sync_beacon *beacon = &message->body.beacon;
+    sync_peer *peer = sync_peers_find_actor(&replica->peers, &message->actor);
+    for (size_t i = 0; i < beacon->url_count && peer == NULL; i++) {
+        peer = sync_peers_find_url(&replica->peers, beacon->urls[i]);
+        if (peer != NULL && peer->alias) {
+            peer = NULL;
+        }
+    }
+    if (peer == NULL) {
+        peer = sync_peers_add(&replica->peers, replica->now_ms, NULL);
+    }
+    return peer;
+}
+
+static sync_message make_beacon(sync_replica *replica, sync_message_kind kind,
+                                size_t known_max);
+
+static void send_welcome(sync_replica *replica, uint64_t token)
+{
+    sync_message welcome =
+        make_beacon(replica, SYNC_MESSAGE_WELCOME, SYNC_KNOWN_COUNT_MAX);
+    replica_reply(replica, token, &welcome);
+}
+
+void replica_beacon_hello(sync_replica *replica, uint64_t token,
+                          const sync_message *message)
+{
+    bool self = crdt_actor_equal(&message->actor, &replica->actor) &&
+                message->nonce == replica->o.nonce;
+    sync_peer *peer = self ? NULL : find_asker(replica, message);
+    if (peer != NULL) {
+        peer = replica_beacon_identify(replica, peer, message);
+    }
+    if (peer != NULL) {
+        adopt_scene(replica, message);
+        note_beacon(replica, peer, message);
+        if (!message->body.beacon.leaving && !peer->refused) {
+            dial_back(replica, peer, &message->body.beacon);
+        }
+    }
+    send_welcome(replica, token);
+}
+
+static void hello_failed(sync_replica *replica, sync_peer *peer)
+{
+    uint32_t backoff = peer->hello_backoff_ms * 2;
+    if (backoff < replica->o.beacon_ms) {
+        backoff = replica->o.beacon_ms;
+    }
+    if (backoff > replica->o.backoff_ms_max) {
+        backoff = replica->o.backoff_ms_max;
+    }
+    peer->hello_backoff_ms = backoff;
+    peer->hello_wanted = true;
+    peer->hello_at_ms =
+        replica->now_ms + backoff / 2 + replica_random_below(replica, backoff / 2 + 1);
+}
+
+void replica_beacon_welcome(sync_replica *replica, sync_peer *peer,
+                            const sync_message *message)
+{
+    if (message == NULL || message->kind != SYNC_MESSAGE_WELCOME) {
+        if (message != NULL && message->kind == SYNC_MESSAGE_REFUSED &&
+            !peer->refused) {
+            peer->refused = true;
+            char text[160];
+            snprintf(text, sizeof text, "%.*s", (int)message->body.refused.text.size,
+                     (const char *)message->body.refused.text.data);
+            replica_refuse(replica, &message->actor, message->body.refused.err, text);
+        }
+        hello_failed(replica, peer);
+        return;
+    }
+    bool other_scene = memcmp(message->topic, replica->topic, SYNC_TOPIC_SIZE) != 0 &&
+                       message->body.beacon.scene.size > 0 && replica->scene.size > 0;
+    if (other_scene) {
+        peer->refused = true;
+        replica_refuse(replica, &message->actor, CRDT_EREFUSED,
+                       "it edits another scene");
+        hello_failed(replica, peer);
+        return;
+    }
+    uint64_t rtt = replica->now_ms - peer->hello_sent_ms;
+    peer->rtt_ms = peer->rtt_ms == 0 ? rtt : (3 * peer->rtt_ms + rtt) / 4;
+    peer->hello_wanted = false;
+    peer->hello_backoff_ms = 0;
+    peer = replica_beacon_identify(replica, peer, message);
+    if (peer != NULL) {
+        adopt_scene(replica, message);
+        note_beacon(replica, peer, message);
+    }
+}
+
+/* ---- messages that go out ---- */
+
+static bool publishes_to_me(const sync_replica *replica, const sync_peer *peer)
+{
+    return peer->actor_known && !peer->alias && peer->published_at_ms != 0 &&
+           replica->now_ms - peer->published_at_ms <=
+               SILENT_BEACONS * (uint64_t)replica->o.beacon_ms;
+}
+
+static void fill_heard(sync_replica *replica, sync_beacon *beacon, size_t known_max)
+{
+    sync_peers *peers = &replica->peers;
+    crdt_actor *heard = crdt_arena_alloc(&replica->arena, peers->count * sizeof *heard);
+    sync_known *known = crdt_arena_alloc(&replica->arena, known_max * sizeof *known);
+    if (heard == NULL || known == NULL) {
+        replica_note_err(replica, CRDT_ENOMEM);
+        return;
+    }
+    for (size_t i = 0; i < peers->count; i++) {
+        const sync_peer *peer = peers->items[(i + replica->known_next) % peers->count];
+        if (!publishes_to_me(replica, peer) || peer->refused) {
+            continue;
+        }
+        if (beacon->heard_count < SYNC_HEARD_COUNT_MAX) {
+            heard[beacon->heard_count++] = peer->actor;
+        }
+        if (beacon->known_count < known_max && peer->connected) {
+            known[beacon->known_count++] =
+                (sync_known){peer->actor, crdt_buf_span(&peer->url)};
+        }
+    }
+    replica->known_next += known_max;
+    beacon->heard = heard;
+    beacon->known = known;
+}
+
+/* The whole version where it is small or asked for, else what is above the base. */
+static void fill_version(sync_replica *replica, sync_beacon *beacon, bool published)
+{
+    const crdt_version *spoken = &replica->spoken;
+    size_t fits = replica->o.message_size_max / 2 / 28; /* bytes of an entry at most */
+    beacon->version_hash = crdt_digest_version(spoken);
+    beacon->digest = replica->spoken_digest;
+    beacon->entries = spoken->stamps;
+    beacon->entry_count = spoken->stamp_count;
+    beacon->whole = spoken->stamp_count <= (published ? WHOLE_COUNT_MAX : fits);
+    if (beacon->whole) {
+        return;
+    }
+    const crdt_version *base = &replica->beacon_base[0];
+    crdt_stamp *above =
+        crdt_arena_alloc(&replica->arena, spoken->stamp_count * sizeof *above);
+    beacon->entries = above;
+    beacon->entry_count = 0;
+    for (size_t i = 0; i < spoken->stamp_count && above != NULL; i++) {
+        if (!crdt_version_covers(base, &spoken->stamps[i]) &&
+            beacon->entry_count < fits) {
+            above[beacon->entry_count++] = spoken->stamps[i];
+        }
+    }
+}
+
+static sync_message make_beacon(sync_replica *replica, sync_message_kind kind,
+                                size_t known_max)
+{
+    sync_message message = replica_message(replica, kind);
+    sync_beacon *beacon = &message.body.beacon;
+    *beacon = (sync_beacon){.scene = crdt_buf_span(&replica->scene),
+                            .lineage_known = replica->lineage_known,
+                            .lineage = replica->lineage,
+                            .leaving = replica->leaving,
+                            .presence = crdt_buf_span(&replica->presence)};
+    fill_version(replica, beacon, kind == SYNC_MESSAGE_BEACON);
+    fill_heard(replica, beacon, known_max);
+    crdt_span *urls =
+        crdt_arena_alloc(&replica->arena, SYNC_URL_COUNT_MAX * sizeof *urls);
+    for (size_t i = 0; i < replica->url_count && urls != NULL; i++) {
+        urls[i] = crdt_buf_span(&replica->urls[i]);
+        beacon->url_count = i + 1;
+    }
+    beacon->urls = urls;
+    return message;
+}
+
+/* Changed entries are those above a version four to eight beacons old, so a receiver
+ * may miss a few in a row. */
+static void move_base(sync_replica *replica)
+{
+    if (++replica->beacon_base_age < BASE_AGE_MAX) {
+        return;
+    }
+    replica->beacon_base_age = 0;
+    crdt_version *bases = replica->beacon_base;
+    crdt_err err = crdt_version_copy(&bases[0], &bases[1]);
+    if (err == CRDT_OK) {
+        err = crdt_version_copy(&bases[1], &replica->spoken);
+    }
+    replica_note_err(replica, err);
+}
+
+void replica_beacon_send(sync_replica *replica)
+{
+    uint64_t period = replica->o.beacon_ms;
+    replica->beacon_at_ms = replica->now_ms + period - period / 10 +
+                            replica_random_below(replica, period / 5 + 1);
+    if (replica->scene.size == 0) {
+        return;
+    }
+    sync_message message =
+        make_beacon(replica, SYNC_MESSAGE_BEACON, KNOWN_PUBLISHED_MAX);
+    crdt_span bytes = replica_encode(replica, &message);
+    if (bytes.size > 0) {
+        sync_outbox_publish(&replica->out, bytes);
+        replica->counts.beacons++;
+        move_base(replica);
+    }
+    replica->beacon_sent_ms = replica->now_ms;
+}
+
+void replica_beacon_soon(sync_replica *replica, uint32_t ms)
+{
+    uint64_t at = replica->now_ms + ms;
+    uint64_t gap_end = replica->beacon_sent_ms + replica->o.beacon_gap_ms;
+    if (replica->beacon_sent_ms != 0 && at < gap_end) {
+        at = gap_end;
+    }
+    if (at < replica->beacon_at_ms) {
+        replica->beacon_at_ms = at;
+    }
+}
+
+/* ---- time ---- */
+
+bool replica_beacon_reachable(const sync_replica *replica, const sync_peer *peer)
+{
+    return peer->number != 0 && peer->connected && !peer->alias && !peer->refused &&
+           !peer->leaving && peer->actor_known && peer->retry_at_ms <= replica->now_ms;
+}
+
+void replica_peer_failed(sync_replica *replica, sync_peer *peer)
+{
+    uint32_t backoff = peer->backoff_ms * 2;
+    if (backoff < replica->o.backoff_ms_min) {
+        backoff = replica->o.backoff_ms_min;
+    }
+    if (backoff > replica->o.backoff_ms_max) {
+        backoff = replica->o.backoff_ms_max;
+    }
+    peer->backoff_ms = backoff;
+    peer->retry_at_ms =
+        replica->now_ms + backoff / 2 + replica_random_below(replica, backoff / 2 + 1);
+}
+
+/* Does a HELLO tell it or us what beacons do not? */
+static bool wants_hello(const sync_replica *replica, const sync_peer *peer)
+{
+    if (!peer->connected || peer->alias || peer->hello_token != 0) {
+        return false;
+    }
+    uint64_t quiet = replica->now_ms - peer->published_at_ms;
+    return peer->hello_wanted || !peer->beacon_known || !peer->hears_me ||
+           !peer->version_whole || quiet * 2 > (uint64_t)replica->o.beacon_ms * 3;
+}
+
+static void say_hello(sync_replica *replica, sync_peer *peer)
+{
+    sync_message hello = make_beacon(replica, SYNC_MESSAGE_HELLO, SYNC_KNOWN_COUNT_MAX);
+    peer->hello_token = replica_request(replica, peer, &hello);
+    peer->hello_sent_ms = replica->now_ms;
+    peer->hello_end_ms = replica->now_ms + replica->o.request_ms;
+    peer->hello_at_ms = replica->now_ms + replica->o.beacon_ms;
+    if (peer->refused) {
+        peer->hello_at_ms = replica->now_ms + replica->o.backoff_ms_max;
+    }
+    if (peer->hello_token == 0) {
+        hello_failed(replica, peer);
+    }
+}
+
+/* False: the peer is forgotten. */
+static bool check_presence(sync_replica *replica, sync_peer *peer)
+{
+    uint64_t silent_ms = SILENT_BEACONS * (uint64_t)replica->o.beacon_ms;
+    if (peer->joined) {
+        if (peer->leaving || replica->now_ms - peer->heard_at_ms > silent_ms) {
+            tell_left(replica, peer);
+        } else {
+            replica_wake(replica, peer->heard_at_ms + silent_ms + 1);
+        }
+    }
+    uint64_t last =
+        peer->heard_at_ms > peer->found_at_ms ? peer->heard_at_ms : peer->found_at_ms;
+    bool silent = replica->now_ms - last > replica->o.unknown_ms_max;
+    if (!peer->configured && (silent || peer->leaving)) {
+        undial(replica, peer);
+        sync_peers_remove(&replica->peers, peer);
+        return false;
+    }
+    return true;
+}
+
+void replica_beacon_look(sync_replica *replica)
+{
+    for (size_t i = replica->peers.count; i > 0; i--) {
+        sync_peer *peer = replica->peers.items[i - 1];
+        if (!check_presence(replica, peer)) {
+            continue;
+        }
+        if (peer->hello_token != 0) {
+            if (replica->now_ms >= peer->hello_end_ms) {
+                peer->hello_token = 0;
+                hello_failed(replica, peer);
+            } else {
+                replica_wake(replica, peer->hello_end_ms);
+            }
+        }
+        if (wants_hello(replica, peer)) {
+            if (replica->now_ms >= peer->hello_at_ms) {
+                say_hello(replica, peer);
+            } else {
+                replica_wake(replica, peer->hello_at_ms);
+            }
+        }
+    }
+}
