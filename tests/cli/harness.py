@@ -1,0 +1,191 @@
+"""What the tests of the program share: stores in a fresh folder, verbs, nodes, waiting.
+
+A test is a function whose name begins with test_. It gets a Bench. Each prints one line
+that tests/count.py counts: [PASS], [FAIL] or [SKIP] with SUITE::NAME.
+"""
+
+import json
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+import traceback
+from pathlib import Path
+
+PROGRAM = os.environ["SCENESYNC"]
+WAIT = 60.0  # seconds until an awaited event counts as missing
+
+
+class Skip(Exception):
+    pass
+
+
+class Result:
+    def __init__(self, completed):
+        self.code = completed.returncode
+        self.out = completed.stdout
+        self.err = completed.stderr
+
+    @property
+    def json(self):
+        """The objects printed, one a line."""
+        return [json.loads(line) for line in self.out.decode().splitlines()]
+
+
+class Node:
+    """A node that runs; its events are read as they come."""
+
+    def __init__(self, bench, store, *arguments):
+        self.store = store
+        self.process = subprocess.Popen(
+            [PROGRAM, "node", "--store", str(store), "--json", *arguments],
+            stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+        )
+        self.events = []
+        self.url = None
+        bench.nodes.append(self)
+
+    def wait_for(self, kind):
+        """The next event of this kind; what comes before it is kept in events."""
+        for line in self.process.stdout:
+            event = json.loads(line)
+            self.events.append(event)
+            if event["event"] == kind:
+                self.url = event.get("url", self.url) if kind == "listening" else self.url
+                return event
+        raise AssertionError(f"the node ended without {kind}: {self.process.stderr.read().decode()}")
+
+    def stop(self, number=signal.SIGTERM):
+        """End it; its exit code."""
+        self.process.send_signal(number)
+        rest, errors = self.process.communicate(timeout=WAIT)
+        self.events += [json.loads(line) for line in rest.decode().splitlines()]
+        self.errors = errors.decode()
+        return self.process.returncode
+
+
+class Bench:
+    """A folder, and what was started in it."""
+
+    def __init__(self, folder):
+        self.folder = Path(folder)
+        self.nodes = []
+        self.environment = dict(os.environ, SCENESYNC_AS="tester",
+                                SCENESYNC_STATE_DIR=str(self.folder / "state"))
+        os.environ["SCENESYNC_STATE_DIR"] = self.environment["SCENESYNC_STATE_DIR"]
+
+    def path(self, name):
+        return self.folder / name
+
+    def write(self, name, content):
+        path = self.path(name)
+        path.write_text(content if isinstance(content, str) else json.dumps(content))
+        return path
+
+    def command(self, *arguments, input=None, cwd=None):
+        """Run the program with these arguments, whatever comes of it."""
+        return Result(subprocess.run(
+            [PROGRAM, *map(str, arguments)], input=input, capture_output=True, timeout=300,
+            env=self.environment, cwd=cwd,
+        ))
+
+    def verb(self, verb, store, *arguments, code=0, **more):
+        """Run a verb on a store and expect this exit code."""
+        result = self.command(verb, "--store", self.path(store), *arguments, **more)
+        assert result.code == code, (
+            f"{verb} {arguments}: exit code {result.code}, not {code}\n{result.err.decode()}"
+        )
+        return result
+
+    def status(self, store):
+        return self.verb("status", store, "--json").json[0]
+
+    def export(self, store, *arguments):
+        return json.loads(self.verb("export", store, *arguments).out)
+
+    def entities(self, store):
+        """What is shown: {entity: {component type: value}}."""
+        scene = self.export(store, "--format", "state")
+        return {e["id"]: {c["type"]: c["value"] for c in e["components"]} for e in scene["entities"]}
+
+    def node(self, store, *arguments, online=True):
+        """Start a node and wait until it can be reached."""
+        if online and "--listen" not in arguments:
+            arguments = ("--listen", "tcp://127.0.0.1:0", *arguments)
+        node = Node(self, self.path(store), *arguments)
+        node.wait_for("listening" if online else "opened")
+        return node
+
+    def await_equal(self, *stores):
+        """Wait until these stores have equal versions and digests."""
+        def equal():
+            found = [self.status(s) for s in stores]
+            return all((f["version"], f["digest"]) == (found[0]["version"], found[0]["digest"]) for f in found)
+        await_until(equal, f"{stores} are equal")
+
+    def close(self):
+        for node in self.nodes:
+            if node.process.poll() is None:
+                node.process.kill()
+                node.process.communicate()
+
+
+def await_until(condition, what):
+    """Ask again until it holds; an event that cannot be waited for is asked for."""
+    end = time.monotonic() + WAIT
+    while not condition():
+        assert time.monotonic() < end, f"in vain: {what}"
+        time.sleep(0.02)
+
+
+def shared(*parts):
+    """A path in the folder of real scenes; skips where it is not there."""
+    root = Path(os.environ.get("SCENESYNC_SHARED", "../shared"))
+    path = root.joinpath(*parts)
+    if not path.exists():
+        raise Skip(f"{path} is not there; name the folder in SCENESYNC_SHARED")
+    return path
+
+
+def canonical(value):
+    """For comparing JSON: numbers by value, keys in order."""
+    if isinstance(value, dict):
+        return {k: canonical(v) for k, v in sorted(value.items())}
+    if isinstance(value, list):
+        return [canonical(v) for v in value]
+    if isinstance(value, (int, float)) and not isinstance(value, bool):
+        return float(value) + 0.0
+    return value
+
+
+def run_tests(suite, tests):
+    """Run all functions test_* in `tests` (or those named on the command line)."""
+    failed = 0
+    wanted = sys.argv[1:]
+    for name, test in tests.items():
+        if not name.startswith("test_") or not callable(test) or (wanted and name not in wanted):
+            continue
+        folder = tempfile.mkdtemp(prefix="scenesync-test-")
+        bench = Bench(folder)
+        label = f"{suite}::{re.sub('^test_', '', name)}"
+        try:
+            test(bench)
+            print(f"[PASS] {label}", flush=True)
+        except Skip as reason:
+            print(f"[SKIP] {label}: {reason}", flush=True)
+        except Exception:
+            failed += 1
+            traceback.print_exc(file=sys.stdout)
+            print(f"[FAIL] {label}", flush=True)
+        finally:
+            bench.close()
+            for node in bench.nodes:
+                errors = getattr(node, "errors", None)
+                if errors and re.search("Sanitizer|runtime error", errors):
+                    print(errors)
+            shutil.rmtree(folder, ignore_errors=True)
+    return 1 if failed else 0
