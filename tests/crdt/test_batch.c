@@ -1,6 +1,7 @@
 #include "crdt/batch.h"
 #include "crdt/op_codec.h"
 #include "crdt/value.h"
+#include "tests/support/decoder.h"
 #include "tests/support/fault_alloc.h"
 #include "tests/support/gen.h"
 
@@ -194,5 +195,188 @@ Test(batch, more_names_than_the_table)
     }
     crdt_batch batch = {.actor = gen_actor(1), .ops = ops, .op_count = 600};
     check_round_trip(&f, &batch, NULL);
+    fixture_close(&f);
+}
+
+/* ---- foreign bytes ---- */
+
+static crdt_err decode(void *ctx, crdt_span bytes, crdt_arena *arena, crdt_diag *diag)
+{
+    return crdt_batch_decode(bytes, NULL, arena, ctx, diag);
+}
+
+static crdt_err encode(void *ctx, crdt_buf *out)
+{
+    return crdt_batch_encode(ctx, NULL, out);
+}
+
+/* An operation of one byte is 80 in memory, and the arena doubles. */
+static decoder open_decoder(crdt_batch *kept)
+{
+    return (decoder){.ctx = kept,
+                     .decode = decode,
+                     .encode = encode,
+                     .canonical = true,
+                     .memory_factor = 240,
+                     .memory_fixed = 16384};
+}
+
+Test(batch, stands_all_damage)
+{
+    fixture f;
+    fixture_open(&f, 6);
+    crdt_batch kept;
+    decoder d = open_decoder(&kept);
+    for (int i = 0; i < 60; i++) {
+        fixture_reset(&f);
+        crdt_batch batch = gen_batch(&f.g, 4, 4, 8);
+        cr_assert_eq(crdt_batch_encode(&batch, NULL, &f.bytes), CRDT_OK);
+        crdt_span bytes = crdt_buf_span(&f.bytes);
+        cr_assert(decoder_accepts(&d, bytes));
+        cr_assert(decoder_refuses_truncated(&d, bytes));
+        cr_assert(decoder_stands_flips(&d, bytes));
+        cr_assert(decoder_stands_noise(&d, bytes, gen_next(&f.g), 400));
+        cr_assert(decoder_stands_no_memory(&d, bytes));
+    }
+    fixture_close(&f);
+}
+
+/* The same of batches that are coded against another one. */
+typedef struct relative {
+    crdt_deps *base;
+    crdt_batch batch;
+} relative;
+
+static crdt_err decode_relative(void *ctx, crdt_span bytes, crdt_arena *arena,
+                                crdt_diag *diag)
+{
+    relative *kept = ctx;
+    return crdt_batch_decode(bytes, kept->base, arena, &kept->batch, diag);
+}
+
+/* A flip may turn it into an absolute batch, or one of an author without a row. */
+static crdt_err encode_relative(void *ctx, crdt_buf *out)
+{
+    relative *kept = ctx;
+    return crdt_batch_encode(&kept->batch, kept->base, out);
+}
+
+Test(batch, relative_stands_all_damage)
+{
+    fixture f;
+    fixture_open(&f, 7);
+    for (int i = 0; i < 40; i++) {
+        fixture_reset(&f);
+        relative kept;
+        cr_assert_eq(crdt_deps_open(&kept.base, f.alloc, 4), CRDT_OK);
+        decoder d = {.ctx = &kept,
+                     .decode = decode_relative,
+                     .encode = encode_relative,
+                     .memory_factor = 240,
+                     .memory_fixed = 16384};
+        crdt_batch first = gen_batch(&f.g, 4, 4, 3);
+        cr_assert_eq(crdt_deps_note(kept.base, &first), CRDT_OK);
+        crdt_version version;
+        crdt_version_init(&version, f.alloc);
+        const crdt_version *after;
+        crdt_deps_find(kept.base, &first.actor, &after);
+        cr_assert_eq(crdt_version_copy(&version, after), CRDT_OK);
+        for (int raises = 0; raises < 2; raises++) {
+            crdt_stamp heard = gen_stamp(&f.g, 6, 3000);
+            cr_assert_eq(crdt_version_raise(&version, &heard), CRDT_OK);
+        }
+        crdt_batch second = gen_batch(&f.g, 4, 4, 4);
+        second.actor = first.actor;
+        second.deps = version.stamps;
+        second.dep_count = version.stamp_count;
+        cr_assert_eq(crdt_batch_encode(&second, kept.base, &f.bytes), CRDT_OK);
+        crdt_span bytes = crdt_buf_span(&f.bytes);
+        cr_assert(decoder_accepts(&d, bytes));
+        cr_assert(decoder_refuses_truncated(&d, bytes));
+        cr_assert(decoder_stands_flips(&d, bytes));
+        cr_assert(decoder_stands_noise(&d, bytes, gen_next(&f.g), 300));
+        cr_assert(decoder_stands_no_memory(&d, bytes));
+        crdt_version_deinit(&version);
+        crdt_deps_close(kept.base);
+    }
+    fixture_close(&f);
+}
+
+#define ACTOR "c4 10 00000000000000000000000000000000 "
+#define ACTOR_1 "c4 10 01000000000000000000000000000000 "
+/* No deps, no person, no wall time. */
+#define HEAD "01 " ACTOR "00 00 a0 00 "
+#define OPS_AT 23
+
+Test(batch, bad_bytes)
+{
+    static const decoder_bad rows[] = {
+        {"", CRDT_ECORRUPT, 0},
+        {"02", CRDT_EVERSION, 0},
+        {"01 c4 0f 00", CRDT_ECORRUPT, 1},
+        {"01 " ACTOR "05 00", CRDT_EGAP, 19},
+        {"01 " ACTOR "cf 0001 0000 0000 0000", CRDT_ELIMIT, 19},
+        {"01 " ACTOR "00 01 " ACTOR "00 a0 00 01 04 a0", CRDT_ECORRUPT,
+         39}, /* time 0 */
+        {"01 " ACTOR
+         "00 01 00 05 a0 00 01 04 a0 00 00 00 00 00 00 00 00 00 00 00 00 00 00 00",
+         CRDT_ECORRUPT, 21}, /* no base */
+        {"01 " ACTOR "00 7f " ACTOR "01", CRDT_ECORRUPT, 20},
+        {"01 " ACTOR "00 02 " ACTOR_1 "01 " ACTOR "01 a0 00 01 04 a0", CRDT_ECORRUPT,
+         40},
+        {"01 " ACTOR "00 02 " ACTOR "01 " ACTOR "01 a0 00 01 04 a0", CRDT_ECORRUPT, 40},
+        {"01 " ACTOR "00 01 " ACTOR "cf 0001 0000 0000 0000 a0 00 01 04 a0",
+         CRDT_ELIMIT, 39},
+        /* the last time there is, and two operations after it */
+        {"01 " ACTOR "00 01 " ACTOR "cf 0000 ffff ffff fffe a0 00 02 04 a0 01",
+         CRDT_ELIMIT, 50},
+        {"01 " ACTOR "00 00 a1 ff 00 01 04 a0", CRDT_ECORRUPT, 22}, /* who */
+        {HEAD "00", CRDT_ECORRUPT, OPS_AT},                         /* no operation */
+        {HEAD "02 04 a0", CRDT_ECORRUPT, OPS_AT + 3},
+        {HEAD "05 04 a0", CRDT_ECORRUPT, OPS_AT},
+        {HEAD "ce ff ff ff ff", CRDT_ELIMIT, OPS_AT},
+        {HEAD "01 00", CRDT_ECORRUPT, OPS_AT + 2},    /* no object before */
+        {HEAD "01 20 a0", CRDT_ECORRUPT, OPS_AT + 1}, /* bit of a later format */
+        {HEAD "01 40 a0", CRDT_ECORRUPT, OPS_AT + 1},
+        {HEAD "01 0c a0 a0", CRDT_ECORRUPT, OPS_AT + 1}, /* part of an object's add */
+        {HEAD "01 14 a0", CRDT_ECORRUPT, OPS_AT + 3},    /* no part before */
+        {HEAD "01 1e a0 a0 a0 01", CRDT_ECORRUPT, OPS_AT + 1}, /* set of a part */
+        {HEAD "01 0e a0 a0 a0 01", CRDT_ECORRUPT, OPS_AT + 4}, /* name in the table */
+        {HEAD "01 0e a0 a0 01 01", CRDT_ECORRUPT, OPS_AT + 4}, /* name 1 of 1 */
+        {HEAD "01 0e a0 00 a0 01", CRDT_ECORRUPT, OPS_AT + 3}, /* name 0 of 0 */
+        {HEAD "01 0e a0 a0 a1 66 cc 01", CRDT_ECORRUPT, OPS_AT + 6}, /* value */
+        {HEAD "01 0e a0 a0 a1 66 a1 ff", CRDT_ECORRUPT, OPS_AT + 7},
+        {HEAD "01 04 c4 01 61", CRDT_ECORRUPT, OPS_AT + 2},    /* bin of UTF-8 */
+        {HEAD "01 04 a1 ff", CRDT_ECORRUPT, OPS_AT + 3},       /* str of other bytes */
+        {HEAD "02 04 a0 04 a0", CRDT_ECORRUPT, OPS_AT + 4},    /* object again */
+        {HEAD "02 1c a0 a0 18 00", CRDT_ECORRUPT, OPS_AT + 5}, /* part again */
+        {HEAD "01 04 da 10 01", CRDT_ELIMIT, OPS_AT + 2},      /* name of 4097 bytes */
+        {HEAD "01 04 a0 00", CRDT_ECORRUPT, OPS_AT + 3},       /* bytes after the end */
+    };
+    crdt_batch kept;
+    decoder d = open_decoder(&kept);
+    cr_assert(decoder_refuses(&d, rows, sizeof rows / sizeof *rows));
+}
+
+Test(batch, encoding_without_memory)
+{
+    fixture f;
+    fixture_open(&f, 8);
+    crdt_batch batch = gen_batch(&f.g, 5, 5, 40);
+    for (uint64_t fail_at = 0;; fail_at++) {
+        fault_alloc fault;
+        crdt_buf out;
+        crdt_buf_init(&out, fault_alloc_init(&fault));
+        fault_alloc_fail_at(&fault, fail_at);
+        crdt_err err = crdt_batch_encode(&batch, NULL, &out);
+        bool reached = fault.fail_at == UINT64_MAX;
+        cr_assert_eq(err, reached ? CRDT_ENOMEM : CRDT_OK);
+        cr_assert(!reached || out.size == 0);
+        crdt_buf_deinit(&out);
+        cr_assert(fault_alloc_balanced(&fault));
+        if (!reached) {
+            break;
+        }
+    }
     fixture_close(&f);
 }
