@@ -123,10 +123,11 @@ crdt_err crdt_batch_encode(const crdt_batch *batch, const crdt_deps *base,
 static void read_dep(crdt_msgpack_reader *reader, const crdt_version *base,
                      crdt_stamp *dep, size_t *index)
 {
-    bool known = crdt_msgpack_at_uint(reader);
-    if (known) {
+    const uint8_t *before = reader->at;
+    if (crdt_msgpack_at_uint(reader)) {
         uint64_t number = crdt_msgpack_read_uint(reader, UINT64_MAX);
         if (reader->err == CRDT_OK && number >= base->stamp_count) {
+            reader->at = before;
             crdt_msgpack_fail(reader, CRDT_ECORRUPT, "no such actor in the base");
         }
         if (reader->err != CRDT_OK) {
@@ -143,10 +144,11 @@ static void read_dep(crdt_msgpack_reader *reader, const crdt_version *base,
         }
         if (reader->err == CRDT_OK && *index < base->stamp_count &&
             crdt_actor_equal(&base->stamps[*index].actor, &dep->actor)) {
+            reader->at = before;
             crdt_msgpack_fail(reader, CRDT_ECORRUPT, "actor is in the base");
         }
     }
-    const uint8_t *before = reader->at;
+    before = reader->at;
     uint64_t more = crdt_msgpack_read_uint(reader, CRDT_TIME_MAX - dep->time);
     if (reader->err == CRDT_OK && more == 0) {
         reader->at = before;
