@@ -40,7 +40,10 @@ typedef enum sync_event_kind {
     SYNC_EVENT_REFUSED, /* foreign bytes, or a peer of another lineage, were refused */
     SYNC_EVENT_ALARM,   /* equal versions, unequal digests; dependencies nobody has; ...
                          */
-    SYNC_EVENT_POISONED, /* the disk failed: no more writing */
+    SYNC_EVENT_POISONED,  /* the disk failed: no more writing */
+    SYNC_EVENT_ADOPTED,   /* scene or lineage was taken from `actor` */
+    SYNC_EVENT_REWRITTEN, /* `key`, `value`: was only held here, is written again */
+    SYNC_EVENT_LOST,      /* `key`, `value`: an edit that does not show after healing */
 } sync_event_kind;
 
 typedef struct sync_event {
@@ -50,6 +53,8 @@ typedef struct sync_event {
     const char *url;               /* or "" */
     const char *text;              /* one sentence, or "" */
     const crdt_conflict *conflict; /* CONFLICT, else NULL */
+    const crdt_key *key;           /* REWRITTEN, LOST, perhaps FORK; else NULL */
+    crdt_span value;               /* with `key` */
 } sync_event;
 
 /* The event's name in lower case ("joined"), for people and JSON. */

@@ -300,6 +300,13 @@ void replica_append_answer(sync_replica *replica, crdt_span bytes)
     queue_unsent(replica, &entry, (crdt_span){0});
 }
 
+void replica_tell_change(const sync_replica *replica, const crdt_batch *batch)
+{
+    if (replica->o.on_change != NULL) {
+        replica->o.on_change(replica->o.change_ctx, batch);
+    }
+}
+
 crdt_err replica_take_local(sync_replica *replica, const crdt_batch *batch)
 {
     bool absolute =

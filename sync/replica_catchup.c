@@ -70,6 +70,7 @@ static crdt_err take_answer(sync_replica *replica, crdt_buf *bytes,
         return err;
     }
     *news = true;
+    replica_tell_change(replica, NULL);
     replica->counts.merged++;
     replica->spent = *bytes; /* lasts until the next step */
     crdt_buf_init(bytes, replica->alloc);

@@ -94,6 +94,7 @@ static void write_again(sync_replica *replica, const crdt_op_list *ops)
     crdt_err err = crdt_document_commit(replica->doc, &edit, ops->ops, ops->op_count,
                                         &replica->batch_arena, &batch, &diag);
     if (err == CRDT_OK) {
+        replica_tell_change(replica, &batch);
         replica->counts.healed++;
         err = replica_take_local(replica, &batch);
     }
@@ -155,6 +156,7 @@ static void rescue(sync_replica *replica, const crdt_document *theirs, crdt_span
             err = crdt_document_merge(replica->doc, bytes, replica->deps, NULL, NULL);
         }
         if (err == CRDT_OK) {
+            replica_tell_change(replica, NULL);
             replica->counts.merged++;
             replica_append_answer(replica, bytes);
         }

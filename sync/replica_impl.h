@@ -171,6 +171,8 @@ uint64_t replica_random(sync_replica *replica);
 uint64_t replica_random_below(sync_replica *replica, uint64_t bound);
 /* Remember that something failed for want of memory. */
 void replica_note_err(sync_replica *replica, crdt_err err);
+/* The document was changed: by `batch`, or by an answer (NULL). */
+void replica_tell_change(const sync_replica *replica, const crdt_batch *batch);
 /* A message of this replica, its head filled. */
 sync_message replica_message(const sync_replica *replica, sync_message_kind kind);
 /* The bytes of `message` for this step; empty: no memory, or over the limit. */

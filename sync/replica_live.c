@@ -166,6 +166,7 @@ static bool take_batch(sync_replica *replica, crdt_span bytes, const crdt_actor 
     crdt_stamp missing;
     switch (err) {
     case CRDT_OK:
+        replica_tell_change(replica, &batch);
         take_applied(replica, &batch, bytes, from_log, sender);
         return true;
     case CRDT_EDUPLICATE:

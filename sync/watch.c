@@ -22,7 +22,8 @@ struct sync_watch {
     size_t count;
     size_t bytes;
     uint64_t lost; /* before the first in the ring */
-    bool ended;
+    bool ended;    /* the pusher has let go */
+    bool closed;   /* the taker has let go */
 };
 
 crdt_err sync_watch_open(sync_watch **out, crdt_alloc alloc, size_t change_max,
@@ -53,11 +54,8 @@ crdt_err sync_watch_open(sync_watch **out, crdt_alloc alloc, size_t change_max,
     return CRDT_OK;
 }
 
-void sync_watch_close(sync_watch *watch)
+static void free_watch(sync_watch *watch)
 {
-    if (watch == NULL) {
-        return;
-    }
     for (size_t i = 0; i < watch->change_max; i++) {
         crdt_buf_deinit(&watch->ring[i]);
     }
@@ -65,6 +63,20 @@ void sync_watch_close(sync_watch *watch)
     close(watch->fd);
     pthread_mutex_destroy(&watch->mutex);
     crdt_free(watch->alloc, watch, sizeof *watch);
+}
+
+void sync_watch_close(sync_watch *watch)
+{
+    if (watch == NULL) {
+        return;
+    }
+    pthread_mutex_lock(&watch->mutex);
+    watch->closed = true;
+    bool last = watch->ended;
+    pthread_mutex_unlock(&watch->mutex);
+    if (last) {
+        free_watch(watch);
+    }
 }
 
 int sync_watch_fd(const sync_watch *watch)
@@ -91,14 +103,17 @@ static void drop_first(sync_watch *watch)
     watch->count--;
 }
 
-void sync_watch_push(sync_watch *watch, crdt_span history)
+bool sync_watch_push(sync_watch *watch, crdt_span history)
 {
     crdt_buf copy;
     crdt_buf_init(&copy, watch->alloc);
     bool copied = history.size <= watch->bytes_max &&
                   crdt_buf_append_span(&copy, history) == CRDT_OK;
     pthread_mutex_lock(&watch->mutex);
-    if (!copied) {
+    bool closed = watch->closed;
+    if (closed) {
+        crdt_buf_deinit(&copy);
+    } else if (!copied) {
         /* It cannot be kept: then all before it is out of date too. */
         watch->lost += watch->count + 1;
         while (watch->count > 0) {
@@ -117,14 +132,19 @@ void sync_watch_push(sync_watch *watch, crdt_span history)
         set_readable(watch, true);
     }
     pthread_mutex_unlock(&watch->mutex);
+    return !closed;
 }
 
 void sync_watch_end(sync_watch *watch)
 {
     pthread_mutex_lock(&watch->mutex);
     watch->ended = true;
+    bool last = watch->closed;
     set_readable(watch, true);
     pthread_mutex_unlock(&watch->mutex);
+    if (last) {
+        free_watch(watch);
+    }
 }
 
 static crdt_err take_first(sync_watch *watch, sync_change *change)

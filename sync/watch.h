@@ -22,15 +22,19 @@ typedef struct sync_change {
 /* Errors: CRDT_ENOMEM, CRDT_EIO (no file descriptor left). */
 crdt_err sync_watch_open(sync_watch **out, crdt_alloc alloc, size_t change_max,
                          size_t bytes_max);
-void sync_watch_close(sync_watch *watch);
+
+/* Two hold a watch, and each lets go in its own time: the taker closes it, the pusher ends
+ * it; the later one frees it. */
+void sync_watch_close(sync_watch *watch); /* accepts NULL */
+/* No more will come: takers get CRDT_ECLOSED after the last change. */
+void sync_watch_end(sync_watch *watch);
 
 /* Readable while a change waits, or the end was reached. For poll(). */
 int sync_watch_fd(const sync_watch *watch);
 
-/* Append a copy of `history`. Never waits; drops the oldest when full. */
-void sync_watch_push(sync_watch *watch, crdt_span history);
-/* No more will come: takers get CRDT_ECLOSED after the last change. */
-void sync_watch_end(sync_watch *watch);
+/* Append a copy of `history`. Never waits; drops the oldest when full. False: the taker
+ * has closed the watch; nobody will see it. */
+bool sync_watch_push(sync_watch *watch, crdt_span history);
 
 /* Take the oldest change; waits up to `timeout_ms` (-1: for ever). The caller frees it
  * with sync_change_deinit.

@@ -43,6 +43,8 @@ Test(watch, changes_come_in_order)
     expect(watch, "b", 0);
     cr_assert_not(readable(watch));
     sync_watch_close(watch);
+    cr_assert_not(sync_watch_push(watch, crdt_span_of("c")), "nobody takes any more");
+    sync_watch_end(watch);
 }
 
 /* Too many, or too many bytes: the oldest go, and it is said how many. */
@@ -63,6 +65,7 @@ Test(watch, oldest_are_lost_and_counted)
     sync_watch_push(watch, crdt_span_of("y"));
     expect(watch, "y", 2);
     sync_watch_close(watch);
+    sync_watch_end(watch);
 }
 
 Test(watch, end_comes_after_the_last)

@@ -1,0 +1,144 @@
+#include "sync/node_impl.h"
+
+#include <assert.h>
+#include <string.h>
+
+#define MAINTAIN_BUDGET (1u << 20) /* bytes a slice */
+
+void sync_node_poison(sync_node *node, const crdt_diag *diag)
+{
+    if (node->poisoned) {
+        return;
+    }
+    node->poisoned = true;
+    node->poison = *diag;
+    if (node->poison.text[0] == '\0') {
+        crdt_diag_set(&node->poison, CRDT_EIO, 0, "the store cannot be written");
+    }
+    sync_node_emit(
+        node, &(sync_event){.kind = SYNC_EVENT_POISONED, .text = node->poison.text});
+}
+
+crdt_err sync_node_append(sync_node *node, sync_record_kind kind, crdt_span bytes)
+{
+    crdt_diag diag = {0};
+    crdt_err err = sync_store_append(node->store, kind, bytes, NULL, &diag);
+    if (err != CRDT_OK) {
+        /* The document has what the store has not: nothing may be written after it. */
+        sync_node_poison(node, &diag);
+        return err;
+    }
+    if (!node->group_open) {
+        node->group_open = true;
+        node->group_us = sync_node_now_us();
+    }
+    node->group_size += bytes.size;
+    return CRDT_OK;
+}
+
+void sync_node_record(sync_node *node, crdt_origin origin, const crdt_batch *batch,
+                      const crdt_stamp *target)
+{
+    node_record *record = crdt_allocate(node->alloc, sizeof *record);
+    if (record != NULL) {
+        *record = (node_record){0};
+        crdt_buf_init(&record->bytes, node->alloc);
+        crdt_err err = crdt_history_finish(node->history, origin, batch, target,
+                                           sync_node_wall_ms(), &record->bytes);
+        if (err == CRDT_OK && node->records_last != NULL) {
+            node->records_last->next = record;
+        } else if (err == CRDT_OK) {
+            node->records_first = record;
+        }
+        if (err == CRDT_OK) {
+            node->records_last = record;
+        } else {
+            crdt_buf_deinit(&record->bytes);
+            crdt_free(node->alloc, record, sizeof *record);
+            record = NULL;
+        }
+    }
+    if (record == NULL) {
+        sync_node_emit(node, &(sync_event){.kind = SYNC_EVENT_ALARM,
+                                           .text = "out of memory: a change is missing "
+                                                   "in the history"});
+    }
+    crdt_history_begin(node->history);
+}
+
+void sync_node_store_records(sync_node *node)
+{
+    for (node_record *record = node->records_first; record != NULL;
+         record = record->next) {
+        if (!record->stored && !node->poisoned) {
+            sync_node_append(node, SYNC_RECORD_HISTORY, crdt_buf_span(&record->bytes));
+        }
+        record->stored = true;
+    }
+}
+
+/* The group is over: watchers get its changes, or nobody does. */
+static void release_records(sync_node *node, bool durable)
+{
+    pthread_mutex_lock(&node->mutex);
+    while (node->records_first != NULL) {
+        node_record *record = node->records_first;
+        node->records_first = record->next;
+        for (size_t i = node->watch_count; durable && i-- > 0;) {
+            if (!sync_watch_push(node->watches[i], crdt_buf_span(&record->bytes))) {
+                sync_watch_end(node->watches[i]);
+                node->watches[i] = node->watches[--node->watch_count];
+            }
+        }
+        crdt_buf_deinit(&record->bytes);
+        crdt_free(node->alloc, record, sizeof *record);
+    }
+    node->records_last = NULL;
+    pthread_mutex_unlock(&node->mutex);
+}
+
+crdt_err sync_node_flush(sync_node *node)
+{
+    crdt_diag diag = {0};
+    crdt_err err = node->poisoned ? CRDT_EIO : CRDT_OK;
+    bool any = node->group_open;
+    if (err == CRDT_OK && sync_store_dirty(node->store)) {
+        err = sync_store_commit(node->store, NULL, &diag);
+        if (err != CRDT_OK) {
+            sync_node_poison(node, &diag);
+        }
+    }
+    node->group_open = false;
+    node->group_size = 0;
+    release_records(node, err == CRDT_OK);
+    /* Those who wait are told first: acknowledged is what is durable, not what is sent. */
+    while (node->durable_tasks.first != NULL) {
+        sync_node_task_finish(node, sync_node_task_pop(&node->durable_tasks));
+    }
+    if (err == CRDT_OK && any) {
+        node->maintain = true;
+        sync_node_step(node, &(sync_replica_event){.kind = SYNC_ON_STORED,
+                                                   .sequence = node->append_sequence});
+    }
+    return err == CRDT_OK ? CRDT_OK : CRDT_EIO;
+}
+
+bool sync_node_maintain(sync_node *node)
+{
+    crdt_diag diag = {0};
+    bool more = false;
+    if (!node->maintain || node->poisoned || node->options.read_only) {
+        return false;
+    }
+    crdt_err err = sync_store_maintain(node->store, MAINTAIN_BUDGET, &more, &diag);
+    node->maintain = err == CRDT_OK && more;
+    if (err == CRDT_EIO) {
+        sync_node_poison(node, &diag);
+    } else if (sync_store_dirty(node->store)) {
+        err = sync_store_commit(node->store, NULL, &diag);
+        if (err != CRDT_OK) {
+            sync_node_poison(node, &diag);
+        }
+    }
+    return node->maintain && !node->poisoned;
+}

@@ -1,0 +1,160 @@
+#ifndef SYNC_NODE_IMPL_H
+#define SYNC_NODE_IMPL_H
+
+/* What the files of the node share.
+ *
+ *      node.c         open and close, the thread and its loop
+ *      node_step.c    one event for the replica, and its effects performed
+ *      node_commit.c  the group: records, one sync, who waits for it
+ *      node_edit.c    edits, imports, housekeeping
+ *      node_look.c    read, history, watch, status, sync once
+ *
+ * All but the mailbox belongs to the node's thread. */
+
+#include "sync/link.h"
+#include "sync/node.h"
+#include "sync/replica.h"
+#include "sync/store.h"
+#include "sync/store_mem.h"
+
+#include <pthread.h>
+
+#define NODE_TASKS_MAX 4096u /* edits started and not yet run */
+#define NODE_WATCHES_MAX 64u
+#define NODE_GROUP_SIZE_MAX (32u << 20) /* a group is closed early beyond these bytes */
+
+/* Something another thread wants done. */
+typedef struct node_task {
+    struct node_task *next;
+    /* In the node's thread. True: it is done; false: it was put into a list to wait. */
+    bool (*run)(sync_node *node, struct node_task *task);
+    /* In the node's thread, when done: NULL wakes the one who waits for it. */
+    void (*done)(sync_node *node, struct node_task *task);
+    bool finished; /* under the mutex */
+} node_task;
+
+typedef struct node_tasks {
+    node_task *first;
+    node_task *last;
+} node_tasks;
+
+/* A history record of the group at hand. */
+typedef struct node_record {
+    struct node_record *next;
+    crdt_buf bytes;
+    bool stored; /* it is in the store's queue */
+} node_record;
+
+struct sync_node {
+    sync_node_options options; /* `who` and `tls` point to `texts`; other texts and lists
+                                * are not looked at after open */
+    crdt_alloc alloc;
+    char *texts[5];
+
+    crdt_document *doc;
+    crdt_deps *deps;
+    crdt_history *history;
+    sync_mem_disk *disk; /* where there is no folder */
+    sync_store *store;
+    sync_replica *replica;
+    sync_link *link; /* NULL: offline */
+    char urls[8][SYNC_NODE_NAME_SIZE];
+    size_t url_count;
+
+    bool poisoned;
+    crdt_diag poison; /* why */
+    uint64_t opened_ms;
+    uint64_t wake_at_ms;
+    sync_meta meta; /* its scene points to `scene` */
+    char scene[SYNC_NODE_NAME_SIZE];
+    char refusal[160]; /* the last reason why a peer was refused */
+    crdt_err dial_err; /* the last dial that failed at once */
+    crdt_diag dial_diag;
+    uint64_t *failed; /* requests that could not be sent, to be told next */
+    size_t failed_count;
+    size_t failed_capacity;
+    bool renew; /* the replica wants a fresh actor */
+
+    /* the group */
+    bool group_open;
+    uint64_t group_us;        /* when its first record came */
+    size_t group_size;        /* bytes queued */
+    uint64_t append_sequence; /* the replica's, of the last record queued */
+    node_tasks durable_tasks; /* done when the group is on disk */
+    node_record *records_first;
+    node_record *records_last;
+    bool maintain; /* there may be compaction to do */
+
+    node_tasks intents; /* edits that wait for the scene's beginning */
+    node_tasks waits;   /* for a peer to be equal */
+
+    sync_watch *watches[NODE_WATCHES_MAX]; /* under the mutex */
+    size_t watch_count;
+
+    crdt_op_list ops; /* scratch of edits */
+    crdt_arena arena;
+
+    pthread_t thread;
+    bool thread_runs;
+    pthread_mutex_t mutex; /* guards what follows, and the watches */
+    pthread_cond_t finished;
+    node_tasks mailbox;
+    size_t mailbox_count;
+    bool closing;
+    int wake_fd;
+};
+
+uint64_t sync_node_now_us(void);
+uint64_t sync_node_now_ms(void);
+uint64_t sync_node_wall_ms(void);
+
+/* ---- tasks ---- */
+
+void sync_node_task_push(node_tasks *tasks, node_task *task);
+node_task *sync_node_task_pop(node_tasks *tasks);
+/* In the node's thread: the task is over. */
+void sync_node_task_finish(sync_node *node, node_task *task);
+/* Any thread: hand over. Errors: CRDT_ECLOSED; CRDT_EBUSY where `limited`. */
+crdt_err sync_node_task_post(sync_node *node, node_task *task, bool limited);
+/* Any thread but the node's: hand over and wait. Errors: CRDT_ECLOSED. */
+crdt_err sync_node_task_call(sync_node *node, node_task *task);
+bool sync_node_is_own_thread(const sync_node *node);
+
+/* ---- steps ---- */
+
+/* One event (its times are filled in here), and all that follows from it. */
+crdt_err sync_node_step(sync_node *node, sync_replica_event *event);
+void sync_node_emit(sync_node *node, const sync_event *event);
+crdt_err sync_node_open_replica(sync_node *node, crdt_diag *diag);
+/* Give a scene that has none its name, where nobody is asked for one. */
+crdt_err sync_node_name_scene(sync_node *node, crdt_diag *diag);
+crdt_err sync_node_open_link(sync_node *node, crdt_diag *diag);
+
+/* ---- the group ---- */
+
+/* Queue one record. Errors: CRDT_EIO, CRDT_ENOMEM; the node is poisoned then. */
+crdt_err sync_node_append(sync_node *node, sync_record_kind kind, crdt_span bytes);
+/* Encode what the recorder has collected, as a record of this group. */
+void sync_node_record(sync_node *node, crdt_origin origin, const crdt_batch *batch,
+                      const crdt_stamp *target);
+/* Hand the group's history records to the store. After the appends they belong to. */
+void sync_node_store_records(sync_node *node);
+/* Everything queued to disk, then whoever waits for it is told. */
+crdt_err sync_node_flush(sync_node *node);
+void sync_node_poison(sync_node *node, const crdt_diag *diag);
+/* A slice of compaction; false: there is none to do. */
+bool sync_node_maintain(sync_node *node);
+
+/* ---- edits, waits ---- */
+
+/* Run the edits that waited for the scene's beginning, if it is there; says when to look
+ * again at the latest. */
+uint64_t sync_node_run_intents(sync_node *node);
+/* Nobody is asked any more: run them, or tell them that it is too late. */
+void sync_node_end_intents(sync_node *node);
+/* End the waits that are over; says when to look again at the latest. */
+uint64_t sync_node_run_waits(sync_node *node);
+/* Nothing more will come: end all of them. */
+void sync_node_end_waits(sync_node *node);
+
+#endif /* SYNC_NODE_IMPL_H */

@@ -1,0 +1,324 @@
+#include "sync/node_impl.h"
+
+#include <assert.h>
+#include <stdio.h>
+#include <string.h>
+
+#define WATCH_CHANGES 4096
+#define WATCH_SIZE_MAX (64u << 20)
+#define WAIT_MS 10 /* how often a wait for a peer looks at least */
+
+/* ---- read ---- */
+
+typedef struct read_task {
+    node_task head;
+    sync_read_fn fn;
+    void *ctx;
+    crdt_err err;
+} read_task;
+
+static bool run_read(sync_node *node, node_task *head)
+{
+    read_task *task = (read_task *)head;
+    task->err = task->fn(task->ctx, node->doc);
+    return true;
+}
+
+crdt_err sync_node_read(sync_node *node, sync_read_fn fn, void *ctx)
+{
+    read_task task = {.head = {.run = run_read}, .fn = fn, .ctx = ctx};
+    crdt_err err = sync_node_task_call(node, &task.head);
+    return err != CRDT_OK ? err : task.err;
+}
+
+/* ---- history ---- */
+
+typedef struct history_task {
+    node_task head;
+    bool (*visit)(void *ctx, crdt_span record);
+    void *ctx;
+    bool complete;
+    crdt_err err;
+} history_task;
+
+/* The ring says what it has, newest first; it is complete where nothing was trimmed. */
+static bool run_history(sync_node *node, node_task *head)
+{
+    history_task *task = (history_task *)head;
+    crdt_buf record;
+    crdt_buf_init(&record, node->alloc);
+    task->err = node->poisoned ? CRDT_OK : sync_node_flush(node);
+    uint64_t at = UINT64_MAX;
+    bool more = true;
+    while (task->err == CRDT_OK && more) {
+        crdt_buf_clear(&record);
+        task->err = sync_store_history_prev(node->store, &at, &record, NULL);
+        more = task->err == CRDT_OK && task->visit(task->ctx, crdt_buf_span(&record));
+    }
+    task->complete = task->err == CRDT_ENOTFOUND;
+    task->err = task->err == CRDT_ENOTFOUND ? CRDT_OK : task->err;
+    crdt_buf_deinit(&record);
+    return true;
+}
+
+crdt_err sync_node_history(sync_node *node, bool (*visit)(void *ctx, crdt_span record),
+                           void *ctx, bool *complete)
+{
+    history_task task = {.head = {.run = run_history}, .visit = visit, .ctx = ctx};
+    crdt_err err = CRDT_OK;
+    if (sync_node_is_own_thread(node)) {
+        run_history(node, &task.head);
+    } else {
+        err = sync_node_task_call(node, &task.head);
+    }
+    if (complete != NULL) {
+        *complete = task.complete;
+    }
+    return err != CRDT_OK ? err : task.err;
+}
+
+/* ---- watch ---- */
+
+crdt_err sync_node_watch(sync_node *node, size_t change_max, sync_watch **out)
+{
+    sync_watch *watch = NULL;
+    crdt_err err =
+        sync_watch_open(&watch, node->alloc,
+                        change_max == 0 ? WATCH_CHANGES : change_max, WATCH_SIZE_MAX);
+    if (err != CRDT_OK) {
+        return err;
+    }
+    pthread_mutex_lock(&node->mutex);
+    if (node->closing) {
+        err = CRDT_ECLOSED;
+    } else if (node->watch_count == NODE_WATCHES_MAX) {
+        err = CRDT_ELIMIT;
+    } else {
+        node->watches[node->watch_count++] = watch;
+    }
+    pthread_mutex_unlock(&node->mutex);
+    if (err != CRDT_OK) {
+        sync_watch_end(watch);
+        sync_watch_close(watch);
+        return err;
+    }
+    *out = watch;
+    return CRDT_OK;
+}
+
+/* ---- status ---- */
+
+typedef struct status_task {
+    node_task head;
+    sync_node_status *status;
+    crdt_err err;
+} status_task;
+
+static void copy_text(char out[SYNC_NODE_NAME_SIZE], crdt_span text)
+{
+    size_t size =
+        text.size < SYNC_NODE_NAME_SIZE ? text.size : (size_t)SYNC_NODE_NAME_SIZE - 1;
+    if (size > 0) {
+        memcpy(out, text.data, size);
+    }
+    out[size] = '\0';
+}
+
+static crdt_err copy_peers(const sync_node *node, sync_node_status *status)
+{
+    sync_peer_status peer;
+    size_t count = 0;
+    for (size_t index = 0; sync_replica_next_peer(node->replica, &index, &peer);) {
+        count++;
+    }
+    if (count == 0) {
+        return CRDT_OK;
+    }
+    status->peers =
+        crdt_resize_array(node->alloc, NULL, 0, count, sizeof *status->peers);
+    if (status->peers == NULL) {
+        return CRDT_ENOMEM;
+    }
+    uint64_t now = sync_node_now_ms();
+    for (size_t index = 0; status->peer_count < count &&
+                           sync_replica_next_peer(node->replica, &index, &peer);) {
+        sync_node_peer *to = &status->peers[status->peer_count++];
+        *to = (sync_node_peer){
+            .actor = peer.actor,
+            .connected = peer.connected,
+            .heard = peer.heard,
+            .version_equal = peer.version_equal,
+            .digest_equal = peer.digest_equal,
+            .heard_ms_ago = peer.heard_at_ms == 0 ? UINT64_MAX : now - peer.heard_at_ms,
+            .lag = peer.lag};
+        copy_text(to->url, peer.url);
+        if (peer.heard && peer.lag > status->lag) {
+            status->lag = peer.lag;
+        }
+    }
+    return CRDT_OK;
+}
+
+static crdt_err fill_status(sync_node *node, sync_node_status *status)
+{
+    crdt_err err =
+        crdt_version_copy(&status->version, crdt_document_version(node->doc));
+    if (err == CRDT_OK) {
+        err = copy_peers(node, status);
+    }
+    status->urls = crdt_resize_array(node->alloc, NULL, 0, 8, sizeof *status->urls);
+    if (err != CRDT_OK || status->urls == NULL) {
+        return CRDT_ENOMEM;
+    }
+    memcpy(status->urls, node->urls, sizeof node->urls);
+    status->url_count = node->url_count;
+    copy_text(status->scene, node->meta.scene);
+    status->lineage_known = node->meta.lineage_known;
+    status->lineage = node->meta.lineage;
+    status->actor = sync_replica_actor(node->replica);
+    status->digest = crdt_document_digest(node->doc);
+    status->counts = crdt_document_count(node->doc);
+    status->bytes = sync_store_stat(node->store).file_size;
+    status->poisoned = node->poisoned;
+    sync_replica_counts counts = sync_replica_count(node->replica);
+    status->held_back = counts.held;
+    status->refused = counts.refused;
+    return CRDT_OK;
+}
+
+static bool run_status(sync_node *node, node_task *head)
+{
+    status_task *task = (status_task *)head;
+    if (!node->poisoned) {
+        sync_node_flush(node); /* what is told is durable */
+    }
+    task->err = fill_status(node, task->status);
+    return true;
+}
+
+crdt_err sync_node_status_get(sync_node *node, sync_node_status *status)
+{
+    *status = (sync_node_status){.alloc = node->alloc};
+    crdt_version_init(&status->version, node->alloc);
+    status_task task = {.head = {.run = run_status}, .status = status};
+    crdt_err err = sync_node_task_call(node, &task.head);
+    err = err != CRDT_OK ? err : task.err;
+    if (err != CRDT_OK) {
+        sync_node_status_deinit(status);
+    }
+    return err;
+}
+
+void sync_node_status_deinit(sync_node_status *status)
+{
+    crdt_version_deinit(&status->version);
+    if (status->urls != NULL) {
+        crdt_free(status->alloc, status->urls, 8 * sizeof *status->urls);
+    }
+    crdt_free(status->alloc, status->peers, status->peer_count * sizeof *status->peers);
+    status->urls = NULL;
+    status->peers = NULL;
+    status->peer_count = 0;
+}
+
+/* ---- sync once ---- */
+
+typedef struct wait_task {
+    node_task head;
+    const char *url;
+    uint64_t deadline_ms;
+    crdt_err err;
+    crdt_diag diag;
+} wait_task;
+
+/* CRDT_EGAP: not yet. */
+static crdt_err look_at_peer(sync_node *node, const char *url, crdt_diag *diag)
+{
+    sync_peer_status peer;
+    for (size_t index = 0; sync_replica_next_peer(node->replica, &index, &peer);) {
+        if (!crdt_span_equal(peer.url, crdt_span_of(url))) {
+            continue;
+        }
+        if (peer.refused) {
+            return crdt_diag_set(diag, CRDT_ELINEAGE, 0, "%s",
+                                 node->refusal[0] != '\0' ? node->refusal
+                                                          : "the peer was refused");
+        }
+        if (peer.connected && peer.heard && peer.version_equal && peer.digest_equal) {
+            return CRDT_OK;
+        }
+        crdt_diag_set(diag, CRDT_ETIMEOUT, 0, "%s",
+                      !peer.connected ? "the peer cannot be reached"
+                      : !peer.heard   ? "the peer does not answer"
+                                      : "the peer does not hold the same state yet");
+    }
+    return CRDT_EGAP;
+}
+
+uint64_t sync_node_run_waits(sync_node *node)
+{
+    uint64_t now = sync_node_now_ms();
+    uint64_t again = UINT64_MAX;
+    node_tasks waiting = node->waits;
+    node->waits = (node_tasks){0};
+    while (waiting.first != NULL) {
+        wait_task *task = (wait_task *)sync_node_task_pop(&waiting);
+        task->err = look_at_peer(node, task->url, &task->diag);
+        if (task->err == CRDT_OK) {
+            task->err = sync_node_flush(node);
+        } else if (task->err == CRDT_EGAP && now >= task->deadline_ms) {
+            task->err = CRDT_ETIMEOUT;
+        }
+        if (task->err == CRDT_EGAP) {
+            sync_node_task_push(&node->waits, &task->head);
+            again = now + WAIT_MS;
+        } else {
+            sync_node_task_finish(node, &task->head);
+        }
+    }
+    return again;
+}
+
+void sync_node_end_waits(sync_node *node)
+{
+    while (node->waits.first != NULL) {
+        wait_task *task = (wait_task *)sync_node_task_pop(&node->waits);
+        task->err = CRDT_ECLOSED;
+        sync_node_task_finish(node, &task->head);
+    }
+}
+
+static bool run_sync(sync_node *node, node_task *head)
+{
+    wait_task *task = (wait_task *)head;
+    task->err = sync_node_open_link(node, &task->diag);
+    node->dial_err = CRDT_OK;
+    if (task->err == CRDT_OK) {
+        task->err =
+            sync_node_step(node, &(sync_replica_event){.kind = SYNC_ON_ADD_PEER,
+                                                       .url = crdt_span_of(task->url)});
+    }
+    if (task->err == CRDT_OK && node->dial_err != CRDT_OK) {
+        task->err = node->dial_err;
+        task->diag = node->dial_diag;
+    }
+    if (task->err != CRDT_OK) {
+        return true;
+    }
+    sync_node_task_push(&node->waits, head);
+    return false;
+}
+
+crdt_err sync_node_sync_once(sync_node *node, const char *peer_url, uint32_t timeout_ms,
+                             crdt_diag *diag)
+{
+    wait_task task = {.head = {.run = run_sync},
+                      .url = peer_url,
+                      .deadline_ms = sync_node_now_ms() + timeout_ms};
+    crdt_err err = sync_node_task_call(node, &task.head);
+    err = err != CRDT_OK ? err : task.err;
+    if (err != CRDT_OK && diag != NULL) {
+        *diag = task.diag;
+    }
+    return err;
+}
