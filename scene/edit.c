@@ -1,6 +1,7 @@
 #include "scene/edit.h"
 
 #include "crdt/value.h"
+#include "scene/array.h"
 #include "scene/id_map.h"
 
 #include <assert.h>
@@ -59,36 +60,28 @@ void scene_edit_close(scene_edit *edit)
 
 /* ---- pushing ---- */
 
-static crdt_err reserve_numbers(crdt_alloc alloc, uint32_t **numbers, size_t *capacity,
-                                size_t count)
+static crdt_err reserve_number(crdt_alloc alloc, uint32_t **numbers, size_t count,
+                               size_t *capacity)
 {
-    if (count < *capacity) {
-        return CRDT_OK;
-    }
-    size_t more = *capacity == 0 ? 16 : *capacity * 2;
-    uint32_t *grown =
-        crdt_resize_array(alloc, *numbers, *capacity, more, sizeof *grown);
+    uint32_t *grown = scene_array_grow(alloc, *numbers, count, capacity, sizeof *grown);
     if (grown == NULL) {
         return CRDT_ENOMEM;
     }
     *numbers = grown;
-    *capacity = more;
     return CRDT_OK;
 }
 
-static crdt_err push(scene_edit *edit, crdt_op_kind kind, crdt_key key, crdt_span value)
+crdt_err scene_edit_push(scene_edit *edit, crdt_op_kind kind, crdt_key key,
+                         crdt_span value)
 {
     struct scene_edit_index *index = edit->index;
     crdt_op_list *ops = edit->ops;
     index->edit = edit;
-    crdt_err err = ops->op_count < NONE - 1 ? CRDT_OK : CRDT_ENOMEM;
+    crdt_err err = reserve_number(index->alloc, &index->previous, ops->op_count,
+                                  &index->previous_capacity);
     if (err == CRDT_OK) {
-        err = reserve_numbers(index->alloc, &index->previous, &index->previous_capacity,
-                              ops->op_count);
-    }
-    if (err == CRDT_OK) {
-        err = reserve_numbers(index->alloc, &index->newest, &index->newest_capacity,
-                              index->newest_count);
+        err = reserve_number(index->alloc, &index->newest, index->newest_count,
+                             &index->newest_capacity);
     }
     if (err == CRDT_OK) {
         err = scene_id_map_reserve(&index->map);
@@ -213,7 +206,7 @@ static crdt_err put_object(scene_edit *edit, crdt_span object)
     if (will_object_live(edit, object)) {
         return CRDT_OK;
     }
-    return push(edit, CRDT_OP_ADD, crdt_key_object(object), (crdt_span){0});
+    return scene_edit_push(edit, CRDT_OP_ADD, crdt_key_object(object), (crdt_span){0});
 }
 
 static crdt_err put_part(scene_edit *edit, crdt_span object, crdt_span part)
@@ -222,14 +215,16 @@ static crdt_err put_part(scene_edit *edit, crdt_span object, crdt_span part)
     if (err != CRDT_OK || will_part_live(edit, object, part)) {
         return err;
     }
-    return push(edit, CRDT_OP_ADD, crdt_key_part(object, part), (crdt_span){0});
+    return scene_edit_push(edit, CRDT_OP_ADD, crdt_key_part(object, part),
+                           (crdt_span){0});
 }
 
 /* Also where the value is equal but has siblings: then the document says it again. */
 static crdt_err put_field(scene_edit *edit, crdt_span object, crdt_span part,
                           crdt_span field, crdt_span value)
 {
-    return push(edit, CRDT_OP_SET, crdt_key_field(object, part, field), value);
+    return scene_edit_push(edit, CRDT_OP_SET, crdt_key_field(object, part, field),
+                           value);
 }
 
 static crdt_err drop_field(scene_edit *edit, crdt_span object, crdt_span part,
@@ -239,8 +234,8 @@ static crdt_err drop_field(scene_edit *edit, crdt_span object, crdt_span part,
     if (!will_field(edit, object, part, field, &value)) {
         return CRDT_OK;
     }
-    return push(edit, CRDT_OP_UNSET, crdt_key_field(object, part, field),
-                (crdt_span){0});
+    return scene_edit_push(edit, CRDT_OP_UNSET, crdt_key_field(object, part, field),
+                           (crdt_span){0});
 }
 
 /* Unset our fields that say the component is no object, or has no value. */
@@ -421,8 +416,7 @@ static bool will_name_parent(const scene_edit *edit, crdt_span entity, crdt_span
 
 /* The edge of an entity as it will be. */
 typedef struct edge {
-    bool named;
-    bool live; /* the parent is there */
+    bool live; /* it names a parent that is there: */
     crdt_span id;
     crdt_stamp stamp;
 } edge;
@@ -454,7 +448,6 @@ static edge will_edge(const scene_edit *edit, crdt_span entity)
     char text[SCENE_PARENT_TEXT_SIZE];
     crdt_span id;
     if (newest.stamp.time != 0 && scene_layout_parent(newest.value, text, &id)) {
-        result.named = true;
         result.stamp = newest.stamp;
         result.live = find_id(edit, id, &result.id);
     }
@@ -535,6 +528,17 @@ static crdt_err drop_parent(scene_edit *edit, crdt_span entity)
     return err;
 }
 
+static crdt_err refuse_cycle(crdt_diag *diag)
+{
+    return crdt_diag_set(diag, CRDT_EINVAL, 0, "an entity cannot hang below itself");
+}
+
+static bool names_parent(const scene_edit *edit, crdt_span entity, crdt_span parent)
+{
+    edge now = will_edge(edit, entity);
+    return now.live && crdt_span_equal(now.id, parent);
+}
+
 /* The edge of the entity is about to change: to `parent`, NULL: to none. Refuse what
  * would close a cycle; pin the entity whose hidden edge is freed by it. */
 static crdt_err prepare_parent(scene_edit *edit, crdt_span entity,
@@ -543,13 +547,15 @@ static crdt_err prepare_parent(scene_edit *edit, crdt_span entity,
     if (!will_object_live(edit, entity)) {
         return CRDT_OK;
     }
+    if (parent != NULL && names_parent(edit, entity, *parent)) {
+        return CRDT_OK; /* says what it said */
+    }
+    crdt_span stable;
     crdt_span hidden;
     bool cycle = find_cycle(edit, entity, &hidden);
-    crdt_span stable;
     if (parent != NULL && find_id(edit, *parent, &stable) &&
         is_below(edit, stable, entity, cycle ? &hidden : NULL)) {
-        return crdt_diag_set(diag, CRDT_EINVAL, 0,
-                             "an entity cannot hang below itself");
+        return refuse_cycle(diag);
     }
     if (cycle && !crdt_span_equal(hidden, entity)) {
         return drop_parent(edit, hidden);
@@ -557,8 +563,8 @@ static crdt_err prepare_parent(scene_edit *edit, crdt_span entity,
     return CRDT_OK;
 }
 
-/* An entity that is not there yet is to be added under `parent`: if that hangs, by what
- * it says itself, below the new one, it stays where it is shown. */
+/* An entity was just added, to hang under `parent`: if that waited, as an orphan, to hang
+ * below it, it stays where it is shown. */
 static crdt_err adopt_parent(scene_edit *edit, crdt_span entity, crdt_span parent)
 {
     crdt_span at;
@@ -571,7 +577,7 @@ static crdt_err adopt_parent(scene_edit *edit, crdt_span entity, crdt_span paren
     size_t lap_max = 1;
     for (;;) {
         edge e = will_edge(edit, at);
-        if (e.named && crdt_span_equal(e.id, entity)) {
+        if (e.live && crdt_span_equal(e.id, entity)) {
             return drop_parent(edit, at);
         }
         if (!e.live || crdt_span_equal(e.id, hare)) {
@@ -702,6 +708,11 @@ crdt_err scene_edit_move(scene_edit *edit, crdt_span entity, const crdt_span *pa
     if (err == CRDT_OK && parent != NULL && is_root_id(*parent)) {
         err = crdt_diag_set(diag, CRDT_EINVAL, 0, "this id stands for the root");
     }
+    crdt_span hidden;
+    if (err == CRDT_OK && parent != NULL && names_parent(edit, entity, *parent) &&
+        find_cycle(edit, entity, &hidden) && crdt_span_equal(hidden, entity)) {
+        err = refuse_cycle(diag); /* it says so already, and cannot be shown so */
+    }
     if (err == CRDT_OK) {
         err = prepare_parent(edit, entity, parent, diag);
     }
@@ -720,16 +731,16 @@ crdt_err scene_edit_add(scene_edit *edit, crdt_span entity, const crdt_span *par
         err = check_live(edit, *parent, diag);
     }
     if (err == CRDT_OK && parent != NULL && crdt_span_equal(entity, *parent)) {
-        err = crdt_diag_set(diag, CRDT_EINVAL, 0, "an entity cannot hang below itself");
+        err = refuse_cycle(diag);
     }
     if (err == CRDT_OK && will_object_live(edit, entity)) {
         return parent == NULL ? CRDT_OK : scene_edit_move(edit, entity, parent, diag);
     }
-    if (err == CRDT_OK && parent != NULL) {
-        err = adopt_parent(edit, entity, *parent);
-    }
     if (err == CRDT_OK) {
         err = put_object(edit, entity);
+    }
+    if (err == CRDT_OK && parent != NULL) {
+        err = adopt_parent(edit, entity, *parent);
     }
     if (err == CRDT_OK && parent != NULL) {
         err = write_parent(edit, entity, *parent);
@@ -744,7 +755,8 @@ crdt_err scene_edit_remove(scene_edit *edit, crdt_span entity, crdt_diag *diag)
         err = prepare_parent(edit, entity, NULL, diag);
     }
     if (err == CRDT_OK) {
-        err = push(edit, CRDT_OP_REMOVE, crdt_key_object(entity), (crdt_span){0});
+        err = scene_edit_push(edit, CRDT_OP_REMOVE, crdt_key_object(entity),
+                              (crdt_span){0});
     }
     return err;
 }
@@ -894,21 +906,13 @@ static crdt_err set_whole(scene_edit *edit, crdt_span entity, crdt_span part,
     return err;
 }
 
-/* A transform is about to say something else of the parent (NULL: nothing). */
-static crdt_err prepare_parent_value(scene_edit *edit, crdt_span entity,
-                                     crdt_span component, const crdt_span *value,
-                                     crdt_diag *diag)
+crdt_err scene_edit_prepare_parent(scene_edit *edit, crdt_span entity,
+                                   const crdt_span *value, crdt_diag *diag)
 {
     char text[SCENE_PARENT_TEXT_SIZE];
     crdt_span id;
     if (value == NULL || !scene_layout_parent(*value, text, &id)) {
         return prepare_parent(edit, entity, NULL, diag);
-    }
-    scene_field field;
-    if (will_part_live(edit, entity, component) &&
-        will_name_parent(edit, entity, component, &field) &&
-        crdt_span_equal(field.value, *value)) {
-        return CRDT_OK; /* says what it said */
     }
     return prepare_parent(edit, entity, &id, diag);
 }
@@ -934,8 +938,8 @@ crdt_err scene_edit_set(scene_edit *edit, crdt_span entity, crdt_span component,
     }
     if (err == CRDT_OK && is_transform(component)) {
         const scene_field *parent = find_member(&list, crdt_span_of("parent"));
-        err = prepare_parent_value(edit, entity, component,
-                                   parent == NULL ? NULL : &parent->value, diag);
+        err = scene_edit_prepare_parent(edit, entity,
+                                        parent == NULL ? NULL : &parent->value, diag);
     }
     if (err == CRDT_OK) {
         err = object ? set_object(edit, entity, component, &list)
@@ -956,7 +960,7 @@ crdt_err scene_edit_set_field(scene_edit *edit, crdt_span entity, crdt_span comp
         err = crdt_value_check(value, diag);
     }
     if (err == CRDT_OK && is_parent_field(component, field)) {
-        err = prepare_parent_value(edit, entity, component, &value, diag);
+        err = scene_edit_prepare_parent(edit, entity, &value, diag);
     }
     return err == CRDT_OK ? put_component_field(edit, entity, component, field, value)
                           : err;
@@ -1008,8 +1012,8 @@ crdt_err scene_edit_remove_component(scene_edit *edit, crdt_span entity,
         err = prepare_parent(edit, entity, NULL, diag);
     }
     if (err == CRDT_OK) {
-        err = push(edit, CRDT_OP_REMOVE, crdt_key_part(entity, component),
-                   (crdt_span){0});
+        err = scene_edit_push(edit, CRDT_OP_REMOVE, crdt_key_part(entity, component),
+                              (crdt_span){0});
     }
     return err;
 }

@@ -1,7 +1,5 @@
 #include "scene/scene.h"
 
-#include "crdt/value.h"
-
 #include <assert.h>
 #include <string.h>
 
@@ -100,30 +98,39 @@ static bool shows_whole(const crdt_document *doc, crdt_part part, bool *binary,
     return true;
 }
 
-/* The part of the shared component behind `part`, {0} if there is none. */
-static crdt_part find_shared(const crdt_document *doc, crdt_part part, crdt_span *id)
+bool scene_part_shares(const crdt_document *doc, crdt_part part,
+                       uint8_t name[CRDT_NAME_SIZE_MAX], crdt_span *object)
 {
     crdt_entry entry;
     if (!find_entry(doc, part, crdt_span_of(SCENE_NAME_SHARED), &entry) ||
         crdt_value_type_of(entry.value) != CRDT_VALUE_STRING) {
-        return (crdt_part){0};
+        return false;
     }
     crdt_value_reader reader = crdt_value_read_open(entry.value);
-    *id = crdt_value_read(&reader).string;
-    uint8_t name[CRDT_NAME_SIZE_MAX];
+    crdt_span id = crdt_value_read(&reader).string;
     size_t prefix = strlen(SCENE_NAME_COMPONENT);
-    if (id->size > sizeof name - prefix) {
-        return (crdt_part){0}; /* no object has so long a name */
+    if (id.size > CRDT_NAME_SIZE_MAX - prefix) {
+        return false; /* no object has so long a name */
     }
     memcpy(name, SCENE_NAME_COMPONENT, prefix);
-    if (id->size > 0) {
-        memcpy(name + prefix, id->data, id->size);
+    if (id.size > 0) {
+        memcpy(name + prefix, id.data, id.size);
     }
-    crdt_object object =
-        crdt_document_find_object(doc, (crdt_span){name, prefix + id->size});
+    *object = (crdt_span){name, prefix + id.size};
+    return true;
+}
+
+/* The part of the shared component behind `part`, {0} if there is none. */
+static crdt_part find_shared(const crdt_document *doc, crdt_part part)
+{
+    uint8_t name[CRDT_NAME_SIZE_MAX];
+    crdt_span object;
+    if (!scene_part_shares(doc, part, name, &object)) {
+        return (crdt_part){0};
+    }
     uint32_t number;
     crdt_span type = scene_layout_base(crdt_document_part_name(doc, part), &number);
-    return find_live_part(doc, object, type);
+    return find_live_part(doc, crdt_document_find_object(doc, object), type);
 }
 
 void scene_component_open(const crdt_document *doc, crdt_part part,
@@ -138,7 +145,7 @@ void scene_component_open(const crdt_document *doc, crdt_part part,
         component->value = value;
         return;
     }
-    component->shared = find_shared(doc, part, &component->shared_id);
+    component->shared = find_shared(doc, part);
     if (component->shared.id == 0 ||
         !shows_whole(doc, component->shared, &binary, &value)) {
         return;
@@ -178,6 +185,7 @@ static void fill_field(const crdt_document *doc, crdt_field at, bool inherited,
     *field = (scene_field){.name = crdt_document_field_name(doc, at),
                            .value = entry.value,
                            .stamp = entry.stamp,
+                           .who = entry.who,
                            .inherited = inherited};
 }
 
@@ -227,7 +235,7 @@ bool scene_component_field(const scene_component *component, crdt_span name,
             return false;
         }
     }
-    *field = (scene_field){name, entry.value, entry.stamp, inherited};
+    *field = (scene_field){name, entry.value, entry.stamp, entry.who, inherited};
     return true;
 }
 
@@ -338,6 +346,7 @@ void scene_entity_parent(const crdt_document *doc, crdt_object entity,
         return;
     }
     parent->stamp = shown.stamp;
+    parent->who = shown.who;
     parent->named = scene_layout_parent(shown.value, parent->text, &parent->id);
 }
 

@@ -10,6 +10,7 @@
  * write, field by field). All names and ids are bytes as given, never translated. */
 
 #include "crdt/document.h"
+#include "crdt/value.h"
 #include "scene/layout.h"
 
 /* The format that was imported: SCENE_FORMAT_NONE where the scene began empty. */
@@ -27,6 +28,7 @@ typedef struct scene_field {
     crdt_span name;
     crdt_span value;
     crdt_stamp stamp;
+    crdt_span who;
     bool inherited; /* it is the shared component's */
 } scene_field;
 
@@ -36,11 +38,15 @@ typedef struct scene_component {
     const crdt_document *doc;
     crdt_part own;
     crdt_part shared; /* {0}: not shared, or what is shared is gone */
-    crdt_span shared_id;
-    bool whole;  /* it is no object: `value` is all there is */
-    bool binary; /* whole, and `value` is base64 text (composite) */
+    bool whole;       /* it is no object: `value` is all there is */
+    bool binary;      /* whole, and `value` is base64 text (composite) */
     crdt_span value;
 } scene_component;
+
+/* The name of the shared object that a part refers to (there or not), put together in
+ * `name`; false if it shares nothing. */
+bool scene_part_shares(const crdt_document *doc, crdt_part part,
+                       uint8_t name[CRDT_NAME_SIZE_MAX], crdt_span *object);
 
 /* False where the entity or the component is not live. O(fields). */
 bool scene_component_find(const crdt_document *doc, crdt_span entity, crdt_span name,
@@ -79,6 +85,7 @@ typedef struct scene_parent {
     bool named;       /* it names one; else it is under the root */
     crdt_span id;     /* borrowed from the document, or from `text` */
     crdt_stamp stamp; /* of the field that says so; time 0 where there is none */
+    crdt_span who;    /* wrote it */
     char text[SCENE_PARENT_TEXT_SIZE];
 } scene_parent;
 

@@ -1,5 +1,6 @@
 #include "scene/tree.h"
 
+#include "scene/array.h"
 #include "scene/id_map.h"
 #include "scene/scene.h"
 
@@ -99,20 +100,15 @@ void scene_tree_close(scene_tree *tree)
 
 static crdt_err reserve_node(scene_tree *tree)
 {
-    if (tree->free != NONE || tree->node_count < tree->node_capacity) {
+    if (tree->free != NONE) {
         return CRDT_OK;
     }
-    if (tree->node_capacity >= SCENE_RESOLVE_MISSING / 2) {
-        return CRDT_ENOMEM;
-    }
-    size_t capacity = tree->node_capacity == 0 ? 16 : tree->node_capacity * 2;
-    node *nodes = crdt_resize_array(tree->alloc, tree->nodes, tree->node_capacity,
-                                    capacity, sizeof *nodes);
+    node *nodes = scene_array_grow(tree->alloc, tree->nodes, tree->node_count,
+                                   &tree->node_capacity, sizeof *nodes);
     if (nodes == NULL) {
         return CRDT_ENOMEM;
     }
     tree->nodes = nodes;
-    tree->node_capacity = capacity;
     return CRDT_OK;
 }
 

@@ -37,6 +37,7 @@ typedef enum scene_undo_reason {
     SCENE_UNDO_EXISTS,       /* what was deleted lives again */
     SCENE_UNDO_EDITED_BELOW, /* others edited what was created */
     SCENE_UNDO_CYCLE,        /* the former parent is now below the entity */
+    SCENE_UNDO_CUT,          /* the transaction was too large for the history */
 } scene_undo_reason;
 
 /* One line for people; never NULL. */
@@ -58,8 +59,8 @@ typedef struct scene_undo_options {
  * enough. */
 typedef struct scene_undo scene_undo;
 
-/* For the store's present writer `actor`; records of its former actors are taken as own
- * where the record says so. `ops` (empty) receives the operations.
+/* For the store's present writer `actor`. Records of its former actors are own too: their
+ * origin is neither remote nor an answer. `ops` (empty) receives the operations.
  * Errors: CRDT_ENOMEM. */
 crdt_err scene_undo_open(scene_undo **out, crdt_alloc alloc, const crdt_document *doc,
                          const crdt_actor *actor, const scene_undo_options *options,

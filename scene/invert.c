@@ -1,0 +1,461 @@
+#include "scene/invert.h"
+
+#include "scene/name_set.h"
+
+#include <assert.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define NO_OP SIZE_MAX
+
+/* All that the transaction did to one key. */
+typedef struct touch {
+    crdt_key key;
+    size_t last_op; /* the last one on this very key, NO_OP: none */
+    const crdt_history_drop
+        *former; /* what lived or showed here before; NULL: nothing */
+} touch;
+
+typedef struct inverter {
+    const crdt_history_record *record;
+    const scene_invert_who *who;
+    const crdt_document *doc;
+    scene_edit *edit;
+    touch *touches; /* in key order */
+    size_t touch_count;
+    scene_name_set occupied; /* created entities below which others hung something */
+} inverter;
+
+static crdt_err skip(const inverter *inv, const crdt_key *key, scene_undo_reason reason)
+{
+    return inv->who->skip(inv->who->ctx, key, reason);
+}
+
+static crdt_err emit(const inverter *inv, crdt_op_kind kind, const crdt_key *key,
+                     crdt_span value)
+{
+    return scene_edit_push(inv->edit, kind, *key, value);
+}
+
+static crdt_stamp op_stamp(const inverter *inv, size_t op)
+{
+    return (crdt_stamp){inv->record->first_time + op, inv->record->author};
+}
+
+/* ---- what it did, key by key ---- */
+
+static int compare_touches(const void *a, const void *b)
+{
+    return crdt_key_compare(&((const touch *)a)->key, &((const touch *)b)->key);
+}
+
+static crdt_err collect(inverter *inv, crdt_arena *scratch)
+{
+    const crdt_history_record *record = inv->record;
+    size_t count = record->op_count + record->drop_count;
+    if (count > SIZE_MAX / sizeof(touch)) {
+        return CRDT_ENOMEM;
+    }
+    touch *all = crdt_arena_alloc(scratch, count * sizeof *all);
+    if (all == NULL) {
+        return CRDT_ENOMEM;
+    }
+    for (size_t i = 0; i < record->op_count; i++) {
+        all[i] = (touch){.key = record->ops[i].key, .last_op = i};
+    }
+    for (size_t i = 0; i < record->drop_count; i++) {
+        const crdt_history_drop *drop = &record->drops[i];
+        all[record->op_count + i] = (touch){
+            .key = drop->key, .last_op = NO_OP, .former = drop->was_live ? drop : NULL};
+    }
+    qsort(all, count, sizeof *all, compare_touches);
+    size_t kept = 0;
+    for (size_t i = 0; i < count; i++) {
+        touch *last = kept > 0 ? &all[kept - 1] : NULL;
+        if (last == NULL || !crdt_key_equal(&last->key, &all[i].key)) {
+            all[kept++] = all[i];
+            continue;
+        }
+        if (all[i].last_op != NO_OP &&
+            (last->last_op == NO_OP || all[i].last_op > last->last_op)) {
+            last->last_op = all[i].last_op;
+        }
+        /* Several dots of one key may have been live; any of them will do. */
+        if (last->former == NULL) {
+            last->former = all[i].former;
+        }
+    }
+    inv->touches = all;
+    inv->touch_count = kept;
+    return CRDT_OK;
+}
+
+static bool is_below(const crdt_key *key, const crdt_key *above)
+{
+    return crdt_span_equal(key->object, above->object) &&
+           (above->depth == CRDT_OBJECT ||
+            (key->depth >= CRDT_PART && crdt_span_equal(key->part, above->part)));
+}
+
+/* One past the touches at or below the first one's key. */
+static size_t end_of(const inverter *inv, size_t first)
+{
+    size_t end = first + 1;
+    while (end < inv->touch_count &&
+           is_below(&inv->touches[end].key, &inv->touches[first].key)) {
+        end++;
+    }
+    return end;
+}
+
+/* ---- who else was here ---- */
+
+static crdt_part part_of(const inverter *inv, const crdt_key *key)
+{
+    crdt_object object = crdt_document_find_object(inv->doc, key->object);
+    return object.id == 0 ? (crdt_part){0}
+                          : crdt_document_find_part(inv->doc, object, key->part);
+}
+
+static bool owns_entry(const inverter *inv, const crdt_entry *entry)
+{
+    return inv->who->is_own(inv->who->ctx, &entry->stamp, entry->who);
+}
+
+static bool owns_part(const inverter *inv, crdt_part part)
+{
+    crdt_entry entry;
+    for (size_t i = 0; crdt_document_part_dot(inv->doc, part, i, &entry); i++) {
+        if (!owns_entry(inv, &entry)) {
+            return false;
+        }
+    }
+    crdt_field field = {0};
+    while (crdt_document_next_field(inv->doc, part, &field)) {
+        for (size_t i = 0; crdt_document_field_value(inv->doc, field, i, &entry); i++) {
+            if (!owns_entry(inv, &entry)) {
+                return false;
+            }
+        }
+    }
+    return true;
+}
+
+/* Is all at and below the key one's own? */
+static bool owns_all(const inverter *inv, const crdt_key *key)
+{
+    if (key->depth == CRDT_PART) {
+        return owns_part(inv, part_of(inv, key));
+    }
+    crdt_object object = crdt_document_find_object(inv->doc, key->object);
+    crdt_entry entry;
+    for (size_t i = 0; crdt_document_object_dot(inv->doc, object, i, &entry); i++) {
+        if (!owns_entry(inv, &entry)) {
+            return false;
+        }
+    }
+    crdt_part part = {0};
+    while (crdt_document_next_part(inv->doc, object, &part)) {
+        if (!owns_part(inv, part)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+/* Find the created entities that others hung something below: one look at every entity,
+ * and only if there are created ones. */
+static crdt_err find_occupied(inverter *inv)
+{
+    scene_name_set created;
+    scene_name_set_init(&created, inv->edit->ops->alloc);
+    crdt_err err = CRDT_OK;
+    for (size_t i = 0; i < inv->touch_count && err == CRDT_OK; i++) {
+        const touch *t = &inv->touches[i];
+        if (t->key.depth == CRDT_OBJECT && t->last_op != NO_OP &&
+            inv->record->ops[t->last_op].kind == CRDT_OP_ADD) {
+            err = scene_name_set_add(&created, t->key.object);
+        }
+    }
+    crdt_object entity = {0};
+    while (err == CRDT_OK && created.count > 0 &&
+           scene_entity_next(inv->doc, &entity)) {
+        scene_parent parent;
+        scene_entity_parent(inv->doc, entity, &parent);
+        if (parent.named && scene_name_set_has(&created, parent.id) &&
+            !inv->who->is_own(inv->who->ctx, &parent.stamp, parent.who)) {
+            err = scene_name_set_add(&inv->occupied, parent.id);
+        }
+    }
+    scene_name_set_deinit(&created);
+    return err;
+}
+
+/* ---- bringing back ---- */
+
+/* The value that is hidden here now: others wrote it while the key was gone. */
+static bool find_hidden(const inverter *inv, const crdt_key *key, crdt_span *value)
+{
+    crdt_part part = part_of(inv, key);
+    crdt_field field = {0};
+    if (part.id != 0) {
+        field = crdt_document_find_field(inv->doc, part, key->field);
+    }
+    crdt_entry entry;
+    if (field.id == 0 || !crdt_document_field_value(inv->doc, field, 0, &entry)) {
+        return false;
+    }
+    *value = entry.value;
+    return true;
+}
+
+/* Is the field among these touches, with a former value? They are in key order. */
+static bool has_former(const touch *touches, size_t count, const crdt_key *key)
+{
+    size_t low = 0;
+    size_t high = count;
+    while (low < high) {
+        size_t middle = low + (high - low) / 2;
+        int order = crdt_key_compare(&touches[middle].key, key);
+        if (order == 0) {
+            return touches[middle].former != NULL;
+        }
+        if (order < 0) {
+            low = middle + 1;
+        } else {
+            high = middle;
+        }
+    }
+    return false;
+}
+
+/* Write what others wrote below a part meanwhile, but for fields done already. */
+static crdt_err restore_hidden(const inverter *inv, const crdt_key *part_key,
+                               const touch *touches, size_t count)
+{
+    crdt_part part = part_of(inv, part_key);
+    crdt_err err = CRDT_OK;
+    crdt_field field = {0};
+    while (err == CRDT_OK && part.id != 0 &&
+           crdt_document_next_field(inv->doc, part, &field)) {
+        crdt_key key = crdt_key_field(part_key->object, part_key->part,
+                                      crdt_document_field_name(inv->doc, field));
+        crdt_entry entry;
+        if (!has_former(touches, count, &key) &&
+            crdt_document_field_value(inv->doc, field, 0, &entry)) {
+            err = emit(inv, CRDT_OP_SET, &key, entry.value);
+        }
+    }
+    return err;
+}
+
+/* Bring back a part and its fields; touches[first] is the part's own. */
+static crdt_err restore_part(const inverter *inv, size_t first, size_t end)
+{
+    const crdt_key *part_key = &inv->touches[first].key;
+    crdt_err err = emit(inv, CRDT_OP_ADD, part_key, (crdt_span){0});
+    for (size_t i = first + 1; i < end && err == CRDT_OK; i++) {
+        const touch *t = &inv->touches[i];
+        crdt_span value;
+        if (t->former == NULL) {
+            continue;
+        }
+        if (!find_hidden(inv, &t->key, &value)) {
+            value = t->former->entry.value;
+        }
+        err = emit(inv, CRDT_OP_SET, &t->key, value);
+    }
+    if (err == CRDT_OK) {
+        err = restore_hidden(inv, part_key, &inv->touches[first], end - first);
+    }
+    return err;
+}
+
+/* Bring back an object, all its former parts, and those that others added meanwhile. */
+static crdt_err restore_object(const inverter *inv, size_t first, size_t end)
+{
+    const crdt_key *object_key = &inv->touches[first].key;
+    crdt_err err = emit(inv, CRDT_OP_ADD, object_key, (crdt_span){0});
+    for (size_t i = first + 1; i < end && err == CRDT_OK;) {
+        if (inv->touches[i].key.depth != CRDT_PART) {
+            i++; /* a field whose part did not live */
+            continue;
+        }
+        size_t part_end = end_of(inv, i);
+        if (inv->touches[i].former != NULL) {
+            err = restore_part(inv, i, part_end);
+        }
+        i = part_end;
+    }
+    crdt_object object = crdt_document_find_object(inv->doc, object_key->object);
+    crdt_part part = {0};
+    while (err == CRDT_OK && object.id != 0 &&
+           crdt_document_next_part(inv->doc, object, &part)) {
+        crdt_entry dot;
+        crdt_key key =
+            crdt_key_part(object_key->object, crdt_document_part_name(inv->doc, part));
+        if (crdt_document_part_dot(inv->doc, part, 0, &dot) &&
+            !has_former(&inv->touches[first], end - first, &key)) {
+            err = emit(inv, CRDT_OP_ADD, &key, (crdt_span){0});
+            if (err == CRDT_OK) {
+                err = restore_hidden(inv, &key, NULL, 0);
+            }
+        }
+    }
+    return err;
+}
+
+static crdt_err restore(const inverter *inv, size_t first, size_t end)
+{
+    return inv->touches[first].key.depth == CRDT_OBJECT
+               ? restore_object(inv, first, end)
+               : restore_part(inv, first, end);
+}
+
+/* ---- each kind of key ---- */
+
+/* An entity or a component that the transaction added, removed, or both. */
+static crdt_err invert_key(const inverter *inv, size_t first, size_t end)
+{
+    const touch *t = &inv->touches[first];
+    const crdt_key *key = &t->key;
+    bool before = t->former != NULL;
+    bool after = inv->record->ops[t->last_op].kind == CRDT_OP_ADD;
+    crdt_key object_key = crdt_key_object(key->object);
+    bool object_live = crdt_document_live(inv->doc, &object_key);
+    if (!before && !after) {
+        return CRDT_OK;
+    }
+    if (key->depth == CRDT_PART && !object_live) {
+        return skip(inv, key, SCENE_UNDO_REMOVED);
+    }
+    bool live = crdt_document_live(inv->doc, key);
+    if (!after) {
+        return live ? skip(inv, key, SCENE_UNDO_EXISTS) : restore(inv, first, end);
+    }
+    if (!live) {
+        return skip(inv, key, SCENE_UNDO_REMOVED);
+    }
+    bool occupied = key->depth == CRDT_OBJECT && !before &&
+                    scene_name_set_has(&inv->occupied, key->object);
+    if (occupied || !owns_all(inv, key)) {
+        return skip(inv, key, SCENE_UNDO_EDITED_BELOW);
+    }
+    crdt_err err = CRDT_OK;
+    if (key->depth == CRDT_OBJECT) {
+        err = scene_edit_prepare_parent(inv->edit, key->object, NULL, NULL);
+    }
+    if (err == CRDT_OK) {
+        err = emit(inv, CRDT_OP_REMOVE, key, (crdt_span){0});
+    }
+    return before && err == CRDT_OK ? restore(inv, first, end) : err;
+}
+
+/* What the field holds now, as seen from the transaction's write. */
+typedef struct holding {
+    size_t count;
+    bool mine_shows;       /* the first is the transaction's */
+    bool other;            /* somebody else's is there too: */
+    crdt_span other_value; /* the best of them */
+} holding;
+
+static holding look(const inverter *inv, const touch *t, crdt_field field)
+{
+    holding h = {0};
+    crdt_entry entry;
+    crdt_stamp written = {0};
+    if (t->last_op != NO_OP) {
+        written = op_stamp(inv, t->last_op);
+    }
+    for (; field.id != 0 && crdt_document_field_value(inv->doc, field, h.count, &entry);
+         h.count++) {
+        bool mine = inv->who->is_same(inv->who->ctx, &t->key, &entry.stamp, &written);
+        if (h.count == 0) {
+            h.mine_shows = mine;
+        }
+        if (!mine && !h.other) {
+            h.other = true;
+            h.other_value = entry.value;
+        }
+    }
+    return h;
+}
+
+/* Write the value, NULL: none. A parent is written as a move is made. */
+static crdt_err write_field(const inverter *inv, const crdt_key *key,
+                            const crdt_span *value)
+{
+    crdt_err err = CRDT_OK;
+    if (scene_layout_is_entity(key->object) &&
+        scene_layout_class(key->part) == SCENE_CLASS_TRANSFORM &&
+        crdt_span_equal(key->field, crdt_span_of("parent"))) {
+        err = scene_edit_prepare_parent(inv->edit, key->object, value, NULL);
+    }
+    if (err == CRDT_EINVAL) {
+        return skip(inv, key, SCENE_UNDO_CYCLE);
+    }
+    if (err != CRDT_OK) {
+        return err;
+    }
+    return value == NULL ? emit(inv, CRDT_OP_UNSET, key, (crdt_span){0})
+                         : emit(inv, CRDT_OP_SET, key, *value);
+}
+
+static crdt_err invert_field(const inverter *inv, const touch *t)
+{
+    const crdt_span *former = t->former == NULL ? NULL : &t->former->entry.value;
+    bool after =
+        t->last_op != NO_OP && inv->record->ops[t->last_op].kind == CRDT_OP_SET;
+    if (!after && former == NULL) {
+        return CRDT_OK;
+    }
+    crdt_key part_key = crdt_key_part(t->key.object, t->key.part);
+    if (!crdt_document_live(inv->doc, &part_key)) {
+        return skip(inv, &t->key, SCENE_UNDO_REMOVED);
+    }
+    crdt_part part = part_of(inv, &t->key);
+    holding h = look(inv, t, crdt_document_find_field(inv->doc, part, t->key.field));
+    if (!after) {
+        return h.count > 0 ? skip(inv, &t->key, SCENE_UNDO_OVERWRITTEN)
+                           : write_field(inv, &t->key, former);
+    }
+    if (!h.mine_shows) {
+        return skip(inv, &t->key, SCENE_UNDO_OVERWRITTEN);
+    }
+    if (h.other) {
+        /* Without this write, the other's would have shown all along. */
+        return write_field(inv, &t->key, &h.other_value);
+    }
+    crdt_span held;
+    if (former != NULL && crdt_document_get(inv->doc, &t->key, &held) &&
+        crdt_span_equal(held, *former)) {
+        return CRDT_OK; /* it changed nothing that is seen */
+    }
+    return write_field(inv, &t->key, former);
+}
+
+crdt_err scene_invert(const crdt_history_record *record, const scene_invert_who *who,
+                      scene_edit *edit, crdt_arena *scratch)
+{
+    inverter inv = {.record = record, .who = who, .doc = edit->doc, .edit = edit};
+    scene_name_set_init(&inv.occupied, edit->ops->alloc);
+    crdt_err err = collect(&inv, scratch);
+    if (err == CRDT_OK) {
+        err = find_occupied(&inv);
+    }
+    for (size_t i = 0; i < inv.touch_count && err == CRDT_OK;) {
+        const touch *t = &inv.touches[i];
+        if (t->key.depth == CRDT_FIELD) {
+            err = invert_field(&inv, t);
+            i++;
+        } else if (t->last_op == NO_OP) {
+            i++; /* dropped from above, or dead dots: what is below speaks for itself */
+        } else {
+            size_t end = end_of(&inv, i);
+            err = invert_key(&inv, i, end);
+            i = end;
+        }
+    }
+    scene_name_set_deinit(&inv.occupied);
+    return err;
+}
