@@ -1,5 +1,7 @@
 #include "crdt/lww_map.h"
 
+#include "crdt/dot_join.h"
+
 #include <string.h>
 
 #define RECORD_SIZE 56u
@@ -77,4 +79,169 @@ uint32_t crdt_lww_map_remove(crdt_lww_map *map, uint32_t field, uint32_t entry)
 {
     free_value(map, crdt_dot_store_at(&map->store, entry));
     return crdt_dot_store_remove(&map->store, field, entry);
+}
+
+/* ---- a map by itself ---- */
+
+static uint32_t find_field(const crdt_lww_map *map, crdt_span field)
+{
+    uint32_t name = crdt_names_find(&map->store.context->names, field);
+    return name == 0 ? 0 : crdt_dot_store_find(&map->store, 0, name);
+}
+
+static void drop_siblings(crdt_lww_map *map, uint32_t slot)
+{
+    while (crdt_dot_store_at(&map->store, slot)->dot != 0) {
+        crdt_lww_map_remove(map, slot, slot);
+    }
+}
+
+static crdt_err make_field(crdt_lww_map *map, crdt_span field, uint32_t *slot)
+{
+    crdt_names *names = &map->store.context->names;
+    uint32_t name = 0;
+    crdt_err err = crdt_names_intern(names, field, &name);
+    if (err == CRDT_OK) {
+        err = crdt_dot_store_make(&map->store, 0, &map->root, name, slot);
+    }
+    crdt_names_release(names, name);
+    return err;
+}
+
+crdt_err crdt_lww_map_set(crdt_lww_map *map, crdt_span field, crdt_span value,
+                          const crdt_actor *actor, crdt_stamp *stamp)
+{
+    crdt_context *context = map->store.context;
+    uint32_t slot = 0;
+    crdt_err err = make_field(map, field, &slot);
+    if (err != CRDT_OK) {
+        return err;
+    }
+    crdt_lww_value copy;
+    crdt_stamp next;
+    err = crdt_lww_value_make(context, value, &copy);
+    if (err == CRDT_OK) {
+        size_t actor_count = context->actors.version.stamp_count;
+        err = crdt_dot_store_reserve(&map->store, 0, actor_count + 1);
+        err = err != CRDT_OK ? err : crdt_context_tick(context, actor, &next);
+    }
+    if (err != CRDT_OK) {
+        crdt_lww_value_free(context, &copy);
+        if (crdt_dot_store_at(&map->store, slot)->dot == 0) {
+            crdt_dot_store_drop(&map->store, &map->root, slot);
+        }
+        return err;
+    }
+    drop_siblings(map, slot);
+    uint16_t number = crdt_actors_find(&context->actors, actor);
+    crdt_lww_map_insert(map, slot, crdt_dot_make(next.time, number), 0, &copy);
+    if (stamp != NULL) {
+        *stamp = next;
+    }
+    return CRDT_OK;
+}
+
+bool crdt_lww_map_unset(crdt_lww_map *map, crdt_span field)
+{
+    uint32_t slot = find_field(map, field);
+    if (slot == 0) {
+        return false;
+    }
+    drop_siblings(map, slot);
+    crdt_dot_store_drop(&map->store, &map->root, slot);
+    return true;
+}
+
+bool crdt_lww_map_get(const crdt_lww_map *map, crdt_span field, crdt_span *value)
+{
+    crdt_stamp ignored;
+    return crdt_lww_map_sibling(map, field, 0, &ignored, value);
+}
+
+bool crdt_lww_map_sibling(const crdt_lww_map *map, crdt_span field, size_t index,
+                          crdt_stamp *stamp, crdt_span *value)
+{
+    uint32_t id = find_field(map, field);
+    for (; id != 0 && index > 0; index--) {
+        id = crdt_dot_store_at(&map->store, id)->sibling;
+    }
+    if (id != 0) {
+        const crdt_slot *slot = crdt_dot_store_at(&map->store, id);
+        *stamp = crdt_actors_stamp(&map->store.context->actors, slot->dot);
+        *value = crdt_lww_map_value(slot);
+    }
+    return id != 0;
+}
+
+bool crdt_lww_map_next(crdt_lww_map *map, uint32_t *cursor, crdt_span *field)
+{
+    *cursor = *cursor == 0 ? crdt_dot_store_first(&map->store, &map->root)
+                           : crdt_dot_store_at(&map->store, *cursor)->next;
+    if (*cursor != 0) {
+        *field = crdt_names_get(&map->store.context->names,
+                                crdt_dot_store_at(&map->store, *cursor)->name);
+    }
+    return *cursor != 0;
+}
+
+/* Copies of the arrivals' values; all or none. */
+static crdt_err copy_values(crdt_lww_map *map, const crdt_lww_map *other,
+                            const crdt_dot_arrival *arrivals, size_t count,
+                            crdt_lww_value **values)
+{
+    crdt_context *context = map->store.context;
+    *values = crdt_resize_array(context->alloc, NULL, 0, count, sizeof **values);
+    if (*values == NULL) {
+        return CRDT_ENOMEM;
+    }
+    for (size_t i = 0; i < count; i++) {
+        const crdt_slot *slot = crdt_dot_store_at(&other->store, arrivals[i].source);
+        crdt_err err =
+            crdt_lww_value_make(context, crdt_lww_map_value(slot), &(*values)[i]);
+        if (err != CRDT_OK) {
+            while (i > 0) {
+                crdt_lww_value_free(context, &(*values)[--i]);
+            }
+            crdt_free(context->alloc, *values, count * sizeof **values);
+            return err;
+        }
+    }
+    return CRDT_OK;
+}
+
+static void drop_removed(crdt_lww_map *map, const crdt_lww_map *other)
+{
+    for (uint32_t slot = crdt_group_first(map->root); slot != 0;
+         slot = crdt_dot_store_at(&map->store, slot)->next) {
+        for (uint32_t id = slot;
+             id != 0 && crdt_dot_store_at(&map->store, id)->dot != 0;) {
+            id = crdt_dot_join_is_removed(&map->store, id, &other->store)
+                     ? crdt_lww_map_remove(map, slot, id)
+                     : crdt_dot_store_at(&map->store, id)->sibling;
+        }
+    }
+}
+
+crdt_err crdt_lww_map_merge(crdt_lww_map *map, const crdt_lww_map *other,
+                            const crdt_version *had)
+{
+    crdt_dot_arrival *arrivals;
+    size_t count;
+    crdt_err err = crdt_dot_join_plan(&map->store, &map->root, &other->store, had,
+                                      &arrivals, &count);
+    if (err != CRDT_OK) {
+        return err;
+    }
+    crdt_lww_value *values = NULL;
+    err = count == 0 ? CRDT_OK : copy_values(map, other, arrivals, count, &values);
+    if (err == CRDT_OK) {
+        drop_removed(map, other);
+        for (size_t i = 0; i < count; i++) {
+            crdt_lww_map_insert(map, arrivals[i].key, arrivals[i].dot, 0, &values[i]);
+        }
+        crdt_free(map->store.context->alloc, values, count * sizeof *values);
+    }
+    crdt_dot_join_free(&map->store, arrivals, count);
+    crdt_dot_join_sweep(&map->store, &map->root);
+    return err;
 }

@@ -1,0 +1,124 @@
+#include "crdt/dot_join.h"
+
+#include <assert.h>
+
+/* The oldest entry of an actor of `other` above `time`, 0 if none; adds to *count. */
+static uint32_t oldest_above(const crdt_dot_store *other, size_t actor_index,
+                             uint64_t time, size_t *count)
+{
+    uint32_t oldest = 0;
+    uint32_t id = actor_index < other->actor_capacity ? other->newest[actor_index] : 0;
+    for (; id != 0; id = crdt_dot_store_at(other, id)->older) {
+        if (crdt_dot_time(crdt_dot_store_at(other, id)->dot) <= time) {
+            break;
+        }
+        oldest = id;
+        (*count)++;
+    }
+    return oldest;
+}
+
+static uint32_t oldest_new(const crdt_dot_store *other, size_t actor_index,
+                           const crdt_version *had, size_t *count)
+{
+    const crdt_actor *actor = &other->context->actors.names[actor_index];
+    return oldest_above(other, actor_index, crdt_version_get(had, actor), count);
+}
+
+static crdt_err plan_arrival(crdt_dot_store *store, crdt_group *group,
+                             const crdt_dot_store *other, uint32_t source,
+                             crdt_dot_arrival *arrival)
+{
+    const crdt_slot *slot = crdt_dot_store_at(other, source);
+    const crdt_stamp stamp = crdt_actors_stamp(&other->context->actors, slot->dot);
+    uint16_t number = crdt_actors_find(&store->context->actors, &stamp.actor);
+    assert(number != 0); /* the contexts were merged before */
+    *arrival =
+        (crdt_dot_arrival){.dot = crdt_dot_make(stamp.time, number), .source = source};
+    uint32_t name = 0;
+    crdt_err err =
+        crdt_names_intern(&store->context->names,
+                          crdt_names_get(&other->context->names, slot->name), &name);
+    if (err == CRDT_OK) {
+        err = crdt_dot_store_make(store, 0, group, name, &arrival->key);
+    }
+    crdt_names_release(&store->context->names, name);
+    return err;
+}
+
+crdt_err crdt_dot_join_plan(crdt_dot_store *store, crdt_group *group,
+                            const crdt_dot_store *other, const crdt_version *had,
+                            crdt_dot_arrival **arrivals, size_t *arrival_count)
+{
+    const size_t actor_count = other->context->actors.version.stamp_count;
+    size_t count = 0;
+    for (size_t i = 0; i < actor_count; i++) {
+        oldest_new(other, i, had, &count);
+    }
+    *arrivals = NULL;
+    *arrival_count = count;
+    crdt_err err = crdt_dot_store_reserve(store, count,
+                                          store->context->actors.version.stamp_count);
+    if (err != CRDT_OK || count == 0) {
+        return err;
+    }
+    *arrivals =
+        crdt_resize_array(store->context->alloc, NULL, 0, count, sizeof **arrivals);
+    err = *arrivals == NULL ? CRDT_ENOMEM : CRDT_OK;
+    size_t planned = 0;
+    for (size_t i = 0; i < actor_count && err == CRDT_OK; i++) {
+        size_t ignored = 0;
+        for (uint32_t id = oldest_new(other, i, had, &ignored);
+             id != 0 && err == CRDT_OK; id = crdt_dot_store_at(other, id)->newer) {
+            err = plan_arrival(store, group, other, id, &(*arrivals)[planned++]);
+        }
+    }
+    /* Making keys has taken of the room. */
+    err = err != CRDT_OK ? err : crdt_dot_store_reserve(store, count, 0);
+    if (err != CRDT_OK) {
+        crdt_dot_join_free(store, *arrivals, count);
+        *arrivals = NULL;
+        crdt_dot_join_sweep(store, group);
+    }
+    return err;
+}
+
+void crdt_dot_join_free(crdt_dot_store *store, crdt_dot_arrival *arrivals,
+                        size_t arrival_count)
+{
+    crdt_free(store->context->alloc, arrivals, arrival_count * sizeof *arrivals);
+}
+
+bool crdt_dot_join_is_removed(const crdt_dot_store *store, uint32_t entry,
+                              const crdt_dot_store *other)
+{
+    const crdt_slot *slot = crdt_dot_store_at(store, entry);
+    const crdt_stamp stamp = crdt_actors_stamp(&store->context->actors, slot->dot);
+    if (!crdt_version_covers(&other->context->actors.version, &stamp)) {
+        return false;
+    }
+    uint32_t name = crdt_names_find(&other->context->names,
+                                    crdt_names_get(&store->context->names, slot->name));
+    uint32_t id = name == 0 ? 0 : crdt_dot_store_find(other, 0, name);
+    for (; id != 0; id = crdt_dot_store_at(other, id)->sibling) {
+        crdt_dot dot = crdt_dot_store_at(other, id)->dot;
+        if (dot != 0 && crdt_dot_time(dot) == stamp.time) {
+            const crdt_stamp held = crdt_actors_stamp(&other->context->actors, dot);
+            if (crdt_actor_equal(&held.actor, &stamp.actor)) {
+                return false;
+            }
+        }
+    }
+    return true;
+}
+
+void crdt_dot_join_sweep(crdt_dot_store *store, crdt_group *group)
+{
+    for (uint32_t id = crdt_group_first(*group); id != 0;) {
+        uint32_t next = crdt_dot_store_at(store, id)->next;
+        if (crdt_dot_store_at(store, id)->dot == 0) {
+            crdt_dot_store_drop(store, group, id);
+        }
+        id = next;
+    }
+}
