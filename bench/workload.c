@@ -1,0 +1,152 @@
+#include "bench/workload.h"
+#include "crdt/value.h"
+
+#include <assert.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* More than an entity with four components takes. */
+#define ENTITY_OPS 11u
+#define ENTITY_BYTES 512u
+
+uint32_t bench_stream_next(bench_stream *stream)
+{
+    uint32_t x = stream->x;
+    x ^= x << 13;
+    x ^= x >> 17;
+    x ^= x << 5;
+    stream->x = x;
+    return x;
+}
+
+bool bench_ops_open(bench_ops *ops, size_t entity_count)
+{
+    *ops = (bench_ops){.op_capacity = entity_count * ENTITY_OPS};
+    crdt_buf_init(&ops->bytes, crdt_alloc_default());
+    ops->ops = malloc(ops->op_capacity * sizeof *ops->ops);
+    return ops->ops != NULL &&
+           crdt_buf_reserve(&ops->bytes, entity_count * ENTITY_BYTES) == CRDT_OK;
+}
+
+void bench_ops_close(bench_ops *ops)
+{
+    free(ops->ops);
+    crdt_buf_deinit(&ops->bytes);
+}
+
+void bench_ops_clear(bench_ops *ops)
+{
+    ops->op_count = 0;
+    crdt_buf_clear(&ops->bytes);
+}
+
+static void push(bench_ops *ops, crdt_op_kind kind, crdt_key key, crdt_span value)
+{
+    assert(ops->op_count < ops->op_capacity);
+    ops->ops[ops->op_count++] = (crdt_op){.kind = kind, .key = key, .value = value};
+}
+
+/* What was written to `bytes` from `begin` on. */
+static crdt_span since(const bench_ops *ops, size_t begin)
+{
+    return (crdt_span){.data = ops->bytes.data + begin,
+                       .size = ops->bytes.size - begin};
+}
+
+/* "e%06u", without printf: it is part of what is measured. */
+static crdt_span entity_id(bench_ops *ops, uint32_t index)
+{
+    char text[7] = {'e'};
+    for (size_t i = 6; i > 0; i--) {
+        text[i] = (char)('0' + index % 10);
+        index /= 10;
+    }
+    size_t begin = ops->bytes.size;
+    crdt_buf_append(&ops->bytes, text, sizeof text);
+    return since(ops, begin);
+}
+
+static crdt_span array_of(bench_ops *ops, const double *numbers, uint32_t count)
+{
+    size_t begin = ops->bytes.size;
+    crdt_value_write_array(&ops->bytes, count);
+    for (uint32_t i = 0; i < count; i++) {
+        crdt_value_write_number(&ops->bytes, numbers[i]);
+    }
+    return since(ops, begin);
+}
+
+static double position_of(uint32_t r)
+{
+    return ((double)(r % 200001) - 100000) / 64;
+}
+
+static double rotation_of(uint32_t r)
+{
+    return ((double)(r % 513) - 256) / 256;
+}
+
+static double scale_of(uint32_t r)
+{
+    return (double)(r % 256 + 1) / 64;
+}
+
+static void set_transform(bench_ops *ops, bench_stream *stream, crdt_span id)
+{
+    uint32_t drawn[10];
+    double numbers[10];
+    for (size_t i = 0; i < 10; i++) {
+        drawn[i] = bench_stream_next(stream);
+    }
+    for (size_t i = 0; i < 10; i++) {
+        numbers[i] = i < 3   ? position_of(drawn[i])
+                     : i < 7 ? rotation_of(drawn[i])
+                             : scale_of(drawn[i]);
+    }
+    static const uint8_t names[] = "Transformpositionrotationscale";
+    crdt_span part = {.data = names, .size = 9};
+    push(ops, CRDT_OP_SET, crdt_key_field(id, part, (crdt_span){names + 9, 8}),
+         array_of(ops, numbers, 3));
+    push(ops, CRDT_OP_SET, crdt_key_field(id, part, (crdt_span){names + 17, 8}),
+         array_of(ops, numbers + 3, 4));
+    push(ops, CRDT_OP_SET, crdt_key_field(id, part, (crdt_span){names + 25, 5}),
+         array_of(ops, numbers + 7, 3));
+}
+
+void bench_ops_push_transform(bench_ops *ops, bench_stream *stream, uint32_t index)
+{
+    set_transform(ops, stream, entity_id(ops, index));
+}
+
+static void set_text(bench_ops *ops, crdt_span id, const char *part, const char *field,
+                     const char *text)
+{
+    size_t begin = ops->bytes.size;
+    crdt_value_write_string(&ops->bytes, crdt_span_of(text));
+    push(ops, CRDT_OP_ADD, crdt_key_part(id, crdt_span_of(part)), (crdt_span){0});
+    push(ops, CRDT_OP_SET, crdt_key_field(id, crdt_span_of(part), crdt_span_of(field)),
+         since(ops, begin));
+}
+
+void bench_ops_push_entity(bench_ops *ops, bench_stream *stream, uint32_t index)
+{
+    crdt_span id = entity_id(ops, index);
+    push(ops, CRDT_OP_ADD, crdt_key_object(id), (crdt_span){0});
+    push(ops, CRDT_OP_ADD, crdt_key_part(id, crdt_span_of("Transform")),
+         (crdt_span){0});
+    set_transform(ops, stream, id);
+    uint32_t model = bench_stream_next(stream) % 500;
+    uint32_t visible = bench_stream_next(stream);
+    char text[32];
+    snprintf(text, sizeof text, "models/m%04u.glb", (unsigned)model);
+    set_text(ops, id, "GLTFShape", "src", text);
+    snprintf(text, sizeof text, "Entity %u", (unsigned)index);
+    set_text(ops, id, "Name", "value", text);
+    size_t begin = ops->bytes.size;
+    crdt_value_write_bool(&ops->bytes, (visible >> 16 & 1) == 1);
+    push(ops, CRDT_OP_ADD, crdt_key_part(id, crdt_span_of("Visible")), (crdt_span){0});
+    push(ops, CRDT_OP_SET,
+         crdt_key_field(id, crdt_span_of("Visible"), crdt_span_of("value")),
+         since(ops, begin));
+}
