@@ -1,6 +1,6 @@
 #include "cli/run.h"
 #include "cli/verbs.h"
-#include "scene/format.h"
+#include "scene/materialize.h"
 
 /* Written in the node's thread to memory, from there to the output: the node does not
  * wait for a slow reader. */
@@ -12,11 +12,10 @@ typedef struct export_text {
 static crdt_err write_text(void *ctx, const crdt_document *doc)
 {
     export_text *export = ctx;
-    scene_format format = export->format;
-    if (format == SCENE_FORMAT_NONE) {
-        format = scene_format_imported(doc);
+    if (export->format != SCENE_FORMAT_NONE && export->format != SCENE_FORMAT_STATE) {
+        return CRDT_EINVAL;
     }
-    return scene_format_write(doc, format, crdt_alloc_default(), &export->text);
+    return scene_materialize(doc, crdt_alloc_default(), &export->text);
 }
 
 int cli_cmd_export(cli_run *run)

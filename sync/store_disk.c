@@ -1038,7 +1038,6 @@ static crdt_err open_disk(disk_store *store, sync_store_report *report, crdt_dia
         return crdt_diag_set(diag, CRDT_EIO, 0, "no random bytes");
     }
     if (store->options.read_only) {
-        store->base.actor = (crdt_actor){0};
         report->origin = SYNC_ACTOR_NONE;
         report->read_only = true;
         crdt_diag why;
