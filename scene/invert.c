@@ -163,8 +163,9 @@ static bool owns_all(const inverter *inv, const crdt_key *key)
     return true;
 }
 
-/* Find the created entities that others hung something below: one look at every entity,
- * and only if there are created ones. */
+/* Find the created entities that others hung something below since: one look at every
+ * entity, and only if there are created ones. (Where an undo brought the entity back,
+ * what named it all along is older than the undo.) */
 static crdt_err find_occupied(inverter *inv)
 {
     scene_name_set created;
@@ -183,6 +184,7 @@ static crdt_err find_occupied(inverter *inv)
         scene_parent parent;
         scene_entity_parent(inv->doc, entity, &parent);
         if (parent.named && scene_name_set_has(&created, parent.id) &&
+            parent.stamp.time > inv->record->first_time &&
             !inv->who->is_own(inv->who->ctx, &parent.stamp, parent.who)) {
             err = scene_name_set_add(&inv->occupied, parent.id);
         }
@@ -249,8 +251,9 @@ static crdt_err restore_hidden(const inverter *inv, const crdt_key *part_key,
     return err;
 }
 
-/* Bring back a part and its fields; touches[first] is the part's own. */
-static crdt_err restore_part(const inverter *inv, size_t first, size_t end)
+/* Bring back a part and its fields; touches[first] is the part's own. `hidden`: the part
+ * is gone now, so what the document still holds there, others wrote meanwhile. */
+static crdt_err restore_part(const inverter *inv, size_t first, size_t end, bool hidden)
 {
     const crdt_key *part_key = &inv->touches[first].key;
     crdt_err err = emit(inv, CRDT_OP_ADD, part_key, (crdt_span){0});
@@ -260,19 +263,20 @@ static crdt_err restore_part(const inverter *inv, size_t first, size_t end)
         if (t->former == NULL) {
             continue;
         }
-        if (!find_hidden(inv, &t->key, &value)) {
+        if (!hidden || !find_hidden(inv, &t->key, &value)) {
             value = t->former->entry.value;
         }
         err = emit(inv, CRDT_OP_SET, &t->key, value);
     }
-    if (err == CRDT_OK) {
+    if (err == CRDT_OK && hidden) {
         err = restore_hidden(inv, part_key, &inv->touches[first], end - first);
     }
     return err;
 }
 
 /* Bring back an object, all its former parts, and those that others added meanwhile. */
-static crdt_err restore_object(const inverter *inv, size_t first, size_t end)
+static crdt_err restore_object(const inverter *inv, size_t first, size_t end,
+                               bool hidden)
 {
     const crdt_key *object_key = &inv->touches[first].key;
     crdt_err err = emit(inv, CRDT_OP_ADD, object_key, (crdt_span){0});
@@ -283,13 +287,13 @@ static crdt_err restore_object(const inverter *inv, size_t first, size_t end)
         }
         size_t part_end = end_of(inv, i);
         if (inv->touches[i].former != NULL) {
-            err = restore_part(inv, i, part_end);
+            err = restore_part(inv, i, part_end, hidden);
         }
         i = part_end;
     }
     crdt_object object = crdt_document_find_object(inv->doc, object_key->object);
     crdt_part part = {0};
-    while (err == CRDT_OK && object.id != 0 &&
+    while (err == CRDT_OK && hidden && object.id != 0 &&
            crdt_document_next_part(inv->doc, object, &part)) {
         crdt_entry dot;
         crdt_key key =
@@ -305,11 +309,11 @@ static crdt_err restore_object(const inverter *inv, size_t first, size_t end)
     return err;
 }
 
-static crdt_err restore(const inverter *inv, size_t first, size_t end)
+static crdt_err restore(const inverter *inv, size_t first, size_t end, bool hidden)
 {
-    return inv->touches[first].key.depth == CRDT_OBJECT
-               ? restore_object(inv, first, end)
-               : restore_part(inv, first, end);
+    bool object = inv->touches[first].key.depth == CRDT_OBJECT;
+    return object ? restore_object(inv, first, end, hidden)
+                  : restore_part(inv, first, end, hidden);
 }
 
 /* ---- each kind of key ---- */
@@ -331,7 +335,8 @@ static crdt_err invert_key(const inverter *inv, size_t first, size_t end)
     }
     bool live = crdt_document_live(inv->doc, key);
     if (!after) {
-        return live ? skip(inv, key, SCENE_UNDO_EXISTS) : restore(inv, first, end);
+        return live ? skip(inv, key, SCENE_UNDO_EXISTS)
+                    : restore(inv, first, end, true);
     }
     if (!live) {
         return skip(inv, key, SCENE_UNDO_REMOVED);
@@ -348,7 +353,7 @@ static crdt_err invert_key(const inverter *inv, size_t first, size_t end)
     if (err == CRDT_OK) {
         err = emit(inv, CRDT_OP_REMOVE, key, (crdt_span){0});
     }
-    return before && err == CRDT_OK ? restore(inv, first, end) : err;
+    return before && err == CRDT_OK ? restore(inv, first, end, false) : err;
 }
 
 /* What the field holds now, as seen from the transaction's write. */
