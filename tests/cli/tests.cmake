@@ -3,7 +3,7 @@ scenesync_test(cli/test_args SOURCES ${PROJECT_SOURCE_DIR}/cli/args.c)
 scenesync_test(cli/test_control THREADED SOURCES ${PROJECT_SOURCE_DIR}/cli/control.c
     LIBS scenesync_crdt Threads::Threads)
 scenesync_script(cli/test_help.sh)
-scenesync_script(cli/test_node.py)
+scenesync_script(cli/test_node_verb.py)
 scenesync_script(cli/test_package.sh)
 scenesync_script(cli/test_round_trip.py)
 scenesync_script(cli/test_verbs.py)
