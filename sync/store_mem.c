@@ -117,8 +117,10 @@ static void run_trim(run *r, uint64_t payload_max)
     while (r->payload > payload_max && run_next(r, &offset, &kind, &bytes)) {
         r->payload -= bytes.size;
     }
-    memmove(r->bytes.data, r->bytes.data + offset, r->bytes.size - offset);
-    r->bytes.size -= offset;
+    if (offset > 0) {
+        memmove(r->bytes.data, r->bytes.data + offset, r->bytes.size - offset);
+        r->bytes.size -= offset;
+    }
 }
 
 /* ---- the disk ---- */

@@ -950,7 +950,11 @@ Test(store, copies_of_a_store_in_use_open, .timeout = 120)
     }
     kill(child, SIGKILL);
     cr_assert_eq(waitpid(child, NULL, 0), child);
-    open_at(&(store_box){0}, store_dir);
+    store_box box;
+    open_box(&box);
+    store_box_close(&box);
+    close(pipe_fds[0]);
+    close(pipe_fds[1]);
 }
 
 /* ---- the store in memory ---- */
