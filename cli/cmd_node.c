@@ -16,6 +16,8 @@
 #define URL_MAX 64             /* --listen, --peer */
 #define WAITING_MAX (1u << 20) /* bytes of events not yet printed */
 #define LOOK_MS 500            /* how often it looks at its store */
+#define BUSY_MS_MAX 2000       /* wait so long for a store that a verb has */
+#define BUSY_MS 20             /* and look so often */
 
 /* Lines on their way from the node's thread to the output: the node never waits for a
  * slow reader; what does not fit is counted. */
@@ -218,6 +220,20 @@ static int open_signals(sigset_t *signals)
     return signalfd(-1, signals, SFD_CLOEXEC);
 }
 
+/* A verb may have the store for a moment: wait for that, until a signal comes. */
+static crdt_err open_node(sync_node **node, const sync_node_options *options,
+                          int signal_fd, crdt_diag *diag)
+{
+    int64_t until = now_ms() + BUSY_MS_MAX;
+    for (;;) {
+        crdt_err err = sync_node_open(node, options, diag);
+        struct pollfd stop = {.fd = signal_fd, .events = POLLIN};
+        if (err != CRDT_EBUSY || now_ms() >= until || poll(&stop, 1, BUSY_MS) != 0) {
+            return err;
+        }
+    }
+}
+
 static int run_node(cli_run *run, sync_node_options *options, double seconds)
 {
     sigset_t signals;
@@ -230,7 +246,7 @@ static int run_node(cli_run *run, sync_node_options *options, double seconds)
     if (err == CRDT_OK) {
         options->on_event = on_event;
         options->event_ctx = &outbox;
-        err = sync_node_open(&run->node, options, &diag);
+        err = open_node(&run->node, options, signal_fd, &diag);
     }
     if (err == CRDT_OK) {
         err =
