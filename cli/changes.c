@@ -33,8 +33,11 @@ static void print_text(cli_run *run, const crdt_history_record *record)
     if (record->origin == CRDT_ORIGIN_ANSWER) {
         fputs(": caught up with others", run->out);
     } else {
-        fprintf(run->out, " by %.*s, %" PRIu64 "@%.8s", (int)record->who.size,
-                (const char *)record->who.data, record->first_time, author);
+        bool told = record->who.size > 0;
+        fprintf(run->out, " by %.*s, %" PRIu64 "@%.8s",
+                told ? (int)record->who.size : 7,
+                told ? (const char *)record->who.data : "unknown", record->first_time,
+                author);
     }
     fputc('\n', run->out);
     for (size_t i = 0; i < record->op_count; i++) {

@@ -155,21 +155,6 @@ static crdt_err take_document(void *ctx, const crdt_document *doc)
 
 /* ---- the two sides ---- */
 
-static crdt_err take_store(diff_side *side, const char *path, crdt_diag *diag)
-{
-    sync_node_options options = sync_node_options_default();
-    options.store_dir = path;
-    options.must_exist = true;
-    options.read_only = true;
-    sync_node *node = NULL;
-    crdt_err err = sync_node_open(&node, &options, diag);
-    if (err == CRDT_OK) {
-        err = sync_node_read(node, take_document, side);
-        sync_node_close(node);
-    }
-    return err;
-}
-
 /* The document that importing the file would make. */
 static crdt_err take_text(diff_side *side, crdt_span text, crdt_diag *diag)
 {
@@ -198,6 +183,51 @@ static crdt_err take_text(diff_side *side, crdt_span text, crdt_diag *diag)
     crdt_document_close(doc);
     crdt_arena_deinit(&arena);
     crdt_op_list_deinit(&ops);
+    return err;
+}
+
+/* A store that a node holds: what that exports, in the format that was imported. */
+static crdt_err take_running(diff_side *side, const char *path, crdt_diag *diag)
+{
+    const char *const argv[] = {"export", "--store", path};
+    char *text = NULL;
+    size_t size = 0;
+    FILE *out = open_memstream(&text, &size);
+    if (out == NULL) {
+        return CRDT_ENOMEM;
+    }
+    int code = CLI_FAILED;
+    crdt_err err =
+        cli_control_call(path, 3, argv, (crdt_span){0}, out, stderr, &code, diag);
+    if (fclose(out) != 0) {
+        err = CRDT_ENOMEM;
+    } else if (err == CRDT_OK && code != CLI_DONE) {
+        err =
+            crdt_diag_set(diag, CRDT_EIO, 0, "the node that holds it cannot export it");
+    } else if (err == CRDT_OK) {
+        err = take_text(side, (crdt_span){.data = (const uint8_t *)text, .size = size},
+                        diag);
+    }
+    free(text);
+    return err;
+}
+
+static crdt_err take_store(diff_side *side, const char *path, crdt_diag *diag)
+{
+    crdt_err running = take_running(side, path, diag);
+    if (running != CRDT_ENOTFOUND) {
+        return running;
+    }
+    sync_node_options options = sync_node_options_default();
+    options.store_dir = path;
+    options.must_exist = true;
+    options.read_only = true;
+    sync_node *node = NULL;
+    crdt_err err = sync_node_open(&node, &options, diag);
+    if (err == CRDT_OK) {
+        err = sync_node_read(node, take_document, side);
+        sync_node_close(node);
+    }
     return err;
 }
 
@@ -297,7 +327,10 @@ int cli_cmd_diff(cli_run *run)
         const char *path = run->args->arguments[i];
         crdt_diag diag = {0};
         crdt_err err = take_side(&sides[i], path, &diag);
-        if (err != CRDT_OK) {
+        if (err == CRDT_EBUSY) {
+            run->busy = true;
+            code = CLI_FAILED;
+        } else if (err != CRDT_OK) {
             code = cli_run_fail(run, err, &diag, "read %s", path);
         }
     }

@@ -197,7 +197,8 @@ static bool run_until_stopped(cli_run *run, event_outbox *outbox, int signal_fd,
         if (read(outbox->wake_fd, &count, sizeof count) > 0) {
             print_outbox(outbox, run->out);
         }
-        if ((fds[0].revents & POLLIN) != 0) {
+        struct signalfd_siginfo taken;
+        if (read(signal_fd, &taken, sizeof taken) > 0) {
             return true;
         }
         if (now_ms() - looked >= LOOK_MS) {
@@ -217,7 +218,7 @@ static int open_signals(sigset_t *signals)
     sigaddset(signals, SIGINT);
     sigaddset(signals, SIGTERM);
     pthread_sigmask(SIG_BLOCK, signals, NULL);
-    return signalfd(-1, signals, SFD_CLOEXEC);
+    return signalfd(-1, signals, SFD_CLOEXEC | SFD_NONBLOCK);
 }
 
 /* A verb may have the store for a moment: wait for that, until a signal comes. */

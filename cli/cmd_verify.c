@@ -4,20 +4,31 @@
 
 #include <inttypes.h>
 
-/* Author rows remembered while replaying; more only cost time. */
-#define AUTHOR_MAX 4096
+/* What the store holds, once it has been found whole. */
+typedef struct verify_result {
+    sync_store_report report;
+    bool sound; /* the document in memory is in itself consistent */
+} verify_result;
 
-static void report_result(cli_run *run, const sync_store_report *report,
-                          const crdt_document *doc)
+static crdt_err check_document(void *ctx, const crdt_document *doc)
 {
+    verify_result *result = ctx;
+    result->sound = crdt_document_check(doc);
+    return CRDT_OK;
+}
+
+static void report_result(cli_run *run, const verify_result *result,
+                          const sync_node_status *status)
+{
+    const sync_store_report *report = &result->report;
     char digest[CRDT_DIGEST_TEXT_SIZE];
-    crdt_digest_format(crdt_document_digest(doc), digest);
+    crdt_digest_format(status->digest, digest);
     if (run->json) {
         cli_report line;
         cli_report_begin(&line, run->out);
         cli_report_text(&line, "event", "verified");
         cli_report_text(&line, "digest", digest);
-        cli_report_version(&line, "version", crdt_document_version(doc));
+        cli_report_version(&line, "version", &status->version);
         cli_report_number(&line, "checkpoint_bytes", report->checkpoint_size);
         cli_report_number(&line, "batches", report->batch_count);
         cli_report_number(&line, "answers", report->answer_count);
@@ -39,47 +50,37 @@ static void report_result(cli_run *run, const sync_store_report *report,
     }
 }
 
-/* Read beside whoever holds the store: what is checked is what is on disk. */
-static crdt_err verify(cli_run *run, crdt_document *doc, crdt_deps *deps,
-                       crdt_diag *diag)
+/* The store is replayed and compared with what it says of itself, then the document that
+ * is in use is looked at. */
+static crdt_err verify(cli_run *run, crdt_diag *diag)
 {
-    sync_store_options options = sync_store_options_default();
-    options.create = false;
-    options.read_only = true;
-    sync_store *store = NULL;
-    sync_store_report report = {0};
-    crdt_err err = sync_store_open(&store, cli_args_get(run->args, "--store"), &options,
-                                   doc, deps, &report, diag);
-    if (err != CRDT_OK) {
-        return err;
+    verify_result result = {.sound = false};
+    crdt_err err = sync_node_verify(run->node, &result.report, diag);
+    if (err == CRDT_OK) {
+        err = sync_node_read(run->node, check_document, &result);
     }
-    err = sync_store_verify(store, &report, diag);
-    if (err == CRDT_OK && !crdt_document_check(doc)) {
+    if (err == CRDT_OK && !result.sound) {
         err = crdt_diag_set(diag, CRDT_ECORRUPT, 0,
                             "the document's counts or digest do not fit its content");
     }
+    sync_node_status status;
     if (err == CRDT_OK) {
-        report_result(run, &report, doc);
+        err = sync_node_status_get(run->node, &status);
     }
-    sync_store_close(store);
+    if (err == CRDT_OK) {
+        report_result(run, &result, &status);
+        sync_node_status_deinit(&status);
+    }
     return err;
 }
 
 int cli_cmd_verify(cli_run *run)
 {
-    crdt_document_options options = crdt_document_options_default();
-    crdt_document *doc = NULL;
-    crdt_deps *deps = NULL;
+    if (!cli_run_open(run, CLI_OPEN_READ, NULL)) {
+        return CLI_FAILED;
+    }
     crdt_diag diag = {0};
-    crdt_err err = crdt_document_open(&doc, &options);
-    if (err == CRDT_OK) {
-        err = crdt_deps_open(&deps, options.alloc, AUTHOR_MAX);
-    }
-    if (err == CRDT_OK) {
-        err = verify(run, doc, deps, &diag);
-    }
-    crdt_deps_close(deps);
-    crdt_document_close(doc);
+    crdt_err err = verify(run, &diag);
     if (err != CRDT_OK) {
         return cli_run_fail(run, err, &diag, "verify %s",
                             cli_args_get(run->args, "--store"));

@@ -113,7 +113,8 @@ static int do_command(cli_run *run, const command_line *command)
             err = CRDT_EBUSY;
         }
         if (err != CRDT_EBUSY || waited >= BUSY_MS_MAX) {
-            return cli_run_fail(run, err, &diag, "use the store %s", dir);
+            return cli_run_fail(run, err, &diag, "use the store %s",
+                                dir != NULL ? dir : "");
         }
         poll(NULL, 0, wait_ms);
         wait_ms = wait_ms < 100 ? wait_ms * 2 : 100;

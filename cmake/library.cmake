@@ -6,17 +6,15 @@
 
 set(SCENESYNC_SOVERSION 0)
 
-# Parts of the inside, not for programs: simulated worlds, and what only one file needs.
-set(private_headers
-    crdt/msgpack.h
-    scene/id_map.h
-    scene/json_fault.h)
-file(GLOB public_headers RELATIVE ${PROJECT_SOURCE_DIR} CONFIGURE_DEPENDS
-    ${PROJECT_SOURCE_DIR}/crdt/*.h
-    ${PROJECT_SOURCE_DIR}/scene/*.h
-    ${PROJECT_SOURCE_DIR}/sync/*.h)
-list(FILTER public_headers EXCLUDE REGEX "sync/sim_")
-list(REMOVE_ITEM public_headers ${private_headers})
+set(public_headers
+    crdt/actors.h crdt/alloc.h crdt/batch.h crdt/buf.h crdt/context.h crdt/deps.h
+    crdt/digest.h crdt/document.h crdt/dot_store.h crdt/err.h crdt/history.h crdt/lww_map.h
+    crdt/names.h crdt/op.h crdt/op_list.h crdt/or_set.h crdt/pool.h crdt/slab.h crdt/stamp.h
+    crdt/template.h crdt/value.h crdt/version.h
+    scene/edit.h scene/format.h scene/json.h scene/layout.h scene/materialize.h
+    scene/resolve.h scene/scene.h scene/tree.h scene/undo.h
+    sync/link.h sync/link_nng.h sync/message.h sync/node.h sync/replica.h sync/store.h
+    sync/store_mem.h sync/watch.h)
 
 set(version_script ${PROJECT_BINARY_DIR}/scenesync.map)
 list(TRANSFORM public_headers PREPEND ${PROJECT_SOURCE_DIR}/ OUTPUT_VARIABLE header_paths)
@@ -76,6 +74,8 @@ install(FILES ${PROJECT_BINARY_DIR}/scenesync-config.cmake
     ${PROJECT_BINARY_DIR}/scenesync-config-version.cmake DESTINATION ${package_dir})
 list(TRANSFORM system_libraries PREPEND -l OUTPUT_VARIABLE pc_libraries)
 list(JOIN pc_libraries " " pc_libraries)
+# Relocatable: found from where the file itself lies.
+file(RELATIVE_PATH pc_prefix /${CMAKE_INSTALL_LIBDIR}/pkgconfig /)
 configure_file(${PROJECT_SOURCE_DIR}/cmake/scenesync.pc.in
     ${PROJECT_BINARY_DIR}/scenesync.pc @ONLY)
 install(FILES ${PROJECT_BINARY_DIR}/scenesync.pc

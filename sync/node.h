@@ -221,6 +221,13 @@ typedef struct sync_node_status {
 crdt_err sync_node_status_get(sync_node *node, sync_node_status *status);
 void sync_node_status_deinit(sync_node_status *status);
 
+/* Check all that is durable, as sync_store_verify does, in the node's thread: nothing else
+ * is done meanwhile. `report` (sync/store.h) may be NULL. Errors: CRDT_ECORRUPT with the
+ * record and the reason; CRDT_EIO, CRDT_ECLOSED, CRDT_ENOMEM. */
+struct sync_store_report;
+crdt_err sync_node_verify(sync_node *node, struct sync_store_report *report,
+                          crdt_diag *diag);
+
 /* ---- once ---- */
 
 /* Catch up with the node at `peer_url`, both ways, until versions and digests are equal

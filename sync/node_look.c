@@ -77,6 +77,32 @@ crdt_err sync_node_history(sync_node *node, bool (*visit)(void *ctx, crdt_span r
     return err != CRDT_OK ? err : task.err;
 }
 
+/* ---- verify ---- */
+
+typedef struct verify_task {
+    node_task head;
+    sync_store_report *report;
+    crdt_diag *diag;
+    crdt_err err;
+} verify_task;
+
+static bool run_verify(sync_node *node, node_task *head)
+{
+    verify_task *task = (verify_task *)head;
+    task->err = node->poisoned ? CRDT_OK : sync_node_flush(node);
+    if (task->err == CRDT_OK) {
+        task->err = sync_store_verify(node->store, task->report, task->diag);
+    }
+    return true;
+}
+
+crdt_err sync_node_verify(sync_node *node, sync_store_report *report, crdt_diag *diag)
+{
+    verify_task task = {.head = {.run = run_verify}, .report = report, .diag = diag};
+    crdt_err err = sync_node_task_call(node, &task.head);
+    return err != CRDT_OK ? err : task.err;
+}
+
 /* ---- watch ---- */
 
 crdt_err sync_node_watch(sync_node *node, size_t change_max, sync_watch **out)

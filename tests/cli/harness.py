@@ -16,7 +16,7 @@ import time
 import traceback
 from pathlib import Path
 
-PROGRAM = os.environ["SCENESYNC"]
+PROGRAM = os.path.abspath(os.environ.get("SCENESYNC", "build/release/scenesync"))
 WAIT = 60.0  # seconds until an awaited event counts as missing
 
 

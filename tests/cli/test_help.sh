@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # What is said about the verbs is whole and in step: help, man page, completions.
 set -u
-scenesync=${SCENESYNC:?}
+scenesync=${SCENESYNC:-build/release/scenesync}
 failed=0
 fail() {
     echo "FAILED: $*"

@@ -4,7 +4,7 @@
 # pkg-config.
 set -eu
 root=$PWD
-build=${BUILD_DIR:?}
+build=${BUILD_DIR:-build/release}
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 failed=0
