@@ -1,0 +1,181 @@
+#include "sync/sim_net.h"
+
+#include <string.h>
+
+crdt_err sync_sim_net_init(sync_sim_net *net, crdt_alloc alloc, uint32_t place_count,
+                           uint64_t seed)
+{
+    *net = (sync_sim_net){.alloc = alloc,
+                          .random = seed,
+                          .place_count = place_count,
+                          .faults = {.delay_ms_min = 1, .delay_ms_max = 1}};
+    size_t pairs = (size_t)place_count * place_count;
+    net->cut = crdt_allocate(alloc, pairs * sizeof *net->cut);
+    if (net->cut == NULL) {
+        return CRDT_ENOMEM;
+    }
+    memset(net->cut, 0, pairs * sizeof *net->cut);
+    return CRDT_OK;
+}
+
+void sync_sim_net_deinit(sync_sim_net *net)
+{
+    for (size_t i = 0; i < net->packet_count; i++) {
+        sync_sim_net_free(net, &net->packets[i]);
+    }
+    crdt_free(net->alloc, net->packets, net->packet_capacity * sizeof *net->packets);
+    crdt_free(net->alloc, net->cut,
+              (size_t)net->place_count * net->place_count * sizeof *net->cut);
+}
+
+/* splitmix64 */
+uint64_t sync_sim_net_random(sync_sim_net *net)
+{
+    uint64_t z = net->random += UINT64_C(0x9e3779b97f4a7c15);
+    z = (z ^ (z >> 30)) * UINT64_C(0xbf58476d1ce4e5b9);
+    z = (z ^ (z >> 27)) * UINT64_C(0x94d049bb133111eb);
+    return z ^ (z >> 31);
+}
+
+uint64_t sync_sim_net_below(sync_sim_net *net, uint64_t bound)
+{
+    return bound == 0 ? 0 : sync_sim_net_random(net) % bound;
+}
+
+void sync_sim_net_cut(sync_sim_net *net, uint32_t from, uint32_t to, bool cut)
+{
+    net->cut[from * net->place_count + to] = cut;
+}
+
+bool sync_sim_net_is_cut(const sync_sim_net *net, uint32_t from, uint32_t to)
+{
+    return net->cut[from * net->place_count + to];
+}
+
+/* ---- the heap ---- */
+
+static bool comes_before(const sync_sim_packet *a, const sync_sim_packet *b)
+{
+    return a->at_ms != b->at_ms ? a->at_ms < b->at_ms : a->order < b->order;
+}
+
+static void swap(sync_sim_packet *a, sync_sim_packet *b)
+{
+    sync_sim_packet c = *a;
+    *a = *b;
+    *b = c;
+}
+
+static crdt_err push(sync_sim_net *net, const sync_sim_packet *packet)
+{
+    if (net->packet_count == net->packet_capacity) {
+        size_t capacity = net->packet_capacity == 0 ? 64 : net->packet_capacity * 2;
+        sync_sim_packet *packets = crdt_resize_array(
+            net->alloc, net->packets, net->packet_capacity, capacity, sizeof *packets);
+        if (packets == NULL) {
+            return CRDT_ENOMEM;
+        }
+        net->packets = packets;
+        net->packet_capacity = capacity;
+    }
+    size_t at = net->packet_count++;
+    net->packets[at] = *packet;
+    net->packets[at].order = ++net->order;
+    while (at > 0 && comes_before(&net->packets[at], &net->packets[(at - 1) / 2])) {
+        swap(&net->packets[at], &net->packets[(at - 1) / 2]);
+        at = (at - 1) / 2;
+    }
+    return CRDT_OK;
+}
+
+static void sift_down(sync_sim_net *net)
+{
+    size_t at = 0;
+    for (;;) {
+        size_t child = 2 * at + 1;
+        if (child >= net->packet_count) {
+            return;
+        }
+        if (child + 1 < net->packet_count &&
+            comes_before(&net->packets[child + 1], &net->packets[child])) {
+            child++;
+        }
+        if (!comes_before(&net->packets[child], &net->packets[at])) {
+            return;
+        }
+        swap(&net->packets[child], &net->packets[at]);
+        at = child;
+    }
+}
+
+uint64_t sync_sim_net_next_ms(const sync_sim_net *net)
+{
+    return net->packet_count == 0 ? UINT64_MAX : net->packets[0].at_ms;
+}
+
+bool sync_sim_net_take(sync_sim_net *net, sync_sim_packet *packet)
+{
+    if (net->packet_count == 0) {
+        return false;
+    }
+    *packet = net->packets[0];
+    net->packets[0] = net->packets[--net->packet_count];
+    sift_down(net);
+    return true;
+}
+
+void sync_sim_net_free(sync_sim_net *net, sync_sim_packet *packet)
+{
+    crdt_free(net->alloc, packet->bytes, packet->size);
+    packet->bytes = NULL;
+}
+
+/* ---- sending ---- */
+
+static uint64_t delay(sync_sim_net *net)
+{
+    const sync_sim_faults *faults = &net->faults;
+    return faults->delay_ms_min +
+           sync_sim_net_below(net, faults->delay_ms_max - faults->delay_ms_min + 1);
+}
+
+crdt_err sync_sim_net_send(sync_sim_net *net, const sync_sim_packet *about,
+                           crdt_span bytes, uint64_t now_ms)
+{
+    bool requests = about->kind != SYNC_SIM_PUBLICATION; /* answered once or not */
+    unsigned copies = 1;
+    if (!requests && sync_sim_net_below(net, 100) < net->faults.duplicate_percent) {
+        copies = 2;
+    }
+    for (unsigned i = 0; i < copies; i++) {
+        net->sent++;
+        uint64_t at_ms = now_ms + delay(net);
+        if (sync_sim_net_is_cut(net, about->from, about->to) ||
+            sync_sim_net_below(net, 100) < net->faults.drop_percent) {
+            net->lost++;
+            continue;
+        }
+        sync_sim_packet packet = *about;
+        packet.at_ms = at_ms;
+        packet.size = bytes.size;
+        packet.bytes = crdt_allocate(net->alloc, bytes.size);
+        if (packet.bytes == NULL) {
+            return CRDT_ENOMEM;
+        }
+        memcpy(packet.bytes, bytes.data, bytes.size);
+        crdt_err err = push(net, &packet);
+        if (err != CRDT_OK) {
+            sync_sim_net_free(net, &packet);
+            return err;
+        }
+    }
+    return CRDT_OK;
+}
+
+crdt_err sync_sim_net_schedule(sync_sim_net *net, const sync_sim_packet *about)
+{
+    sync_sim_packet packet = *about;
+    packet.bytes = NULL;
+    packet.size = 0;
+    return push(net, &packet);
+}

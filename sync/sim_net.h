@@ -1,0 +1,77 @@
+#ifndef SYNC_SIM_NET_H
+#define SYNC_SIM_NET_H
+
+/* A simulated network: packets that wait for their time, and faults decided by a seed.
+ *
+ * Every directed pair of places has its own luck: it may be cut, lose, repeat and delay
+ * packets (different delays reorder them). The same seed and the same sends give the same
+ * deliveries. */
+
+#include "crdt/buf.h"
+
+typedef enum sync_sim_packet_kind {
+    SYNC_SIM_PUBLICATION,
+    SYNC_SIM_REQUEST,
+    SYNC_SIM_REPLY,
+    SYNC_SIM_EXPIRED, /* a timer: the request `token` of `to` has had its time */
+    SYNC_SIM_LINK_UP, /* a timer: the link `link` of `to` stands */
+    SYNC_SIM_LINK_DOWN,
+} sync_sim_packet_kind;
+
+typedef struct sync_sim_packet {
+    sync_sim_packet_kind kind;
+    uint64_t at_ms;
+    uint64_t order; /* of two at one time the one sent first comes first */
+    uint32_t from;
+    uint32_t to;
+    uint64_t to_life; /* deliver only if the receiver did not start again; 0: anyway */
+    uint32_t link;    /* the receiver's (PUBLICATION, timers) or asker's number */
+    uint64_t token;
+    uint8_t *bytes; /* owned */
+    size_t size;
+} sync_sim_packet;
+
+typedef struct sync_sim_faults {
+    uint32_t drop_percent;
+    uint32_t duplicate_percent;
+    uint32_t delay_ms_min;
+    uint32_t delay_ms_max;
+} sync_sim_faults;
+
+typedef struct sync_sim_net {
+    crdt_alloc alloc;
+    uint64_t random;
+    uint32_t place_count;
+    sync_sim_faults faults;
+    bool *cut;                /* [from * place_count + to] */
+    sync_sim_packet *packets; /* a heap by (at_ms, order) */
+    size_t packet_count;
+    size_t packet_capacity;
+    uint64_t order;
+    uint64_t sent; /* publications, requests, replies */
+    uint64_t lost;
+} sync_sim_net;
+
+/* Errors: CRDT_ENOMEM. */
+crdt_err sync_sim_net_init(sync_sim_net *net, crdt_alloc alloc, uint32_t place_count,
+                           uint64_t seed);
+void sync_sim_net_deinit(sync_sim_net *net);
+uint64_t sync_sim_net_random(sync_sim_net *net);
+uint64_t sync_sim_net_below(sync_sim_net *net, uint64_t bound);
+
+/* Nothing gets from `from` to `to` while it is cut. */
+void sync_sim_net_cut(sync_sim_net *net, uint32_t from, uint32_t to, bool cut);
+bool sync_sim_net_is_cut(const sync_sim_net *net, uint32_t from, uint32_t to);
+
+/* Send a copy of `bytes`: lost, repeated, delayed as luck has it. Errors: CRDT_ENOMEM. */
+crdt_err sync_sim_net_send(sync_sim_net *net, const sync_sim_packet *about,
+                           crdt_span bytes, uint64_t now_ms);
+/* A timer at about->at_ms: never lost. Errors: CRDT_ENOMEM. */
+crdt_err sync_sim_net_schedule(sync_sim_net *net, const sync_sim_packet *about);
+/* When the next packet is due; UINT64_MAX: none. */
+uint64_t sync_sim_net_next_ms(const sync_sim_net *net);
+/* Take the next packet; give it back with sync_sim_net_free. False: none. */
+bool sync_sim_net_take(sync_sim_net *net, sync_sim_packet *packet);
+void sync_sim_net_free(sync_sim_net *net, sync_sim_packet *packet);
+
+#endif /* SYNC_SIM_NET_H */
