@@ -3,7 +3,8 @@
 #include <assert.h>
 #include <string.h>
 
-#define MAINTAIN_BUDGET (1u << 20) /* bytes a slice */
+#define MAINTAIN_BUDGET (1u << 20)        /* bytes a slice while idle */
+#define MAINTAIN_BUSY_BUDGET (128u << 10) /* bytes that ride on an ordinary commit */
 
 void sync_node_poison(sync_node *node, const crdt_diag *diag)
 {
@@ -104,7 +105,11 @@ crdt_err sync_node_flush(sync_node *node)
     bool any = node->group_open;
     if (err == CRDT_OK && sync_store_dirty(node->store)) {
         err = sync_store_commit(node->store, NULL, &diag);
-        if (err != CRDT_OK) {
+        if (err == CRDT_OK) {
+            /* A node that is never idle compacts too: with its next group. That no
+             * checkpoint can be made now is no reason to fail. */
+            (void)sync_store_maintain(node->store, MAINTAIN_BUSY_BUDGET, NULL, NULL);
+        } else {
             sync_node_poison(node, &diag);
         }
     }

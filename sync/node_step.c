@@ -207,6 +207,12 @@ static crdt_err step_once(sync_node *node, sync_replica_event *event)
     event->now_ms = sync_node_now_ms();
     event->wall_ms = sync_node_wall_ms();
     crdt_err err = sync_replica_step(node->replica, event, &effects);
+    if (err == CRDT_ENOMEM) {
+        /* The document may hold what no record tells of: a commit would lie about it. */
+        crdt_diag diag = {0};
+        crdt_diag_set(&diag, err, 0, "out of memory: what was acknowledged is safe");
+        sync_node_poison(node, &diag);
+    }
     perform(node, &effects);
     return err;
 }

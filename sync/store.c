@@ -47,6 +47,9 @@ crdt_err sync_store_renew_actor(sync_store *store, crdt_actor *actor, crdt_diag 
 crdt_err sync_store_append(sync_store *store, sync_record_kind kind, crdt_span bytes,
                            uint64_t *sequence, crdt_diag *diag)
 {
+    if (bytes.size == 0 && kind != SYNC_RECORD_HISTORY) {
+        return crdt_diag_set(diag, CRDT_EINVAL, 0, "a record of the log without bytes");
+    }
     return store->ops->append(store, kind, bytes, sequence, diag);
 }
 
@@ -141,11 +144,13 @@ static crdt_err replay_batch(sync_replay *replay, crdt_span bytes, crdt_diag *ca
     crdt_batch batch;
     crdt_err err =
         crdt_batch_decode(bytes, replay->deps, &replay->arena, &batch, cause);
-    if (err != CRDT_OK) {
+    if (err != CRDT_OK && err != CRDT_EDUPLICATE) {
         return err;
     }
     replay->report->batch_count++;
-    err = crdt_document_apply(replay->doc, &batch, cause);
+    if (err == CRDT_OK) {
+        err = crdt_document_apply(replay->doc, &batch, cause);
+    }
     if (err == CRDT_EDUPLICATE) {
         replay->report->duplicate_count++;
         return CRDT_OK;

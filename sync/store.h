@@ -145,7 +145,7 @@ crdt_err sync_store_renew_actor(sync_store *store, crdt_actor *actor, crdt_diag 
 
 /* Queue one record; the bytes are copied. `*sequence` (may be NULL) grows by one with
  * every record, and over restarts.
- * Errors: CRDT_ELIMIT: the queue is full (a record of any size up to
+ * Errors: CRDT_EINVAL: no bytes, but of history. CRDT_ELIMIT: the queue is full (a record of any size up to
  * SYNC_STORE_RECORD_SIZE_MAX fits an empty queue): commit, then again. CRDT_EIO:
  * poisoned or read only. CRDT_ENOMEM. */
 crdt_err sync_store_append(sync_store *store, sync_record_kind kind, crdt_span bytes,
