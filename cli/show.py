@@ -94,6 +94,7 @@ class Person(threading.Thread):
         self.random = random.Random(seed)
         self.own = []
         self.count = 0
+        self.labels = 0
 
     def run(self):
         while not self.replica.show.quiet.wait(EDIT_PAUSE):
@@ -107,7 +108,13 @@ class Person(threading.Thread):
         # Everybody likes the same few things, so that they meet.
         favourite = self.random.choice(self.entities[:12])
         anything = self.random.choice(self.entities)
-        if dice < 0.45:
+        if self.replica.show.apart and dice < 0.3:
+            # Everybody labels the same things in the same order: apart, they clash.
+            thing = self.entities[12 + self.labels % max(1, len(self.entities) - 12)] if len(
+                self.entities) > 12 else favourite
+            self.labels += 1
+            verb("set", thing, "Label.text", json.dumps(f"seen by {self.replica.name}"))
+        elif dice < 0.45:
             verb("set", favourite, f"{self.transform}.position", self.place())
         elif dice < 0.65:
             verb("set", anything, f"{self.transform}.scale", self.place())
@@ -134,6 +141,7 @@ class Show:
         self.scene = options.scene or self.sample(options.scenes)
         self.seconds = options.seconds
         self.quiet = threading.Event()
+        self.apart = False  # is a replica cut off or killed?
         self.live = sys.stdout.isatty()
         self.drawn = 0
         if self.dir.exists():
@@ -239,12 +247,14 @@ class Show:
         self.say("people edit at all of them at once")
         self.watch(plan[0])
 
+        self.apart = True
         cut.stop()
         cut.start([], online=False)
         self.say(f"{cut.name} is cut off from the network, and goes on editing")
         self.watch(plan[1])
         cut.stop()
         cut.start(others(cut))
+        self.apart = False
         self.say(f"{cut.name} is back")
         self.watch(plan[2])
 

@@ -50,6 +50,9 @@ set_target_properties(scenesync_static PROPERTIES EXPORT_NAME scenesync_static)
 add_dependencies(scenesync_shared scenesync_exports)
 target_link_options(scenesync_shared PRIVATE
     -Wl,--version-script=${version_script} -Wl,-Bsymbolic-functions)
+if(NOT SCENESYNC_SANITIZE) # a sanitizer's own functions come from the program
+    target_link_options(scenesync_shared PRIVATE -Wl,-z,defs)
+endif()
 target_link_libraries(scenesync_shared PRIVATE ${system_libraries})
 target_link_libraries(scenesync_static INTERFACE ${system_libraries})
 
