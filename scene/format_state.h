@@ -9,10 +9,30 @@
  * Unknown fields anywhere survive. Ours are `scenesync` (docs/FORMATS.md) in any of the
  * records, and `conflicts` at the top, which reading ignores. */
 
+#include "crdt/document.h"
 #include "scene/import.h"
+#include "scene/tree.h"
 
 /* Read the parsed file of `import` into its list of operations.
  * Errors: CRDT_ECORRUPT, CRDT_EVERSION, CRDT_ELIMIT with the place; CRDT_ENOMEM. */
 crdt_err scene_format_state_read(scene_import *import);
+
+/* Append the record of one live entity: canonical JSON, a function of the entity, the
+ * components it shares, its place in `tree` (NULL: parents as written) and of the origin
+ * that FF scene names. O(its fields). Errors: CRDT_ENOMEM; `out` as before. */
+crdt_err scene_format_state_entity(const crdt_document *doc, const scene_tree *tree,
+                                   crdt_object entity, crdt_alloc alloc, crdt_buf *out);
+
+/* Append the text around the entities, with empty lists: *conflicts_at (only if there is
+ * to be a list of conflicts) and *entities_at are the places in `out` where records go,
+ * separated by commas. A function of the objects FF scene and FF c....
+ * Errors: CRDT_ENOMEM; `out` as before. */
+crdt_err scene_format_state_frame(const crdt_document *doc, bool with_conflicts,
+                                  crdt_alloc alloc, crdt_buf *out, size_t *conflicts_at,
+                                  size_t *entities_at);
+
+/* Append the whole file, without conflicts. Errors: CRDT_ENOMEM; `out` as before. */
+crdt_err scene_format_state_write(const crdt_document *doc, const scene_tree *tree,
+                                  crdt_alloc alloc, crdt_buf *out);
 
 #endif /* SCENE_FORMAT_STATE_H */

@@ -134,6 +134,19 @@ void scene_json_writer_object_end(scene_json_writer *writer)
     close(writer, '}');
 }
 
+void scene_json_writer_object_end_or_drop(scene_json_writer *writer)
+{
+    assert(writer->depth > 1 && writer->frames[writer->depth - 2].object);
+    size_t first = writer->frames[writer->depth - 1].first_member;
+    if (writer->err != CRDT_OK || writer->member_count > first) {
+        scene_json_writer_object_end(writer);
+        return;
+    }
+    writer->depth--;
+    writer->member_count--;
+    writer->out->size = writer->members[writer->member_count].start;
+}
+
 void scene_json_writer_array_end(scene_json_writer *writer)
 {
     assert(writer->depth > 0 && !writer->frames[writer->depth - 1].object);

@@ -42,6 +42,8 @@ void scene_json_writer_deinit(scene_json_writer *writer);
 
 void scene_json_writer_object_begin(scene_json_writer *writer);
 void scene_json_writer_object_end(scene_json_writer *writer);
+/* The same, but a member of an object that turned out empty is not written at all. */
+void scene_json_writer_object_end_or_drop(scene_json_writer *writer);
 void scene_json_writer_array_begin(scene_json_writer *writer);
 void scene_json_writer_array_end(scene_json_writer *writer);
 /* The key of the next value. The span must live until the object's end. */
