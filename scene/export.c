@@ -14,6 +14,7 @@ void scene_export_init(scene_export *export, const crdt_document *doc,
         (scene_export){.doc = doc, .alloc = alloc, .target = target, .tree = tree};
     crdt_arena_init(&export->arena, alloc);
     crdt_arena_init(&export->entity, alloc);
+    scene_text_map_init(&export->number_map, alloc);
     scene_json_writer_init(&export->writer, alloc, out);
     crdt_object scene = crdt_document_find_object(doc, crdt_span_of(SCENE_NAME_SCENE));
     if (scene.id != 0 && crdt_document_object_live(doc, scene)) {
@@ -28,7 +29,9 @@ void scene_export_init(scene_export *export, const crdt_document *doc,
     if (export->origin == SCENE_FORMAT_NONE) {
         export->origin = SCENE_FORMAT_STATE;
     }
-    export->native = export->origin == target;
+    export->native =
+        export->origin == target || (target == SCENE_FORMAT_COMPOSITE &&
+                                     scene_export_scene_part(export, "sdk7").id != 0);
 }
 
 void scene_export_deinit(scene_export *export)
@@ -36,6 +39,7 @@ void scene_export_deinit(scene_export *export)
     scene_json_writer_deinit(&export->writer);
     crdt_arena_deinit(&export->arena);
     crdt_arena_deinit(&export->entity);
+    scene_text_map_deinit(&export->number_map);
 }
 
 void scene_export_fail(scene_export *export, crdt_err err)
@@ -297,7 +301,7 @@ static const scene_override *find_override(const scene_export_component *compone
     return NULL;
 }
 
-void scene_export_component_value(scene_export *export,
+bool scene_export_component_value(scene_export *export,
                                   const scene_export_component *component,
                                   const char *key)
 {
@@ -309,7 +313,7 @@ void scene_export_component_value(scene_export *export,
         scene_field_cursor peek = {0};
         scene_field first;
         if (!scene_component_next_field(shown, &peek, &first)) {
-            return; /* the file gave no value, and nobody has since */
+            return false; /* the file gave no value, and nobody has since */
         }
     }
     scene_json_writer_key(writer, crdt_span_of(key));
@@ -319,7 +323,7 @@ void scene_export_component_value(scene_export *export,
         } else {
             scene_json_writer_value(writer, shown->value);
         }
-        return;
+        return true;
     }
     scene_json_writer_object_begin(writer);
     scene_field_cursor cursor = {0};
@@ -337,6 +341,7 @@ void scene_export_component_value(scene_export *export,
         }
     }
     scene_json_writer_object_end(writer);
+    return true;
 }
 
 void scene_export_component_extra(scene_export *export,
@@ -475,7 +480,8 @@ static bool is_native_part(const scene_export *export, crdt_span name)
                                           "wrapper", "composite", "sdk7",  NULL};
     static const char *const COMPOSITE[] = {"composite", NULL};
     static const char *const *const ROWS[] = {NULL, STATE, BUILDER, COMPOSITE};
-    const char *const *row = export->native ? ROWS[export->target] : NULL;
+    scene_format format = export->manifest ? SCENE_FORMAT_BUILDER : export->target;
+    const char *const *row = export->native ? ROWS[format] : NULL;
     for (size_t i = 0; row != NULL && row[i] != NULL; i++) {
         if (crdt_span_equal(name, crdt_span_of(row[i]))) {
             return true;
@@ -584,7 +590,7 @@ static void carry_shared(scene_export *export)
         scene_json_writer_object_begin(writer);
         scene_json_writer_key(writer, crdt_span_of("type"));
         scene_json_writer_string(writer, crdt_document_part_name(export->doc, part));
-        scene_export_component_value(export, &component, "value");
+        (void)scene_export_component_value(export, &component, "value");
         scene_json_writer_key(writer, crdt_span_of(SCENE_CARRY));
         scene_json_writer_object_begin(writer);
         carry_field(export, part, SCENE_NAME_EXTRA, "extra");
@@ -605,7 +611,7 @@ static void carry_shared(scene_export *export)
 void scene_export_scene_members(scene_export *export, bool with_columns,
                                 bool with_shared)
 {
-    if (!export->native) {
+    if (!export->manifest && export->origin != export->target) {
         scene_json_writer_key(&export->writer, crdt_span_of("format"));
         scene_json_writer_string(&export->writer,
                                  crdt_span_of(scene_format_name(export->origin)));

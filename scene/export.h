@@ -62,13 +62,16 @@ typedef struct scene_export {
     crdt_alloc alloc;
     scene_format target;
     scene_format origin;
-    bool native;            /* origin and target are the same */
+    bool native; /* origin and target are the same, or a composite came in a manifest */
+    bool manifest;          /* a composite that goes into a manifest */
     const scene_tree *tree; /* resolved parents; NULL: as written */
+    bool under_root;        /* of the entity at hand: leave its parent out */
     crdt_object scene;      /* FF scene, {0}: there is none */
     scene_json_writer writer;
     crdt_arena arena;              /* as long as the whole export */
     crdt_arena entity;             /* as long as one entity */
-    const scene_text_map *numbers; /* composite: numbers of entities by id; else NULL */
+    scene_text_map number_map;     /* composite: numbers of entities by id */
+    const scene_text_map *numbers; /* it, once it is filled; else NULL */
 } scene_export;
 
 void scene_export_init(scene_export *export, const crdt_document *doc,
@@ -125,8 +128,9 @@ void scene_export_part_value(scene_export *export, crdt_part part);
 void scene_export_open_component(scene_export *export, crdt_object object,
                                  crdt_part part, bool alone,
                                  scene_export_component *component);
-/* Write a member with its value, none if it has none; binary ones as null. */
-void scene_export_component_value(scene_export *export,
+/* Write a member with its value, binary ones as null; false, and nothing, if it has
+ * none. */
+bool scene_export_component_value(scene_export *export,
                                   const scene_export_component *component,
                                   const char *key);
 /* Unknown members of its record, where the target is native. */

@@ -100,6 +100,16 @@ static void parent_as_number(scene_export *export, scene_export_component *compo
     row->silent = assigned && crdt_value_type_of(value) == CRDT_VALUE_STRING;
 }
 
+/* Is the parent that the entity names not the one it is shown under? */
+static bool shown_under_root(const scene_export *export, crdt_object object)
+{
+    scene_place place;
+    crdt_span id = crdt_document_object_name(export->doc, object);
+    return export->under_root ||
+           (export->tree != NULL && scene_tree_find(export->tree, id, &place) &&
+            place.repair != SCENE_REPAIR_NONE);
+}
+
 static void adapt_parent(scene_export *export, scene_export_component *component)
 {
     scene_field field;
@@ -107,10 +117,7 @@ static void adapt_parent(scene_export *export, scene_export_component *component
         !scene_component_field(&component->shown, crdt_span_of("parent"), &field)) {
         return;
     }
-    scene_place place;
-    crdt_span id = crdt_document_object_name(export->doc, component->object);
-    if (export->tree != NULL && scene_tree_find(export->tree, id, &place) &&
-        place.repair != SCENE_REPAIR_NONE) {
+    if (shown_under_root(export, component->object)) {
         scene_override *row = override(component, "parent");
         row->remove = true;
         row->silent = true;

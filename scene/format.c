@@ -5,6 +5,7 @@
 #include "scene/format_composite.h"
 #include "scene/format_state.h"
 #include "scene/import.h"
+#include "scene/scene.h"
 
 scene_format_options scene_format_options_default(void)
 {
@@ -87,4 +88,19 @@ bool scene_format_scene_name(const crdt_op *ops, size_t op_count, crdt_span *nam
         }
     }
     return false;
+}
+
+crdt_err scene_format_write(const crdt_document *doc, scene_format format,
+                            const scene_tree *tree, crdt_alloc alloc, crdt_buf *out)
+{
+    switch (format != SCENE_FORMAT_NONE ? format : scene_format_of(doc)) {
+    case SCENE_FORMAT_BUILDER:
+        return scene_format_builder_write(doc, tree, alloc, out);
+    case SCENE_FORMAT_COMPOSITE:
+        return scene_format_composite_write(doc, tree, alloc, out);
+    case SCENE_FORMAT_STATE:
+    case SCENE_FORMAT_NONE:
+        break;
+    }
+    return scene_format_state_write(doc, tree, alloc, out);
 }

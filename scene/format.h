@@ -14,6 +14,7 @@
 #include "crdt/op_list.h"
 #include "scene/json.h"
 #include "scene/layout.h"
+#include "scene/tree.h"
 
 typedef struct scene_format_options {
     scene_format format;      /* SCENE_FORMAT_NONE: recognize it */
@@ -34,5 +35,12 @@ crdt_err scene_format_read(crdt_span text, const scene_format_options *options,
 /* The name that the operations of a file give the scene: id of the project, or of the
  * scene. False: none. Borrowed from `ops`. */
 bool scene_format_scene_name(const crdt_op *ops, size_t op_count, crdt_span *name);
+
+/* Append the document as a file; SCENE_FORMAT_NONE: in the format that was imported, else
+ * as a state. `tree` (NULL: parents as written) resolves parents. A state written so lists
+ * no conflicts: the snapshot (scene/materialize.h) does.
+ * Errors: CRDT_ENOMEM; `out` as before. */
+crdt_err scene_format_write(const crdt_document *doc, scene_format format,
+                            const scene_tree *tree, crdt_alloc alloc, crdt_buf *out);
 
 #endif /* SCENE_FORMAT_H */

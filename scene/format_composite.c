@@ -181,10 +181,20 @@ static bool names_file(crdt_span file, crdt_span src)
     return false;
 }
 
-static crdt_err check_column(scene_import *import, const scene_json_node *column)
+bool scene_format_composite_needs_schema(crdt_span type)
 {
     static const char *const EDITOR[] = {
-        "inspector::", "asset-packs::", "core-schema::", "composite::"};
+        "core::", "inspector::", "asset-packs::", "core-schema::", "composite::"};
+    for (size_t i = 0; i < sizeof(EDITOR) / sizeof(EDITOR[0]); i++) {
+        if (starts_with(type, EDITOR[i])) {
+            return false;
+        }
+    }
+    return true;
+}
+
+static crdt_err check_column(scene_import *import, const scene_json_node *column)
+{
     const scene_json_node *name = scene_json_find(column, "name");
     if (column->type != SCENE_JSON_OBJECT || name == NULL ||
         name->type != SCENE_JSON_STRING) {
@@ -192,23 +202,18 @@ static crdt_err check_column(scene_import *import, const scene_json_node *column
     }
     crdt_span type = scene_json_text(name);
     int shown = type.size < 60 ? (int)type.size : 60;
-    if (starts_with(type, "core::")) {
-        return scene_format_composite_is_core(type)
-                   ? CRDT_OK
-                   : scene_json_refuse(import->json, name, import->diag, CRDT_ECORRUPT,
-                                       "%.*s is no component of the SDK", shown,
-                                       (const char *)type.data);
+    if (starts_with(type, "core::") && !scene_format_composite_is_core(type)) {
+        return scene_json_refuse(import->json, name, import->diag, CRDT_ECORRUPT,
+                                 "%.*s is no component of the SDK", shown,
+                                 (const char *)type.data);
     }
-    for (size_t i = 0; i < sizeof(EDITOR) / sizeof(EDITOR[0]); i++) {
-        if (starts_with(type, EDITOR[i])) {
-            return CRDT_OK;
-        }
+    if (scene_format_composite_needs_schema(type) &&
+        scene_json_find(column, "jsonSchema") == NULL) {
+        return scene_json_refuse(import->json, name, import->diag, CRDT_ECORRUPT,
+                                 "the component %.*s needs a jsonSchema", shown,
+                                 (const char *)type.data);
     }
-    return scene_json_find(column, "jsonSchema") != NULL
-               ? CRDT_OK
-               : scene_json_refuse(import->json, name, import->diag, CRDT_ECORRUPT,
-                                   "the component %.*s needs a jsonSchema", shown,
-                                   (const char *)type.data);
+    return CRDT_OK;
 }
 
 /* A composite may not contain itself. */
@@ -493,6 +498,13 @@ static crdt_err read_bare_entities(composite_read *read)
     return err;
 }
 
+/* Are columns and cases the scene's own: of a composite, or of one in a manifest? */
+static bool is_native(const scene_import *import)
+{
+    const scene_json_node *parts = scene_json_find(import->carry, "parts");
+    return import->origin == import->format || scene_json_find(parts, "sdk7") != NULL;
+}
+
 crdt_err scene_format_composite_read_node(scene_import *import,
                                           const scene_json_node *root)
 {
@@ -515,7 +527,7 @@ crdt_err scene_format_composite_read_node(scene_import *import,
     composite_read read = {.import = import,
                            .columns = columns,
                            .ids = scene_json_find(import->carry, "entities"),
-                           .native = import->origin == import->format};
+                           .native = is_native(import)};
     crdt_span scene = crdt_span_of(SCENE_NAME_SCENE);
     crdt_span part = crdt_span_of("composite");
     crdt_err err = CRDT_OK;

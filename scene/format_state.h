@@ -18,10 +18,10 @@
 crdt_err scene_format_state_read(scene_import *import);
 
 /* Append the record of one live entity: canonical JSON, a function of the entity, the
- * components it shares, its place in `tree` (NULL: parents as written) and of the origin
- * that FF scene names. O(its fields). Errors: CRDT_ENOMEM; `out` as before. */
-crdt_err scene_format_state_entity(const crdt_document *doc, const scene_tree *tree,
-                                   crdt_object entity, crdt_alloc alloc, crdt_buf *out);
+ * components it shares, `under_root` (leave its parent out, whatever it says) and of the
+ * origin that FF scene names. O(its fields). Errors: CRDT_ENOMEM; `out` as before. */
+crdt_err scene_format_state_entity(const crdt_document *doc, crdt_object entity,
+                                   bool under_root, crdt_alloc alloc, crdt_buf *out);
 
 /* Append the text around the entities, with empty lists: *conflicts_at (only if there is
  * to be a list of conflicts) and *entities_at are the places in `out` where records go,

@@ -11,7 +11,7 @@ static void write_component(scene_export *export, crdt_object object, crdt_part 
     scene_json_writer_object_begin(writer);
     scene_json_writer_key(writer, crdt_span_of("type"));
     scene_json_writer_string(writer, component.written);
-    scene_export_component_value(export, &component, "value");
+    (void)scene_export_component_value(export, &component, "value");
     scene_export_component_extra(export, &component);
     scene_export_component_carry(export, &component);
     scene_json_writer_object_end(writer);
@@ -91,12 +91,13 @@ static void write_entity(scene_export *export, crdt_object object)
     crdt_arena_reset(&export->entity);
 }
 
-crdt_err scene_format_state_entity(const crdt_document *doc, const scene_tree *tree,
-                                   crdt_object entity, crdt_alloc alloc, crdt_buf *out)
+crdt_err scene_format_state_entity(const crdt_document *doc, crdt_object entity,
+                                   bool under_root, crdt_alloc alloc, crdt_buf *out)
 {
     scene_export export;
     size_t before = out->size;
-    scene_export_init(&export, doc, SCENE_FORMAT_STATE, tree, alloc, out);
+    scene_export_init(&export, doc, SCENE_FORMAT_STATE, NULL, alloc, out);
+    export.under_root = under_root;
     write_entity(&export, entity);
     crdt_err err = export.writer.err;
     scene_export_deinit(&export);

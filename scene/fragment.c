@@ -1,7 +1,7 @@
 #include "scene/fragment.h"
 
 #include "crdt/value.h"
-#include "scene/state_text.h"
+#include "scene/format_state.h"
 #include "scene/json.h"
 #include "scene/layout.h"
 #include "scene/materialize.h"
@@ -255,8 +255,8 @@ crdt_err scene_fragment_make(scene_fragment *fragment, const crdt_document *doc,
     }
     fragment->conflicts_size = text->size - fragment->repair_size;
     if (err == CRDT_OK && place != NULL) {
-        err = scene_state_text_entity(doc, object, place->repair != SCENE_REPAIR_NONE,
-                                      text);
+        err = scene_format_state_entity(doc, object, place->repair != SCENE_REPAIR_NONE,
+                                        text->alloc, text);
     }
     if (err != CRDT_OK) {
         crdt_buf_clear(text);

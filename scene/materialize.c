@@ -2,7 +2,7 @@
 
 #include "crdt/value.h"
 #include "scene/array.h"
-#include "scene/state_text.h"
+#include "scene/format_state.h"
 #include "scene/fragment.h"
 #include "scene/json.h"
 #include "scene/name_set.h"
@@ -685,64 +685,47 @@ static bool has_conflicts(const scene_snapshot *snapshot)
     return false;
 }
 
-/* The scene's own fields, with `conflicts` and `entities` at their places. */
-static crdt_err put_scene(const scene_snapshot *snapshot, const crdt_document *doc,
-                          crdt_buf *fields, crdt_buf *out)
+/* The frame of the scene's own fields, with the lists at their places. */
+static crdt_err put_scene(const scene_snapshot *snapshot, const crdt_buf *frame,
+                          bool conflicts, size_t conflicts_at, size_t entities_at,
+                          crdt_buf *out)
 {
-    crdt_err err = scene_state_text_fields(doc, fields);
-    if (err != CRDT_OK) {
-        return err;
+    size_t at = conflicts ? conflicts_at : 0;
+    crdt_err err = crdt_buf_append(out, frame->data, at);
+    if (err == CRDT_OK && conflicts) {
+        err = put_conflicts(snapshot, out);
     }
-    crdt_value_reader reader = crdt_value_read_open(crdt_buf_span(fields));
-    uint32_t left = crdt_value_read(&reader).count;
-    static const char *const LISTS[] = {"conflicts", "entities"};
-    size_t list = has_conflicts(snapshot) ? 0 : 1;
-    uint64_t count = 0;
-    crdt_span key = {0};
-    bool pending = false; /* `key` is read, not written */
-    err = put(out, "{");
-    while (err == CRDT_OK && (left > 0 || pending || list < 2)) {
-        if (!pending && left > 0) {
-            key = crdt_value_read(&reader).string;
-            pending = true;
-            left--;
-        }
-        bool ours =
-            list < 2 &&
-            (!pending || crdt_value_key_compare(crdt_span_of(LISTS[list]), key) < 0);
-        err = put_element(out, (crdt_span){0}, &count);
-        if (err == CRDT_OK) {
-            err = scene_json_write_string(ours ? crdt_span_of(LISTS[list]) : key, out);
-        }
-        if (err == CRDT_OK) {
-            err = put(out, ours ? ":[" : ":");
-        }
-        if (err == CRDT_OK && !ours) {
-            err = scene_json_write_value(crdt_value_read_span(&reader), out);
-            pending = false;
-        } else if (err == CRDT_OK) {
-            err =
-                list == 0 ? put_conflicts(snapshot, out) : put_entities(snapshot, out);
-            list++;
-        }
-        if (err == CRDT_OK && ours) {
-            err = put(out, "]");
-        }
+    if (err == CRDT_OK) {
+        err = crdt_buf_append(out, frame->data + at, entities_at - at);
     }
-    return err == CRDT_OK ? put(out, "}") : err;
+    if (err == CRDT_OK) {
+        err = put_entities(snapshot, out);
+    }
+    if (err == CRDT_OK) {
+        err =
+            crdt_buf_append(out, frame->data + entities_at, frame->size - entities_at);
+    }
+    return err;
 }
 
 static crdt_err put_snapshot(const scene_snapshot *snapshot, const crdt_document *doc,
                              crdt_buf *out)
 {
-    crdt_buf fields;
-    crdt_buf_init(&fields, snapshot->alloc);
+    crdt_buf frame;
+    crdt_buf_init(&frame, snapshot->alloc);
     size_t size = out->size;
-    crdt_err err = put_scene(snapshot, doc, &fields, out);
+    bool conflicts = has_conflicts(snapshot);
+    size_t conflicts_at = 0;
+    size_t entities_at = 0;
+    crdt_err err = scene_format_state_frame(doc, conflicts, snapshot->alloc, &frame,
+                                            &conflicts_at, &entities_at);
+    if (err == CRDT_OK) {
+        err = put_scene(snapshot, &frame, conflicts, conflicts_at, entities_at, out);
+    }
     if (err != CRDT_OK) {
         out->size = size;
     }
-    crdt_buf_deinit(&fields);
+    crdt_buf_deinit(&frame);
     return err;
 }
 
