@@ -94,7 +94,7 @@ static bool is_plainly_shared(const builder_write *write, crdt_part part, crdt_s
     const scene_export *export = write->export;
     scene_component shown;
     scene_component_open(export->doc, part, &shown);
-    if (shown.shared.id == 0 && !shown.whole) {
+    if (shown.shared.id == 0) {
         return false;
     }
     if (!scene_export_get_text(export, part, SCENE_NAME_SHARED, id) ||

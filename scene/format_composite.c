@@ -344,14 +344,10 @@ static crdt_err read_value(const composite_read *read, const column_state *colum
     component.known = component.value != NULL ? KNOWN : KNOWN_BINARY;
     crdt_span type = column->type;
     const scene_json_node *former = scene_json_find(component.carry, "type");
-    const scene_json_node *shared = scene_json_find(component.carry, "shared");
     if (former != NULL && former->type == SCENE_JSON_STRING) {
         type = scene_json_text(former);
     }
-    if (shared != NULL && shared->type == SCENE_JSON_STRING) {
-        component.base = scene_json_find(
-            scene_import_find_shared(import, scene_json_text(shared)), "value");
-    }
+    component.base = scene_import_shared_value(import, component.carry, type);
     if (scene_import_is_invented(import, &component)) {
         return CRDT_OK;
     }

@@ -31,16 +31,12 @@ static crdt_err read_component(scene_import *import, crdt_span entity,
     }
     crdt_span name = scene_json_text(type);
     const scene_json_node *former = scene_json_find(component.carry, "type");
-    const scene_json_node *shared = scene_json_find(component.carry, "shared");
     if (former != NULL && former->type == SCENE_JSON_STRING) {
         name = scene_json_text(former);
     } else if (import->origin != import->format) {
         name = scene_layout_translate(name, import->origin);
     }
-    if (shared != NULL && shared->type == SCENE_JSON_STRING) {
-        component.base = scene_json_find(
-            scene_import_find_shared(import, scene_json_text(shared)), "value");
-    }
+    component.base = scene_import_shared_value(import, component.carry, name);
     crdt_span part;
     crdt_err err = scene_import_check_name(import, type, name);
     if (err == CRDT_OK) {

@@ -569,10 +569,22 @@ static crdt_err put_shared(scene_import *import, crdt_span id,
     return err;
 }
 
-const scene_json_node *scene_import_find_shared(const scene_import *import,
-                                                crdt_span id)
+const scene_json_node *scene_import_shared_value(const scene_import *import,
+                                                 const scene_json_node *carry,
+                                                 crdt_span type)
 {
-    return scene_json_find_text(scene_json_find(import->carry, "shared"), id);
+    const scene_json_node *id = scene_json_find(carry, "shared");
+    if (id == NULL || id->type != SCENE_JSON_STRING) {
+        return NULL;
+    }
+    const scene_json_node *record = scene_json_find_text(
+        scene_json_find(import->carry, "shared"), scene_json_text(id));
+    const scene_json_node *shared = scene_json_find(record, "type");
+    if (shared == NULL || shared->type != SCENE_JSON_STRING ||
+        !crdt_span_equal(scene_json_text(shared), type)) {
+        return NULL;
+    }
+    return scene_json_find(record, "value");
 }
 
 bool scene_import_scene_invented(scene_import *import, const char *part, crdt_span key,

@@ -133,9 +133,11 @@ crdt_err scene_import_entity_data(scene_import *import, crdt_span entity,
 void scene_import_open_carry(scene_import *import, const scene_json_node *holder);
 /* Write format and origin, the carried parts, columns and shared components. */
 crdt_err scene_import_scene_data(scene_import *import);
-/* The shared component `id` that the scene carries: its record, NULL: none. */
-const scene_json_node *scene_import_find_shared(const scene_import *import,
-                                                crdt_span id);
+/* The value that a component of `type` shares, as its record says and the scene carries
+ * it; NULL: none. */
+const scene_json_node *scene_import_shared_value(const scene_import *import,
+                                                 const scene_json_node *carry,
+                                                 crdt_span type);
 /* Add a column of a composite: its fields, place aside. `part` is its part's name. */
 crdt_err scene_import_put_column(scene_import *import, scene_import_parts *columns,
                                  const scene_json_node *column, bool absent,
