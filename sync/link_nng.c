@@ -63,6 +63,8 @@ typedef struct link_call {
     link_slot *slot;
     nng_ctx ctx;
     nng_aio *aio;
+    nng_aio *sleep; /* of its own: an aio of nng 1.5.2 that has slept says "done" where
+                     * it later means "timed out" */
     enum { CALL_IDLE, CALL_SENDING, CALL_RECEIVING, CALL_LOST } phase;
     bool abandoned; /* its end was reported already */
     uint64_t deadline_ms;
@@ -375,6 +377,15 @@ static void end_call(link_call *call, crdt_err err, nng_msg *msg)
     push_event(link, &call->node);
 }
 
+/* REQ: the time of a question that was lost on purpose is up. */
+static void on_slept(void *ctx)
+{
+    link_call *call = ctx;
+    pthread_mutex_lock(&lock);
+    end_call(call, CRDT_ETIMEOUT, NULL);
+    pthread_mutex_unlock(&lock);
+}
+
 /* REQ: our question went out, or its answer came, or its time is up. */
 static void on_called(void *ctx)
 {
@@ -406,8 +417,6 @@ static void on_called(void *ctx)
         break;
     }
     case CALL_LOST:
-        end_call(call, CRDT_ETIMEOUT, NULL);
-        break;
     case CALL_IDLE:
         break;
     }
@@ -723,6 +732,9 @@ static int open_contexts(link_slot *slot)
         }
         if (result == 0) {
             result = nng_aio_alloc(&call->aio, on_called, call);
+        }
+        if (result == 0) {
+            result = nng_aio_alloc(&call->sleep, on_slept, call);
         }
     }
     return result;
@@ -1302,8 +1314,7 @@ static crdt_err nng_link_request(sync_link *head, uint32_t number, crdt_span byt
         return CRDT_EBUSY;
     }
     if (lost) {
-        nng_aio_set_timeout(free_call->aio, NNG_DURATION_INFINITE);
-        nng_sleep_aio((nng_duration)timeout_ms, free_call->aio);
+        nng_sleep_aio((nng_duration)timeout_ms, free_call->sleep);
         return CRDT_OK;
     }
     nng_aio_set_timeout(free_call->aio, (nng_duration)timeout_ms);

@@ -15,6 +15,7 @@ sync_replica_options sync_replica_options_default(void)
         .discover = true,
         .beacon_ms = 1000,
         .beacon_gap_ms = 50,
+        .request_ms_min = 200,
         .request_ms = 3000,
         .grace_ms_min = 10,
         .grace_ms_max = 200,
@@ -239,6 +240,16 @@ void replica_reply_refused(sync_replica *replica, uint64_t token, crdt_err err,
     replica_reply(replica, token, &message);
 }
 
+uint32_t replica_patience_ms(const sync_replica *replica, const sync_peer *peer)
+{
+    uint64_t backoff = peer->backoff_ms > peer->hello_backoff_ms
+                           ? peer->backoff_ms
+                           : peer->hello_backoff_ms;
+    uint64_t patience = replica->o.request_ms_min + 8 * peer->rtt_ms + backoff;
+    return patience < replica->o.request_ms ? (uint32_t)patience
+                                            : replica->o.request_ms;
+}
+
 uint64_t replica_request(sync_replica *replica, const sync_peer *peer,
                          const sync_message *message)
 {
@@ -249,7 +260,7 @@ uint64_t replica_request(sync_replica *replica, const sync_peer *peer,
     sync_request request = {.peer = peer->number,
                             .token = ++replica->token,
                             .bytes = bytes,
-                            .timeout_ms = replica->o.request_ms};
+                            .timeout_ms = replica_patience_ms(replica, peer)};
     sync_outbox_request(&replica->out, &request);
     return request.token;
 }

@@ -169,7 +169,9 @@ typedef struct sync_replica_options {
     /* Times, ms. */
     uint32_t beacon_ms;      /* default 1000 */
     uint32_t beacon_gap_ms;  /* no two beacons closer than this; default 50 */
-    uint32_t request_ms;     /* a request without answer has failed; default 3000 */
+    uint32_t request_ms_min; /* a request without answer has failed after this long and */
+    uint32_t request_ms;     /* what the peer's former replies took; defaults 200, and
+                              * 3000 at most */
     uint32_t grace_ms_min;   /* wait for a live batch before asking; default 10 */
     uint32_t grace_ms_max;   /* default 200 */
     uint32_t backoff_ms_min; /* default 100 */

@@ -447,8 +447,8 @@ void replica_beacon_hello(sync_replica *replica, uint64_t token,
 static void hello_failed(sync_replica *replica, sync_peer *peer)
 {
     uint32_t backoff = peer->hello_backoff_ms * 2;
-    if (backoff < replica->o.beacon_ms) {
-        backoff = replica->o.beacon_ms;
+    if (backoff < replica->o.backoff_ms_min) {
+        backoff = replica->o.backoff_ms_min;
     }
     if (backoff > replica->o.backoff_ms_max) {
         backoff = replica->o.backoff_ms_max;
@@ -663,7 +663,7 @@ static void say_hello(sync_replica *replica, sync_peer *peer)
     sync_message hello = make_beacon(replica, SYNC_MESSAGE_HELLO, SYNC_KNOWN_COUNT_MAX);
     peer->hello_token = replica_request(replica, peer, &hello);
     peer->hello_sent_ms = replica->now_ms;
-    peer->hello_end_ms = replica->now_ms + replica->o.request_ms;
+    peer->hello_end_ms = replica->now_ms + replica_patience_ms(replica, peer);
     peer->hello_at_ms = replica->now_ms + replica->o.beacon_ms;
     if (peer->refused) {
         peer->hello_at_ms = replica->now_ms + replica->o.backoff_ms_max;

@@ -135,7 +135,7 @@ static void begin_ask(sync_replica *replica, sync_peer *peer, replica_purpose pu
     replica->ask.first =
         (replica_flight){.token = token,
                          .sent_ms = replica->now_ms,
-                         .end_ms = replica->now_ms + replica->o.request_ms,
+                         .end_ms = replica->now_ms + replica_patience_ms(replica, peer),
                          .tries = 1};
 }
 
@@ -147,7 +147,7 @@ static bool send_fetch(sync_replica *replica, const sync_peer *peer,
     message.body.chunk.index = flight->index;
     flight->token = replica_request(replica, peer, &message);
     flight->sent_ms = replica->now_ms;
-    flight->end_ms = replica->now_ms + replica->o.request_ms;
+    flight->end_ms = replica->now_ms + replica_patience_ms(replica, peer);
     flight->tries++;
     return flight->token != 0;
 }
@@ -605,7 +605,7 @@ static bool send_push(sync_replica *replica, const sync_peer *peer,
                                       kept->hash, flight->index);
     flight->token = replica_request(replica, peer, &message);
     flight->sent_ms = replica->now_ms;
-    flight->end_ms = replica->now_ms + replica->o.request_ms;
+    flight->end_ms = replica->now_ms + replica_patience_ms(replica, peer);
     flight->tries++;
     return flight->token != 0;
 }

@@ -435,6 +435,9 @@ Test(link, fault_drop_loses_its_share)
                 sync_link_reply(server, event.token, crdt_span_of("!"));
             }
         } while (!sync_link_receive(client, &event));
+        cr_assert(event.kind == SYNC_LINK_REPLY
+                      ? span_is(event.bytes, "!")
+                      : event.kind == SYNC_LINK_FAILED && event.err == CRDT_ETIMEOUT);
         answered += event.kind == SYNC_LINK_REPLY;
     }
     cr_assert(answered > 20 && answered < 60, "%u of 60", answered);
