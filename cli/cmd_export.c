@@ -1,5 +1,7 @@
 #include "cli/run.h"
 #include "cli/verbs.h"
+#include "crdt/value.h"
+#include "scene/format.h"
 #include "scene/materialize.h"
 
 /* Written in the node's thread to memory, from there to the output: the node does not
@@ -9,13 +11,44 @@ typedef struct export_text {
     crdt_buf text;
 } export_text;
 
+/* The format that was imported, as the scene itself says. */
+static scene_format imported_format(const crdt_document *doc)
+{
+    crdt_key key =
+        crdt_key_field(crdt_span_of(SCENE_NAME_SCENE), crdt_span_of(SCENE_NAME_ENTITY),
+                       crdt_span_of(SCENE_NAME_FORMAT));
+    crdt_span value;
+    if (!crdt_document_get(doc, &key, &value) ||
+        crdt_value_type_of(value) != CRDT_VALUE_STRING) {
+        return SCENE_FORMAT_STATE;
+    }
+    crdt_value_reader reader = crdt_value_read_open(value);
+    scene_format format = scene_format_parse(crdt_value_read(&reader).string);
+    return format == SCENE_FORMAT_NONE ? SCENE_FORMAT_STATE : format;
+}
+
+/* A state is the snapshot, which lists conflicts too. */
 static crdt_err write_text(void *ctx, const crdt_document *doc)
 {
     export_text *export = ctx;
-    if (export->format != SCENE_FORMAT_NONE && export->format != SCENE_FORMAT_STATE) {
-        return CRDT_EINVAL;
+    crdt_alloc alloc = crdt_alloc_default();
+    scene_format format = export->format;
+    if (format == SCENE_FORMAT_NONE) {
+        format = imported_format(doc);
     }
-    return scene_materialize(doc, crdt_alloc_default(), &export->text);
+    if (format == SCENE_FORMAT_STATE) {
+        return scene_materialize(doc, alloc, &export->text);
+    }
+    scene_tree *tree = NULL;
+    crdt_err err = scene_tree_open(&tree, alloc);
+    if (err == CRDT_OK) {
+        err = scene_tree_build(tree, doc);
+    }
+    if (err == CRDT_OK) {
+        err = scene_format_write(doc, format, tree, alloc, &export->text);
+    }
+    scene_tree_close(tree);
+    return err;
 }
 
 int cli_cmd_export(cli_run *run)
