@@ -136,7 +136,7 @@ typedef struct crdt_answer_reader {
     uint32_t field_name;
     size_t entries_left;
     crdt_depth child_due; /* must come next because its parent has no entry; 0: none */
-    crdt_stamp stamp; /* the last one */
+    crdt_stamp stamp;     /* the last one */
     bool first_of_key;
     bool log_any;
     bool log_open;

@@ -60,7 +60,8 @@ crdt_err crdt_buf_reserve(crdt_buf *buf, size_t more)
     if (capacity < 64) {
         capacity = 64;
     }
-    uint8_t *data = crdt_resize_array(buf->alloc, buf->data, buf->capacity, capacity, 1);
+    uint8_t *data =
+        crdt_resize_array(buf->alloc, buf->data, buf->capacity, capacity, 1);
     if (data == NULL) {
         return CRDT_ENOMEM;
     }

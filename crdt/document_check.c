@@ -8,8 +8,8 @@ typedef struct checking {
     uint32_t fields;
 } checking;
 
-static void add_entries(checking *check, const crdt_key *key, const crdt_dot_store *store,
-                        uint32_t slot)
+static void add_entries(checking *check, const crdt_key *key,
+                        const crdt_dot_store *store, uint32_t slot)
 {
     for (uint32_t id = slot; id != 0 && crdt_dot_store_at(store, id)->dot != 0;
          id = crdt_dot_store_at(store, id)->sibling) {

@@ -21,7 +21,12 @@ typedef struct crdt_version {
     size_t stamp_capacity;
 } crdt_version;
 
-typedef enum crdt_order { CRDT_EQUAL, CRDT_BEFORE, CRDT_AFTER, CRDT_CONCURRENT } crdt_order;
+typedef enum crdt_order {
+    CRDT_EQUAL,
+    CRDT_BEFORE,
+    CRDT_AFTER,
+    CRDT_CONCURRENT
+} crdt_order;
 
 void crdt_version_init(crdt_version *version, crdt_alloc alloc);
 void crdt_version_deinit(crdt_version *version);

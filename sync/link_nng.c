@@ -476,7 +476,7 @@ static void shut_connection(const link_pipe *pipe)
         struct sockaddr_storage remote;
         socklen_t local_size = sizeof local;
         socklen_t remote_size = sizeof remote;
-        int fd = atoi(entry->d_name);
+        int fd = (int)strtol(entry->d_name, NULL, 10);
         if (getsockname(fd, (struct sockaddr *)&local, &local_size) == 0 &&
             same_address(&local, &pipe->local) &&
             getpeername(fd, (struct sockaddr *)&remote, &remote_size) == 0 &&
@@ -830,7 +830,7 @@ static crdt_err make_slot(slot_kind kind, link_nng *owner, link_slot **out,
     }
     if (result != 0) {
         return crdt_diag_set(diag, err_of(result), 0, "no socket: %s",
-                             nng_strerror(result));
+                             nng_strerrordesc_np(result));
     }
     slot->owner = owner;
     pthread_mutex_lock(&lock);
@@ -876,7 +876,7 @@ static crdt_err take_slot(link_nng *link, slot_kind kind, link_slot **out,
     int result = set_limits(slot, &link->options);
     if (result != 0) {
         return crdt_diag_set(diag, err_of(result), 0, "socket options: %s",
-                             nng_strerror(result));
+                             nng_strerrordesc_np(result));
     }
     arm_slot(slot);
     *out = slot;
@@ -928,7 +928,7 @@ static crdt_err make_tls(const link_nng *link, const char *url, bool is_server,
             *out = NULL;
         }
         return crdt_diag_set(diag, result == NNG_ENOMEM ? CRDT_ENOMEM : CRDT_EINVAL, 0,
-                             "TLS: %s: %.100s", nng_strerror(result), file);
+                             "TLS: %s: %.100s", nng_strerrordesc_np(result), file);
     }
     return CRDT_OK;
 }
@@ -967,7 +967,7 @@ static crdt_err listen_one(link_nng *link, link_slot *slot, const char *url, int
             pthread_mutex_unlock(&lock);
         }
         return crdt_diag_set(diag, err_of(result), 0, "cannot listen at %.80s: %s", url,
-                             nng_strerror(result));
+                             nng_strerrordesc_np(result));
     }
     link->listeners[link->listener_count] = (int)listener.id;
     link->listener_slots[link->listener_count++] = slot;
@@ -1097,7 +1097,7 @@ static crdt_err make_dialer(link_nng *link, link_slot *slot, const char *url, in
             pthread_mutex_unlock(&lock);
         }
         return crdt_diag_set(diag, err_of(result), 0, "cannot dial %.80s: %s", url,
-                             nng_strerror(result));
+                             nng_strerrordesc_np(result));
     }
     *id = (int)dialer.id;
     return CRDT_OK;
@@ -1202,7 +1202,7 @@ static crdt_err nng_link_dial(sync_link *head, uint32_t number, const char *url,
     if (result != 0) {
         sync_link_undial(head, number);
         return crdt_diag_set(diag, err_of(result), 0, "cannot dial %.80s: %s", url,
-                             nng_strerror(result));
+                             nng_strerrordesc_np(result));
     }
     return CRDT_OK;
 }
@@ -1617,7 +1617,7 @@ crdt_err sync_link_nng_open(sync_link **out, const sync_link_nng_options *option
     if (link->ring == NULL || link->peers == NULL) {
         err = CRDT_ENOMEM;
     } else if (link->fd < 0) {
-        err = crdt_diag_set(diag, CRDT_EIO, 0, "eventfd: %s", strerror(errno));
+        err = crdt_diag_set(diag, CRDT_EIO, 0, "eventfd: %s", strerrordesc_np(errno));
     }
     for (size_t i = 0; err == CRDT_OK && i < options->queue_count_max; i++) {
         link->ring[i].next = link->ring_free;

@@ -437,7 +437,8 @@ static crdt_err start_thread(sync_node *node, crdt_diag *diag)
     node->thread_runs = result == 0;
     pthread_mutex_unlock(&node->mutex);
     if (result != 0) {
-        return crdt_diag_set(diag, CRDT_EIO, 0, "no thread: %s", strerror(result));
+        return crdt_diag_set(diag, CRDT_EIO, 0, "no thread: %s",
+                             strerrordesc_np(result));
     }
     return CRDT_OK;
 }
@@ -495,7 +496,7 @@ crdt_err sync_node_open(sync_node **out, const sync_node_options *options,
     }
     node->wake_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
     if (node->wake_fd < 0) {
-        err = crdt_diag_set(diag, CRDT_EIO, 0, "eventfd: %s", strerror(errno));
+        err = crdt_diag_set(diag, CRDT_EIO, 0, "eventfd: %s", strerrordesc_np(errno));
     }
     if (err == CRDT_OK) {
         err = open_document(node, diag);

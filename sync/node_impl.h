@@ -46,7 +46,8 @@ typedef struct node_record {
 } node_record;
 
 struct sync_node {
-    sync_node_options options; /* `who` and `tls` point to `texts`; other texts and lists
+    sync_node_options
+        options; /* `who` and `tls` point to `texts`; other texts and lists
                                 * are not looked at after open */
     crdt_alloc alloc;
     char *texts[5];

@@ -234,7 +234,7 @@ static bool run_seed(uint64_t seed, bool verbose, char why[400])
     if (verbose) {
         printf("%s", sync_sim_trace(r.sim));
     }
-    strcpy(why, r.why);
+    memcpy(why, r.why, sizeof r.why);
     sync_sim_close(r.sim);
     return ok;
 }
