@@ -830,7 +830,7 @@ static crdt_err make_slot(slot_kind kind, link_nng *owner, link_slot **out,
     }
     if (result != 0) {
         return crdt_diag_set(diag, err_of(result), 0, "no socket: %s",
-                             nng_strerrordesc_np(result));
+                             nng_strerror(result));
     }
     slot->owner = owner;
     pthread_mutex_lock(&lock);
@@ -876,7 +876,7 @@ static crdt_err take_slot(link_nng *link, slot_kind kind, link_slot **out,
     int result = set_limits(slot, &link->options);
     if (result != 0) {
         return crdt_diag_set(diag, err_of(result), 0, "socket options: %s",
-                             nng_strerrordesc_np(result));
+                             nng_strerror(result));
     }
     arm_slot(slot);
     *out = slot;
@@ -928,7 +928,7 @@ static crdt_err make_tls(const link_nng *link, const char *url, bool is_server,
             *out = NULL;
         }
         return crdt_diag_set(diag, result == NNG_ENOMEM ? CRDT_ENOMEM : CRDT_EINVAL, 0,
-                             "TLS: %s: %.100s", nng_strerrordesc_np(result), file);
+                             "TLS: %s: %.100s", nng_strerror(result), file);
     }
     return CRDT_OK;
 }
@@ -967,7 +967,7 @@ static crdt_err listen_one(link_nng *link, link_slot *slot, const char *url, int
             pthread_mutex_unlock(&lock);
         }
         return crdt_diag_set(diag, err_of(result), 0, "cannot listen at %.80s: %s", url,
-                             nng_strerrordesc_np(result));
+                             nng_strerror(result));
     }
     link->listeners[link->listener_count] = (int)listener.id;
     link->listener_slots[link->listener_count++] = slot;
@@ -1097,7 +1097,7 @@ static crdt_err make_dialer(link_nng *link, link_slot *slot, const char *url, in
             pthread_mutex_unlock(&lock);
         }
         return crdt_diag_set(diag, err_of(result), 0, "cannot dial %.80s: %s", url,
-                             nng_strerrordesc_np(result));
+                             nng_strerror(result));
     }
     *id = (int)dialer.id;
     return CRDT_OK;
@@ -1202,7 +1202,7 @@ static crdt_err nng_link_dial(sync_link *head, uint32_t number, const char *url,
     if (result != 0) {
         sync_link_undial(head, number);
         return crdt_diag_set(diag, err_of(result), 0, "cannot dial %.80s: %s", url,
-                             nng_strerrordesc_np(result));
+                             nng_strerror(result));
     }
     return CRDT_OK;
 }
