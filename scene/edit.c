@@ -81,17 +81,16 @@ crdt_err scene_edit_move(scene_edit *edit, crdt_span entity, const crdt_span *pa
     if (err == CRDT_OK && parent != NULL && is_root_id(*parent)) {
         err = crdt_diag_set(diag, CRDT_EINVAL, 0, "this id stands for the root");
     }
-    crdt_span hidden;
-    if (err == CRDT_OK && parent != NULL &&
-        scene_edit_names_parent(edit, entity, *parent) &&
-        scene_edit_find_cycle(edit, entity, &hidden) &&
-        crdt_span_equal(hidden, entity)) {
-        err = scene_edit_refuse_cycle(
-            diag); /* it says so already, and cannot be shown so */
+    if (err != CRDT_OK) {
+        return err;
     }
-    if (err == CRDT_OK) {
-        err = scene_edit_change_parent(edit, entity, parent, diag);
+    if (parent != NULL && scene_edit_names_parent(edit, entity, *parent)) {
+        crdt_span hidden;
+        bool shown = !scene_edit_find_cycle(edit, entity, &hidden) ||
+                     !crdt_span_equal(hidden, entity);
+        return shown ? CRDT_OK : scene_edit_refuse_cycle(diag);
     }
+    err = scene_edit_change_parent(edit, entity, parent, diag);
     if (err != CRDT_OK) {
         return err;
     }
@@ -306,7 +305,7 @@ crdt_err scene_edit_set(scene_edit *edit, crdt_span entity, crdt_span component,
     }
     if (err == CRDT_OK && scene_edit_is_transform(component)) {
         const scene_field *parent = find_member(&list, crdt_span_of("parent"));
-        err = scene_edit_prepare_parent(edit, entity,
+        err = scene_edit_prepare_parent(edit, entity, component,
                                         parent == NULL ? NULL : &parent->value, diag);
     }
     if (err == CRDT_OK) {
@@ -328,7 +327,7 @@ crdt_err scene_edit_set_field(scene_edit *edit, crdt_span entity, crdt_span comp
         err = crdt_value_check(value, diag);
     }
     if (err == CRDT_OK && is_parent_field(component, field)) {
-        err = scene_edit_prepare_parent(edit, entity, &value, diag);
+        err = scene_edit_prepare_parent(edit, entity, component, &value, diag);
     }
     return err == CRDT_OK
                ? scene_edit_put_component_field(edit, entity, component, field, value)
@@ -368,7 +367,7 @@ crdt_err scene_edit_unset_field(scene_edit *edit, crdt_span entity, crdt_span co
                             (const char *)field.data);
     }
     if (err == CRDT_OK && is_parent_field(component, field)) {
-        err = scene_edit_change_parent(edit, entity, NULL, diag);
+        err = scene_edit_leave_parent(edit, entity, component, diag);
     }
     return err == CRDT_OK ? scene_edit_drop_shown(edit, entity, component, field) : err;
 }
@@ -378,7 +377,7 @@ crdt_err scene_edit_remove_component(scene_edit *edit, crdt_span entity,
 {
     crdt_err err = check_component_live(edit, entity, component, diag);
     if (err == CRDT_OK && scene_edit_is_transform(component)) {
-        err = scene_edit_change_parent(edit, entity, NULL, diag);
+        err = scene_edit_leave_parent(edit, entity, component, diag);
     }
     if (err == CRDT_OK) {
         err = scene_edit_push(edit, CRDT_OP_REMOVE, crdt_key_part(entity, component),

@@ -62,10 +62,11 @@ crdt_err scene_edit_remove_component(scene_edit *edit, crdt_span entity,
 /* Put one operation as it is. */
 crdt_err scene_edit_push(scene_edit *edit, crdt_op_kind kind, crdt_key key,
                          crdt_span value);
-/* The field `parent` of the entity's transform is about to become `value`, NULL: to go.
- * Refuses what would hang the entity below itself (CRDT_EINVAL), pins what a hidden edge
- * would free (scene_edit_move). */
+/* The field `parent` of this transform of the entity is about to become `value`, NULL: to
+ * go. Refuses what would hang the entity below itself (CRDT_EINVAL), pins what a hidden
+ * edge would free (scene_edit_move). */
 crdt_err scene_edit_prepare_parent(scene_edit *edit, crdt_span entity,
-                                   const crdt_span *value, crdt_diag *diag);
+                                   crdt_span component, const crdt_span *value,
+                                   crdt_diag *diag);
 
 #endif /* SCENE_EDIT_H */

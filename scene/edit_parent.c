@@ -145,16 +145,21 @@ static bool is_below(const scene_edit *edit, crdt_span at, crdt_span entity,
     return true;
 }
 
+static crdt_err drop_spelling(scene_edit *edit, crdt_span entity, crdt_span part)
+{
+    scene_field field;
+    if (!scene_edit_part_live(edit, entity, part) ||
+        !will_name_parent(edit, entity, part, &field)) {
+        return CRDT_OK;
+    }
+    return scene_edit_drop_shown(edit, entity, part, crdt_span_of("parent"));
+}
+
 crdt_err scene_edit_drop_parent(scene_edit *edit, crdt_span entity)
 {
     crdt_err err = CRDT_OK;
     for (size_t i = 0; i < SPELLING_COUNT && err == CRDT_OK; i++) {
-        scene_field field;
-        if (scene_edit_part_live(edit, entity, transform_name(i)) &&
-            will_name_parent(edit, entity, transform_name(i), &field)) {
-            err = scene_edit_drop_shown(edit, entity, transform_name(i),
-                                        crdt_span_of("parent"));
-        }
+        err = drop_spelling(edit, entity, transform_name(i));
     }
     return err;
 }
@@ -176,20 +181,18 @@ crdt_err scene_edit_change_parent(scene_edit *edit, crdt_span entity,
     if (!scene_edit_object_live(edit, entity)) {
         return CRDT_OK;
     }
-    if (parent != NULL && scene_edit_names_parent(edit, entity, *parent)) {
-        return CRDT_OK; /* says what it said */
-    }
-    crdt_span stable;
     crdt_span hidden;
     bool cycle = scene_edit_find_cycle(edit, entity, &hidden);
+    bool itself = cycle && crdt_span_equal(hidden, entity);
+    if (parent != NULL && itself && scene_edit_names_parent(edit, entity, *parent)) {
+        return CRDT_OK; /* it will go on to say what cannot be shown */
+    }
+    crdt_span stable;
     if (parent != NULL && find_id(edit, *parent, &stable) &&
         is_below(edit, stable, entity, cycle ? &hidden : NULL)) {
         return scene_edit_refuse_cycle(diag);
     }
-    if (cycle && !crdt_span_equal(hidden, entity)) {
-        return scene_edit_drop_parent(edit, hidden);
-    }
-    return CRDT_OK;
+    return cycle && !itself ? scene_edit_drop_parent(edit, hidden) : CRDT_OK;
 }
 
 crdt_err scene_edit_adopt_parent(scene_edit *edit, crdt_span entity, crdt_span parent)
@@ -219,10 +222,11 @@ crdt_err scene_edit_adopt_parent(scene_edit *edit, crdt_span entity, crdt_span p
     }
 }
 
-/* Where the parent of the entity is, or is to be written. */
-static crdt_span transform_to_write(const scene_edit *edit, crdt_span entity)
+/* The spelling whose transform names the parent: the newest that does; else the first
+ * that lives; else SPELLING_COUNT. */
+static size_t naming_spelling(const scene_edit *edit, crdt_span entity, bool *names)
 {
-    size_t live = SPELLING_COUNT;
+    size_t found = SPELLING_COUNT;
     scene_field newest = {0};
     for (size_t i = 0; i < SPELLING_COUNT; i++) {
         scene_field field;
@@ -232,13 +236,39 @@ static crdt_span transform_to_write(const scene_edit *edit, crdt_span entity)
         if (will_name_parent(edit, entity, transform_name(i), &field) &&
             crdt_stamp_compare(&field.stamp, &newest.stamp) > 0) {
             newest = field;
-            live = i;
-        } else if (live == SPELLING_COUNT) {
-            live = i;
+            found = i;
+        } else if (found == SPELLING_COUNT) {
+            found = i;
         }
     }
-    if (live < SPELLING_COUNT) {
-        return transform_name(live);
+    *names = newest.stamp.time != 0;
+    return found;
+}
+
+crdt_err scene_edit_leave_parent(scene_edit *edit, crdt_span entity,
+                                 crdt_span component, crdt_diag *diag)
+{
+    bool names;
+    size_t spelling = naming_spelling(edit, entity, &names);
+    if (!names || !crdt_span_equal(component, transform_name(spelling))) {
+        return CRDT_OK;
+    }
+    crdt_err err = scene_edit_change_parent(edit, entity, NULL, diag);
+    for (size_t i = 0; i < SPELLING_COUNT && err == CRDT_OK; i++) {
+        if (i != spelling) {
+            err = drop_spelling(edit, entity, transform_name(i));
+        }
+    }
+    return err;
+}
+
+/* Where the parent of the entity is, or is to be written. */
+static crdt_span transform_to_write(const scene_edit *edit, crdt_span entity)
+{
+    bool names;
+    size_t spelling = naming_spelling(edit, entity, &names);
+    if (spelling < SPELLING_COUNT) {
+        return transform_name(spelling);
     }
     bool composite = scene_format_of(edit->doc) == SCENE_FORMAT_COMPOSITE;
     return transform_name(composite ? 1 : 0);
@@ -266,12 +296,18 @@ crdt_err scene_edit_write_parent(scene_edit *edit, crdt_span entity, crdt_span p
 }
 
 crdt_err scene_edit_prepare_parent(scene_edit *edit, crdt_span entity,
-                                   const crdt_span *value, crdt_diag *diag)
+                                   crdt_span component, const crdt_span *value,
+                                   crdt_diag *diag)
 {
+    if (value == NULL) {
+        return scene_edit_leave_parent(edit, entity, component, diag);
+    }
+    crdt_span name = crdt_span_of("parent");
+    if (scene_edit_field_is(edit, entity, component, name, *value)) {
+        return CRDT_OK;
+    }
     char text[SCENE_PARENT_TEXT_SIZE];
     crdt_span id;
-    if (value == NULL || !scene_layout_parent(*value, text, &id)) {
-        return scene_edit_change_parent(edit, entity, NULL, diag);
-    }
-    return scene_edit_change_parent(edit, entity, &id, diag);
+    bool named = scene_layout_parent(*value, text, &id);
+    return scene_edit_change_parent(edit, entity, named ? &id : NULL, diag);
 }

@@ -23,6 +23,10 @@ crdt_err scene_edit_refuse_cycle(crdt_diag *diag);
  * would close a cycle (CRDT_EINVAL); pins the entity whose hidden edge is freed by it. */
 crdt_err scene_edit_change_parent(scene_edit *edit, crdt_span entity,
                                   const crdt_span *parent, crdt_diag *diag);
+/* The component is about to say nothing of a parent any more. If it is the one that does,
+ * as above, and no other spelling of the transform takes over. */
+crdt_err scene_edit_leave_parent(scene_edit *edit, crdt_span entity,
+                                 crdt_span component, crdt_diag *diag);
 /* An entity was just added, to hang under `parent`: if that waited, as an orphan, to hang
  * below it, it stays where it is shown. */
 crdt_err scene_edit_adopt_parent(scene_edit *edit, crdt_span entity, crdt_span parent);

@@ -21,6 +21,9 @@ crdt_err scene_edit_put_part(scene_edit *edit, crdt_span object, crdt_span part)
 crdt_err scene_edit_put_field(scene_edit *edit, crdt_span object, crdt_span part,
                               crdt_span field, crdt_span value)
 {
+    if (scene_edit_field_is(edit, object, part, field, value)) {
+        return CRDT_OK;
+    }
     return scene_edit_push(edit, CRDT_OP_SET, crdt_key_field(object, part, field),
                            value);
 }

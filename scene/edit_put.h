@@ -9,8 +9,7 @@
 /* There is such an object, such a part of it. */
 crdt_err scene_edit_put_object(scene_edit *edit, crdt_span object);
 crdt_err scene_edit_put_part(scene_edit *edit, crdt_span object, crdt_span part);
-/* The live part's own field has this value. Said even where it is so already: it may have
- * siblings, and if not the document says nothing. */
+/* The live part's own field has this value, and no siblings. */
 crdt_err scene_edit_put_field(scene_edit *edit, crdt_span object, crdt_span part,
                               crdt_span field, crdt_span value);
 /* The part has no own field of this name. */

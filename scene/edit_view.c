@@ -177,6 +177,30 @@ bool scene_edit_field(const scene_edit *edit, crdt_span object, crdt_span part,
     return crdt_document_get(edit->doc, &key, value);
 }
 
+bool scene_edit_field_is(const scene_edit *edit, crdt_span object, crdt_span part,
+                         crdt_span field, crdt_span value)
+{
+    const crdt_op *op;
+    switch (scene_edit_judge(edit, object, part, &field, &op)) {
+    case SCENE_EDIT_THERE:
+        return crdt_span_equal(op->value, value);
+    case SCENE_EDIT_GONE:
+        return false;
+    case SCENE_EDIT_SILENT:
+        break;
+    }
+    crdt_part at = scene_edit_document_part(edit, object, part);
+    crdt_field found = {0};
+    if (at.id != 0) {
+        found = crdt_document_find_field(edit->doc, at, field);
+    }
+    crdt_entry entry;
+    crdt_entry sibling;
+    return found.id != 0 && crdt_document_field_value(edit->doc, found, 0, &entry) &&
+           crdt_span_equal(entry.value, value) &&
+           !crdt_document_field_value(edit->doc, found, 1, &sibling);
+}
+
 /* ---- what is shared ---- */
 
 bool scene_edit_open_component(const scene_edit *edit, crdt_span entity, crdt_span part,

@@ -30,6 +30,10 @@ bool scene_edit_part_live(const scene_edit *edit, crdt_span object, crdt_span pa
 bool scene_edit_field(const scene_edit *edit, crdt_span object, crdt_span part,
                       crdt_span field, crdt_span *value);
 
+/* Would it say nothing to set the part's own field so? */
+bool scene_edit_field_is(const scene_edit *edit, crdt_span object, crdt_span part,
+                         crdt_span field, crdt_span value);
+
 typedef enum scene_edit_verdict {
     SCENE_EDIT_SILENT, /* the operations say nothing of it: as in the document */
     SCENE_EDIT_GONE,

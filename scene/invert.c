@@ -1,5 +1,6 @@
 #include "scene/invert.h"
 
+#include "scene/edit_parent.h"
 #include "scene/name_set.h"
 
 #include <assert.h>
@@ -348,7 +349,7 @@ static crdt_err invert_key(const inverter *inv, size_t first, size_t end)
     }
     crdt_err err = CRDT_OK;
     if (key->depth == CRDT_OBJECT) {
-        err = scene_edit_prepare_parent(inv->edit, key->object, NULL, NULL);
+        err = scene_edit_change_parent(inv->edit, key->object, NULL, NULL);
     }
     if (err == CRDT_OK) {
         err = emit(inv, CRDT_OP_REMOVE, key, (crdt_span){0});
@@ -394,7 +395,7 @@ static crdt_err write_field(const inverter *inv, const crdt_key *key,
     if (scene_layout_is_entity(key->object) &&
         scene_layout_class(key->part) == SCENE_CLASS_TRANSFORM &&
         crdt_span_equal(key->field, crdt_span_of("parent"))) {
-        err = scene_edit_prepare_parent(inv->edit, key->object, value, NULL);
+        err = scene_edit_prepare_parent(inv->edit, key->object, key->part, value, NULL);
     }
     if (err == CRDT_EINVAL) {
         return skip(inv, key, SCENE_UNDO_CYCLE);

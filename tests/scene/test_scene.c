@@ -1,7 +1,10 @@
 #include "tests/scene/world.h"
 
+#include "tests/support/fault_alloc.h"
+#include "tests/support/gen.h"
 #include <criterion/criterion.h>
 #include <stdio.h>
+#include <string.h>
 
 #define assert_text(actual, expected) cr_assert_str_eq(actual, expected, "%s", actual)
 
@@ -487,5 +490,195 @@ Test(scene, two_thousand_deep)
     cr_assert_eq(world_move(&w, 0, "e0", "e1999"), CRDT_OK);
     assert_text(world_place(&w, 0, "e0"), "e1999");
     world_assert_equal(&w);
+    world_close(&w);
+}
+
+/* ---- properties ---- */
+
+enum { IDS = 7 };
+
+static const char *const ID[IDS + 1] = {"a",   "b",   "c", "d",
+                                        "512", "513", "g", "nobody"};
+
+/* Any parent for anybody, past the editor: rings, orphans, both spellings. */
+static void tangle(world *w, gen *g)
+{
+    for (size_t i = 0; i < 14; i++) {
+        const char *id = ID[gen_below(g, IDS)];
+        const char *part = gen_chance(g, 70) ? "Transform" : "core::Transform";
+        char json[16];
+        snprintf(json, sizeof json, "\"%s\"", ID[gen_below(g, IDS + 1)]);
+        world_raw(w, 0, CRDT_OP_ADD, id, NULL, NULL, NULL);
+        world_raw(w, 0, CRDT_OP_ADD, id, part, NULL, NULL);
+        world_raw(w, 0, CRDT_OP_SET, id, part, "parent", json);
+    }
+}
+
+/* The shown parent: what repair it came from does not matter. */
+static void note_places(world *w, char places[IDS][16])
+{
+    for (size_t i = 0; i < IDS; i++) {
+        const char *place = world_place(w, 0, ID[i]);
+        snprintf(places[i], 16, "%s", place[0] == '(' ? "(root)" : place);
+    }
+}
+
+/* However tangled the state is, an edit moves the entity it names, and of the others none
+ * but the children of one that is removed. */
+Test(scene, nobody_else_jumps)
+{
+    for (uint64_t seed = 1; seed <= 400; seed++) {
+        gen g = gen_open(seed, NULL);
+        world w;
+        world_open(&w, 1);
+        tangle(&w, &g);
+        for (size_t step = 0; step < 12; step++) {
+            char before[IDS][16];
+            char after[IDS][16];
+            size_t x = gen_below(&g, IDS);
+            const char *parent = ID[gen_below(&g, IDS)];
+            note_places(&w, before);
+            bool there = strcmp(before[x], "-") != 0;
+            bool removed = false;
+            crdt_err err = CRDT_ENOTHING;
+            switch (gen_below(&g, 5)) {
+            case 0:
+                err = world_move(&w, 0, ID[x], NULL);
+                cr_assert(!there || err == CRDT_OK || err == CRDT_ENOTHING);
+                break;
+            case 1:
+                err = world_remove(&w, 0, ID[x]);
+                removed = err == CRDT_OK;
+                break;
+            case 2:
+                err = world_set(&w, 0, ID[x], "Transform", "{\"position\":1}");
+                break;
+            case 3:
+                if (there) {
+                    err = world_remove_component(&w, 0, ID[x], "Transform");
+                }
+                break;
+            default:
+                err = world_move(&w, 0, ID[x], parent);
+                break;
+            }
+            note_places(&w, after);
+            for (size_t i = 0; i < IDS; i++) {
+                bool orphaned = removed && strcmp(before[i], ID[x]) == 0;
+                if (i == x || (!there && strcmp(after[i], ID[x]) == 0)) {
+                    continue; /* children waited for one that was not there */
+                }
+                cr_assert_str_eq(after[i], orphaned ? "(root)" : before[i],
+                                 "seed %llu step %zu: %s jumped (%s, edit of %s)",
+                                 (unsigned long long)seed, step, ID[i],
+                                 crdt_err_name(err), ID[x]);
+            }
+        }
+        world_assert_equal(&w);
+        world_close(&w);
+    }
+}
+
+static crdt_err random_intent(world *w, gen *g)
+{
+    static const char *const VALUES[] = {
+        "1", "{}", "{\"x\":1}", "{\"x\":2,\"y\":[]}", "null", "{\"parent\":\"b\"}"};
+    const char *id = ID[gen_below(g, IDS)];
+    const char *other = ID[gen_below(g, IDS)];
+    const char *component = gen_chance(g, 50) ? "Shape" : "Transform";
+    const char *field = gen_chance(g, 50) ? "src" : gen_chance(g, 50) ? "size" : "x";
+    switch (gen_below(g, 9)) {
+    case 0:
+        return world_add(w, 0, id, gen_chance(g, 50) ? other : NULL);
+    case 1:
+        return world_remove(w, 0, id);
+    case 2:
+        return world_move(w, 0, id, gen_chance(g, 70) ? other : NULL);
+    case 3:
+        return world_set(w, 0, id, component, VALUES[gen_below(g, 6)]);
+    case 4:
+        return world_unset(w, 0, id, component, field);
+    case 5:
+        return world_remove_component(w, 0, id, component);
+    case 6:
+        return world_set(w, 0, id, "Shape", "{\"size\":1,\"src\":\"box\",\"x\":1}");
+    default:
+        return world_set_field(w, 0, id, component, field, "7");
+    }
+}
+
+/* Intentions made in one transaction come to the same as made one by one. */
+Test(scene, together_as_one_by_one)
+{
+    for (uint64_t seed = 1; seed <= 400; seed++) {
+        world one;
+        world all;
+        world_open(&one, 1);
+        world_open(&all, 1);
+        gen g = gen_open(seed, NULL);
+        gen h = g;
+        make_shared(&one);
+        make_shared(&all);
+        tangle(&one, &g);
+        tangle(&all, &h);
+        for (size_t round = 0; round < 4; round++) {
+            world_begin(&all, 0);
+            for (size_t i = 0; i < 10; i++) {
+                crdt_err alone = random_intent(&one, &g);
+                crdt_err together = random_intent(&all, &h);
+                alone = alone == CRDT_ENOTHING ? CRDT_OK : alone;
+                cr_assert_eq(alone, together, "seed %llu: %s, %s",
+                             (unsigned long long)seed, crdt_err_name(alone),
+                             crdt_err_name(together));
+            }
+            world_end(&all, 0);
+            cr_assert_str_eq(world_json(&one, 0), world_json(&all, 0), "seed %llu",
+                             (unsigned long long)seed);
+        }
+        world_close(&one);
+        world_close(&all);
+    }
+}
+
+/* ---- without memory ---- */
+
+Test(scene, an_edit_without_memory)
+{
+    world w;
+    world_open(&w, 1);
+    make_shared(&w);
+    world_move(&w, 0, "a", "b");
+    world_raw(&w, 0, CRDT_OP_ADD, "b", "Transform", NULL, NULL);
+    world_raw(&w, 0, CRDT_OP_SET, "b", "Transform", "parent", "\"a\"");
+    assert_text(world_place(&w, 0, "b"), "(cycle a)");
+    fault_alloc fault;
+    crdt_alloc alloc = fault_alloc_init(&fault);
+    crdt_err err = CRDT_ENOMEM;
+    for (uint64_t n = 0; err != CRDT_OK; n++) {
+        crdt_op_list ops;
+        scene_edit edit;
+        fault_alloc_fail_at(&fault, n);
+        crdt_op_list_init(&ops, alloc);
+        err = scene_edit_open(&edit, w.replicas[0].doc, &ops);
+        crdt_span a = crdt_span_of("a");
+        crdt_span b = crdt_span_of("b");
+        if (err == CRDT_OK) {
+            err = scene_edit_move(&edit, a, NULL, NULL);
+        }
+        if (err == CRDT_OK) {
+            err = scene_edit_unset_field(&edit, b, crdt_span_of("Shape"),
+                                         crdt_span_of("size"), NULL);
+        }
+        if (err == CRDT_OK) {
+            crdt_span value = {(const uint8_t *)"\x81\xa1x\x01", 4};
+            err = scene_edit_set(&edit, crdt_span_of("new"), crdt_span_of("C"), value,
+                                 NULL);
+        }
+        cr_assert(err == CRDT_OK || err == CRDT_ENOMEM);
+        fault_alloc_heal(&fault);
+        scene_edit_close(&edit);
+        crdt_op_list_deinit(&ops);
+        cr_assert(fault_alloc_balanced(&fault));
+    }
     world_close(&w);
 }
