@@ -187,7 +187,7 @@ sync_peer *replica_beacon_identify(sync_replica *replica, sync_peer *peer,
                               crdt_document_version(replica->doc));
     }
     if (mine) {
-        replica_identity_trip(replica, &message->actor,
+        replica_identity_trip(replica, peer,
                               "another replica runs under this replica's actor");
         return NULL;
     }
@@ -283,20 +283,20 @@ void replica_beacon_compare(sync_replica *replica, sync_peer *peer)
 }
 
 /* Is what the beacon claims believable? Nobody is silenced by a claim about times. */
-static bool check_claims(sync_replica *replica, const sync_message *message,
+static bool check_claims(sync_replica *replica, const sync_peer *peer,
                          const crdt_version *claimed)
 {
     const crdt_version *me = crdt_document_version(replica->doc);
     if (crdt_version_time_max(claimed) >
         crdt_version_time_max(me) + replica->o.time_jump_max) {
-        replica_refuse(replica, &message->actor, CRDT_ELIMIT,
+        replica_refuse(replica, &peer->actor, CRDT_ELIMIT,
                        "a version far ahead of all times known");
         return false;
     }
     if (crdt_version_get(claimed, &replica->actor) >
         crdt_version_get(me, &replica->actor)) {
         replica_identity_trip(
-            replica, &message->actor,
+            replica, peer,
             "another replica has operations of this one's actor unknown here");
     }
     return true;
@@ -307,7 +307,7 @@ static void note_version(sync_replica *replica, sync_peer *peer,
 {
     const sync_beacon *beacon = &message->body.beacon;
     crdt_version claimed = replica_view(beacon->entries, beacon->entry_count);
-    if (!check_claims(replica, message, &claimed)) {
+    if (!check_claims(replica, peer, &claimed)) {
         return;
     }
     const crdt_version *me = crdt_document_version(replica->doc);

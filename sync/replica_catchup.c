@@ -26,6 +26,7 @@ static size_t chunk_size(const sync_replica *replica)
 /* May the answer's version be believed? */
 static crdt_err check_version(sync_replica *replica, const crdt_actor *from)
 {
+    const sync_peer *peer = sync_peers_find_actor(&replica->peers, from);
     const crdt_version *version = &replica->answer_version;
     if (crdt_version_time_max(version) >
         crdt_version_time_max(doc_version(replica)) + replica->o.time_jump_max) {
@@ -36,7 +37,7 @@ static crdt_err check_version(sync_replica *replica, const crdt_actor *from)
     if (crdt_version_get(version, &replica->actor) >
         crdt_version_get(doc_version(replica), &replica->actor)) {
         replica_identity_trip(
-            replica, from,
+            replica, peer,
             "an answer has operations of this replica's actor unknown here");
         return CRDT_EFORK;
     }
@@ -351,7 +352,7 @@ static sync_peer *choose_rescuer(sync_replica *replica)
         if (!replica_beacon_reachable(replica, peer)) {
             continue;
         }
-        if (crdt_actor_equal(&peer->actor, &replica->rescue.peer) &&
+        if (peer->number == replica->rescue.peer &&
             replica->rescue.tries < RESCUE_TRIES_MAX) {
             return peer;
         }
@@ -377,6 +378,7 @@ static void look_for_ask(sync_replica *replica)
         replica->rescue.tries++;
         replica->rescue.at_ms = replica->now_ms + replica->o.beacon_ms;
         replica_wake(replica, replica->rescue.at_ms);
+        return; /* no join before it is known what only this side has */
     }
     if (replica->heal.wanted) {
         if (replica->now_ms < replica->heal.at_ms) {
@@ -754,7 +756,7 @@ void replica_catchup_take_push(sync_replica *replica, uint64_t token,
                                const sync_message *message)
 {
     const sync_parcel *parcel = &message->body.parcel;
-    if (!replica->lineage_known || !parcel->lineage_known) {
+    if (!replica->lineage_known || !parcel->lineage_known || replica->rescue.wanted) {
         reply_busy(replica, token, BUSY_MS);
         return;
     }

@@ -9,7 +9,7 @@
 #define HEAL_DELAY_MS 1000u /* at random, so that not all who see it write at once */
 #define HEAL_ROUNDS_MAX 3u  /* then write what only they hold too */
 
-void replica_identity_trip(sync_replica *replica, const crdt_actor *witness,
+void replica_identity_trip(sync_replica *replica, const sync_peer *witness,
                            const char *text)
 {
     if (replica->renew_actor) {
@@ -20,7 +20,7 @@ void replica_identity_trip(sync_replica *replica, const crdt_actor *witness,
     replica->rescue.wanted = true;
     replica->rescue.old = replica->actor;
     replica->rescue.common_time = replica->confirmed_time;
-    replica->rescue.peer = *witness;
+    replica->rescue.peer = witness == NULL ? 0 : witness->number;
     replica->rescue.at_ms = replica->now_ms;
     replica->rescue.tries = 0;
     sync_unsent_silence(&replica->unsent, &replica->actor);
@@ -105,7 +105,7 @@ static void write_again(sync_replica *replica, const crdt_op_list *ops)
 
 /* Equal versions: write what only this side holds. */
 static void heal(sync_replica *replica, const crdt_document *theirs,
-                 const crdt_actor *witness)
+                 const sync_peer *witness)
 {
     if (crdt_version_compare(crdt_document_version(replica->doc),
                              crdt_document_version(theirs)) != CRDT_EQUAL) {
@@ -191,7 +191,7 @@ void replica_identity_compare(sync_replica *replica, sync_peer *peer,
         replica_refuse(replica, &witness, err, diag.text);
         replica_peer_failed(replica, peer);
     } else if (purpose == REPLICA_HEAL) {
-        heal(replica, theirs, &witness);
+        heal(replica, theirs, peer);
     } else {
         rescue(replica, theirs, answer);
     }

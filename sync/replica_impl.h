@@ -78,7 +78,7 @@ typedef struct replica_rescue {
     bool wanted;
     crdt_actor old;       /* as whom somebody else writes too */
     uint64_t common_time; /* operations of `old` up to here are the same everywhere */
-    crdt_actor peer;      /* who showed it */
+    uint32_t peer;        /* the link to who showed it; 0: none */
     uint64_t at_ms;
     uint32_t tries;
 } replica_rescue;
@@ -257,8 +257,9 @@ void replica_catchup_stop(sync_replica *replica);
 
 /* ---- replica_identity.c ---- */
 
-/* Somebody else writes as this replica: ask for a fresh actor, rescue what is ours. */
-void replica_identity_trip(sync_replica *replica, const crdt_actor *witness,
+/* Somebody else writes as this replica: ask for a fresh actor, rescue what is ours.
+ * `witness` (may be NULL) showed it. */
+void replica_identity_trip(sync_replica *replica, const sync_peer *witness,
                            const char *text);
 void replica_identity_fresh(sync_replica *replica, const crdt_actor *actor);
 /* Equal versions, unequal digests with `peer`. */

@@ -158,7 +158,7 @@ static bool take_batch(sync_replica *replica, crdt_span bytes, const crdt_actor 
     const crdt_version *version = crdt_document_version(replica->doc);
     if (crdt_actor_equal(&batch.actor, &replica->actor) &&
         crdt_batch_last_time(&batch) > crdt_version_get(version, &batch.actor)) {
-        replica_identity_trip(replica, sender,
+        replica_identity_trip(replica, peer,
                               "a batch under this replica's actor that it never made");
         return false;
     }

@@ -869,6 +869,8 @@ static crdt_err commit(sync_sim *sim, uint32_t index, const crdt_op *ops,
                                                     &place->arena, &batch, NULL);
     if (err == CRDT_OK) {
         note_batch(sim, index, &batch);
+        trace(sim, index, "commits %zu at %llu", batch.op_count,
+              (unsigned long long)crdt_batch_first_time(&batch));
         step(sim, index, (sync_replica_event){.kind = SYNC_ON_LOCAL, .batch = &batch});
     }
     return err;
