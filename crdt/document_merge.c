@@ -351,6 +351,30 @@ static crdt_err plan_items(joining *join)
     return err;
 }
 
+static int compare_arrivals(const void *a, const void *b)
+{
+    const new_entry *x = a;
+    const new_entry *y = b;
+    return (x->dot > y->dot) - (x->dot < y->dot);
+}
+
+/* In the order of time, as the lists of actors want them. A stamp is one operation's: an
+ * answer that holds one twice is none. */
+static crdt_err sort_arrivals(joining *join, crdt_diag *diag)
+{
+    new_entry *arrivals = join->arrivals.items;
+    if (join->arrivals.count > 1) {
+        qsort(arrivals, join->arrivals.count, sizeof *arrivals, compare_arrivals);
+    }
+    for (size_t i = 1; i < join->arrivals.count; i++) {
+        if (arrivals[i].dot == arrivals[i - 1].dot) {
+            return crdt_diag_set(diag, CRDT_ECORRUPT, 0,
+                                 "two entries of the answer have one stamp");
+        }
+    }
+    return CRDT_OK;
+}
+
 static crdt_err reserve_all(joining *join)
 {
     crdt_document *doc = join->doc;
@@ -448,20 +472,9 @@ static void drop_everywhere(crdt_change *change)
     }
 }
 
-static int compare_arrivals(const void *a, const void *b)
-{
-    const new_entry *x = a;
-    const new_entry *y = b;
-    return (x->dot > y->dot) - (x->dot < y->dot);
-}
-
-/* In the order of time, as the lists of actors want them. */
 static void insert_arrivals(crdt_change *change, joining *join)
 {
     new_entry *arrivals = join->arrivals.items;
-    if (join->arrivals.count > 1) {
-        qsort(arrivals, join->arrivals.count, sizeof *arrivals, compare_arrivals);
-    }
     for (size_t i = 0; i < join->arrivals.count; i++) {
         new_entry *arrival = &arrivals[i];
         if (arrival->is_field) {
@@ -660,7 +673,7 @@ static crdt_err check_answer(const crdt_document *doc, crdt_answer_reader *reade
 }
 
 static crdt_err merge(crdt_document *doc, crdt_answer_reader *reader, crdt_arena *arena,
-                      crdt_deps *deps)
+                      crdt_deps *deps, crdt_diag *diag)
 {
     joining join = {.doc = doc,
                     .reader = reader,
@@ -670,6 +683,7 @@ static crdt_err merge(crdt_document *doc, crdt_answer_reader *reader, crdt_arena
                     .persons.item_size = sizeof(uint32_t)};
     crdt_err err = number_actors(&join, arena);
     err = err != CRDT_OK ? err : plan_items(&join);
+    err = err != CRDT_OK ? err : sort_arrivals(&join, diag);
     err = err != CRDT_OK ? err : reserve_all(&join);
     err = err != CRDT_OK ? err : put_deps(reader, deps);
     if (err == CRDT_OK) {
@@ -690,7 +704,7 @@ crdt_err crdt_document_merge(crdt_document *doc, crdt_span answer, crdt_deps *de
     if (err == CRDT_OK) {
         bool grows =
             !crdt_version_includes(&doc->context.actors.version, &reader.version);
-        err = merge(doc, &reader, &arena, deps);
+        err = merge(doc, &reader, &arena, deps, diag);
         if (err == CRDT_OK && news != NULL) {
             *news = grows;
         }
