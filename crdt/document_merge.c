@@ -60,6 +60,7 @@ typedef struct joining {
     size_t extra_dots;
     size_t extra_values;
     bool beside_others; /* an entry of the key at hand stays or has arrived */
+    bool came_alone;    /* the first that arrived was not counted as beside others */
 } joining;
 
 /* Room for one more item. */
@@ -287,6 +288,8 @@ static crdt_err plan_arrival(joining *join, const crdt_answer_item *item, uint32
         .dot = dot, .key = key, .is_field = is_field, .who = who & 0x7fffffffu};
     if (join->beside_others) {
         *(is_field ? &join->extra_values : &join->extra_dots) += 1;
+    } else {
+        join->came_alone = true;
     }
     join->beside_others = true;
     return is_field
@@ -304,6 +307,7 @@ static crdt_err plan_entry(joining *join, const crdt_answer_item *item)
     if (!visited->is_touched) {
         visited->is_touched = 1;
         join->beside_others = some_stay(join, depth, key);
+        join->came_alone = false;
     }
     visited->is_prefix |= item->fresh && depth != CRDT_FIELD;
     const crdt_dot dot = dot_of(join, item);
@@ -315,6 +319,11 @@ static crdt_err plan_entry(joining *join, const crdt_answer_item *item)
             if (crdt_dot_store_at(store, id)->dot == dot) {
                 crdt_dot_store_at(store, id)->kept = 1;
                 join->beside_others = true;
+                if (join->came_alone) { /* it came before, and is not alone after all */
+                    join->came_alone = false;
+                    *(depth == CRDT_FIELD ? &join->extra_values : &join->extra_dots) +=
+                        1;
+                }
             }
         }
     } else {
