@@ -2,6 +2,7 @@
 
 #include "crdt/digest.h"
 #include "sync/file.h"
+#include "sync/little.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -37,22 +38,6 @@ typedef struct file_id {
     uint64_t birth_ns;
 } file_id;
 
-static void put_u64(uint8_t *at, uint64_t value)
-{
-    for (int i = 0; i < 8; i++) {
-        at[i] = (uint8_t)(value >> (8 * i));
-    }
-}
-
-static uint64_t get_u64(const uint8_t *at)
-{
-    uint64_t value = 0;
-    for (int i = 0; i < 8; i++) {
-        value |= (uint64_t)at[i] << (8 * i);
-    }
-    return value;
-}
-
 static bool identify(int fd, file_id *id)
 {
     struct statx st;
@@ -75,19 +60,19 @@ static void encode_claim(uint8_t bytes[CLAIM_SIZE], const sync_token *token,
 {
     memcpy(bytes, STATE_MAGIC, 8);
     memcpy(bytes + 8, token->bytes, SYNC_TOKEN_SIZE);
-    put_u64(bytes + 24, id->device);
-    put_u64(bytes + 32, id->inode);
-    put_u64(bytes + 40, id->birth_ns);
-    put_u64(bytes + 48, crdt_hash64((crdt_span){bytes, 48}, 0));
+    sync_put_u64(bytes + 24, id->device);
+    sync_put_u64(bytes + 32, id->inode);
+    sync_put_u64(bytes + 40, id->birth_ns);
+    sync_put_u64(bytes + 48, crdt_hash64((crdt_span){bytes, 48}, 0));
 }
 
 static void encode_note(uint8_t note[NOTE_SIZE], const uint8_t *token, uint64_t commit,
                         bool closed)
 {
-    put_u64(note, commit);
-    put_u64(note + 8, closed ? 1 : 0);
+    sync_put_u64(note, commit);
+    sync_put_u64(note + 8, closed ? 1 : 0);
     memcpy(note + 16, token, 8);
-    put_u64(note + 24, crdt_hash64((crdt_span){note, 24}, 0));
+    sync_put_u64(note + 24, crdt_hash64((crdt_span){note, 24}, 0));
 }
 
 /* The folder of state files: as asked for, or by the environment. */
@@ -151,9 +136,9 @@ static sync_actor_origin judge(const uint8_t state[STATE_SIZE],
         return SYNC_ACTOR_RESTORED;
     }
     const uint8_t *note = state + NOTE_OFFSET;
-    bool valid = get_u64(note + 24) == crdt_hash64((crdt_span){note, 24}, 0) &&
+    bool valid = sync_get_u64(note + 24) == crdt_hash64((crdt_span){note, 24}, 0) &&
                  memcmp(note + 16, claim->token.bytes, 8) == 0;
-    if (!valid || get_u64(note) > claim->commit) {
+    if (!valid || sync_get_u64(note) > claim->commit) {
         return SYNC_ACTOR_RESTORED;
     }
     return SYNC_ACTOR_KEPT;
@@ -188,7 +173,8 @@ sync_actor_origin sync_identity_prove(sync_identity *identity,
     uint8_t state[STATE_SIZE] = {0};
     if (!made && sync_file_read(identity->fd, state, sizeof state, 0)) {
         origin = judge(state, claim, &id);
-        *unclean = origin == SYNC_ACTOR_KEPT && get_u64(state + NOTE_OFFSET + 8) == 0;
+        *unclean =
+            origin == SYNC_ACTOR_KEPT && sync_get_u64(state + NOTE_OFFSET + 8) == 0;
     }
     memset(state, 0, sizeof state);
     encode_claim(state, &claim->token_next, &id);

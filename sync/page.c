@@ -1,6 +1,7 @@
 #include "sync/page.h"
 
 #include "sync/file.h"
+#include "sync/little.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -82,21 +83,6 @@ typedef struct walk {
     size_t table_count;
 } walk;
 
-static uint16_t get_u16(const uint8_t *at)
-{
-    return (uint16_t)(at[0] | at[1] << 8);
-}
-
-static uint32_t get_u32(const uint8_t *at)
-{
-    return get_u16(at) | (uint32_t)get_u16(at + 2) << 16;
-}
-
-static uint64_t get_u64(const uint8_t *at)
-{
-    return get_u32(at) | (uint64_t)get_u32(at + 4) << 32;
-}
-
 static crdt_err damaged(const walk *w, uint64_t page, const char *what)
 {
     return crdt_diag_set(w->diag, CRDT_ECORRUPT, page * w->page_size,
@@ -137,13 +123,13 @@ static crdt_err claim(walk *w, uint64_t page, uint64_t count)
 static tree_record parse_tree(const uint8_t *at)
 {
     return (tree_record){
-        .flags = get_u16(at + 4),
-        .depth = get_u16(at + 6),
-        .branch_pages = get_u64(at + 8),
-        .leaf_pages = get_u64(at + 16),
-        .overflow_pages = get_u64(at + 24),
-        .entries = get_u64(at + 32),
-        .root = get_u64(at + 40),
+        .flags = sync_get_u16(at + 4),
+        .depth = sync_get_u16(at + 6),
+        .branch_pages = sync_get_u64(at + 8),
+        .leaf_pages = sync_get_u64(at + 16),
+        .overflow_pages = sync_get_u64(at + 24),
+        .entries = sync_get_u64(at + 32),
+        .root = sync_get_u64(at + 40),
     };
 }
 
@@ -152,8 +138,8 @@ static tree_record parse_tree(const uint8_t *at)
 static int compare_keys(const tree *t, bytes a, bytes b)
 {
     if ((t->record->flags & DB_INTEGER_KEY) != 0) {
-        uint64_t x = get_u64(a.data);
-        uint64_t y = get_u64(b.data);
+        uint64_t x = sync_get_u64(a.data);
+        uint64_t y = sync_get_u64(b.data);
         return (x > y) - (x < y);
     }
     size_t common = a.size < b.size ? a.size : b.size;
@@ -164,12 +150,12 @@ static int compare_keys(const tree *t, bytes a, bytes b)
 /* The free list's value: a count, then as many page numbers. */
 static crdt_err claim_free(walk *w, uint64_t page, bytes value)
 {
-    if (value.size < 8 || get_u64(value.data) > value.size / 8 - 1) {
+    if (value.size < 8 || sync_get_u64(value.data) > value.size / 8 - 1) {
         return damaged(w, page, "free list");
     }
-    uint64_t count = get_u64(value.data);
+    uint64_t count = sync_get_u64(value.data);
     for (uint64_t i = 1; i <= count; i++) {
-        crdt_err err = claim(w, get_u64(value.data + 8 * i), 1);
+        crdt_err err = claim(w, sync_get_u64(value.data + 8 * i), 1);
         if (err != CRDT_OK) {
             return err;
         }
@@ -187,7 +173,7 @@ static crdt_err claim_free_big(walk *w, uint64_t first, uint64_t size)
         if (!sync_file_read(w->fd, number, 8, at + 8 * i)) {
             return damaged(w, first, "free list");
         }
-        uint64_t value = get_u64(number);
+        uint64_t value = sync_get_u64(number);
         if (i == 0) {
             count = value;
             if (size < 8 || count > size / 8 - 1) {
@@ -206,7 +192,7 @@ static crdt_err claim_free_big(walk *w, uint64_t first, uint64_t size)
 static crdt_err check_big(walk *w, tree *t, uint64_t page, const uint8_t *data,
                           uint64_t size)
 {
-    uint64_t first = get_u64(data);
+    uint64_t first = sync_get_u64(data);
     uint64_t needed = (PAGE_HEADER - 1 + size) / w->page_size + 1;
     uint8_t header[PAGE_HEADER];
     if (first < 2 || first >= w->page_count) {
@@ -216,8 +202,8 @@ static crdt_err check_big(walk *w, tree *t, uint64_t page, const uint8_t *data,
     if (err != CRDT_OK) {
         return err;
     }
-    uint64_t count = get_u32(header + 12);
-    if (get_u64(header) != first || get_u16(header + 10) != PAGE_OVERFLOW ||
+    uint64_t count = sync_get_u32(header + 12);
+    if (sync_get_u64(header) != first || sync_get_u16(header + 10) != PAGE_OVERFLOW ||
         count < needed) {
         return damaged(w, first, "long value's header");
     }
@@ -239,9 +225,9 @@ static crdt_err check_big(walk *w, tree *t, uint64_t page, const uint8_t *data,
 static crdt_err check_leaf_node(walk *w, tree *t, uint64_t page, const uint8_t *node,
                                 size_t room)
 {
-    uint64_t size = get_u32(node);
-    unsigned flags = get_u16(node + 4);
-    size_t key_size = get_u16(node + 6);
+    uint64_t size = sync_get_u32(node);
+    unsigned flags = sync_get_u16(node + 4);
+    size_t key_size = sync_get_u16(node + 6);
     const uint8_t *data = node + NODE_HEADER + key_size;
     room -= NODE_HEADER + key_size;
     t->found.entries++;
@@ -270,18 +256,18 @@ static crdt_err check_leaf_node(walk *w, tree *t, uint64_t page, const uint8_t *
 static bool find_node(const walk *w, const tree *t, const uint8_t *page, size_t i,
                       const uint8_t **node, size_t *room, bytes *key)
 {
-    size_t lower = get_u16(page + 12);
-    size_t at = get_u16(page + PAGE_HEADER + 2 * i);
+    size_t lower = sync_get_u16(page + 12);
+    size_t at = sync_get_u16(page + PAGE_HEADER + 2 * i);
     if (at < lower || at + NODE_HEADER > w->page_size || at % 2 != 0) {
         return false;
     }
     *node = page + at;
     *room = w->page_size - at;
-    *key = (bytes){*node + NODE_HEADER, get_u16(*node + 6)};
+    *key = (bytes){*node + NODE_HEADER, sync_get_u16(*node + 6)};
     if (key->size > KEY_SIZE_MAX || key->size + NODE_HEADER > *room) {
         return false;
     }
-    bool branch = get_u16(page + 10) == PAGE_BRANCH;
+    bool branch = sync_get_u16(page + 10) == PAGE_BRANCH;
     if (branch && i == 0) {
         return true; /* the first key of a branch page means nothing */
     }
@@ -296,8 +282,8 @@ static crdt_err walk_nodes(walk *w, tree *t, uint64_t number, unsigned level,
                            const bytes *low, const bytes *high)
 {
     const uint8_t *page = w->pages + level * w->page_size;
-    bool branch = get_u16(page + 10) == PAGE_BRANCH;
-    size_t count = (get_u16(page + 12) - (size_t)PAGE_HEADER) / 2;
+    bool branch = sync_get_u16(page + 10) == PAGE_BRANCH;
+    size_t count = (sync_get_u16(page + 12) - (size_t)PAGE_HEADER) / 2;
     bytes key = {0};
     const uint8_t *node = NULL;
     size_t room = 0;
@@ -320,7 +306,8 @@ static crdt_err walk_nodes(walk *w, tree *t, uint64_t number, unsigned level,
         }
         crdt_err err;
         if (branch) {
-            uint64_t child = get_u32(node) | (uint64_t)get_u16(node + 4) << 32;
+            uint64_t child = sync_get_u32(node) | (uint64_t)sync_get_u16(node + 4)
+                                                      << 32;
             err = walk_page(w, t, child, level + 1, i == 0 ? low : &key,
                             last ? high : &next);
         } else {
@@ -349,10 +336,10 @@ static crdt_err walk_page(walk *w, tree *t, uint64_t number, unsigned level,
         return err;
     }
     bool leaf = level + 1u == t->record->depth;
-    size_t lower = get_u16(page + 12);
-    size_t upper = get_u16(page + 14);
-    if (get_u64(page) != number ||
-        get_u16(page + 10) != (leaf ? PAGE_LEAF : PAGE_BRANCH)) {
+    size_t lower = sync_get_u16(page + 12);
+    size_t upper = sync_get_u16(page + 14);
+    if (sync_get_u64(page) != number ||
+        sync_get_u16(page + 10) != (leaf ? PAGE_LEAF : PAGE_BRANCH)) {
         return damaged(w, number, "its number or kind");
     }
     if (lower < PAGE_HEADER + (leaf ? 2u : 4u) || lower % 2 != 0 || lower > upper ||
@@ -404,17 +391,17 @@ static crdt_err read_meta(walk *w, unsigned index, meta *out)
     if (err != CRDT_OK) {
         return err;
     }
-    if (get_u64(page) != index || (get_u16(page + 10) & PAGE_META) == 0 ||
-        get_u32(page + 16) != META_MAGIC) {
+    if (sync_get_u64(page) != index || (sync_get_u16(page + 10) & PAGE_META) == 0 ||
+        sync_get_u32(page + 16) != META_MAGIC) {
         return damaged(w, index, "its head");
     }
-    if (get_u32(page + 20) != 1) {
+    if (sync_get_u32(page + 20) != 1) {
         return crdt_diag_set(w->diag, CRDT_EVERSION, 20, "another format of LMDB");
     }
     *out = (meta){
-        .page_size = get_u32(page + META_FREE),
-        .last_page = get_u64(page + META_LAST_PAGE),
-        .txn = get_u64(page + META_TXN),
+        .page_size = sync_get_u32(page + META_FREE),
+        .last_page = sync_get_u64(page + META_LAST_PAGE),
+        .txn = sync_get_u64(page + META_TXN),
         .free = parse_tree(page + META_FREE),
         .main = parse_tree(page + META_MAIN),
     };

@@ -2,6 +2,7 @@
 
 #include "crdt/digest.h"
 #include "sync/file.h"
+#include "sync/little.h"
 #include "sync/page.h"
 
 #include <errno.h>
@@ -353,22 +354,6 @@ static crdt_err fail_put(sync_table_txn *txn, int rc, crdt_diag *diag)
 
 /* ---- sealed values ---- */
 
-static void write_u64(uint8_t *at, uint64_t value)
-{
-    for (int i = 0; i < 8; i++) {
-        at[i] = (uint8_t)(value >> (8 * i));
-    }
-}
-
-static uint64_t read_u64(const uint8_t *at)
-{
-    uint64_t value = 0;
-    for (int i = 0; i < 8; i++) {
-        value |= (uint64_t)at[i] << (8 * i);
-    }
-    return value;
-}
-
 static uint64_t table_seed(sync_table table, uint64_t key)
 {
     return ((uint64_t)table + 1) << 60 ^ key;
@@ -382,7 +367,7 @@ static uint64_t name_seed(const char *name)
 static void seal(uint8_t *value, size_t size, uint64_t seed)
 {
     crdt_span bytes = {value + SEAL_SIZE, size - SEAL_SIZE};
-    write_u64(value, crdt_hash64(bytes, seed));
+    sync_put_u64(value, crdt_hash64(bytes, seed));
 }
 
 /* The bytes under the seal; false: it is broken. */
@@ -393,7 +378,7 @@ static bool unseal(const MDB_val *value, uint64_t seed, crdt_span *bytes)
         return false;
     }
     *bytes = (crdt_span){data + SEAL_SIZE, value->mv_size - SEAL_SIZE};
-    return read_u64(data) == crdt_hash64(*bytes, seed);
+    return sync_get_u64(data) == crdt_hash64(*bytes, seed);
 }
 
 /* ---- tables ---- */
