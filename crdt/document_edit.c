@@ -112,13 +112,31 @@ static crdt_err plan_names(crdt_document *doc, const crdt_key *key,
     return CRDT_OK;
 }
 
+/* An operation is mostly about the object and the part of the one before: their slots are
+ * known then, and a slot that was made or found stays (pinned) while a batch is planned. */
+static void plan_known_slots(const crdt_plan *before, crdt_depth depth, crdt_plan *plan)
+{
+    if (before == NULL || before->object == 0 || before->names[0] != plan->names[0]) {
+        return;
+    }
+    plan->object = before->object;
+    if (depth >= CRDT_PART && before->part != 0 && before->names[1] == plan->names[1]) {
+        plan->part = before->part;
+    }
+}
+
 /* Slots that an add or a set needs are made, those of a remove or an unset are found. */
-static crdt_err plan_slots(crdt_document *doc, const crdt_op *op, crdt_plan *plan)
+static crdt_err plan_slots(crdt_document *doc, const crdt_op *op,
+                           const crdt_plan *before, crdt_plan *plan)
 {
     crdt_depth depth = op->key.depth;
     if (op->kind == CRDT_OP_ADD || op->kind == CRDT_OP_SET) {
-        crdt_err err = crdt_state_make_element(doc, 0, plan->names[0], &plan->object);
-        if (err == CRDT_OK && depth >= CRDT_PART) {
+        crdt_err err = CRDT_OK;
+        plan_known_slots(before, depth, plan);
+        if (plan->object == 0) {
+            err = crdt_state_make_element(doc, 0, plan->names[0], &plan->object);
+        }
+        if (err == CRDT_OK && depth >= CRDT_PART && plan->part == 0) {
             err =
                 crdt_state_make_element(doc, plan->object, plan->names[1], &plan->part);
         }
@@ -260,7 +278,9 @@ static crdt_err plan_all(crdt_document *doc, const crdt_seen *seen, bool new_act
         *plan = (crdt_plan){0};
         err = plan_names(doc, &op->key, planned > 0 ? op - 1 : NULL,
                          planned > 0 ? plan - 1 : NULL, plan);
-        err = err != CRDT_OK ? err : plan_slots(doc, op, plan);
+        err = err != CRDT_OK
+                  ? err
+                  : plan_slots(doc, op, planned > 0 ? plan - 1 : NULL, plan);
         if (err == CRDT_OK && op->kind == CRDT_OP_SET) {
             err = crdt_lww_value_make(&doc->context, op->value, &plan->value);
         }

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #define TABLE_SIZE_MIN 64u
+#define GROUP_GLANCE 4u
 #define UNSORTED 0x80000000u
 #define FREE_NAME 0xffffffffu /* crdt_pool fills returned records with ones */
 
@@ -145,11 +146,30 @@ static void unlink_key(crdt_dot_store *store, crdt_group *group, uint32_t id)
     at(store, slot->next != 0 ? slot->next : head)->prev = slot->prev;
 }
 
+/* Groups are mostly small, and keys made together lie side by side in memory: looking at
+ * the first few is cheaper than the table, and 0 leaves it to the table. */
+static uint32_t find_in_group(const crdt_dot_store *store, crdt_group group,
+                              uint32_t name)
+{
+    uint32_t id = crdt_group_first(group);
+    for (size_t i = 0; id != 0 && i < GROUP_GLANCE; i++) {
+        const crdt_slot *slot = at(store, id);
+        if (slot->name == name) {
+            return id;
+        }
+        id = slot->next;
+    }
+    return 0;
+}
+
 crdt_err crdt_dot_store_make(crdt_dot_store *store, uint32_t owner, crdt_group *group,
                              uint32_t name, uint32_t *id)
 {
     assert(name != 0);
-    *id = crdt_dot_store_find(store, owner, name);
+    *id = owner == 0 ? 0 : find_in_group(store, *group, name);
+    if (*id == 0) {
+        *id = crdt_dot_store_find(store, owner, name);
+    }
     if (*id != 0) {
         return CRDT_OK;
     }
