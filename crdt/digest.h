@@ -26,6 +26,19 @@ void crdt_digest_format(crdt_digest digest, char text[CRDT_DIGEST_TEXT_SIZE]);
 /* The term of a dot (depth 1, 2) or of a sibling (depth 3, with its value). */
 crdt_digest crdt_digest_entry(const crdt_key *key, const crdt_stamp *stamp,
                               crdt_span value);
+/* The same for several entries of one key: what is the key's is laid out once. `key` is
+ * borrowed as long as the form is used. */
+#define CRDT_DIGEST_FORM_SIZE 512u
+typedef struct crdt_digest_form {
+    const crdt_key *key;
+    size_t size; /* of the key's part in `bytes`; 0: too large for it */
+    uint8_t bytes[CRDT_DIGEST_FORM_SIZE];
+} crdt_digest_form;
+
+void crdt_digest_form_init(crdt_digest_form *form, const crdt_key *key);
+crdt_digest crdt_digest_form_entry(crdt_digest_form *form, const crdt_stamp *stamp,
+                                   crdt_span value);
+
 /* The digest of a state given as a version (for beacons: hash of the whole vector). */
 crdt_digest crdt_digest_version(const crdt_version *version);
 

@@ -328,8 +328,7 @@ static void perform(crdt_change *change, const crdt_op *op, crdt_plan *plan,
         }
         break;
     case CRDT_OP_SET:
-        crdt_state_drop_field(change, plan->field);
-        crdt_state_insert_value(change, plan->field, dot, who, &plan->value);
+        crdt_state_set_value(change, plan->field, dot, who, &plan->value);
         plan->value = (crdt_lww_value){0}; /* handed over */
         break;
     case CRDT_OP_UNSET:

@@ -157,13 +157,14 @@ static void tell_stale(const crdt_change *change, const crdt_key *key,
 }
 
 /* All that an entry leaves behind when it goes: the digest, the listeners. */
-static void take_leave(crdt_change *change, const crdt_key *key, const crdt_slot *slot,
-                       bool is_field, bool was_live)
+static void take_leave(crdt_change *change, crdt_digest_form *form,
+                       const crdt_slot *slot, bool is_field, bool was_live)
 {
+    const crdt_key *key = form->key;
     crdt_document *doc = change->doc;
     crdt_entry entry = crdt_state_entry(doc, slot, is_field);
     crdt_digest_subtract(&doc->digest,
-                         crdt_digest_entry(key, &entry.stamp, entry.value));
+                         crdt_digest_form_entry(form, &entry.stamp, entry.value));
     bool own = is_of_change(change, slot->dot);
     if (doc->tells_dropped) {
         tell_dropped(change, key, &entry, was_live && !own);
@@ -173,14 +174,10 @@ static void take_leave(crdt_change *change, const crdt_key *key, const crdt_slot
     }
 }
 
-static void drop_siblings(crdt_change *change, uint32_t field)
+static void drop_siblings(crdt_change *change, uint32_t field, crdt_digest_form *form)
 {
     crdt_document *doc = change->doc;
     const crdt_dot shown = crdt_state_field(doc, field)->dot;
-    if (shown == 0) {
-        return;
-    }
-    const crdt_key key = crdt_state_field_key(doc, field);
     bool live = (doc->tells_dropped) &&
                 crdt_state_part_live(doc, crdt_state_field(doc, field)->owner);
     for (uint32_t id = field; id != 0;) {
@@ -189,7 +186,7 @@ static void drop_siblings(crdt_change *change, uint32_t field)
             break;
         }
         if (is_dropped(change, slot)) {
-            take_leave(change, &key, slot, true, live && slot->dot == shown);
+            take_leave(change, form, slot, true, live && slot->dot == shown);
             id = crdt_lww_map_remove(&doc->fields, field, id);
         } else {
             id = slot->sibling;
@@ -197,9 +194,19 @@ static void drop_siblings(crdt_change *change, uint32_t field)
     }
 }
 
+static void drop_values_of(crdt_change *change, uint32_t field)
+{
+    if (crdt_state_field(change->doc, field)->dot != 0) {
+        const crdt_key key = crdt_state_field_key(change->doc, field);
+        crdt_digest_form form;
+        crdt_digest_form_init(&form, &key);
+        drop_siblings(change, field, &form);
+    }
+}
+
 void crdt_state_drop_field(crdt_change *change, uint32_t field)
 {
-    drop_siblings(change, field);
+    drop_values_of(change, field);
     crdt_state_release_field(change->doc, field);
 }
 
@@ -210,6 +217,8 @@ void crdt_state_drop_dots(crdt_change *change, uint32_t element)
         return;
     }
     const crdt_key key = key_of_element(doc, element);
+    crdt_digest_form form;
+    crdt_digest_form_init(&form, &key);
     bool live = crdt_state_element(doc, element)->owner == 0 ||
                 crdt_state_part_live(doc, element);
     for (uint32_t id = element; id != 0;) {
@@ -218,7 +227,7 @@ void crdt_state_drop_dots(crdt_change *change, uint32_t element)
             break;
         }
         if (is_dropped(change, slot)) {
-            take_leave(change, &key, slot, false, live);
+            take_leave(change, &form, slot, false, live);
             id = crdt_dot_store_remove(&doc->keys.store, element, id);
         } else {
             id = slot->sibling;
@@ -236,7 +245,7 @@ void crdt_state_drop_values(crdt_change *change, uint32_t part)
     bool some_stay = false;
     for (uint32_t field = crdt_group_first(*crdt_state_group(doc, part)); field != 0;) {
         uint32_t next = crdt_state_field(doc, field)->next;
-        drop_siblings(change, field);
+        drop_values_of(change, field);
         some_stay = some_stay || crdt_state_field(doc, field)->dot != 0;
         crdt_state_release_field(doc, field);
         field = next;
@@ -283,15 +292,34 @@ void crdt_state_insert_dot(crdt_change *change, uint32_t element, crdt_dot dot,
     crdt_digest_add(&doc->digest, crdt_digest_entry(&key, &stamp, (crdt_span){0}));
 }
 
-void crdt_state_insert_value(crdt_change *change, uint32_t field, crdt_dot dot,
-                             uint32_t who, const crdt_lww_value *value)
+static void insert_value(crdt_change *change, uint32_t field, crdt_dot dot,
+                         uint32_t who, const crdt_lww_value *value,
+                         crdt_digest_form *form)
 {
     crdt_document *doc = change->doc;
     uint32_t entry = crdt_lww_map_insert(&doc->fields, field, dot, who, value);
-    const crdt_key key = crdt_state_field_key(doc, field);
     const crdt_stamp stamp = crdt_actors_stamp(&doc->context.actors, dot);
     const crdt_span bytes = crdt_lww_map_value(crdt_state_field(doc, entry));
-    crdt_digest_add(&doc->digest, crdt_digest_entry(&key, &stamp, bytes));
+    crdt_digest_add(&doc->digest, crdt_digest_form_entry(form, &stamp, bytes));
+}
+
+void crdt_state_insert_value(crdt_change *change, uint32_t field, crdt_dot dot,
+                             uint32_t who, const crdt_lww_value *value)
+{
+    const crdt_key key = crdt_state_field_key(change->doc, field);
+    crdt_digest_form form;
+    crdt_digest_form_init(&form, &key);
+    insert_value(change, field, dot, who, value, &form);
+}
+
+void crdt_state_set_value(crdt_change *change, uint32_t field, crdt_dot dot,
+                          uint32_t who, const crdt_lww_value *value)
+{
+    const crdt_key key = crdt_state_field_key(change->doc, field);
+    crdt_digest_form form;
+    crdt_digest_form_init(&form, &key);
+    drop_siblings(change, field, &form);
+    insert_value(change, field, dot, who, value, &form);
 }
 
 /* ---- telling ---- */

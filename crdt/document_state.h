@@ -125,6 +125,9 @@ void crdt_state_insert_dot(crdt_change *change, uint32_t element, crdt_dot dot,
                            uint32_t who);
 void crdt_state_insert_value(crdt_change *change, uint32_t field, crdt_dot dot,
                              uint32_t who, const crdt_lww_value *value);
+/* Drop the seen siblings of a field, which stays, and add a value: a SET. */
+void crdt_state_set_value(crdt_change *change, uint32_t field, crdt_dot dot,
+                          uint32_t who, const crdt_lww_value *value);
 
 /* ---- telling ---- */
 

@@ -43,52 +43,62 @@ void crdt_dot_store_deinit(crdt_dot_store *store)
 
 /* ---- keys ---- */
 
-static size_t hash_of(const crdt_dot_store *store, uint32_t owner, uint32_t name)
+static uint32_t hash_of(const crdt_dot_store *store, uint32_t owner, uint32_t name)
 {
     uint64_t hash = ((uint64_t)owner << 32 | name) ^ store->context->hash_seed;
     hash *= UINT64_C(0x9e3779b97f4a7c15);
     hash ^= hash >> 32;
     hash *= UINT64_C(0xd6e8feb86659fd93);
-    return (size_t)(hash >> 32);
+    return (uint32_t)(hash >> 32);
 }
 
-static size_t probe(const crdt_dot_store *store, uint32_t owner, uint32_t name)
+/* The cell of the key, or the free one where it belongs. */
+static size_t probe(const crdt_dot_store *store, uint32_t owner, uint32_t name,
+                    uint32_t hash)
 {
     size_t mask = store->table_size - 1;
-    size_t cell = hash_of(store, owner, name) & mask;
-    while (store->table[cell] != 0) {
-        const crdt_slot *slot = at(store, store->table[cell]);
-        if (slot->owner == owner && slot->name == name) {
-            break;
+    size_t cell = hash & mask;
+    for (; store->table[cell].slot != 0; cell = (cell + 1) & mask) {
+        if (store->table[cell].hash == hash) {
+            const crdt_slot *slot = at(store, store->table[cell].slot);
+            if (slot->owner == owner && slot->name == name) {
+                break;
+            }
         }
-        cell = (cell + 1) & mask;
     }
     return cell;
 }
 
 uint32_t crdt_dot_store_find(const crdt_dot_store *store, uint32_t owner, uint32_t name)
 {
-    return store->table_size == 0 ? 0 : store->table[probe(store, owner, name)];
+    if (store->table_size == 0) {
+        return 0;
+    }
+    uint32_t hash = hash_of(store, owner, name);
+    return store->table[probe(store, owner, name, hash)].slot;
 }
 
 static crdt_err resize_table(crdt_dot_store *store, size_t size)
 {
     crdt_alloc alloc = store->context->alloc;
-    uint32_t *table = crdt_resize_array(alloc, NULL, 0, size, sizeof *table);
+    crdt_dot_cell *table = crdt_resize_array(alloc, NULL, 0, size, sizeof *table);
     if (table == NULL) {
         return CRDT_ENOMEM;
     }
     memset(table, 0, size * sizeof *table);
+    for (size_t i = 0; i < store->table_size; i++) {
+        crdt_dot_cell held = store->table[i];
+        size_t cell = held.hash & (size - 1);
+        while (held.slot != 0 && table[cell].slot != 0) {
+            cell = (cell + 1) & (size - 1);
+        }
+        if (held.slot != 0) {
+            table[cell] = held;
+        }
+    }
     crdt_free(alloc, store->table, store->table_size * sizeof *table);
     store->table = table;
     store->table_size = size;
-    /* From the records, not from the old table: in the order of memory. */
-    for (uint32_t id = 1; id <= store->pool.used; id++) {
-        const crdt_slot *slot = at(store, id);
-        if (slot->name != FREE_NAME && !slot->is_sibling) {
-            table[probe(store, slot->owner, slot->name)] = id;
-        }
-    }
     return CRDT_OK;
 }
 
@@ -182,7 +192,9 @@ crdt_err crdt_dot_store_make(crdt_dot_store *store, uint32_t owner, crdt_group *
     slot->owner = owner;
     slot->name = name;
     crdt_names_hold(&store->context->names, name);
-    store->table[probe(store, owner, name)] = *id;
+    uint32_t hash = hash_of(store, owner, name);
+    store->table[probe(store, owner, name, hash)] =
+        (crdt_dot_cell){.slot = *id, .hash = hash};
     store->key_count++;
     link_key(store, group, *id);
     return CRDT_OK;
@@ -193,23 +205,23 @@ static void clear_cell(crdt_dot_store *store, size_t cell)
 {
     size_t mask = store->table_size - 1;
     size_t hole = cell;
-    for (size_t next = (hole + 1) & mask; store->table[next] != 0;
+    for (size_t next = (hole + 1) & mask; store->table[next].slot != 0;
          next = (next + 1) & mask) {
-        const crdt_slot *slot = at(store, store->table[next]);
-        size_t home = hash_of(store, slot->owner, slot->name) & mask;
+        size_t home = store->table[next].hash & mask;
         if (((next - home) & mask) >= ((next - hole) & mask)) {
             store->table[hole] = store->table[next];
             hole = next;
         }
     }
-    store->table[hole] = 0;
+    store->table[hole].slot = 0;
 }
 
 void crdt_dot_store_drop(crdt_dot_store *store, crdt_group *group, uint32_t id)
 {
     crdt_slot *slot = at(store, id);
     assert(slot->dot == 0 && slot->sibling == 0 && !slot->is_sibling);
-    clear_cell(store, probe(store, slot->owner, slot->name));
+    uint32_t hash = hash_of(store, slot->owner, slot->name);
+    clear_cell(store, probe(store, slot->owner, slot->name, hash));
     unlink_key(store, group, id);
     crdt_names_release(&store->context->names, slot->name);
     crdt_pool_give(&store->pool, id);

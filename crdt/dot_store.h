@@ -48,11 +48,18 @@ typedef struct crdt_slot {
 /* Head of a group: the first key's slot; the top bit says that it is not sorted. */
 typedef uint32_t crdt_group;
 
+/* A cell of the hash table. The hash tells most cells of other keys without a look at
+ * their slots, which lie all over memory. */
+typedef struct crdt_dot_cell {
+    uint32_t slot; /* 0: free */
+    uint32_t hash;
+} crdt_dot_cell;
+
 typedef struct crdt_dot_store {
     crdt_context *context;
     crdt_pool pool;
     uint32_t payload_size; /* bytes that move with an entry */
-    uint32_t *table;       /* open addressing, linear probing; 0 is free */
+    crdt_dot_cell *table;  /* open addressing, linear probing */
     size_t table_size;
     uint32_t key_count;
     uint32_t *newest; /* by actor number - 1: end of its list */

@@ -14,7 +14,7 @@
  *
  * Fields are names under an owner (a document's parts; 0 for a map by itself).
  *
- * Memory: slots of 56 bytes a sibling and about 7 a field in the hash table; values of at
+ * Memory: slots of 56 bytes a sibling and about 13 a field in the hash table; values of at
  * most 12 bytes lie in the slot, others in the context's slab. Names and actors are the
  * context's. Failed calls leave the map as it was. Threads: no locking.
  * Source: Shapiro et al., "A comprehensive study of Convergent and Commutative Replicated

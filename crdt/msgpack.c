@@ -157,13 +157,24 @@ crdt_err crdt_msgpack_append_bin(crdt_buf *out, crdt_span bytes)
 
 /* ---- reading ---- */
 
+/* A big-endian number of 0, 1, 2, 4 or 8 bytes; a compiler makes one load of each. */
 static uint64_t load_be(const uint8_t *at, size_t size)
 {
-    uint64_t number = 0;
-    for (size_t i = 0; i < size; i++) {
-        number = number << 8 | at[i];
+    switch (size) {
+    case 1:
+        return at[0];
+    case 2:
+        return (uint64_t)at[0] << 8 | at[1];
+    case 4:
+        return (uint64_t)at[0] << 24 | (uint64_t)at[1] << 16 | (uint64_t)at[2] << 8 |
+               at[3];
+    case 8:
+        return (uint64_t)at[0] << 56 | (uint64_t)at[1] << 48 | (uint64_t)at[2] << 40 |
+               (uint64_t)at[3] << 32 | (uint64_t)at[4] << 24 | (uint64_t)at[5] << 16 |
+               (uint64_t)at[6] << 8 | at[7];
+    default:
+        return 0;
     }
-    return number;
 }
 
 /* What a first byte of c0 .. df means: the type, the bytes of the number after it, and
@@ -233,46 +244,26 @@ static bool take_negative(crdt_msgpack_token *token, size_t size)
     return value < least_of_shorter[size];
 }
 
-crdt_msgpack_token crdt_msgpack_peek(const uint8_t *at, const uint8_t *end)
+crdt_msgpack_token crdt_msgpack_peek_long(const uint8_t *at, const uint8_t *end)
 {
     crdt_msgpack_token token = {.type = CRDT_MSGPACK_BAD, .head_size = 1};
-    if (at == end) {
+    uint8_t first = *at;
+    head_form form = head_forms[first & 0x1f];
+    if (form.number_size > (size_t)(end - at) - 1) {
         return token;
     }
-    uint8_t first = *at;
-    if (first < 0x80) {
-        token.type = CRDT_MSGPACK_UINT;
-        token.number = first;
-    } else if (first < 0x90) {
-        token.type = CRDT_MSGPACK_MAP;
-        token.number = first & 0x0fu;
-    } else if (first < 0xa0) {
-        token.type = CRDT_MSGPACK_ARRAY;
-        token.number = first & 0x0fu;
-    } else if (first < 0xc0) {
-        token.type = CRDT_MSGPACK_STR;
-        token.number = first & 0x1fu;
-    } else if (first >= 0xe0) {
-        token.type = CRDT_MSGPACK_INT;
-        token.number = (uint64_t)(int64_t)(int8_t)first;
-    } else {
-        head_form form = head_forms[first & 0x1f];
-        if (form.number_size > (size_t)(end - at) - 1) {
-            return token;
-        }
-        token.number = load_be(at + 1, form.number_size);
-        token.head_size = 1u + form.number_size;
-        bool shortest = token.number >= form.number_min;
-        if (form.type == CRDT_MSGPACK_BOOL) {
-            token.number = first & 1u;
-        } else if (form.type == CRDT_MSGPACK_INT) {
-            shortest = take_negative(&token, form.number_size);
-        } else if (first == 0xcf) {
-            shortest = token.number > UINT32_MAX;
-        }
-        if (shortest) {
-            token.type = (crdt_msgpack_type)form.type;
-        }
+    token.number = load_be(at + 1, form.number_size);
+    token.head_size = 1u + form.number_size;
+    bool shortest = token.number >= form.number_min;
+    if (form.type == CRDT_MSGPACK_BOOL) {
+        token.number = first & 1u;
+    } else if (form.type == CRDT_MSGPACK_INT) {
+        shortest = take_negative(&token, form.number_size);
+    } else if (first == 0xcf) {
+        shortest = token.number > UINT32_MAX;
+    }
+    if (shortest) {
+        token.type = (crdt_msgpack_type)form.type;
     }
     return token;
 }

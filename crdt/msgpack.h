@@ -62,8 +62,38 @@ typedef struct crdt_msgpack_token {
     uint64_t number;
 } crdt_msgpack_token;
 
+/* A token whose first byte is c0 .. df. */
+crdt_msgpack_token crdt_msgpack_peek_long(const uint8_t *at, const uint8_t *end);
+
 /* The token at `at`, which may be `end`. No allocation, O(1). */
-crdt_msgpack_token crdt_msgpack_peek(const uint8_t *at, const uint8_t *end);
+static inline crdt_msgpack_token crdt_msgpack_peek(const uint8_t *at,
+                                                   const uint8_t *end)
+{
+    crdt_msgpack_token token = {.type = CRDT_MSGPACK_BAD, .head_size = 1};
+    if (at == end) {
+        return token;
+    }
+    uint8_t first = *at;
+    if (first < 0x80) {
+        token.type = CRDT_MSGPACK_UINT;
+        token.number = first;
+    } else if (first < 0x90) {
+        token.type = CRDT_MSGPACK_MAP;
+        token.number = first & 0x0fu;
+    } else if (first < 0xa0) {
+        token.type = CRDT_MSGPACK_ARRAY;
+        token.number = first & 0x0fu;
+    } else if (first < 0xc0) {
+        token.type = CRDT_MSGPACK_STR;
+        token.number = first & 0x1fu;
+    } else if (first >= 0xe0) {
+        token.type = CRDT_MSGPACK_INT;
+        token.number = (uint64_t)(int64_t)(int8_t)first;
+    } else {
+        return crdt_msgpack_peek_long(at, end);
+    }
+    return token;
+}
 
 /* Reads foreign bytes token by token. After an error it stays where the bad token
  * begins and every further read fails the same way, so a caller may read several and

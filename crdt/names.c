@@ -29,12 +29,13 @@ void crdt_names_init(crdt_names *names, crdt_slab *slab, uint64_t seed)
 void crdt_names_deinit(crdt_names *names)
 {
     for (size_t i = 0; i < names->table_size; i++) {
-        if (names->table[i] != 0) {
-            name *held = at(names, names->table[i]);
+        if (names->table[i].id != 0) {
+            name *held = at(names, names->table[i].id);
             crdt_slab_free(names->slab, held->bytes, held->size);
         }
     }
-    crdt_free(names->slab->alloc, names->table, names->table_size * sizeof(uint32_t));
+    crdt_free(names->slab->alloc, names->table,
+              names->table_size * sizeof *names->table);
     crdt_pool_deinit(&names->pool);
     crdt_names_init(names, names->slab, names->seed);
 }
@@ -44,33 +45,34 @@ static size_t probe(const crdt_names *names, crdt_span bytes, uint32_t hash)
 {
     size_t mask = names->table_size - 1;
     size_t cell = hash & mask;
-    while (names->table[cell] != 0) {
-        const name *held = at(names, names->table[cell]);
-        if (held->hash == hash && held->size == bytes.size &&
-            (bytes.size == 0 || memcmp(held->bytes, bytes.data, bytes.size) == 0)) {
-            break;
+    for (; names->table[cell].id != 0; cell = (cell + 1) & mask) {
+        if (names->table[cell].hash == hash) {
+            const name *held = at(names, names->table[cell].id);
+            if (held->size == bytes.size &&
+                (bytes.size == 0 || memcmp(held->bytes, bytes.data, bytes.size) == 0)) {
+                break;
+            }
         }
-        cell = (cell + 1) & mask;
     }
     return cell;
 }
 
 static crdt_err resize_table(crdt_names *names, size_t size)
 {
-    uint32_t *table =
+    crdt_name_cell *table =
         crdt_resize_array(names->slab->alloc, NULL, 0, size, sizeof *table);
     if (table == NULL) {
         return CRDT_ENOMEM;
     }
     memset(table, 0, size * sizeof *table);
     for (size_t i = 0; i < names->table_size; i++) {
-        uint32_t id = names->table[i];
-        if (id != 0) {
-            size_t cell = at(names, id)->hash & (size - 1);
-            while (table[cell] != 0) {
-                cell = (cell + 1) & (size - 1);
-            }
-            table[cell] = id;
+        crdt_name_cell held = names->table[i];
+        size_t cell = held.hash & (size - 1);
+        while (held.id != 0 && table[cell].id != 0) {
+            cell = (cell + 1) & (size - 1);
+        }
+        if (held.id != 0) {
+            table[cell] = held;
         }
     }
     crdt_free(names->slab->alloc, names->table, names->table_size * sizeof *table);
@@ -96,7 +98,7 @@ crdt_err crdt_names_intern(crdt_names *names, crdt_span bytes, uint32_t *id)
 {
     uint32_t hash = (uint32_t)crdt_hash64(bytes, names->seed);
     if (names->table_size > 0) {
-        uint32_t held = names->table[probe(names, bytes, hash)];
+        uint32_t held = names->table[probe(names, bytes, hash)].id;
         if (held != 0) {
             at(names, held)->references++;
             *id = held;
@@ -121,7 +123,7 @@ crdt_err crdt_names_intern(crdt_names *names, crdt_span bytes, uint32_t *id)
     *id = crdt_pool_take(&names->pool);
     *at(names, *id) = (name){
         .bytes = copy, .size = (uint32_t)bytes.size, .hash = hash, .references = 1};
-    names->table[probe(names, bytes, hash)] = *id;
+    names->table[probe(names, bytes, hash)] = (crdt_name_cell){.id = *id, .hash = hash};
     return CRDT_OK;
 }
 
@@ -131,7 +133,7 @@ uint32_t crdt_names_find(const crdt_names *names, crdt_span bytes)
         return 0;
     }
     uint32_t hash = (uint32_t)crdt_hash64(bytes, names->seed);
-    return names->table[probe(names, bytes, hash)];
+    return names->table[probe(names, bytes, hash)].id;
 }
 
 void crdt_names_hold(crdt_names *names, uint32_t id)
@@ -147,15 +149,15 @@ static void clear_cell(crdt_names *names, size_t cell)
 {
     size_t mask = names->table_size - 1;
     size_t hole = cell;
-    for (size_t next = (hole + 1) & mask; names->table[next] != 0;
+    for (size_t next = (hole + 1) & mask; names->table[next].id != 0;
          next = (next + 1) & mask) {
-        size_t home = at(names, names->table[next])->hash & mask;
+        size_t home = names->table[next].hash & mask;
         if (((next - home) & mask) >= ((next - hole) & mask)) {
             names->table[hole] = names->table[next];
             hole = next;
         }
     }
-    names->table[hole] = 0;
+    names->table[hole].id = 0;
 }
 
 void crdt_names_release(crdt_names *names, uint32_t id)
@@ -170,7 +172,7 @@ void crdt_names_release(crdt_names *names, uint32_t id)
     }
     size_t mask = names->table_size - 1;
     size_t cell = held->hash & mask;
-    while (names->table[cell] != id) {
+    while (names->table[cell].id != id) {
         cell = (cell + 1) & mask;
     }
     clear_cell(names, cell);

@@ -13,10 +13,15 @@
 #include "crdt/pool.h"
 #include "crdt/slab.h"
 
+typedef struct crdt_name_cell {
+    uint32_t id; /* 0: free */
+    uint32_t hash;
+} crdt_name_cell;
+
 typedef struct crdt_names {
     crdt_slab *slab;
     crdt_pool pool;
-    uint32_t *table; /* open addressing, linear probing; 0 is free */
+    crdt_name_cell *table; /* open addressing, linear probing */
     size_t table_size;
     uint64_t seed;
 } crdt_names;

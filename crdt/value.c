@@ -246,6 +246,31 @@ static crdt_err check_token(checker *c)
     return fail(c, CRDT_ECORRUPT, "no canonical value token");
 }
 
+/* Steps over numbers of an array, the last one excepted: those of one byte, and canonical
+ * float32s. What scenes mostly hold; anything else is left to check_token. */
+static void check_numbers(checker *c, frame *f)
+{
+    const uint8_t *at = c->at;
+    uint32_t left = f->left;
+    for (; left > 1 && at < c->end; left--) {
+        if (*at < 0x80 || *at >= 0xe0) {
+            at++;
+            continue;
+        }
+        if (*at != 0xca || c->end - at < 5) {
+            break;
+        }
+        double value = float_of((uint32_t)at[1] << 24 | (uint32_t)at[2] << 16 |
+                                (uint32_t)at[3] << 8 | at[4]);
+        if (!isfinite(value) || is_integral(value)) {
+            break;
+        }
+        at += 5;
+    }
+    c->at = at;
+    f->left = left;
+}
+
 /* The value at hand is complete: so are all containers that it was the last of. */
 static void leave_full(checker *c, bool entered)
 {
@@ -282,6 +307,9 @@ crdt_err crdt_value_check_first(crdt_span bytes, size_t *size, crdt_diag *diag)
             if (err != CRDT_OK) {
                 return err;
             }
+        }
+        if (f != NULL && !f->map) {
+            check_numbers(&c, f);
         }
         size_t depth = c.depth;
         crdt_err err = check_token(&c);
