@@ -167,6 +167,14 @@ crdt_order crdt_version_compare(const crdt_version *a, const crdt_version *b)
 
 bool crdt_version_includes(const crdt_version *version, const crdt_version *other)
 {
+    if (other->stamp_count < version->stamp_count / 8) { /* few: look each one up */
+        for (size_t i = 0; i < other->stamp_count; i++) {
+            if (!crdt_version_covers(version, &other->stamps[i])) {
+                return false;
+            }
+        }
+        return true;
+    }
     size_t i = 0;
     size_t j = 0;
     uint64_t time;
