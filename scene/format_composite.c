@@ -247,7 +247,7 @@ typedef struct column_state {
     const scene_json_node *node;
     crdt_span type;              /* as the origin spells it */
     uint32_t number;             /* among the columns of its name, from 1 */
-    const scene_json_node *kind; /* "$case" of its first value, NULL: none */
+    const scene_json_node *kind; /* its "$case", NULL: none */
 } column_state;
 
 static crdt_err put_case(scene_import *import, crdt_span entity, crdt_span part,
@@ -421,6 +421,22 @@ static crdt_err put_column(composite_read *read, scene_import_parts *columns,
                                    column->kind, &part);
 }
 
+/* "$case" of the column: as its first value has it, by the order of ids; that of keys is
+ * no data. */
+static const scene_json_node *column_case(const scene_json_node *data)
+{
+    const scene_json_node *first = NULL;
+    const scene_json_node *key = data != NULL ? data + 1 : NULL;
+    for (uint32_t i = 0; data != NULL && i < data->count; i++) {
+        if (first == NULL || scene_layout_entity_compare(scene_json_text(key),
+                                                         scene_json_text(first)) < 0) {
+            first = key;
+        }
+        key = scene_json_next(key + 1);
+    }
+    return first != NULL ? scene_json_find(first + 1, "$case") : NULL;
+}
+
 static crdt_err read_column(composite_read *read, scene_import_parts *columns,
                             column_state *column)
 {
@@ -431,9 +447,7 @@ static crdt_err read_column(composite_read *read, scene_import_parts *columns,
     }
     crdt_span name = scene_json_text(scene_json_find(column->node, "name"));
     column->type = read->native ? name : scene_layout_translate(name, import->origin);
-    if (data != NULL && data->count > 0) {
-        column->kind = scene_json_find(data + 2, "$case");
-    }
+    column->kind = column_case(data);
     crdt_err err = put_column(read, columns, column);
     const scene_json_node *key = data != NULL ? data + 1 : NULL;
     for (uint32_t i = 0; data != NULL && i < data->count && err == CRDT_OK; i++) {

@@ -1,0 +1,621 @@
+#include "scene/difference.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "crdt/value.h"
+#include "scene/scene.h"
+#include "scene/text_map.h"
+
+/* A live object or part, with what decides its place in a list. */
+typedef struct difference_row {
+    crdt_span name; /* of parts: as `from` spells it */
+    uint32_t id;    /* handle of the object or part */
+    bool ordered;
+    int64_t order;
+} difference_row;
+
+typedef struct difference_list {
+    difference_row *rows;
+    size_t count;
+} difference_list;
+
+typedef struct difference {
+    const crdt_document *from;
+    const crdt_document *to;
+    crdt_op_list *out;
+    crdt_arena arena; /* lists of objects */
+    crdt_arena parts; /* lists of one object */
+    scene_text_map
+        referred; /* ids of shared components that parts of `from` refer to */
+    scene_format from_origin;
+    scene_format to_origin;
+    bool same_origin;
+    bool keys_unordered; /* the file's entities stood in no order */
+    crdt_err err;
+} difference;
+
+static void fail(difference *d, crdt_err err)
+{
+    if (d->err == CRDT_OK) {
+        d->err = err;
+    }
+}
+
+/* ---- reading ---- */
+
+static crdt_part find_part(const crdt_document *doc, crdt_object object, crdt_span name)
+{
+    crdt_part part = {0};
+    if (object.id != 0) {
+        part = crdt_document_find_part(doc, object, name);
+    }
+    if (part.id != 0 && !crdt_document_part_live(doc, part)) {
+        part = (crdt_part){0};
+    }
+    return part;
+}
+
+static crdt_object find_object(const crdt_document *doc, crdt_span name)
+{
+    crdt_object object = crdt_document_find_object(doc, name);
+    if (object.id != 0 && !crdt_document_object_live(doc, object)) {
+        object = (crdt_object){0};
+    }
+    return object;
+}
+
+static bool get(const crdt_document *doc, crdt_part part, crdt_span field,
+                crdt_span *value)
+{
+    crdt_entry entry;
+    crdt_field at = {0};
+    if (part.id != 0) {
+        at = crdt_document_find_field(doc, part, field);
+    }
+    if (at.id == 0 || !crdt_document_field_value(doc, at, 0, &entry)) {
+        return false;
+    }
+    *value = entry.value;
+    return true;
+}
+
+static bool get_order(const crdt_document *doc, crdt_part part, int64_t *order)
+{
+    crdt_span value;
+    if (!get(doc, part, crdt_span_of(SCENE_NAME_ORDER), &value)) {
+        return false;
+    }
+    crdt_value_reader reader = crdt_value_read_open(value);
+    crdt_value_token token = crdt_value_read(&reader);
+    *order = token.integer;
+    return token.type == CRDT_VALUE_NUMBER && token.integral;
+}
+
+static scene_format origin_of(const crdt_document *doc)
+{
+    crdt_object scene = find_object(doc, crdt_span_of(SCENE_NAME_SCENE));
+    crdt_part own = find_part(doc, scene, crdt_span_of(SCENE_NAME_ENTITY));
+    crdt_span value;
+    if (!get(doc, own, crdt_span_of(SCENE_NAME_ORIGIN), &value) ||
+        crdt_value_type_of(value) != CRDT_VALUE_STRING) {
+        return scene_format_of(doc);
+    }
+    crdt_value_reader reader = crdt_value_read_open(value);
+    return scene_format_parse(crdt_value_read(&reader).string);
+}
+
+/* ---- lists ---- */
+
+static int compare_order(const difference_row *a, const difference_row *b)
+{
+    if (a->ordered != b->ordered) {
+        return a->ordered ? -1 : 1;
+    }
+    return a->ordered ? (a->order > b->order) - (a->order < b->order) : 0;
+}
+
+static int by_name(const void *a, const void *b)
+{
+    return crdt_span_compare(((const difference_row *)a)->name,
+                             ((const difference_row *)b)->name);
+}
+
+static int by_entity_place(const void *a, const void *b)
+{
+    int order = compare_order(a, b);
+    return order != 0 ? order
+                      : scene_layout_entity_compare(((const difference_row *)a)->name,
+                                                    ((const difference_row *)b)->name);
+}
+
+static int by_part_place(const void *a, const void *b)
+{
+    int order = compare_order(a, b);
+    return order != 0
+               ? order
+               : scene_layout_component_compare(((const difference_row *)a)->name,
+                                                ((const difference_row *)b)->name);
+}
+
+static void sort(difference_list *list, int (*compare)(const void *, const void *))
+{
+    if (list->count > 1) {
+        qsort(list->rows, list->count, sizeof(difference_row), compare);
+    }
+}
+
+static bool open_list(difference *d, crdt_arena *arena, size_t count,
+                      difference_list *list)
+{
+    list->count = 0;
+    list->rows = crdt_arena_alloc(arena, (count + 1) * sizeof(difference_row));
+    if (list->rows == NULL) {
+        fail(d, CRDT_ENOMEM);
+    }
+    return list->rows != NULL;
+}
+
+/* The live objects, by name. */
+static difference_list list_objects(difference *d, const crdt_document *doc)
+{
+    difference_list list = {NULL, 0};
+    size_t total = 0;
+    crdt_object object = {0};
+    while (crdt_document_next_object(doc, &object)) {
+        total++;
+    }
+    if (!open_list(d, &d->arena, total, &list)) {
+        return list;
+    }
+    object = (crdt_object){0};
+    while (crdt_document_next_object(doc, &object)) {
+        if (crdt_document_object_live(doc, object)) {
+            difference_row *row = &list.rows[list.count++];
+            *row = (difference_row){.name = crdt_document_object_name(doc, object),
+                                    .id = object.id};
+            crdt_part own = find_part(doc, object, crdt_span_of(SCENE_NAME_ENTITY));
+            row->ordered = get_order(doc, own, &row->order);
+        }
+    }
+    sort(&list, by_name);
+    return list;
+}
+
+/* The name of a part of `to`, as `from` spells it. In the arena `parts`. */
+static crdt_span spell(difference *d, crdt_span name)
+{
+    uint32_t number;
+    crdt_span base = scene_layout_base(name, &number);
+    if (d->same_origin || d->from_origin == SCENE_FORMAT_NONE ||
+        scene_layout_is_own(base)) {
+        return name;
+    }
+    crdt_span type = scene_layout_translate(base, d->from_origin);
+    if (crdt_span_equal(type, base)) {
+        return name;
+    }
+    size_t mark = name.size - base.size;
+    uint8_t *copy = crdt_arena_alloc(&d->parts, mark + type.size);
+    if (copy == NULL) {
+        fail(d, CRDT_ENOMEM);
+        return name;
+    }
+    memcpy(copy, name.data, mark);
+    memcpy(copy + mark, type.data, type.size);
+    return (crdt_span){copy, mark + type.size};
+}
+
+/* The live parts of an object, by name. */
+static difference_list list_parts(difference *d, const crdt_document *doc,
+                                  crdt_object object)
+{
+    difference_list list = {NULL, 0};
+    size_t total = 0;
+    crdt_part part = {0};
+    while (object.id != 0 && crdt_document_next_part(doc, object, &part)) {
+        total++;
+    }
+    if (!open_list(d, &d->parts, total, &list)) {
+        return list;
+    }
+    part = (crdt_part){0};
+    while (object.id != 0 && crdt_document_next_part(doc, object, &part)) {
+        if (crdt_document_part_live(doc, part)) {
+            difference_row *row = &list.rows[list.count++];
+            crdt_span name = crdt_document_part_name(doc, part);
+            *row = (difference_row){.name = doc == d->to ? spell(d, name) : name,
+                                    .id = part.id};
+            row->ordered = get_order(doc, part, &row->order);
+        }
+    }
+    sort(&list, by_name);
+    return list;
+}
+
+static const difference_row *find_row(const difference_list *list, crdt_span name)
+{
+    difference_row wanted = {.name = name};
+    return list->count == 0 ? NULL
+                            : bsearch(&wanted, list->rows, list->count,
+                                      sizeof(difference_row), by_name);
+}
+
+/* ---- fields ---- */
+
+static void set(difference *d, crdt_span object, crdt_span part, crdt_span field,
+                crdt_span value)
+{
+    fail(d, crdt_op_list_set(d->out, crdt_key_field(object, part, field), value));
+}
+
+static void unset(difference *d, crdt_span object, crdt_span part, crdt_span field)
+{
+    fail(d, crdt_op_list_unset(d->out, crdt_key_field(object, part, field)));
+}
+
+static bool is_field(crdt_span field, const char *name)
+{
+    return crdt_span_equal(field, crdt_span_of(name));
+}
+
+/* Fields that are not compared one by one: places are settled for the whole list, and
+ * where the scene came from is settled once. */
+static bool is_aside(const difference *d, crdt_span object, crdt_span part,
+                     crdt_span field)
+{
+    bool head = d->from_origin != SCENE_FORMAT_NONE &&
+                crdt_span_equal(object, crdt_span_of(SCENE_NAME_SCENE)) &&
+                crdt_span_equal(part, crdt_span_of(SCENE_NAME_ENTITY));
+    return head || is_field(field, SCENE_NAME_ORDER);
+}
+
+/* May what `to` lacks be taken from `from`? Not what its file could not have said. */
+static bool may_unset(const difference *d, crdt_span part, crdt_span field)
+{
+    if (d->same_origin) {
+        return true;
+    }
+    bool value =
+        is_field(field, SCENE_NAME_VALUE) || is_field(field, SCENE_NAME_BINARY);
+    return value || (!scene_layout_is_own(field) &&
+                     !crdt_span_equal(part, crdt_span_of(SCENE_NAME_ENTITY)));
+}
+
+/* Field by field, as they are held. */
+static void compare_fields(difference *d, crdt_span object, crdt_span name,
+                           crdt_part from, crdt_part to)
+{
+    crdt_field field = {0};
+    while (to.id != 0 && crdt_document_next_field(d->to, to, &field)) {
+        crdt_span key = crdt_document_field_name(d->to, field);
+        crdt_entry entry;
+        crdt_span held;
+        if (is_aside(d, object, name, key) ||
+            !crdt_document_field_value(d->to, field, 0, &entry)) {
+            continue;
+        }
+        if (!get(d->from, from, key, &held) || !crdt_span_equal(held, entry.value)) {
+            set(d, object, name, key, entry.value);
+        }
+    }
+    field = (crdt_field){0};
+    while (from.id != 0 && crdt_document_next_field(d->from, from, &field)) {
+        crdt_span key = crdt_document_field_name(d->from, field);
+        crdt_entry entry;
+        crdt_span wanted;
+        if (!is_aside(d, object, name, key) && may_unset(d, name, key) &&
+            crdt_document_field_value(d->from, field, 0, &entry) &&
+            !get(d->to, to, key, &wanted)) {
+            unset(d, object, name, key);
+        }
+    }
+}
+
+/* Take a shared component off an entity: its own part gets all that `to` shows. */
+static void detach(difference *d, crdt_span object, crdt_span name, crdt_part from,
+                   const scene_component *to)
+{
+    scene_field_cursor cursor = {0};
+    scene_field field;
+    crdt_span held;
+    while (scene_component_next_field(to, &cursor, &field)) {
+        if (!get(d->from, from, field.name, &held) ||
+            !crdt_span_equal(held, field.value)) {
+            set(d, object, name, field.name, field.value);
+        }
+    }
+    crdt_field own = {0};
+    while (crdt_document_next_field(d->from, from, &own)) {
+        crdt_span key = crdt_document_field_name(d->from, own);
+        if (!scene_layout_is_own(key) && !scene_component_field(to, key, &field)) {
+            unset(d, object, name, key);
+        }
+    }
+    unset(d, object, name, crdt_span_of(SCENE_NAME_SHARED));
+}
+
+/* `from` shares this component, `to` has it by itself: only what is shown counts, and it
+ * stays shared as long as it can. */
+static void compare_shown(difference *d, crdt_span object, crdt_span name,
+                          crdt_part from, crdt_part to)
+{
+    scene_component old;
+    scene_component new;
+    scene_component_open(d->from, from, &old);
+    scene_component_open(d->to, to, &new);
+    scene_field_cursor cursor = {0};
+    scene_field field;
+    scene_field other;
+    if (new.whole) {
+        if (!old.whole || !crdt_span_equal(old.value, new.value)) {
+            const char *key = new.binary ? SCENE_NAME_BINARY : SCENE_NAME_VALUE;
+            set(d, object, name, crdt_span_of(key), new.value);
+        }
+        return;
+    }
+    bool inherits = old.whole;
+    while (scene_component_next_field(&old, &cursor, &field)) {
+        if (field.inherited && !scene_component_field(&new, field.name, &other)) {
+            inherits = true; /* something it may not show any more */
+        }
+    }
+    if (inherits) {
+        detach(d, object, name, from, &new);
+        return;
+    }
+    cursor = (scene_field_cursor){0};
+    while (scene_component_next_field(&new, &cursor, &field)) {
+        if (!scene_component_field(&old, field.name, &other) ||
+            !crdt_span_equal(other.value, field.value)) {
+            set(d, object, name, field.name, field.value);
+        }
+    }
+    cursor = (scene_field_cursor){0};
+    while (scene_component_next_field(&old, &cursor, &field)) {
+        if (!scene_component_field(&new, field.name, &other)) {
+            unset(d, object, name, field.name);
+        }
+    }
+}
+
+static void compare_part(difference *d, crdt_span object, crdt_span name,
+                         crdt_part from, crdt_part to)
+{
+    crdt_span shared;
+    crdt_span same;
+    crdt_span key = crdt_span_of(SCENE_NAME_SHARED);
+    if (from.id != 0 && get(d->from, from, key, &shared) &&
+        !get(d->to, to, key, &same)) {
+        compare_shown(d, object, name, from, to);
+    } else {
+        compare_fields(d, object, name, from, to);
+    }
+}
+
+/* ---- places ---- */
+
+/* Is the order that the places held in `from` give to the rows of `to` the one of `to`?
+ * `rows` are those of `to`, in their order there. */
+static bool order_stands(difference *d, const difference_list *held,
+                         const difference_list *wanted,
+                         int (*compare)(const void *, const void *))
+{
+    difference_list got = {NULL, 0};
+    if (!open_list(d, &d->parts, wanted->count, &got)) {
+        return true;
+    }
+    for (size_t i = 0; i < wanted->count; i++) {
+        const difference_row *row = find_row(held, wanted->rows[i].name);
+        got.rows[i] = (difference_row){.name = wanted->rows[i].name};
+        if (row != NULL) {
+            got.rows[i].ordered = row->ordered;
+            got.rows[i].order = row->order;
+        }
+    }
+    got.count = wanted->count;
+    sort(&got, compare);
+    for (size_t i = 0; i < wanted->count; i++) {
+        if (!crdt_span_equal(got.rows[i].name, wanted->rows[i].name)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+static void set_place(difference *d, crdt_span object, crdt_span part,
+                      const difference_row *held, int64_t place)
+{
+    if (held != NULL && held->ordered && held->order == place) {
+        return;
+    }
+    uint8_t bytes[16];
+    crdt_buf value;
+    crdt_buf_init(&value, d->out->alloc);
+    crdt_err err = crdt_value_write_integer(&value, place);
+    if (err == CRDT_OK && value.size <= sizeof(bytes)) {
+        set(d, object, part, crdt_span_of(SCENE_NAME_ORDER), crdt_buf_span(&value));
+    }
+    fail(d, err);
+    crdt_buf_deinit(&value);
+}
+
+static void place_parts(difference *d, crdt_span object, const difference_list *held,
+                        const difference_list *parts)
+{
+    difference_list wanted = {NULL, 0};
+    if (!open_list(d, &d->parts, parts->count, &wanted)) {
+        return;
+    }
+    for (size_t i = 0; i < parts->count; i++) {
+        if (!crdt_span_equal(parts->rows[i].name, crdt_span_of(SCENE_NAME_ENTITY))) {
+            wanted.rows[wanted.count++] = parts->rows[i];
+        }
+    }
+    sort(&wanted, by_part_place);
+    if (order_stands(d, held, &wanted, by_part_place)) {
+        return;
+    }
+    for (size_t i = 0; i < wanted.count; i++) {
+        set_place(d, object, wanted.rows[i].name, find_row(held, wanted.rows[i].name),
+                  (int64_t)i);
+    }
+}
+
+static void place_entities(difference *d, const difference_list *held,
+                           const difference_list *objects)
+{
+    difference_list wanted = {NULL, 0};
+    if (d->keys_unordered || !open_list(d, &d->arena, objects->count, &wanted)) {
+        return;
+    }
+    for (size_t i = 0; i < objects->count; i++) {
+        if (scene_layout_is_entity(objects->rows[i].name)) {
+            wanted.rows[wanted.count++] = objects->rows[i];
+        }
+    }
+    sort(&wanted, by_entity_place);
+    if (order_stands(d, held, &wanted, by_entity_place)) {
+        return;
+    }
+    crdt_span own = crdt_span_of(SCENE_NAME_ENTITY);
+    for (size_t i = 0; i < wanted.count; i++) {
+        crdt_span id = wanted.rows[i].name;
+        fail(d, crdt_op_list_add(d->out, crdt_key_part(id, own)));
+        set_place(d, id, own, find_row(held, id), (int64_t)i);
+    }
+}
+
+/* ---- objects ---- */
+
+static void note_reference(difference *d, crdt_part part)
+{
+    crdt_span value;
+    if (!get(d->from, part, crdt_span_of(SCENE_NAME_SHARED), &value) ||
+        crdt_value_type_of(value) != CRDT_VALUE_STRING) {
+        return;
+    }
+    crdt_value_reader reader = crdt_value_read_open(value);
+    fail(d, scene_text_map_put(&d->referred, crdt_value_read(&reader).string, 0, NULL,
+                               NULL));
+}
+
+/* May a part that `to` lacks be removed? Its file may have been unable to say it. */
+static bool may_remove_part(const difference *d, crdt_span object, crdt_span part)
+{
+    if (scene_layout_is_entity(object) && scene_layout_is_component(part, NULL)) {
+        return true;
+    }
+    return d->same_origin;
+}
+
+static void compare_object(difference *d, crdt_span name, crdt_object from,
+                           crdt_object to)
+{
+    crdt_arena_reset(&d->parts);
+    difference_list held = list_parts(d, d->from, from);
+    difference_list wanted = list_parts(d, d->to, to);
+    if (from.id == 0) {
+        fail(d, crdt_op_list_add(d->out, crdt_key_object(name)));
+    }
+    for (size_t i = 0; i < held.count; i++) {
+        crdt_span part = held.rows[i].name;
+        crdt_part at = {held.rows[i].id};
+        if (find_row(&wanted, part) != NULL) {
+            note_reference(d, at);
+        } else if (crdt_span_equal(part, crdt_span_of(SCENE_NAME_ENTITY))) {
+            compare_fields(d, name, part, at, (crdt_part){0}); /* it keeps the place */
+        } else if (may_remove_part(d, name, part)) {
+            fail(d, crdt_op_list_remove(d->out, crdt_key_part(name, part)));
+        } else {
+            note_reference(d, at);
+        }
+    }
+    for (size_t i = 0; i < wanted.count && d->err == CRDT_OK; i++) {
+        crdt_span part = wanted.rows[i].name;
+        const difference_row *row = find_row(&held, part);
+        if (row == NULL) {
+            fail(d, crdt_op_list_add(d->out, crdt_key_part(name, part)));
+        }
+        compare_part(d, name, part, (crdt_part){row != NULL ? row->id : 0},
+                     (crdt_part){wanted.rows[i].id});
+    }
+    place_parts(d, name, &held, &wanted);
+}
+
+/* Objects of `from` that `to` lacks: entities go; a shared component goes when nothing
+ * refers to it any more; what belongs to the scene stays. */
+static void remove_objects(difference *d, const difference_list *held,
+                           const difference_list *wanted)
+{
+    for (size_t i = 0; i < held->count; i++) {
+        crdt_span name = held->rows[i].name;
+        if (find_row(wanted, name) != NULL ||
+            crdt_span_equal(name, crdt_span_of(SCENE_NAME_SCENE))) {
+            continue;
+        }
+        crdt_span id = {name.data + 2, name.size - 2};
+        bool shared = !scene_layout_is_entity(name);
+        if (!shared || (d->same_origin && name.size >= 2 &&
+                        scene_text_map_find(&d->referred, id) == NULL)) {
+            fail(d, crdt_op_list_remove(d->out, crdt_key_object(name)));
+        }
+    }
+}
+
+crdt_err scene_difference_of(const crdt_document *from, const crdt_document *to,
+                             crdt_alloc alloc, crdt_op_list *out)
+{
+    difference d = {.from = from,
+                    .to = to,
+                    .out = out,
+                    .from_origin = origin_of(from),
+                    .to_origin = origin_of(to)};
+    d.same_origin =
+        d.from_origin == SCENE_FORMAT_NONE || d.from_origin == d.to_origin;
+    d.keys_unordered = scene_format_of(to) == SCENE_FORMAT_BUILDER;
+    crdt_arena_init(&d.arena, alloc);
+    crdt_arena_init(&d.parts, alloc);
+    scene_text_map_init(&d.referred, alloc);
+    difference_list held = list_objects(&d, from);
+    difference_list wanted = list_objects(&d, to);
+    for (size_t i = 0; i < wanted.count && d.err == CRDT_OK; i++) {
+        crdt_span name = wanted.rows[i].name;
+        compare_object(&d, name, find_object(from, name),
+                       (crdt_object){wanted.rows[i].id});
+    }
+    if (d.err == CRDT_OK) {
+        place_entities(&d, &held, &wanted);
+        remove_objects(&d, &held, &wanted);
+    }
+    crdt_arena_deinit(&d.arena);
+    crdt_arena_deinit(&d.parts);
+    scene_text_map_deinit(&d.referred);
+    return d.err;
+}
+
+crdt_err scene_difference_to_ops(const crdt_document *from, const crdt_op *ops,
+                                 size_t op_count, crdt_alloc alloc, crdt_op_list *out,
+                                 crdt_diag *diag)
+{
+    crdt_document *to = NULL;
+    crdt_document_options options = crdt_document_options_default();
+    options.alloc = alloc;
+    crdt_err err = crdt_document_open(&to, &options);
+    if (err != CRDT_OK) {
+        return err;
+    }
+    crdt_arena arena;
+    crdt_arena_init(&arena, alloc);
+    crdt_edit edit = {.actor = {{1}}};
+    crdt_batch batch;
+    if (op_count > 0) {
+        err = crdt_document_commit(to, &edit, ops, op_count, &arena, &batch, diag);
+    }
+    crdt_arena_deinit(&arena);
+    if (err == CRDT_OK || err == CRDT_ENOTHING) {
+        err = scene_difference_of(from, to, alloc, out);
+    }
+    crdt_document_close(to);
+    return err;
+}
