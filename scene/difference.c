@@ -571,8 +571,7 @@ crdt_err scene_difference_of(const crdt_document *from, const crdt_document *to,
                     .out = out,
                     .from_origin = origin_of(from),
                     .to_origin = origin_of(to)};
-    d.same_origin =
-        d.from_origin == SCENE_FORMAT_NONE || d.from_origin == d.to_origin;
+    d.same_origin = d.from_origin == SCENE_FORMAT_NONE || d.from_origin == d.to_origin;
     d.keys_unordered = scene_format_of(to) == SCENE_FORMAT_BUILDER;
     crdt_arena_init(&d.arena, alloc);
     crdt_arena_init(&d.parts, alloc);
