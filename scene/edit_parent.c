@@ -270,7 +270,7 @@ static crdt_span transform_to_write(const scene_edit *edit, crdt_span entity)
     if (spelling < SPELLING_COUNT) {
         return transform_name(spelling);
     }
-    bool composite = scene_format_of(edit->doc) == SCENE_FORMAT_COMPOSITE;
+    bool composite = scene_origin_of(edit->doc) == SCENE_FORMAT_COMPOSITE;
     return transform_name(composite ? 1 : 0);
 }
 

@@ -20,15 +20,7 @@ void scene_export_init(scene_export *export, const crdt_document *doc,
     if (scene.id != 0 && crdt_document_object_live(doc, scene)) {
         export->scene = scene;
     }
-    crdt_part own = scene_export_scene_part(export, SCENE_NAME_ENTITY);
-    crdt_span text;
-    if (scene_export_get_text(export, own, SCENE_NAME_ORIGIN, &text) ||
-        scene_export_get_text(export, own, SCENE_NAME_FORMAT, &text)) {
-        export->origin = scene_format_parse(text);
-    }
-    if (export->origin == SCENE_FORMAT_NONE) {
-        export->origin = SCENE_FORMAT_STATE;
-    }
+    export->origin = scene_origin_of(doc);
     export->native =
         export->origin == target || (target == SCENE_FORMAT_COMPOSITE &&
                                      scene_export_scene_part(export, "sdk7").id != 0);

@@ -49,6 +49,7 @@ struct scene_snapshot {
 
     /* What changed since the last update. */
     bool everything;
+    scene_format origin; /* as of it: every fragment depends on it */
     scene_name_set changed;
     scene_name_set moved; /* told by the tree */
 
@@ -575,6 +576,11 @@ static void sweep(scene_snapshot *snapshot)
 static crdt_err update(scene_snapshot *snapshot, const crdt_document *doc)
 {
     crdt_err err = CRDT_OK;
+    scene_format origin = scene_origin_of(doc);
+    if (origin != snapshot->origin) {
+        snapshot->everything = true;
+        snapshot->origin = origin;
+    }
     if (!snapshot->everything) {
         err = follow(snapshot, doc);
     }

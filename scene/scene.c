@@ -3,11 +3,10 @@
 #include <assert.h>
 #include <string.h>
 
-scene_format scene_format_of(const crdt_document *doc)
+static scene_format read_format(const crdt_document *doc, const char *field)
 {
-    crdt_key key =
-        crdt_key_field(crdt_span_of(SCENE_NAME_SCENE), crdt_span_of(SCENE_NAME_ENTITY),
-                       crdt_span_of(SCENE_NAME_FORMAT));
+    crdt_key key = crdt_key_field(crdt_span_of(SCENE_NAME_SCENE),
+                                  crdt_span_of(SCENE_NAME_ENTITY), crdt_span_of(field));
     crdt_span value;
     if (!crdt_document_get(doc, &key, &value) ||
         crdt_value_type_of(value) != CRDT_VALUE_STRING) {
@@ -15,6 +14,20 @@ scene_format scene_format_of(const crdt_document *doc)
     }
     crdt_value_reader reader = crdt_value_read_open(value);
     return scene_format_parse(crdt_value_read(&reader).string);
+}
+
+scene_format scene_format_of(const crdt_document *doc)
+{
+    return read_format(doc, SCENE_NAME_FORMAT);
+}
+
+scene_format scene_origin_of(const crdt_document *doc)
+{
+    scene_format origin = read_format(doc, SCENE_NAME_ORIGIN);
+    if (origin == SCENE_FORMAT_NONE) {
+        origin = read_format(doc, SCENE_NAME_FORMAT);
+    }
+    return origin == SCENE_FORMAT_NONE ? SCENE_FORMAT_STATE : origin;
 }
 
 bool scene_entity_live(const crdt_document *doc, crdt_span entity)

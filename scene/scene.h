@@ -15,6 +15,9 @@
 
 /* The format that was imported: SCENE_FORMAT_NONE where the scene began empty. */
 scene_format scene_format_of(const crdt_document *doc);
+/* The format whose spellings the document has: the one imported, unless that file carried
+ * what came from another; SCENE_FORMAT_STATE where the scene began empty. */
+scene_format scene_origin_of(const crdt_document *doc);
 
 /* Is there such an entity? */
 bool scene_entity_live(const crdt_document *doc, crdt_span entity);

@@ -326,6 +326,37 @@ Test(materialize, a_shared_component_changes_its_users_alone)
     world_close(&w);
 }
 
+/* How an entity looks depends on the format that the scene came from. */
+Test(materialize, another_origin_changes_everything)
+{
+    world w;
+    world_open(&w, 1);
+    world_set(&w, 0, "512", "core::Transform", "{\"parent\":0}");
+    world_set(&w, 0, "513", "core-schema::Name", "{\"value\":\"lamp\"}");
+    world_assert_equal(&w);
+    char *before = strdup(world_json(&w, 0));
+    world_raw(&w, 0, CRDT_OP_ADD,
+              "\xff"
+              "scene",
+              NULL, NULL, NULL);
+    world_raw(&w, 0, CRDT_OP_ADD,
+              "\xff"
+              "scene",
+              "\xff"
+              "e",
+              NULL, NULL);
+    world_raw(&w, 0, CRDT_OP_SET,
+              "\xff"
+              "scene",
+              "\xff"
+              "e",
+              "format", "\"composite\"");
+    cr_assert_str_neq(world_json(&w, 0), before);
+    world_assert_equal(&w);
+    free(before);
+    world_close(&w);
+}
+
 /* ---- equal states, equal bytes ---- */
 
 static void random_edit(world *w, gen *g, size_t r)
