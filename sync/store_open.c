@@ -224,6 +224,10 @@ void disk_describe(const disk_store *store, sync_store_report *report)
                  " answers replayed; writes as %s",
                  report->created ? "created" : "opened", report->checkpoint_size,
                  report->batch_count, report->answer_count, origins[report->origin]);
+    if (report->unclean && size > 0 && (size_t)size < sizeof report->text) {
+        size += snprintf(report->text + size, sizeof report->text - (size_t)size,
+                         "; the last run was cut short");
+    }
     if (report->dropped_size > 0 && size > 0 && (size_t)size < sizeof report->text) {
         size += snprintf(report->text + size, sizeof report->text - (size_t)size,
                          "; %" PRIu64 " bytes of an unfinished group dropped",

@@ -12,14 +12,18 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <unistd.h>
 
 enum {
     SEAL_SIZE = 8,
     PIN_COUNT = 2,
-    PIN_TXNS = 64, /* transactions between moving one pin and the other */
+    PIN_TXNS_MIN = 64, /* transactions between moving one pin and the other; */
+    PIN_PAGES = 128,   /* more in a larger file, which takes longer to copy */
 };
 #define MAP_SIZE_MIN ((size_t)16 << 20)
+#define DISK_FULL_SIZE                                                                 \
+    (256u << 10) /* with less room left a failed write is no wonder */
 
 struct sync_table_file {
     crdt_alloc alloc;
@@ -28,6 +32,8 @@ struct sync_table_file {
     MDB_dbi tables[SYNC_TABLE_COUNT];
     MDB_txn *pins[PIN_COUNT]; /* readers that keep old pages from being used again */
     uint64_t write_count;
+    uint64_t pin_at; /* write_count when a pin was last moved */
+    size_t pin_next;
     uint64_t torn_size;
     bool pinned;
 };
@@ -104,6 +110,16 @@ static void move_pin(sync_table_file *file, size_t i)
         mdb_txn_abort(file->pins[i]);
         file->pins[i] = NULL;
     }
+}
+
+static uint64_t pin_txns(const sync_table_file *file)
+{
+    MDB_envinfo info;
+    if (mdb_env_info(file->env, &info) != 0) {
+        return PIN_TXNS_MIN;
+    }
+    uint64_t txns = info.me_last_pgno / PIN_PAGES;
+    return txns > PIN_TXNS_MIN ? txns : PIN_TXNS_MIN;
 }
 
 static crdt_err check_pages(const char *path, sync_table_file *file, size_t *map_size,
@@ -281,6 +297,17 @@ static void close_cursors(sync_table_txn *txn)
     }
 }
 
+/* LMDB calls a write that ended early, as the last one on a full disk does, EIO. */
+static int explain_write(const sync_table_file *file, int rc)
+{
+    struct statvfs st;
+    if (rc == EIO && fstatvfs(sync_table_fd(file), &st) == 0 &&
+        st.f_bavail * st.f_frsize < DISK_FULL_SIZE) {
+        return ENOSPC;
+    }
+    return rc;
+}
+
 /* One try; *full tells that it failed for want of map only. */
 static crdt_err write_once(sync_table_file *file, sync_table_fn fn, void *ctx,
                            bool *full, crdt_diag *diag)
@@ -297,7 +324,7 @@ static crdt_err write_once(sync_table_file *file, sync_table_fn fn, void *ctx,
         mdb_txn_abort(txn.txn);
         return err;
     }
-    rc = mdb_txn_commit(txn.txn);
+    rc = explain_write(file, mdb_txn_commit(txn.txn));
     *full = rc == MDB_MAP_FULL;
     return *full ? CRDT_OK : fail(rc, "cannot write to the store", diag);
 }
@@ -317,8 +344,10 @@ crdt_err sync_table_write(sync_table_file *file, sync_table_fn fn, void *ctx,
         }
     }
     file->write_count++;
-    if (file->pinned && file->write_count % PIN_TXNS == 0) {
-        move_pin(file, (size_t)(file->write_count / PIN_TXNS % PIN_COUNT));
+    if (file->pinned && file->write_count - file->pin_at >= pin_txns(file)) {
+        file->pin_at = file->write_count;
+        move_pin(file, file->pin_next);
+        file->pin_next = (file->pin_next + 1) % PIN_COUNT;
     }
     return CRDT_OK;
 }

@@ -12,8 +12,9 @@
  * bigger. The structure of the file is checked (sync/page.h) before LMDB maps it, for LMDB
  * trusts what it reads.
  *
- * The pages of the last 64 to 128 transactions are not used again, so that a plain copy of
- * the file (cp) is whole as long as no more than these were made while it was read.
+ * The pages of the last 64 transactions at least (more in a larger file: 1 for each 512
+ * KiB) are not used again, so that a plain copy of the file (cp) is whole as long as no
+ * more than these were made while it was read.
  *
  * Threads: no locking, one thread at a time. One open file a path and process. */
 

@@ -4,6 +4,7 @@
  *                                looks at the store; 500 rounds without an argument
  *   store_kill write DIR         write for ever; a line "NUMBER" for each acknowledged one
  *   store_kill check DIR NUMBER  is all up to NUMBER there? verify too
+ *   store_kill open DIR          open as a node does, say what the report says
  *   store_kill cut MOUNTPOINT    shut the file system down as a power cut does (root)
  *
  * Edit n sets the field f(n mod 64) of one of 8 objects to n, so what must be there is
@@ -243,6 +244,17 @@ static int check(const char *dir, const char *number)
     return examine(dir, &last, true, &found) ? 0 : 1;
 }
 
+static int open_and_say(const char *dir)
+{
+    store_box box;
+    sync_store_options options = kill_options();
+    store_box_open(&box, dir, &options);
+    printf("%s\n", box.err == CRDT_OK ? box.report.text : box.diag.text);
+    int code = box.err == CRDT_OK ? 0 : 1;
+    store_box_close(&box);
+    return code;
+}
+
 /* EXT4_IOC_SHUTDOWN: nothing more reaches the disk, the journal neither. */
 static int cut(const char *mount_point)
 {
@@ -263,6 +275,9 @@ int main(int argc, char **argv)
     }
     if (argc == 4 && strcmp(argv[1], "check") == 0) {
         return check(argv[2], argv[3]);
+    }
+    if (argc == 3 && strcmp(argv[1], "open") == 0) {
+        return open_and_say(argv[2]);
     }
     if (argc == 3 && strcmp(argv[1], "cut") == 0) {
         return cut(argv[2]);

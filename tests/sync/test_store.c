@@ -873,6 +873,33 @@ Test(store, failed_write_poisons)
     store_box_close(&box);
 }
 
+/* Not even the token can be renewed: the store opens, to be read only, and says why. */
+Test(store, disk_without_room_is_read)
+{
+    crdt_digest digest = edit_and_close(0, 20);
+    signal(SIGXFSZ, SIG_IGN);
+    struct rlimit limit;
+    getrlimit(RLIMIT_FSIZE, &limit);
+    struct rlimit tight = {4096, limit.rlim_max};
+    setrlimit(RLIMIT_FSIZE, &tight);
+    store_box box;
+    open_box(&box);
+    setrlimit(RLIMIT_FSIZE, &limit);
+    cr_assert(box.report.read_only);
+    cr_assert_not_null(strstr(box.report.text, "cannot write"));
+    cr_assert(crdt_digest_equal(store_box_digest(&box), digest));
+    cr_assert_eq(sync_store_append(box.store, SYNC_RECORD_HISTORY, crdt_span_of("x"),
+                                   NULL, NULL),
+                 CRDT_EIO);
+    verify(&box);
+    store_box_close(&box);
+    open_box(&box);
+    cr_assert_not(box.report.read_only);
+    cr_assert_eq(box.report.origin, SYNC_ACTOR_RESTORED,
+                 "the token in the state folder is ahead: no proof");
+    store_box_close(&box);
+}
+
 /* Fail one allocation after the other: an error or success, nothing leaked, and the store
  * is as it was. */
 Test(store, every_allocation_may_fail)
