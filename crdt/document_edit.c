@@ -278,9 +278,8 @@ static crdt_err plan_all(crdt_document *doc, const crdt_seen *seen, bool new_act
         *plan = (crdt_plan){0};
         err = plan_names(doc, &op->key, planned > 0 ? op - 1 : NULL,
                          planned > 0 ? plan - 1 : NULL, plan);
-        err = err != CRDT_OK
-                  ? err
-                  : plan_slots(doc, op, planned > 0 ? plan - 1 : NULL, plan);
+        err = err != CRDT_OK ? err
+                             : plan_slots(doc, op, planned > 0 ? plan - 1 : NULL, plan);
         if (err == CRDT_OK && op->kind == CRDT_OP_SET) {
             err = crdt_lww_value_make(&doc->context, op->value, &plan->value);
         }
