@@ -17,6 +17,7 @@ crdt_err crdt_document_open(crdt_document **out, const crdt_document_options *op
     *doc = (crdt_document){.log_bytes_max = options->log_bytes_max};
     crdt_context_init(&doc->context, options->alloc, options->hash_seed);
     crdt_or_set_init(&doc->keys, &doc->context);
+    doc->keys.store.by_name = true;
     crdt_lww_map_init(&doc->fields, &doc->context);
     crdt_remove_log_init(&doc->log, &doc->context);
     *out = doc;
@@ -127,8 +128,7 @@ crdt_part crdt_document_find_part(const crdt_document *doc, crdt_object object,
 {
     uint32_t name = crdt_names_find(&doc->context.names, part);
     bool none = name == 0 || object.id == 0;
-    return (crdt_part){none ? 0
-                            : crdt_dot_store_find(&doc->keys.store, object.id, name)};
+    return (crdt_part){none ? 0 : crdt_state_find_part(doc, object.id, name)};
 }
 
 crdt_field crdt_document_find_field(const crdt_document *doc, crdt_part part,
@@ -136,8 +136,7 @@ crdt_field crdt_document_find_field(const crdt_document *doc, crdt_part part,
 {
     uint32_t name = crdt_names_find(&doc->context.names, field);
     bool none = name == 0 || part.id == 0;
-    return (crdt_field){none ? 0
-                             : crdt_dot_store_find(&doc->fields.store, part.id, name)};
+    return (crdt_field){none ? 0 : crdt_state_find_field(doc, part.id, name)};
 }
 
 bool crdt_document_next_object(const crdt_document *doc, crdt_object *object)

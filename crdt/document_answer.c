@@ -112,7 +112,7 @@ static void gather_values(gathering *gather, uint16_t actor)
 static void touch_logged(gathering *gather, const crdt_remove_record *record)
 {
     const crdt_document *doc = gather->doc;
-    uint32_t object = crdt_dot_store_find(&doc->keys.store, 0, record->names[0]);
+    uint32_t object = crdt_state_find_object(doc, record->names[0]);
     if (object == 0) {
         return;
     }
@@ -120,7 +120,7 @@ static void touch_logged(gathering *gather, const crdt_remove_record *record)
         touch_object(gather, object);
         return;
     }
-    uint32_t part = crdt_dot_store_find(&doc->keys.store, object, record->names[1]);
+    uint32_t part = crdt_state_find_part(doc, object, record->names[1]);
     if (part == 0) {
         return;
     }
@@ -128,7 +128,7 @@ static void touch_logged(gathering *gather, const crdt_remove_record *record)
         touch_part(gather, object, part);
         return;
     }
-    uint32_t field = crdt_dot_store_find(&doc->fields.store, part, record->names[2]);
+    uint32_t field = crdt_state_find_field(doc, part, record->names[2]);
     if (field != 0) {
         push_key(gather, object, part, field);
     }

@@ -44,6 +44,7 @@ static bool check_part(checking *check, crdt_part part)
         check->fields++;
         if (!is_sound(crdt_state_field(doc, field.id), false) ||
             crdt_state_field(doc, field.id)->owner != part.id ||
+            crdt_state_find(doc, &key) != field.id ||
             (i > 0 && crdt_span_compare(before, key.field) >= 0)) {
             return false;
         }
@@ -60,7 +61,8 @@ static bool check_object(checking *check, crdt_object object)
     check->elements++;
     if (!is_sound(crdt_state_element(doc, object.id),
                   *crdt_state_group(doc, object.id) != 0) ||
-        crdt_state_element(doc, object.id)->owner != 0) {
+        crdt_state_element(doc, object.id)->owner != 0 ||
+        crdt_state_find(doc, &key) != object.id) {
         return false;
     }
     add_entries(check, &key, &doc->keys.store, object.id);
@@ -68,7 +70,9 @@ static bool check_object(checking *check, crdt_object object)
     crdt_part part = {0};
     for (size_t i = 0; crdt_document_next_part(doc, object, &part); i++) {
         crdt_span name = crdt_document_part_name(doc, part);
+        const crdt_key part_key = crdt_state_part_key(doc, part.id);
         if (crdt_state_element(doc, part.id)->owner != object.id ||
+            crdt_state_find(doc, &part_key) != part.id ||
             (i > 0 && crdt_span_compare(before, name) >= 0) ||
             !check_part(check, part)) {
             return false;

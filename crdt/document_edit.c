@@ -145,20 +145,18 @@ static crdt_err plan_slots(crdt_document *doc, const crdt_op *op,
         }
         return err;
     }
-    plan->object = crdt_dot_store_find(&doc->keys.store, 0, plan->names[0]);
+    plan->object = crdt_state_find_object(doc, plan->names[0]);
     if (plan->object != 0) {
         crdt_state_element(doc, plan->object)->pinned = 1;
     }
     if (plan->object != 0 && depth >= CRDT_PART) {
-        plan->part =
-            crdt_dot_store_find(&doc->keys.store, plan->object, plan->names[1]);
+        plan->part = crdt_state_find_part(doc, plan->object, plan->names[1]);
         if (plan->part != 0) {
             crdt_state_element(doc, plan->part)->pinned = 1;
         }
     }
     if (plan->part != 0 && depth == CRDT_FIELD) {
-        plan->field =
-            crdt_dot_store_find(&doc->fields.store, plan->part, plan->names[2]);
+        plan->field = crdt_state_find_field(doc, plan->part, plan->names[2]);
         if (plan->field != 0) {
             crdt_state_field(doc, plan->field)->pinned = 1;
         }

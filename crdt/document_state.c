@@ -11,17 +11,17 @@ uint32_t crdt_state_find(const crdt_document *doc, const crdt_key *key)
 {
     const crdt_names *names = names_of(doc);
     uint32_t name = crdt_names_find(names, key->object);
-    uint32_t slot = name == 0 ? 0 : crdt_dot_store_find(&doc->keys.store, 0, name);
+    uint32_t slot = name == 0 ? 0 : crdt_state_find_object(doc, name);
     if (slot == 0 || key->depth == CRDT_OBJECT) {
         return slot;
     }
     name = crdt_names_find(names, key->part);
-    slot = name == 0 ? 0 : crdt_dot_store_find(&doc->keys.store, slot, name);
+    slot = name == 0 ? 0 : crdt_state_find_part(doc, slot, name);
     if (slot == 0 || key->depth == CRDT_PART) {
         return slot;
     }
     name = crdt_names_find(names, key->field);
-    return name == 0 ? 0 : crdt_dot_store_find(&doc->fields.store, slot, name);
+    return name == 0 ? 0 : crdt_state_find_field(doc, slot, name);
 }
 
 uint32_t crdt_state_first_object(const crdt_document *doc)

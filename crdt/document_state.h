@@ -72,6 +72,25 @@ static inline crdt_group *crdt_state_group(const crdt_document *doc, uint32_t el
     return crdt_or_set_group(crdt_state_element(doc, element));
 }
 
+static inline uint32_t crdt_state_find_object(const crdt_document *doc, uint32_t name)
+{
+    return crdt_dot_store_find(&doc->keys.store, 0, doc->keys.root, name);
+}
+
+static inline uint32_t crdt_state_find_part(const crdt_document *doc, uint32_t object,
+                                            uint32_t name)
+{
+    return crdt_dot_store_find(&doc->keys.store, object, *crdt_state_group(doc, object),
+                               name);
+}
+
+static inline uint32_t crdt_state_find_field(const crdt_document *doc, uint32_t part,
+                                             uint32_t name)
+{
+    return crdt_dot_store_find(&doc->fields.store, part, *crdt_state_group(doc, part),
+                               name);
+}
+
 static inline bool crdt_state_object_live(const crdt_document *doc, uint32_t object)
 {
     return object != 0 && crdt_state_element(doc, object)->dot != 0;

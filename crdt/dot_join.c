@@ -90,7 +90,7 @@ void crdt_dot_join_free(crdt_dot_store *store, crdt_dot_arrival *arrivals,
 }
 
 bool crdt_dot_join_is_removed(const crdt_dot_store *store, uint32_t entry,
-                              const crdt_dot_store *other)
+                              const crdt_dot_store *other, crdt_group other_group)
 {
     const crdt_slot *slot = crdt_dot_store_at(store, entry);
     const crdt_stamp stamp = crdt_actors_stamp(&store->context->actors, slot->dot);
@@ -99,7 +99,7 @@ bool crdt_dot_join_is_removed(const crdt_dot_store *store, uint32_t entry,
     }
     uint32_t name = crdt_names_find(&other->context->names,
                                     crdt_names_get(&store->context->names, slot->name));
-    uint32_t id = name == 0 ? 0 : crdt_dot_store_find(other, 0, name);
+    uint32_t id = name == 0 ? 0 : crdt_dot_store_find(other, 0, other_group, name);
     for (; id != 0; id = crdt_dot_store_at(other, id)->sibling) {
         crdt_dot dot = crdt_dot_store_at(other, id)->dot;
         if (dot != 0 && crdt_dot_time(dot) == stamp.time) {

@@ -30,7 +30,7 @@ void crdt_dot_join_free(crdt_dot_store *store, crdt_dot_arrival *arrivals,
 
 /* Does `other` know this entry without holding it? */
 bool crdt_dot_join_is_removed(const crdt_dot_store *store, uint32_t entry,
-                              const crdt_dot_store *other);
+                              const crdt_dot_store *other, crdt_group other_group);
 /* Forget all keys without an entry. */
 void crdt_dot_join_sweep(crdt_dot_store *store, crdt_group *group);
 

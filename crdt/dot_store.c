@@ -4,8 +4,7 @@
 #include <string.h>
 
 #define TABLE_SIZE_MIN 64u
-#define GROUP_GLANCE 4u
-#define UNSORTED 0x80000000u
+#define GROUP_WALKED_MAX 8u   /* larger groups are in the table */
 #define FREE_NAME 0xffffffffu /* crdt_pool fills returned records with ones */
 
 static_assert(offsetof(crdt_slot, payload) == CRDT_SLOT_SIZE, "layout of a slot");
@@ -69,15 +68,6 @@ static size_t probe(const crdt_dot_store *store, uint32_t owner, uint32_t name,
     return cell;
 }
 
-uint32_t crdt_dot_store_find(const crdt_dot_store *store, uint32_t owner, uint32_t name)
-{
-    if (store->table_size == 0) {
-        return 0;
-    }
-    uint32_t hash = hash_of(store, owner, name);
-    return store->table[probe(store, owner, name, hash)].slot;
-}
-
 static crdt_err resize_table(crdt_dot_store *store, size_t size)
 {
     crdt_alloc alloc = store->context->alloc;
@@ -102,17 +92,23 @@ static crdt_err resize_table(crdt_dot_store *store, size_t size)
     return CRDT_OK;
 }
 
-/* Room for one more key at a load of at most 5/8. */
-static crdt_err reserve_key(crdt_dot_store *store)
+/* Room for `more` keys at a load of at most 3/4. */
+static crdt_err reserve_cells(crdt_dot_store *store, size_t more)
 {
-    if (store->key_count + 1u > store->table_size / 8 * 5) {
-        size_t size = store->table_size == 0 ? TABLE_SIZE_MIN : store->table_size * 2;
-        crdt_err err = resize_table(store, size);
-        if (err != CRDT_OK) {
-            return err;
-        }
+    size_t size = store->table_size == 0 ? TABLE_SIZE_MIN : store->table_size;
+    while (store->hashed_count + more > size / 4 * 3) {
+        size *= 2;
     }
-    return crdt_pool_reserve(&store->pool, 1);
+    return size == store->table_size ? CRDT_OK : resize_table(store, size);
+}
+
+static void put_cell(crdt_dot_store *store, uint32_t id)
+{
+    const crdt_slot *slot = at(store, id);
+    uint32_t hash = hash_of(store, slot->owner, slot->name);
+    store->table[probe(store, slot->owner, slot->name, hash)] =
+        (crdt_dot_cell){.slot = id, .hash = hash};
+    store->hashed_count++;
 }
 
 static crdt_span name_of(const crdt_dot_store *store, uint32_t slot)
@@ -132,9 +128,9 @@ static void link_key(crdt_dot_store *store, crdt_group *group, uint32_t id)
         return;
     }
     uint32_t tail = at(store, head)->prev;
-    if ((*group & UNSORTED) == 0 &&
+    if ((*group & CRDT_GROUP_UNSORTED) == 0 &&
         crdt_span_compare(name_of(store, tail), name_of(store, id)) > 0) {
-        *group |= UNSORTED;
+        *group |= CRDT_GROUP_UNSORTED;
     }
     at(store, tail)->next = id;
     slot->prev = tail;
@@ -146,7 +142,7 @@ static void unlink_key(crdt_dot_store *store, crdt_group *group, uint32_t id)
     const crdt_slot *slot = at(store, id);
     uint32_t head = crdt_group_first(*group);
     if (head == id) {
-        *group = slot->next == 0 ? 0 : (*group & UNSORTED) | slot->next;
+        *group = slot->next == 0 ? 0 : (*group - head) + slot->next;
         if (slot->next != 0) {
             at(store, slot->next)->prev = slot->prev;
         }
@@ -156,34 +152,84 @@ static void unlink_key(crdt_dot_store *store, crdt_group *group, uint32_t id)
     at(store, slot->next != 0 ? slot->next : head)->prev = slot->prev;
 }
 
-/* Groups are mostly small, and keys made together lie side by side in memory: looking at
- * the first few is cheaper than the table, and 0 leaves it to the table. */
-static uint32_t find_in_group(const crdt_dot_store *store, crdt_group group,
-                              uint32_t name)
+static bool is_by_name(const crdt_dot_store *store, uint32_t owner)
+{
+    return owner == 0 && store->by_name;
+}
+
+/* Keys made together lie side by side in memory: a walk through a small group is cheaper
+ * than a look into a table, and the table need not hold them. */
+static uint32_t walk_group(const crdt_dot_store *store, crdt_group group, uint32_t name,
+                           size_t *count)
 {
     uint32_t id = crdt_group_first(group);
-    for (size_t i = 0; id != 0 && i < GROUP_GLANCE; i++) {
+    for (*count = 0; id != 0; (*count)++) {
         const crdt_slot *slot = at(store, id);
         if (slot->name == name) {
-            return id;
+            break;
         }
         id = slot->next;
     }
-    return 0;
+    return id;
+}
+
+static uint32_t find(const crdt_dot_store *store, uint32_t owner, crdt_group group,
+                     uint32_t name, size_t *walked)
+{
+    *walked = 0;
+    if (is_by_name(store, owner)) {
+        return crdt_names_slot(&store->context->names, name);
+    }
+    if ((group & CRDT_GROUP_HASHED) == 0) {
+        return walk_group(store, group, name, walked);
+    }
+    uint32_t hash = hash_of(store, owner, name);
+    return store->table[probe(store, owner, name, hash)].slot;
+}
+
+uint32_t crdt_dot_store_find(const crdt_dot_store *store, uint32_t owner,
+                             crdt_group group, uint32_t name)
+{
+    size_t walked;
+    return find(store, owner, group, name, &walked);
+}
+
+/* Room for a new key of the group; a group that becomes too large to be walked moves into
+ * the table. */
+static crdt_err reserve_key(crdt_dot_store *store, uint32_t owner, crdt_group *group,
+                            size_t walked)
+{
+    crdt_err err = crdt_pool_reserve(&store->pool, 1);
+    if (err != CRDT_OK || is_by_name(store, owner)) {
+        return err;
+    }
+    if ((*group & CRDT_GROUP_HASHED) != 0) {
+        return reserve_cells(store, 1);
+    }
+    if (walked < GROUP_WALKED_MAX) {
+        return CRDT_OK;
+    }
+    err = reserve_cells(store, walked + 1);
+    if (err == CRDT_OK) {
+        for (uint32_t id = crdt_group_first(*group); id != 0;
+             id = at(store, id)->next) {
+            put_cell(store, id);
+        }
+        *group |= CRDT_GROUP_HASHED;
+    }
+    return err;
 }
 
 crdt_err crdt_dot_store_make(crdt_dot_store *store, uint32_t owner, crdt_group *group,
                              uint32_t name, uint32_t *id)
 {
     assert(name != 0);
-    *id = owner == 0 ? 0 : find_in_group(store, *group, name);
-    if (*id == 0) {
-        *id = crdt_dot_store_find(store, owner, name);
-    }
+    size_t walked;
+    *id = find(store, owner, *group, name, &walked);
     if (*id != 0) {
         return CRDT_OK;
     }
-    crdt_err err = reserve_key(store);
+    crdt_err err = reserve_key(store, owner, group, walked);
     if (err != CRDT_OK) {
         return err;
     }
@@ -192,10 +238,12 @@ crdt_err crdt_dot_store_make(crdt_dot_store *store, uint32_t owner, crdt_group *
     slot->owner = owner;
     slot->name = name;
     crdt_names_hold(&store->context->names, name);
-    uint32_t hash = hash_of(store, owner, name);
-    store->table[probe(store, owner, name, hash)] =
-        (crdt_dot_cell){.slot = *id, .hash = hash};
     store->key_count++;
+    if (is_by_name(store, owner)) {
+        crdt_names_set_slot(&store->context->names, name, *id);
+    } else if ((*group & CRDT_GROUP_HASHED) != 0) {
+        put_cell(store, *id);
+    }
     link_key(store, group, *id);
     return CRDT_OK;
 }
@@ -220,13 +268,18 @@ void crdt_dot_store_drop(crdt_dot_store *store, crdt_group *group, uint32_t id)
 {
     crdt_slot *slot = at(store, id);
     assert(slot->dot == 0 && slot->sibling == 0 && !slot->is_sibling);
-    uint32_t hash = hash_of(store, slot->owner, slot->name);
-    clear_cell(store, probe(store, slot->owner, slot->name, hash));
+    if (is_by_name(store, slot->owner)) {
+        crdt_names_set_slot(&store->context->names, slot->name, 0);
+    } else if ((*group & CRDT_GROUP_HASHED) != 0) {
+        uint32_t hash = hash_of(store, slot->owner, slot->name);
+        clear_cell(store, probe(store, slot->owner, slot->name, hash));
+        store->hashed_count--;
+    }
     unlink_key(store, group, id);
     crdt_names_release(&store->context->names, slot->name);
     crdt_pool_give(&store->pool, id);
     store->key_count--;
-    if (store->key_count == 0) {
+    if (store->hashed_count == 0) {
         crdt_free(store->context->alloc, store->table,
                   store->table_size * sizeof *store->table);
         store->table = NULL;
@@ -438,8 +491,8 @@ static uint32_t sort_list(const crdt_dot_store *store, uint32_t head)
 
 uint32_t crdt_dot_store_first(const crdt_dot_store *store, crdt_group *group)
 {
-    if ((*group & UNSORTED) == 0) {
-        return *group;
+    if ((*group & CRDT_GROUP_UNSORTED) == 0) {
+        return crdt_group_first(*group);
     }
     uint32_t head = sort_list(store, crdt_group_first(*group));
     uint32_t prev = 0;
@@ -448,7 +501,7 @@ uint32_t crdt_dot_store_first(const crdt_dot_store *store, crdt_group *group)
         prev = id;
     }
     at(store, head)->prev = prev;
-    *group = head;
+    *group = (*group & CRDT_GROUP_HASHED) | head;
     return head;
 }
 
@@ -457,8 +510,7 @@ uint32_t crdt_dot_store_first(const crdt_dot_store *store, crdt_group *group)
 static bool check_key(const crdt_dot_store *store, uint32_t id)
 {
     const crdt_slot *slot = at(store, id);
-    if (crdt_dot_store_find(store, slot->owner, slot->name) != id ||
-        (slot->dot == 0 && slot->sibling != 0) ||
+    if ((slot->dot == 0 && slot->sibling != 0) ||
         (slot->next != 0 && at(store, slot->next)->prev != id)) {
         return false;
     }
@@ -493,6 +545,24 @@ static size_t check_actor(const crdt_dot_store *store, size_t index)
     return count;
 }
 
+/* Every cell is where its key is looked for. */
+static bool check_table(const crdt_dot_store *store)
+{
+    size_t count = 0;
+    for (size_t cell = 0; cell < store->table_size; cell++) {
+        uint32_t id = store->table[cell].slot;
+        if (id != 0) {
+            const crdt_slot *slot = at(store, id);
+            uint32_t hash = hash_of(store, slot->owner, slot->name);
+            if (probe(store, slot->owner, slot->name, hash) != cell) {
+                return false;
+            }
+            count++;
+        }
+    }
+    return count == store->hashed_count;
+}
+
 bool crdt_dot_store_check(const crdt_dot_store *store)
 {
     size_t keys = 0;
@@ -522,5 +592,5 @@ bool crdt_dot_store_check(const crdt_dot_store *store)
         }
         listed += count;
     }
-    return keys == store->key_count && entries == listed;
+    return keys == store->key_count && entries == listed && check_table(store);
 }

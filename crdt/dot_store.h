@@ -45,8 +45,11 @@ typedef struct crdt_slot {
 
 #define CRDT_SLOT_SIZE 44u
 
-/* Head of a group: the first key's slot; the top bit says that it is not sorted. */
+/* Head of a group: the first key's slot, and two bits: the keys are not in byte order of
+ * their names now; the group is so large that its keys are in the hash table. */
 typedef uint32_t crdt_group;
+#define CRDT_GROUP_UNSORTED 0x80000000u
+#define CRDT_GROUP_HASHED 0x40000000u
 
 /* A cell of the hash table. The hash tells most cells of other keys without a look at
  * their slots, which lie all over memory. */
@@ -62,6 +65,9 @@ typedef struct crdt_dot_store {
     crdt_dot_cell *table;  /* open addressing, linear probing */
     size_t table_size;
     uint32_t key_count;
+    uint32_t hashed_count; /* keys in the table: those of large groups */
+    bool by_name; /* keys of owner 0 are found through their names (crdt_names_slot):
+                   * one store of a context may be so */
     uint32_t *newest; /* by actor number - 1: end of its list */
     size_t actor_capacity;
 } crdt_dot_store;
@@ -79,7 +85,7 @@ static inline crdt_slot *crdt_dot_store_at(const crdt_dot_store *store, uint32_t
 
 /* The slot of a key; 0: none. */
 uint32_t crdt_dot_store_find(const crdt_dot_store *store, uint32_t owner,
-                             uint32_t name);
+                             crdt_group group, uint32_t name);
 /* The slot of a key, made without an entry where there is none.
  * Errors: CRDT_ENOMEM, CRDT_ELIMIT; `store` as before. */
 crdt_err crdt_dot_store_make(crdt_dot_store *store, uint32_t owner, crdt_group *group,
@@ -108,7 +114,7 @@ uint32_t crdt_dot_store_first(const crdt_dot_store *store, crdt_group *group);
 /* The same in no particular order, O(1). */
 static inline uint32_t crdt_group_first(crdt_group group)
 {
-    return group & 0x7fffffffu;
+    return group & ~(CRDT_GROUP_UNSORTED | CRDT_GROUP_HASHED);
 }
 
 /* Deep test of the invariants, for tests: table, lists, order, counts. */

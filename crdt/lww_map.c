@@ -86,7 +86,7 @@ uint32_t crdt_lww_map_remove(crdt_lww_map *map, uint32_t field, uint32_t entry)
 static uint32_t find_field(const crdt_lww_map *map, crdt_span field)
 {
     uint32_t name = crdt_names_find(&map->store.context->names, field);
-    return name == 0 ? 0 : crdt_dot_store_find(&map->store, 0, name);
+    return name == 0 ? 0 : crdt_dot_store_find(&map->store, 0, map->root, name);
 }
 
 static void drop_siblings(crdt_lww_map *map, uint32_t slot)
@@ -215,7 +215,7 @@ static void drop_removed(crdt_lww_map *map, const crdt_lww_map *other)
          slot = crdt_dot_store_at(&map->store, slot)->next) {
         for (uint32_t id = slot;
              id != 0 && crdt_dot_store_at(&map->store, id)->dot != 0;) {
-            id = crdt_dot_join_is_removed(&map->store, id, &other->store)
+            id = crdt_dot_join_is_removed(&map->store, id, &other->store, other->root)
                      ? crdt_lww_map_remove(map, slot, id)
                      : crdt_dot_store_at(&map->store, id)->sibling;
         }

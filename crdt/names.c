@@ -7,17 +7,36 @@
 
 #define TABLE_SIZE_MIN 64u
 
+#define INLINE_MAX 16u
+
+/* Short names lie in the record: one cache line less to look at. */
 typedef struct name {
-    uint8_t *bytes; /* NULL for the empty name */
-    uint32_t size;
     uint32_t hash;
     uint32_t references;
-    uint32_t padding;
+    uint32_t slot;
+    uint32_t size;
+    union {
+        uint8_t bytes[INLINE_MAX];
+        uint8_t *block; /* size > INLINE_MAX */
+    } at;
 } name;
 
 static name *at(const crdt_names *names, uint32_t id)
 {
     return crdt_pool_at(&names->pool, id);
+}
+
+static crdt_span bytes_of(const name *held)
+{
+    const uint8_t *data = held->size > INLINE_MAX ? held->at.block : held->at.bytes;
+    return (crdt_span){.data = data, .size = held->size};
+}
+
+static void free_bytes(crdt_names *names, name *held)
+{
+    if (held->size > INLINE_MAX) {
+        crdt_slab_free(names->slab, held->at.block, held->size);
+    }
 }
 
 void crdt_names_init(crdt_names *names, crdt_slab *slab, uint64_t seed)
@@ -30,8 +49,7 @@ void crdt_names_deinit(crdt_names *names)
 {
     for (size_t i = 0; i < names->table_size; i++) {
         if (names->table[i].id != 0) {
-            name *held = at(names, names->table[i].id);
-            crdt_slab_free(names->slab, held->bytes, held->size);
+            free_bytes(names, at(names, names->table[i].id));
         }
     }
     crdt_free(names->slab->alloc, names->table,
@@ -47,9 +65,7 @@ static size_t probe(const crdt_names *names, crdt_span bytes, uint32_t hash)
     size_t cell = hash & mask;
     for (; names->table[cell].id != 0; cell = (cell + 1) & mask) {
         if (names->table[cell].hash == hash) {
-            const name *held = at(names, names->table[cell].id);
-            if (held->size == bytes.size &&
-                (bytes.size == 0 || memcmp(held->bytes, bytes.data, bytes.size) == 0)) {
+            if (crdt_span_equal(bytes_of(at(names, names->table[cell].id)), bytes)) {
                 break;
             }
         }
@@ -81,10 +97,10 @@ static crdt_err resize_table(crdt_names *names, size_t size)
     return CRDT_OK;
 }
 
-/* Room for one more name at a load of at most 5/8. */
+/* Room for one more name at a load of at most 3/4. */
 static crdt_err reserve(crdt_names *names)
 {
-    if ((crdt_names_count(names) + 1u) > names->table_size / 8 * 5) {
+    if ((crdt_names_count(names) + 1u) > names->table_size / 4 * 3) {
         size_t size = names->table_size == 0 ? TABLE_SIZE_MIN : names->table_size * 2;
         crdt_err err = resize_table(names, size);
         if (err != CRDT_OK) {
@@ -112,17 +128,20 @@ crdt_err crdt_names_intern(crdt_names *names, crdt_span bytes, uint32_t *id)
     if (err != CRDT_OK) {
         return err;
     }
-    uint8_t *copy = NULL;
-    if (bytes.size > 0) {
+    name made = {.hash = hash, .references = 1, .size = (uint32_t)bytes.size};
+    uint8_t *copy = made.at.bytes;
+    if (bytes.size > INLINE_MAX) {
         copy = crdt_slab_alloc(names->slab, bytes.size);
         if (copy == NULL) {
             return CRDT_ENOMEM;
         }
+        made.at.block = copy;
+    }
+    if (bytes.size > 0) {
         memcpy(copy, bytes.data, bytes.size);
     }
     *id = crdt_pool_take(&names->pool);
-    *at(names, *id) = (name){
-        .bytes = copy, .size = (uint32_t)bytes.size, .hash = hash, .references = 1};
+    *at(names, *id) = made;
     names->table[probe(names, bytes, hash)] = (crdt_name_cell){.id = *id, .hash = hash};
     return CRDT_OK;
 }
@@ -176,7 +195,7 @@ void crdt_names_release(crdt_names *names, uint32_t id)
         cell = (cell + 1) & mask;
     }
     clear_cell(names, cell);
-    crdt_slab_free(names->slab, held->bytes, held->size);
+    free_bytes(names, held);
     crdt_pool_give(&names->pool, id);
 }
 
@@ -185,11 +204,20 @@ crdt_span crdt_names_get(const crdt_names *names, uint32_t id)
     if (id == 0) {
         return (crdt_span){0};
     }
-    const name *held = at(names, id);
-    return (crdt_span){.data = held->bytes, .size = held->size};
+    return bytes_of(at(names, id));
 }
 
 uint32_t crdt_names_count(const crdt_names *names)
 {
     return crdt_pool_count(&names->pool);
+}
+
+uint32_t crdt_names_slot(const crdt_names *names, uint32_t id)
+{
+    return at(names, id)->slot;
+}
+
+void crdt_names_set_slot(crdt_names *names, uint32_t id, uint32_t slot)
+{
+    at(names, id)->slot = slot;
 }

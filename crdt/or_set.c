@@ -20,7 +20,7 @@ void crdt_or_set_deinit(crdt_or_set *set)
 static uint32_t find_element(const crdt_or_set *set, crdt_span element)
 {
     uint32_t name = crdt_names_find(&set->store.context->names, element);
-    return name == 0 ? 0 : crdt_dot_store_find(&set->store, 0, name);
+    return name == 0 ? 0 : crdt_dot_store_find(&set->store, 0, set->root, name);
 }
 
 static void drop_dots(crdt_or_set *set, uint32_t slot)
@@ -118,7 +118,7 @@ crdt_err crdt_or_set_merge(crdt_or_set *set, const crdt_or_set *other,
          slot = crdt_dot_store_at(&set->store, slot)->next) {
         for (uint32_t id = slot;
              id != 0 && crdt_dot_store_at(&set->store, id)->dot != 0;) {
-            id = crdt_dot_join_is_removed(&set->store, id, &other->store)
+            id = crdt_dot_join_is_removed(&set->store, id, &other->store, other->root)
                      ? crdt_dot_store_remove(&set->store, slot, id)
                      : crdt_dot_store_at(&set->store, id)->sibling;
         }

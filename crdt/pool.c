@@ -3,7 +3,7 @@
 #include <assert.h>
 #include <string.h>
 
-#define RECORDS_MAX (1u << 31)
+#define RECORDS_MAX (1u << 30)
 
 void crdt_pool_init(crdt_pool *pool, crdt_alloc alloc, size_t record_size)
 {
@@ -50,24 +50,26 @@ static crdt_err add_chunk(crdt_pool *pool)
 
 crdt_err crdt_pool_reserve(crdt_pool *pool, size_t count)
 {
-    if (count <= pool->free_count) {
-        return CRDT_OK;
-    }
-    if (count > RECORDS_MAX - pool->used) {
-        return CRDT_ELIMIT;
-    }
-    size_t needed = pool->used + (count - pool->free_count);
-    while (pool->chunk_count * CRDT_POOL_CHUNK_SIZE < needed) {
-        crdt_err err = add_chunk(pool);
-        if (err != CRDT_OK) {
-            return err;
+    if (count > pool->free_count) {
+        if (count > RECORDS_MAX - pool->used) {
+            return CRDT_ELIMIT;
+        }
+        size_t needed = pool->used + (count - pool->free_count);
+        while (pool->chunk_count * CRDT_POOL_CHUNK_SIZE < needed) {
+            crdt_err err = add_chunk(pool);
+            if (err != CRDT_OK) {
+                return err;
+            }
         }
     }
+    pool->promised = (uint32_t)count;
     return CRDT_OK;
 }
 
 uint32_t crdt_pool_take(crdt_pool *pool)
 {
+    assert(pool->promised > 0);
+    pool->promised--;
     uint32_t id = pool->free_first;
     if (id != 0) {
         memcpy(&pool->free_first, crdt_pool_at(pool, id), sizeof pool->free_first);

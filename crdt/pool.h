@@ -26,15 +26,17 @@ typedef struct crdt_pool {
     uint32_t used;       /* ids 1 .. used have been handed out at some time */
     uint32_t free_first; /* returned records, linked by their first four bytes */
     uint32_t free_count;
+    uint32_t promised; /* takes that were reserved and not made yet */
 } crdt_pool;
 
 void crdt_pool_init(crdt_pool *pool, crdt_alloc alloc, size_t record_size);
 void crdt_pool_deinit(crdt_pool *pool);
 
-/* Make sure that `count` takes cannot fail. Errors: CRDT_ENOMEM; CRDT_ELIMIT: more than
- * 2^31 records. */
+/* Make sure that the next `count` takes cannot fail. Errors: CRDT_ENOMEM; CRDT_ELIMIT: more than
+ * 2^30 records. */
 crdt_err crdt_pool_reserve(crdt_pool *pool, size_t count);
-/* A record, all bytes zero. There must be room (crdt_pool_reserve). */
+/* A record, all bytes zero. It must have been reserved, so that a call that counts its needs
+ * wrong shows itself at once, and not only where the pool happens to be full. */
 uint32_t crdt_pool_take(crdt_pool *pool);
 void crdt_pool_give(crdt_pool *pool, uint32_t id);
 /* Records taken and not given back. */

@@ -2,6 +2,7 @@
 #include "crdt/answer.h"
 #include "crdt/value.h"
 #include "tests/support/fault_alloc.h"
+#include "tests/support/gen.h"
 #include "tests/support/script.h"
 
 #include <criterion/criterion.h>
@@ -847,6 +848,11 @@ static const char *with_many(const char *script)
                                "add n%u; add n%u.p; set n%u.p.f " LONG "; ", i, i, i);
         size += (size_t)written;
     }
+    size += (size_t)snprintf(text + size, sizeof text - size, "add big; add big.p; ");
+    for (unsigned i = 0; i < 60; i++) {
+        size += (size_t)snprintf(text + size, sizeof text - size,
+                                 "add big.p%u; set big.p.f%u " LONG "; ", i, i);
+    }
     snprintf(text + size, sizeof text - size, "%s", script);
     return text;
 }
@@ -1033,6 +1039,39 @@ Test(document, removed_objects_cost_nothing)
     cr_assert(crdt_document_check(doc));
     crdt_document_close(doc);
     cr_assert(fault_alloc_balanced(&fault));
+}
+
+/* Groups that grow out of being walked, and shrink again: against a plain array. */
+Test(document, large_groups)
+{
+    enum { WORLD = 40 };
+    crdt_document *doc = script_open();
+    cr_assert_eq(script_edit(doc, 1, "add o; add o.p", NULL), CRDT_OK);
+    int values[WORLD] = {0};
+    gen g = gen_open(gen_seed(5), NULL);
+    for (int step = 1; step < 4000; step++) {
+        size_t i = gen_below(&g, WORLD);
+        bool grow = gen_chance(&g, step / 500 % 2 == 0 ? 80 : 15);
+        char text[64];
+        snprintf(text, sizeof text, grow ? "set o.p.f%zu %d" : "unset o.p.f%zu", i,
+                 step);
+        crdt_err err = script_edit(doc, 1, text, NULL);
+        cr_assert_eq(err, grow || values[i] != 0 ? CRDT_OK : CRDT_ENOTHING);
+        values[i] = grow ? step : 0;
+        snprintf(text, sizeof text, "o.p.f%zu", i);
+        char value[16];
+        snprintf(value, sizeof value, grow ? "%d" : "-", step);
+        cr_assert(script_shows(doc, text, value));
+        if (step % 50 == 0) {
+            size_t held = 0;
+            for (size_t j = 0; j < WORLD; j++) {
+                held += values[j] != 0;
+            }
+            cr_assert_eq(crdt_document_count(doc).fields, held);
+            cr_assert(crdt_document_check(doc));
+        }
+    }
+    crdt_document_close(doc);
 }
 
 /* 65,536 actors do not fit into a dot: refused, nothing changed. */

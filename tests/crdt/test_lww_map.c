@@ -210,9 +210,14 @@ static void scatter(replica r[3], gen *g)
         replica_init(&r[i], crdt_alloc_default());
     }
     size_t steps = gen_below(g, 40);
+    unsigned world = 3;
+    if (gen_chance(g, 20)) { /* large enough for the hash table */
+        steps += 100;
+        world = 25;
+    }
     for (size_t step = 0; step < steps; step++) {
         size_t i = gen_below(g, 3);
-        char field[3] = {'f', (char)('0' + gen_below(g, 3)), '\0'};
+        char field[3] = {'f', (char)('a' + gen_below(g, world)), '\0'};
         char value[80];
         snprintf(value, sizeof value, "%.*s%zu", (int)gen_below(g, 40),
                  "a value that is sometimes too long for a slot", step);

@@ -203,9 +203,14 @@ static void scatter(replica r[3], gen *g)
         replica_init(&r[i], crdt_alloc_default());
     }
     size_t steps = gen_below(g, 40);
+    unsigned world = 3;
+    if (gen_chance(g, 20)) { /* large enough for the hash table */
+        steps += 100;
+        world = 25;
+    }
     for (size_t step = 0; step < steps; step++) {
         size_t i = gen_below(g, 3);
-        char element[4] = {'e', (char)('0' + gen_below(g, 4)), '\0', '\0'};
+        char element[4] = {'e', (char)('a' + gen_below(g, world)), '\0', '\0'};
         switch (gen_below(g, 5)) {
         case 0:
         case 1:
