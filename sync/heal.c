@@ -133,8 +133,8 @@ static void weigh_theirs(healer *h, const pair *p, verdict *v)
             continue;
         }
         fate f = judge(h, h->mine, &entry.stamp);
-        if (f != FATE_KEPT) {
-            h->counts->theirs += f == FATE_ONLY;
+        if (f == FATE_ONLY) {
+            h->counts->theirs++;
             v->write = v->write || h->o->both || h->o->rescue;
         }
         if (f != FATE_GONE) {

@@ -89,6 +89,15 @@ static void put_stamps(writer *w, const crdt_stamp *stamps, size_t count)
     }
 }
 
+static void put_starts(writer *w, const sync_start *starts, size_t count)
+{
+    put_uint(w, count);
+    for (size_t i = 0; i < count; i++) {
+        put_uint(w, starts[i].nonce);
+        put_uint(w, starts[i].time);
+    }
+}
+
 static void put_beacon(writer *w, const sync_beacon *beacon)
 {
     put_str(w, beacon->scene);
@@ -104,6 +113,11 @@ static void put_beacon(writer *w, const sync_beacon *beacon)
     put_uint(w, beacon->heard_count);
     for (size_t i = 0; i < beacon->heard_count; i++) {
         put_actor(w, &beacon->heard[i]);
+    }
+    put_starts(w, beacon->starts, beacon->start_count);
+    put_starts(w, beacon->yours, beacon->your_count);
+    if (beacon->your_count > 0) {
+        put_actor(w, &beacon->your_actor);
     }
     put_uint(w, beacon->url_count);
     for (size_t i = 0; i < beacon->url_count; i++) {
@@ -279,6 +293,18 @@ static void read_heard(decoder *d, sync_beacon *beacon)
     beacon->heard_count = count;
 }
 
+static const sync_start *read_starts(decoder *d, size_t *count_out)
+{
+    size_t count = crdt_msgpack_read_count(&d->r, SYNC_START_COUNT_MAX, 2);
+    sync_start *starts = take_array(d, count, sizeof *starts);
+    for (size_t i = 0; i < count && d->r.err == CRDT_OK; i++) {
+        starts[i].nonce = crdt_msgpack_read_uint(&d->r, UINT64_MAX);
+        starts[i].time = crdt_msgpack_read_uint(&d->r, CRDT_TIME_MAX);
+    }
+    *count_out = d->r.err == CRDT_OK ? count : 0;
+    return starts;
+}
+
 static void read_urls(decoder *d, sync_beacon *beacon)
 {
     size_t count = crdt_msgpack_read_count(&d->r, SYNC_URL_COUNT_MAX, 2);
@@ -313,6 +339,11 @@ static void read_beacon(decoder *d, sync_beacon *beacon)
     beacon->digest = read_digest(d);
     beacon->entries = read_stamps(d, &beacon->entry_count);
     read_heard(d, beacon);
+    beacon->starts = read_starts(d, &beacon->start_count);
+    beacon->yours = read_starts(d, &beacon->your_count);
+    if (beacon->your_count > 0) {
+        read_actor(d, &beacon->your_actor);
+    }
     read_urls(d, beacon);
     beacon->presence = crdt_msgpack_read_bin(&d->r, UINT32_MAX);
     if (d->r.err == CRDT_OK && beacon->whole) {

@@ -12,6 +12,7 @@
  * Decoded messages borrow from the bytes and the arena they were decoded with. */
 
 #include "crdt/document.h"
+#include "sync/meta.h"
 
 #define SYNC_MESSAGE_VERSION 1u
 #define SYNC_TOPIC_SIZE 12u
@@ -59,7 +60,12 @@ typedef struct sync_beacon {
     size_t entry_count;
     const crdt_actor *heard; /* whose publications I receive from themselves */
     size_t heard_count;
-    const crdt_span *urls; /* my own */
+    const sync_start *starts; /* of my actor; at most SYNC_START_COUNT_MAX */
+    size_t start_count;
+    const sync_start *yours; /* HELLO, WELCOME: the receiver's, as heard before, */
+    size_t your_count;       /* when it wrote as `your_actor` */
+    crdt_actor your_actor;   /* travels if your_count is not 0 */
+    const crdt_span *urls;   /* my own */
     size_t url_count;
     const sync_known *known; /* some of those heard */
     size_t known_count;

@@ -6,7 +6,7 @@
 #include <string.h>
 #include <sys/random.h>
 
-#define DISK_KEY_CONFIRMED "confirmed" /* 8 bytes, big end first: meta.confirmed_time */
+#define DISK_KEY_REPLICA "replica" /* sync_meta_encode's bytes */
 
 /* ---- telling ---- */
 
@@ -86,10 +86,8 @@ static void keep_meta(sync_node *node, const sync_meta *meta)
 static void store_meta(sync_node *node)
 {
     crdt_diag diag = {0};
-    uint8_t confirmed[8];
-    for (size_t i = 0; i < 8; i++) {
-        confirmed[i] = (uint8_t)(node->meta.confirmed_time >> (56 - 8 * i));
-    }
+    crdt_buf bytes;
+    crdt_buf_init(&bytes, node->alloc);
     crdt_err err =
         sync_store_set(node->store, SYNC_SETTING_SCENE, node->meta.scene, &diag);
     if (err == CRDT_OK && node->meta.lineage_known) {
@@ -97,9 +95,13 @@ static void store_meta(sync_node *node)
         err = sync_store_set(node->store, SYNC_SETTING_LINEAGE, lineage, &diag);
     }
     if (err == CRDT_OK) {
-        crdt_span time = {.data = confirmed, .size = sizeof confirmed};
-        err = sync_store_set(node->store, DISK_KEY_CONFIRMED, time, &diag);
+        err = sync_meta_encode(&node->meta, &bytes);
     }
+    if (err == CRDT_OK) {
+        err =
+            sync_store_set(node->store, DISK_KEY_REPLICA, crdt_buf_span(&bytes), &diag);
+    }
+    crdt_buf_deinit(&bytes);
     if (err != CRDT_OK) {
         sync_node_poison(node, &diag);
     }
@@ -276,10 +278,8 @@ static sync_meta read_meta(sync_node *node)
         meta.lineage_known = true;
         memcpy(meta.lineage.bytes, value.data, 16);
     }
-    if (sync_store_get(node->store, DISK_KEY_CONFIRMED, &value) && value.size == 8) {
-        for (size_t i = 0; i < 8; i++) {
-            meta.confirmed_time = meta.confirmed_time << 8 | value.data[i];
-        }
+    if (sync_store_get(node->store, DISK_KEY_REPLICA, &value)) {
+        sync_meta_decode(value, &meta, NULL); /* without it: as after a first start */
     }
     return meta;
 }

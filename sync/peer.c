@@ -101,6 +101,19 @@ sync_peer *sync_peers_find_actor(const sync_peers *peers, const crdt_actor *acto
     return NULL;
 }
 
+sync_peer *sync_peers_find_life(const sync_peers *peers, const crdt_actor *actor,
+                                uint64_t nonce)
+{
+    for (size_t i = 0; i < peers->count; i++) {
+        const sync_peer *peer = peers->items[i];
+        if (peer->actor_known && !peer->alias && peer->nonce == nonce &&
+            crdt_actor_equal(&peer->actor, actor)) {
+            return peers->items[i];
+        }
+    }
+    return NULL;
+}
+
 sync_peer *sync_peers_find_url(const sync_peers *peers, crdt_span url)
 {
     for (size_t i = 0; i < peers->count; i++) {

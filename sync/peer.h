@@ -78,6 +78,9 @@ void sync_peers_remove(sync_peers *peers, sync_peer *peer);
 /* NULL where there is none. O(count). */
 sync_peer *sync_peers_find_number(const sync_peers *peers, uint32_t number);
 sync_peer *sync_peers_find_actor(const sync_peers *peers, const crdt_actor *actor);
+/* The very process: a copy of a store that runs too has another nonce. */
+sync_peer *sync_peers_find_life(const sync_peers *peers, const crdt_actor *actor,
+                                uint64_t nonce);
 sync_peer *sync_peers_find_url(const sync_peers *peers, crdt_span url);
 
 /* Forget all that belongs to the replica behind the link, keep the link. */

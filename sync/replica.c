@@ -109,10 +109,8 @@ crdt_err sync_replica_open(sync_replica **out, const sync_replica_options *optio
         .doc = options->doc,
         .deps = options->deps,
         .random = options->seed,
-        .lineage_known = options->meta.lineage_known,
-        .lineage = options->meta.lineage,
-        .actor = options->meta.actor,
-        .confirmed_time = options->meta.confirmed_time,
+        .meta = options->meta,
+        .meta_due = true,
         .confirmed_told = options->meta.confirmed_time,
         .now_ms = options->now_ms,
         .beacon_at_ms = options->now_ms,
@@ -121,6 +119,9 @@ crdt_err sync_replica_open(sync_replica **out, const sync_replica_options *optio
         .look = true,
     };
     init_parts(replica);
+    sync_meta_add_start(
+        &replica->meta, options->nonce,
+        crdt_version_get(crdt_document_version(replica->doc), &replica->meta.actor));
     sync_message_topic(options->meta.scene, replica->topic);
     crdt_err err = crdt_buf_append_span(&replica->scene, options->meta.scene);
     if (err == CRDT_OK) {
@@ -207,7 +208,7 @@ crdt_version replica_view(const crdt_stamp *stamps, size_t count)
 sync_message replica_message(const sync_replica *replica, sync_message_kind kind)
 {
     sync_message message = {
-        .kind = kind, .actor = replica->actor, .nonce = replica->o.nonce};
+        .kind = kind, .actor = replica->meta.actor, .nonce = replica->o.nonce};
     memcpy(message.topic, replica->topic, sizeof message.topic);
     return message;
 }
@@ -332,7 +333,7 @@ crdt_err replica_take_local(sync_replica *replica, const crdt_batch *batch)
     if (bytes.size == 0) {
         return CRDT_ENOMEM;
     }
-    if (crdt_actor_equal(&batch->actor, &replica->actor)) {
+    if (crdt_actor_equal(&batch->actor, &replica->meta.actor)) {
         replica->own_count++;
         replica->absolute_next = false;
     }
@@ -418,7 +419,8 @@ static void on_stored(sync_replica *replica, uint64_t sequence)
             bool packed = bytes.size > 0 && replica_pack(replica, bytes);
             replica->counts.published += packed ? 1 : 0;
         }
-        published = published || crdt_actor_equal(&entry->stamp.actor, &replica->actor);
+        published =
+            published || crdt_actor_equal(&entry->stamp.actor, &replica->meta.actor);
         spoke = true;
         sync_unsent_drop(&replica->unsent);
     }
@@ -443,9 +445,9 @@ static void on_stored(sync_replica *replica, uint64_t sequence)
 
 static crdt_err on_local(sync_replica *replica, const crdt_batch *batch)
 {
-    bool template_batch =
-        replica->lineage_known && crdt_actor_equal(&batch->actor, &replica->lineage);
-    if (!template_batch && !crdt_actor_equal(&batch->actor, &replica->actor)) {
+    bool template_batch = replica->meta.lineage_known &&
+                          crdt_actor_equal(&batch->actor, &replica->meta.lineage);
+    if (!template_batch && !crdt_actor_equal(&batch->actor, &replica->meta.actor)) {
         return CRDT_EINVAL;
     }
     return replica_take_local(replica, batch);
@@ -612,11 +614,12 @@ static crdt_err on_url(sync_replica *replica, crdt_span url)
 
 static crdt_err on_lineage(sync_replica *replica, const crdt_actor *lineage)
 {
-    if (replica->lineage_known) {
-        return crdt_actor_equal(&replica->lineage, lineage) ? CRDT_OK : CRDT_EINVAL;
+    if (replica->meta.lineage_known) {
+        return crdt_actor_equal(&replica->meta.lineage, lineage) ? CRDT_OK
+                                                                 : CRDT_EINVAL;
     }
-    replica->lineage = *lineage;
-    replica->lineage_known = true;
+    replica->meta.lineage = *lineage;
+    replica->meta.lineage_known = true;
     replica->meta_changed = true;
     replica_beacon_soon(replica, 0);
     return CRDT_OK;
@@ -640,7 +643,7 @@ static void on_leave(sync_replica *replica)
 {
     replica_catchup_stop(replica);
     replica->leaving = true;
-    replica->meta_changed |= replica->confirmed_time != replica->confirmed_told;
+    replica->meta_changed |= replica->meta.confirmed_time != replica->confirmed_told;
     replica_beacon_send(replica);
 }
 
@@ -729,7 +732,8 @@ crdt_err sync_replica_step(sync_replica *replica, const sync_replica_event *even
     assert(event->now_ms >= replica->now_ms);
     replica->now_ms = event->now_ms;
     replica->wall_ms = event->wall_ms;
-    replica->meta_changed = false;
+    replica->meta_changed = replica->meta_due;
+    replica->meta_due = false;
     replica->renew_actor = false;
     replica->topic_changed = false;
     sync_outbox_begin(&replica->out);
@@ -742,14 +746,11 @@ crdt_err sync_replica_step(sync_replica *replica, const sync_replica_event *even
 
     *effects = (sync_effects){0};
     sync_outbox_finish(&replica->out, effects);
-    effects->meta = (sync_meta){.scene = crdt_buf_span(&replica->scene),
-                                .lineage_known = replica->lineage_known,
-                                .lineage = replica->lineage,
-                                .actor = replica->actor,
-                                .confirmed_time = replica->confirmed_time};
+    effects->meta = replica->meta;
+    effects->meta.scene = crdt_buf_span(&replica->scene);
     effects->meta_changed = replica->meta_changed;
     if (replica->meta_changed) {
-        replica->confirmed_told = replica->confirmed_time;
+        replica->confirmed_told = replica->meta.confirmed_time;
         replica->confirmed_told_ms = replica->now_ms;
     }
     effects->renew_actor = replica->renew_actor;
@@ -765,7 +766,7 @@ crdt_err sync_replica_step(sync_replica *replica, const sync_replica_event *even
 
 crdt_actor sync_replica_actor(const sync_replica *replica)
 {
-    return replica->actor;
+    return replica->meta.actor;
 }
 
 crdt_span sync_replica_topic(const sync_replica *replica)

@@ -17,6 +17,7 @@
  * Memory: from `alloc`; bounded by the limits in the options. Threads: no locking. */
 
 #include "crdt/document.h"
+#include "sync/meta.h"
 
 typedef struct sync_replica sync_replica;
 
@@ -70,16 +71,6 @@ typedef struct sync_append {
     uint64_t sequence; /* counts all appends since the open from 1, for STORED */
     crdt_span bytes;
 } sync_append;
-
-/* Who this store is; options give it back at the next start. */
-typedef struct sync_meta {
-    crdt_span scene; /* empty: none yet */
-    bool lineage_known;
-    crdt_actor lineage;
-    crdt_actor actor;
-    uint64_t
-        confirmed_time; /* own operations up to here were seen at another replica */
-} sync_meta;
 
 typedef struct sync_dial {
     uint32_t peer; /* number from now on; never used again for another */
@@ -167,13 +158,14 @@ typedef struct sync_replica_options {
     void *change_ctx;
 
     /* Times, ms. */
-    uint32_t beacon_ms;      /* default 1000 */
-    uint32_t beacon_gap_ms;  /* no two beacons closer than this; default 50 */
-    uint32_t request_ms_min; /* a request without answer has failed after this long and */
-    uint32_t request_ms;     /* what the peer's former replies took; defaults 200, and
+    uint32_t beacon_ms;     /* default 1000 */
+    uint32_t beacon_gap_ms; /* no two beacons closer than this; default 50 */
+    uint32_t
+        request_ms_min;    /* a request without answer has failed after this long and */
+    uint32_t request_ms;   /* what the peer's former replies took; defaults 200, and
                               * 3000 at most */
-    uint32_t grace_ms_min;   /* wait for a live batch before asking; default 10 */
-    uint32_t grace_ms_max;   /* default 200 */
+    uint32_t grace_ms_min; /* wait for a live batch before asking; default 10 */
+    uint32_t grace_ms_max; /* default 200 */
     uint32_t backoff_ms_min; /* default 100 */
     uint32_t backoff_ms_max; /* default 10000 */
     uint32_t held_ms_max;    /* a batch waits this long for others; default 30000 */

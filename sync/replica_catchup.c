@@ -34,10 +34,10 @@ static crdt_err check_version(sync_replica *replica, const crdt_actor *from)
                        "an answer far ahead of all times known");
         return CRDT_ELIMIT;
     }
-    if (crdt_version_get(version, &replica->actor) >
-        crdt_version_get(doc_version(replica), &replica->actor)) {
+    if (crdt_version_get(version, &replica->meta.actor) >
+        crdt_version_get(doc_version(replica), &replica->meta.actor)) {
         replica_identity_trip(
-            replica, peer,
+            replica, peer, NULL,
             "an answer has operations of this replica's actor unknown here");
         return CRDT_EFORK;
     }
@@ -116,8 +116,8 @@ static void begin_ask(sync_replica *replica, sync_peer *peer, replica_purpose pu
     const crdt_version *since = doc_version(replica);
     sync_message message = replica_message(replica, SYNC_MESSAGE_SYNC);
     message.body.ask = (sync_ask){.full = purpose != REPLICA_CATCH_UP,
-                                  .lineage_known = replica->lineage_known,
-                                  .lineage = replica->lineage,
+                                  .lineage_known = replica->meta.lineage_known,
+                                  .lineage = replica->meta.lineage,
                                   .since = since->stamps,
                                   .since_count = since->stamp_count};
     if (since->stamp_count * 28 > replica->o.message_size_max - SYNC_MESSAGE_OVERHEAD) {
@@ -212,8 +212,8 @@ static void finish_ask(sync_replica *replica, sync_peer *peer)
 static void take_parcel(sync_replica *replica, sync_peer *peer,
                         const sync_parcel *parcel)
 {
-    bool related =
-        parcel->lineage_known && crdt_actor_equal(&parcel->lineage, &replica->lineage);
+    bool related = parcel->lineage_known &&
+                   crdt_actor_equal(&parcel->lineage, &replica->meta.lineage);
     bool crumbs =
         parcel->size > parcel->chunk_size && parcel->chunk_size < CHUNK_SIZE_MIN;
     crdt_err err = related && !crumbs ? CRDT_OK : CRDT_EREFUSED;
@@ -365,7 +365,7 @@ static sync_peer *choose_rescuer(sync_replica *replica)
 
 static void look_for_ask(sync_replica *replica)
 {
-    if (replica->rescue.wanted) {
+    if (replica->meta.rescue_wanted) {
         if (replica->now_ms < replica->rescue.at_ms) {
             replica_wake(replica, replica->rescue.at_ms);
             return;
@@ -436,8 +436,8 @@ static sync_parcel make_parcel(const sync_replica *replica, crdt_span bytes,
                          .chunk_size = chunk,
                          .hash = hash,
                          .index = index,
-                         .lineage_known = replica->lineage_known,
-                         .lineage = replica->lineage,
+                         .lineage_known = replica->meta.lineage_known,
+                         .lineage = replica->meta.lineage,
                          .bytes = {bytes.data + begin, left < chunk ? left : chunk}};
 }
 
@@ -541,11 +541,11 @@ void replica_catchup_serve(sync_replica *replica, uint64_t token,
                            const sync_message *message)
 {
     const sync_ask *ask = &message->body.ask;
-    if (!replica->lineage_known || !ask->lineage_known) {
+    if (!replica->meta.lineage_known || !ask->lineage_known) {
         reply_busy(replica, token, BUSY_MS); /* HELLO settles it first */
         return;
     }
-    if (!crdt_actor_equal(&ask->lineage, &replica->lineage)) {
+    if (!crdt_actor_equal(&ask->lineage, &replica->meta.lineage)) {
         replica_reply_refused(replica, token, CRDT_ELINEAGE,
                               "this is another lineage of the scene");
         return;
@@ -756,11 +756,12 @@ void replica_catchup_take_push(sync_replica *replica, uint64_t token,
                                const sync_message *message)
 {
     const sync_parcel *parcel = &message->body.parcel;
-    if (!replica->lineage_known || !parcel->lineage_known || replica->rescue.wanted) {
+    if (!replica->meta.lineage_known || !parcel->lineage_known ||
+        replica->meta.rescue_wanted) {
         reply_busy(replica, token, BUSY_MS);
         return;
     }
-    if (!crdt_actor_equal(&parcel->lineage, &replica->lineage)) {
+    if (!crdt_actor_equal(&parcel->lineage, &replica->meta.lineage)) {
         replica_reply_refused(replica, token, CRDT_ELINEAGE,
                               "this is another lineage of the scene");
         return;
@@ -838,7 +839,7 @@ void replica_catchup_look(sync_replica *replica)
     if (replica->push.active) {
         time_out(replica, replica->push.flights, REPLICA_FLIGHT_MAX);
     }
-    if (!replica->lineage_known || replica->renew_actor) {
+    if (!replica->meta.lineage_known || replica->renew_actor) {
         return;
     }
     if (!replica->ask.active) {

@@ -21,7 +21,8 @@
 #define REPLICA_FLIGHT_MAX 4u /* chunks asked for and not here yet */
 #define REPLICA_DEFERRED_MAX 256u
 #define REPLICA_INCOMING_MAX 4u /* PUSHes being put together */
-#define REPLICA_TRIES_MAX 3u    /* of one chunk */
+#define REPLICA_REMEMBERED_MAX 64u
+#define REPLICA_TRIES_MAX 3u /* of one chunk */
 
 typedef enum replica_purpose {
     REPLICA_CATCH_UP, /* merge what I lack */
@@ -74,11 +75,9 @@ typedef struct replica_deferred {
     uint64_t id; /* on the shelf */
 } replica_deferred;
 
+/* Whether, and of which actor: in meta, since it outlives a restart. */
 typedef struct replica_rescue {
-    bool wanted;
-    crdt_actor old;       /* as whom somebody else writes too */
-    uint64_t common_time; /* operations of `old` up to here are the same everywhere */
-    uint32_t peer;        /* the link to who showed it; 0: none */
+    uint32_t peer; /* the link to who showed the other history; 0: none */
     uint64_t at_ms;
     uint32_t tries;
 } replica_rescue;
@@ -90,6 +89,14 @@ typedef struct replica_heal {
     uint32_t rounds; /* of comparing without having anything to write */
 } replica_heal;
 
+/* What another replica told of its starts. */
+typedef struct replica_remembered {
+    crdt_actor actor;
+    sync_start starts[SYNC_START_COUNT_MAX];
+    size_t count; /* 0: free */
+    uint64_t used_ms;
+} replica_remembered;
+
 struct sync_replica {
     sync_replica_options o; /* meta is not used after the open */
     crdt_alloc alloc;
@@ -100,10 +107,8 @@ struct sync_replica {
 
     crdt_buf scene;
     uint8_t topic[SYNC_TOPIC_SIZE];
-    bool lineage_known;
-    crdt_actor lineage;
-    crdt_actor actor;
-    uint64_t confirmed_time;
+    sync_meta meta; /* its scene points to `scene` when effects are filled */
+    bool meta_due;
     uint64_t confirmed_told; /* in the last meta */
     uint64_t confirmed_told_ms;
     bool leaving;
@@ -156,6 +161,7 @@ struct sync_replica {
     replica_deferred deferred[REPLICA_DEFERRED_MAX];
     size_t deferred_count;
     replica_rescue rescue;
+    replica_remembered remembered[REPLICA_REMEMBERED_MAX];
     replica_heal heal;
     crdt_version answer_since; /* of the answer at hand */
     crdt_version answer_version;
@@ -258,9 +264,10 @@ void replica_catchup_stop(sync_replica *replica);
 /* ---- replica_identity.c ---- */
 
 /* Somebody else writes as this replica: ask for a fresh actor, rescue what is ours.
- * `witness` (may be NULL) showed it. */
+ * `witness` (may be NULL) showed it; `twin`: what that other one says of itself, NULL:
+ * not known. */
 void replica_identity_trip(sync_replica *replica, const sync_peer *witness,
-                           const char *text);
+                           const sync_beacon *twin, const char *text);
 void replica_identity_fresh(sync_replica *replica, const crdt_actor *actor);
 /* Equal versions, unequal digests with `peer`. */
 void replica_identity_diverged(sync_replica *replica, sync_peer *peer);

@@ -156,9 +156,9 @@ static bool take_batch(sync_replica *replica, crdt_span bytes, const crdt_actor 
         return false;
     }
     const crdt_version *version = crdt_document_version(replica->doc);
-    if (crdt_actor_equal(&batch.actor, &replica->actor) &&
+    if (crdt_actor_equal(&batch.actor, &replica->meta.actor) &&
         crdt_batch_last_time(&batch) > crdt_version_get(version, &batch.actor)) {
-        replica_identity_trip(replica, peer,
+        replica_identity_trip(replica, peer, NULL,
                               "a batch under this replica's actor that it never made");
         return false;
     }
@@ -203,7 +203,7 @@ void replica_live_retry(sync_replica *replica)
 void replica_live_receive(sync_replica *replica, sync_peer *peer,
                           const sync_message *message)
 {
-    if (peer->refused || !replica->lineage_known) {
+    if (peer->refused || !replica->meta.lineage_known) {
         return;
     }
     bool grew = false;

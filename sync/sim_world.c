@@ -26,11 +26,8 @@ typedef struct sim_disk {
     size_t count;
     size_t capacity;
     size_t durable;
-    bool lineage_known;
-    crdt_actor lineage;
-    crdt_actor actor;
+    sync_meta meta;
     bool actor_known;
-    uint64_t confirmed_time;
 } sim_disk;
 
 typedef struct sim_link {
@@ -289,11 +286,8 @@ static void disk_copy(sync_sim *sim, sim_disk *to, const sim_disk *from)
                  (crdt_span){from->records[i].bytes, from->records[i].size});
     }
     to->durable = to->count;
-    to->lineage_known = from->lineage_known;
-    to->lineage = from->lineage;
-    to->actor = from->actor;
+    to->meta = from->meta;
     to->actor_known = from->actor_known;
-    to->confirmed_time = from->confirmed_time;
 }
 
 static void replay(sync_sim *sim, uint32_t index)
@@ -499,7 +493,7 @@ static uint32_t place_of_actor(const sync_sim *sim, const crdt_actor *actor)
 {
     for (uint32_t i = 0; i < sim->o.place_count; i++) {
         if (sim->places[i].disk.actor_known &&
-            crdt_actor_equal(&sim->places[i].disk.actor, actor)) {
+            crdt_actor_equal(&sim->places[i].disk.meta.actor, actor)) {
             return i;
         }
     }
@@ -598,15 +592,15 @@ static void perform(sync_sim *sim, uint32_t index, const sync_effects *effects)
         trace_notice(sim, index, &effects->notices[i]);
     }
     if (effects->meta_changed) {
-        place->disk.lineage_known = effects->meta.lineage_known;
-        place->disk.lineage = effects->meta.lineage;
-        place->disk.confirmed_time = effects->meta.confirmed_time;
+        place->disk.meta = effects->meta;
+        place->disk.meta.scene = crdt_span_of(SCENE);
     }
     place->wake_at_ms = effects->wake_at_ms;
     if (effects->renew_actor) {
-        place->disk.actor = random_actor(sim);
+        place->disk.meta.actor = random_actor(sim);
         step(sim, index,
-             (sync_replica_event){.kind = SYNC_ON_ACTOR, .actor = place->disk.actor});
+             (sync_replica_event){.kind = SYNC_ON_ACTOR,
+                                  .actor = place->disk.meta.actor});
     }
 }
 
@@ -655,8 +649,9 @@ sync_sim *sync_sim_open(const sync_sim_options *options)
         sim_place *place = &sim->places[i];
         place->dialable = true;
         crdt_arena_init(&place->arena, alloc);
-        place->disk.lineage_known = options->lineage_known;
-        place->disk.lineage = crdt_template_actor_empty();
+        place->disk.meta.scene = crdt_span_of(SCENE);
+        place->disk.meta.lineage_known = options->lineage_known;
+        place->disk.meta.lineage = crdt_template_actor_empty();
         sync_sim_start_place(sim, i, SYNC_SIM_FRESH);
     }
     return sim;
@@ -726,9 +721,10 @@ void sync_sim_start_place(sync_sim *sim, uint32_t index, sync_sim_start how)
     assert(!place->running);
     sim_disk *disk = &place->disk;
     if (how == SYNC_SIM_FRESH || !disk->actor_known) {
-        disk->actor = random_actor(sim);
+        disk->meta.actor = random_actor(sim);
         disk->actor_known = true;
-        disk->confirmed_time = 0;
+        disk->meta.confirmed_time = 0;
+        disk->meta.start_count = 0;
     }
     crdt_document_options options = crdt_document_options_default();
     options.alloc = sim->alloc;
@@ -740,11 +736,7 @@ void sync_sim_start_place(sync_sim *sim, uint32_t index, sync_sim_start how)
     replica.alloc = sim->alloc;
     replica.doc = place->doc;
     replica.deps = place->deps;
-    replica.meta = (sync_meta){.scene = crdt_span_of(SCENE),
-                               .lineage_known = disk->lineage_known,
-                               .lineage = disk->lineage,
-                               .actor = disk->actor,
-                               .confirmed_time = disk->confirmed_time};
+    replica.meta = disk->meta;
     replica.nonce = sync_sim_net_random(&sim->net);
     replica.seed = sync_sim_net_random(&sim->net);
     replica.now_ms = sim->now_ms;
@@ -1161,7 +1153,7 @@ sync_replica *sync_sim_replica(sync_sim *sim, uint32_t index)
 
 crdt_actor sync_sim_actor(const sync_sim *sim, uint32_t index)
 {
-    return sim->places[index].disk.actor;
+    return sim->places[index].disk.meta.actor;
 }
 
 sync_sim_net *sync_sim_network(sync_sim *sim)
