@@ -59,14 +59,7 @@ crdt_err scene_edit_remove_component(scene_edit *edit, crdt_span entity,
 
 /* ---- for what puts operations together itself (scene/invert.h) ---- */
 
-/* Put one operation as it is. */
+/* Put one operation as it is; it must say something. */
 crdt_err scene_edit_push(scene_edit *edit, crdt_op_kind kind, crdt_key key,
                          crdt_span value);
-/* The field `parent` of this transform of the entity is about to become `value`, NULL: to
- * go. Refuses what would hang the entity below itself (CRDT_EINVAL), pins what a hidden
- * edge would free (scene_edit_move). */
-crdt_err scene_edit_prepare_parent(scene_edit *edit, crdt_span entity,
-                                   crdt_span component, const crdt_span *value,
-                                   crdt_diag *diag);
-
 #endif /* SCENE_EDIT_H */

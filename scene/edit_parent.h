@@ -27,6 +27,12 @@ crdt_err scene_edit_change_parent(scene_edit *edit, crdt_span entity,
  * as above, and no other spelling of the transform takes over. */
 crdt_err scene_edit_leave_parent(scene_edit *edit, crdt_span entity,
                                  crdt_span component, crdt_diag *diag);
+/* The field `parent` of this transform of the entity is about to become `value`, NULL: to
+ * go. Refuses what would hang the entity below itself (CRDT_EINVAL), pins what a hidden
+ * edge would free (scene_edit_move). */
+crdt_err scene_edit_prepare_parent(scene_edit *edit, crdt_span entity,
+                                   crdt_span component, const crdt_span *value,
+                                   crdt_diag *diag);
 /* An entity was just added, to hang under `parent`: if that waited, as an orphan, to hang
  * below it, it stays where it is shown. */
 crdt_err scene_edit_adopt_parent(scene_edit *edit, crdt_span entity, crdt_span parent);

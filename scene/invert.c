@@ -12,9 +12,10 @@
 /* All that the transaction did to one key. */
 typedef struct touch {
     crdt_key key;
-    size_t last_op; /* the last one on this very key, NO_OP: none */
-    const crdt_history_drop
-        *former; /* what lived or showed here before; NULL: nothing */
+    size_t last_op;                  /* the last one on this very key, NO_OP: none */
+    const crdt_history_drop *former; /* what lived or showed before; NULL: nothing */
+    bool moves;  /* turning it round changes what the entity says of its parent */
+    bool cyclic; /* and would hang it below itself: it is left alone */
 } touch;
 
 typedef struct inverter {
@@ -22,6 +23,7 @@ typedef struct inverter {
     const scene_invert_who *who;
     const crdt_document *doc;
     scene_edit *edit;
+    bool rehearsal; /* nothing is reported */
     touch *touches; /* in key order */
     size_t touch_count;
     scene_name_set occupied; /* created entities below which others hung something */
@@ -29,7 +31,7 @@ typedef struct inverter {
 
 static crdt_err skip(const inverter *inv, const crdt_key *key, scene_undo_reason reason)
 {
-    return inv->who->skip(inv->who->ctx, key, reason);
+    return inv->rehearsal ? CRDT_OK : inv->who->skip(inv->who->ctx, key, reason);
 }
 
 static crdt_err emit(const inverter *inv, crdt_op_kind kind, const crdt_key *key,
@@ -322,7 +324,7 @@ static crdt_err restore(const inverter *inv, size_t first, size_t end, bool hidd
 /* An entity or a component that the transaction added, removed, or both. */
 static crdt_err invert_key(const inverter *inv, size_t first, size_t end)
 {
-    const touch *t = &inv->touches[first];
+    touch *t = &inv->touches[first];
     const crdt_key *key = &t->key;
     bool before = t->former != NULL;
     bool after = inv->record->ops[t->last_op].kind == CRDT_OP_ADD;
@@ -347,13 +349,8 @@ static crdt_err invert_key(const inverter *inv, size_t first, size_t end)
     if (occupied || !owns_all(inv, key)) {
         return skip(inv, key, SCENE_UNDO_EDITED_BELOW);
     }
-    crdt_err err = CRDT_OK;
-    if (key->depth == CRDT_OBJECT) {
-        err = scene_edit_change_parent(inv->edit, key->object, NULL, NULL);
-    }
-    if (err == CRDT_OK) {
-        err = emit(inv, CRDT_OP_REMOVE, key, (crdt_span){0});
-    }
+    t->moves = key->depth == CRDT_OBJECT || scene_edit_is_transform(key->part);
+    crdt_err err = emit(inv, CRDT_OP_REMOVE, key, (crdt_span){0});
     return before && err == CRDT_OK ? restore(inv, first, end, false) : err;
 }
 
@@ -387,27 +384,19 @@ static holding look(const inverter *inv, const touch *t, crdt_field field)
     return h;
 }
 
-/* Write the value, NULL: none. A parent is written as a move is made. */
-static crdt_err write_field(const inverter *inv, const crdt_key *key,
-                            const crdt_span *value)
+/* Write the value, NULL: none. */
+static crdt_err write_field(const inverter *inv, touch *t, const crdt_span *value)
 {
-    crdt_err err = CRDT_OK;
-    if (scene_layout_is_entity(key->object) &&
-        scene_layout_class(key->part) == SCENE_CLASS_TRANSFORM &&
-        crdt_span_equal(key->field, crdt_span_of("parent"))) {
-        err = scene_edit_prepare_parent(inv->edit, key->object, key->part, value, NULL);
+    if (t->cyclic) {
+        return skip(inv, &t->key, SCENE_UNDO_CYCLE);
     }
-    if (err == CRDT_EINVAL) {
-        return skip(inv, key, SCENE_UNDO_CYCLE);
-    }
-    if (err != CRDT_OK) {
-        return err;
-    }
-    return value == NULL ? emit(inv, CRDT_OP_UNSET, key, (crdt_span){0})
-                         : emit(inv, CRDT_OP_SET, key, *value);
+    t->moves = scene_edit_is_transform(t->key.part) &&
+               crdt_span_equal(t->key.field, crdt_span_of("parent"));
+    return value == NULL ? emit(inv, CRDT_OP_UNSET, &t->key, (crdt_span){0})
+                         : emit(inv, CRDT_OP_SET, &t->key, *value);
 }
 
-static crdt_err invert_field(const inverter *inv, const touch *t)
+static crdt_err invert_field(const inverter *inv, touch *t)
 {
     const crdt_span *former = t->former == NULL ? NULL : &t->former->entry.value;
     bool after =
@@ -423,21 +412,121 @@ static crdt_err invert_field(const inverter *inv, const touch *t)
     holding h = look(inv, t, crdt_document_find_field(inv->doc, part, t->key.field));
     if (!after) {
         return h.count > 0 ? skip(inv, &t->key, SCENE_UNDO_OVERWRITTEN)
-                           : write_field(inv, &t->key, former);
+                           : write_field(inv, t, former);
     }
     if (!h.mine_shows) {
         return skip(inv, &t->key, SCENE_UNDO_OVERWRITTEN);
     }
     if (h.other) {
         /* Without this write, the other's would have shown all along. */
-        return write_field(inv, &t->key, &h.other_value);
+        return write_field(inv, t, &h.other_value);
     }
     crdt_span held;
     if (former != NULL && crdt_document_get(inv->doc, &t->key, &held) &&
         crdt_span_equal(held, *former)) {
         return CRDT_OK; /* it changed nothing that is seen */
     }
-    return write_field(inv, &t->key, former);
+    return write_field(inv, t, former);
+}
+
+static crdt_err invert_all(const inverter *inv)
+{
+    crdt_err err = CRDT_OK;
+    for (size_t i = 0; i < inv->touch_count && err == CRDT_OK;) {
+        touch *t = &inv->touches[i];
+        if (t->key.depth == CRDT_FIELD) {
+            err = invert_field(inv, t);
+            i++;
+        } else if (t->last_op == NO_OP) {
+            i++; /* dropped from above, or dead dots: what is below speaks for itself */
+        } else {
+            size_t end = end_of(inv, i);
+            err = invert_key(inv, i, end);
+            i = end;
+        }
+    }
+    return err;
+}
+
+/* ---- the tree ---- */
+
+/* More cycles than this are left to the resolver, which lists them. */
+#define REHEARSALS_MAX 64
+
+/* Of the parents that would hang their entity below itself, the one that was written
+ * first, or none: what a move pinned comes before the move. */
+static touch *find_cyclic(const inverter *inv, const scene_edit *dry)
+{
+    touch *found = NULL;
+    for (size_t i = 0; i < inv->touch_count; i++) {
+        touch *t = &inv->touches[i];
+        crdt_span hidden;
+        if (t->moves && t->key.depth == CRDT_FIELD &&
+            (found == NULL || t->last_op < found->last_op) &&
+            scene_edit_find_cycle(dry, t->key.object, &hidden)) {
+            found = t;
+        }
+    }
+    return found;
+}
+
+/* Put all operations into a list that is thrown away, to see whether a parent would make
+ * a cycle: that one is left alone. *again: there was one. */
+static crdt_err rehearse(inverter *inv, bool *again)
+{
+    scene_edit *edit = inv->edit;
+    crdt_op_list ops;
+    scene_edit dry;
+    crdt_op_list_init(&ops, edit->ops->alloc);
+    crdt_err err = scene_edit_open(&dry, inv->doc, &ops);
+    if (err == CRDT_OK) {
+        inv->edit = &dry;
+        inv->rehearsal = true;
+        err = invert_all(inv);
+        inv->edit = edit;
+        inv->rehearsal = false;
+    }
+    touch *cyclic = err == CRDT_OK ? find_cyclic(inv, &dry) : NULL;
+    *again = cyclic != NULL;
+    if (cyclic != NULL) {
+        cyclic->cyclic = true;
+        cyclic->moves = false;
+    }
+    scene_edit_close(&dry);
+    crdt_op_list_deinit(&ops);
+    return err;
+}
+
+/* Does turning round change what this entity says of its parent? */
+static bool moves_entity(const inverter *inv, crdt_span entity)
+{
+    for (size_t i = 0; i < inv->touch_count; i++) {
+        if (inv->touches[i].moves &&
+            crdt_span_equal(inv->touches[i].key.object, entity)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* Leave out what would make a cycle; pin the entities elsewhere whose hidden edge the rest
+ * would free, as a move does. */
+static crdt_err settle_tree(inverter *inv)
+{
+    bool again = true;
+    crdt_err err = CRDT_OK;
+    for (size_t i = 0; i < REHEARSALS_MAX && again && err == CRDT_OK; i++) {
+        err = rehearse(inv, &again);
+    }
+    for (size_t i = 0; i < inv->touch_count && err == CRDT_OK; i++) {
+        const touch *t = &inv->touches[i];
+        crdt_span hidden;
+        if (t->moves && scene_edit_find_cycle(inv->edit, t->key.object, &hidden) &&
+            !moves_entity(inv, hidden)) {
+            err = scene_edit_drop_parent(inv->edit, hidden);
+        }
+    }
+    return err;
 }
 
 crdt_err scene_invert(const crdt_history_record *record, const scene_invert_who *who,
@@ -449,18 +538,11 @@ crdt_err scene_invert(const crdt_history_record *record, const scene_invert_who 
     if (err == CRDT_OK) {
         err = find_occupied(&inv);
     }
-    for (size_t i = 0; i < inv.touch_count && err == CRDT_OK;) {
-        const touch *t = &inv.touches[i];
-        if (t->key.depth == CRDT_FIELD) {
-            err = invert_field(&inv, t);
-            i++;
-        } else if (t->last_op == NO_OP) {
-            i++; /* dropped from above, or dead dots: what is below speaks for itself */
-        } else {
-            size_t end = end_of(&inv, i);
-            err = invert_key(&inv, i, end);
-            i = end;
-        }
+    if (err == CRDT_OK) {
+        err = settle_tree(&inv);
+    }
+    if (err == CRDT_OK) {
+        err = invert_all(&inv);
     }
     scene_name_set_deinit(&inv.occupied);
     return err;

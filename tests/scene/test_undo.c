@@ -370,6 +370,58 @@ Test(undo, never_hangs_an_entity_below_itself)
     world_close(&w);
 }
 
+/* Two entities change places in one step. On the way back, the first of them would for a
+ * moment hang below itself. */
+Test(undo, of_a_swap_of_parent_and_child)
+{
+    world w;
+    open_map(&w, 2);
+    world_add(&w, 1, "p", NULL);
+    world_add(&w, 1, "a", "p");
+    world_add(&w, 1, "b", "a");
+    world_add(&w, 1, "c", "b");
+    world_sync(&w);
+    char *before = strdup(world_json(&w, 0));
+    world_begin(&w, 0);
+    cr_assert_eq(world_move(&w, 0, "b", "p"), CRDT_OK);
+    cr_assert_eq(world_move(&w, 0, "a", "c"), CRDT_OK);
+    cr_assert_eq(world_end(&w, 0), CRDT_OK);
+    char *after = strdup(world_json(&w, 0));
+    cr_assert_eq(world_undo(&w, 0), CRDT_OK);
+    cr_assert_eq(w.replicas[0].skip_count, 0);
+    cr_assert_str_eq(world_json(&w, 0), before);
+    cr_assert_eq(world_redo(&w, 0), CRDT_OK);
+    cr_assert_str_eq(world_json(&w, 0), after);
+    free(before);
+    free(after);
+    world_close(&w);
+}
+
+/* Undo too pins what it would free. */
+Test(undo, moves_nobody_else)
+{
+    world w;
+    open_map(&w, 2);
+    world_add(&w, 1, "a", NULL);
+    world_add(&w, 1, "b", NULL);
+    world_add(&w, 1, "c", NULL);
+    world_move(&w, 1, "a", "c");
+    world_sync(&w);
+    world_move(&w, 0, "a", "b");
+    put(&w, 1, "later", "1");
+    world_move(&w, 1, "b", "a");
+    world_sync(&w);
+    assert_text(world_place(&w, 0, "b"), "(cycle a)");
+    cr_assert_eq(world_undo(&w, 0), CRDT_OK);
+    assert_text(world_place(&w, 0, "a"), "c");
+    assert_text(world_place(&w, 0, "b"), "(root)");
+    cr_assert_eq(world_redo(&w, 0), CRDT_OK);
+    cr_assert(world_skipped(&w, 0, "b", "Transform", "parent", SCENE_UNDO_CYCLE));
+    assert_text(world_place(&w, 0, "a"), "b");
+    assert_text(world_place(&w, 0, "b"), "(root)");
+    world_close(&w);
+}
+
 /* A conflict was cleared up meanwhile: the value that stands is still one's own. */
 Test(undo, housekeeping_does_not_take_over)
 {
