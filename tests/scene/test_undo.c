@@ -1,5 +1,6 @@
 #include "tests/scene/world.h"
 
+#include "tests/support/fault_alloc.h"
 #include "tests/support/gen.h"
 #include <criterion/criterion.h>
 #include <stdio.h>
@@ -72,69 +73,82 @@ Test(undo, a_new_edit_clears_what_could_be_redone)
     world_close(&w);
 }
 
-/* Any walk over the stacks shows what the state was at that point. */
+static crdt_err one_of_many(world *w, gen *g, size_t value_number)
+{
+    char id[8];
+    char other[8];
+    char value[16];
+    snprintf(id, sizeof id, "e%d", (int)gen_below(g, 4));
+    snprintf(other, sizeof other, "e%d", (int)gen_below(g, 4));
+    snprintf(value, sizeof value, "%zu", value_number + 10);
+    switch (gen_below(g, 7)) {
+    case 0:
+        return world_remove(w, 0, id);
+    case 1:
+        return world_set(w, 0, id, "C", gen_chance(g, 50) ? value : "{}");
+    case 2:
+        return world_remove_component(w, 0, id, gen_chance(g, 50) ? "C" : "Transform");
+    case 3:
+    case 4:
+        return world_move(w, 0, id, gen_chance(g, 70) ? other : NULL);
+    default:
+        return world_set_field(w, 0, id, "C", gen_chance(g, 50) ? "x" : "y", value);
+    }
+}
+
+/* Any walk over the stacks shows what the state was at that point: transactions of one to
+ * four edits each. */
+static void walk_stacks(uint64_t seed)
+{
+    enum { STEPS = 60 };
+    gen g = gen_open(seed, NULL);
+    world w;
+    open_map(&w, 2);
+    char *states[STEPS + 1];
+    size_t top = 0; /* where we are */
+    size_t end = 0; /* what could be redone */
+    states[0] = strdup(world_json(&w, 0));
+    for (size_t i = 0; i < STEPS; i++) {
+        uint64_t kind = gen_below(&g, 3);
+        if (kind == 0) {
+            world_begin(&w, 0);
+            for (uint64_t n = gen_below(&g, 4) + 1; n > 0; n--) {
+                one_of_many(&w, &g, i);
+            }
+            if (world_end(&w, 0) == CRDT_OK) {
+                if (strcmp(world_json(&w, 0), states[top]) == 0) {
+                    break; /* it cancels out: undo may pass over it, or not */
+                }
+                while (end > top) {
+                    free(states[end--]);
+                }
+                states[++top] = strdup(world_json(&w, 0));
+                end = top;
+            }
+        } else if (kind == 1) {
+            cr_assert_eq(world_undo(&w, 0), top > 0 ? CRDT_OK : CRDT_ENOTHING,
+                         "seed %llu step %zu", (unsigned long long)seed, i);
+            top -= top > 0;
+        } else {
+            cr_assert_eq(world_redo(&w, 0), top < end ? CRDT_OK : CRDT_ENOTHING,
+                         "seed %llu step %zu", (unsigned long long)seed, i);
+            top += top < end;
+        }
+        cr_assert_str_eq(world_json(&w, 0), states[top], "seed %llu step %zu",
+                         (unsigned long long)seed, i);
+    }
+    for (size_t i = 0; i <= end; i++) {
+        free(states[i]);
+    }
+    world_sync(&w);
+    world_assert_equal(&w);
+    world_close(&w);
+}
+
 Test(undo, chains_of_undo_and_redo_against_a_model)
 {
-    enum { STEPS = 60, SEEDS = 60 };
-    for (uint64_t seed = 1; seed <= SEEDS; seed++) {
-        gen g = gen_open(seed, NULL);
-        world w;
-        open_map(&w, 2);
-        char *states[STEPS + 1];
-        size_t top = 0; /* where we are */
-        size_t end = 0; /* what could be redone */
-        states[0] = strdup(world_json(&w, 0));
-        for (size_t i = 0; i < STEPS; i++) {
-            uint64_t kind = gen_below(&g, 3);
-            if (kind == 0) {
-                char id[8];
-                char value[16];
-                crdt_err err;
-                snprintf(id, sizeof id, "e%d", (int)gen_below(&g, 3));
-                snprintf(value, sizeof value, "%d", (int)i + 10);
-                switch (gen_below(&g, 6)) {
-                case 0:
-                    err = world_remove(&w, 0, id);
-                    break;
-                case 1:
-                    err = world_set(&w, 0, id, "C", gen_chance(&g, 50) ? value : "{}");
-                    break;
-                case 2:
-                    err = world_remove_component(&w, 0, id, "C");
-                    break;
-                case 3:
-                    err = world_move(&w, 0, id, gen_chance(&g, 50) ? "e1" : NULL);
-                    break;
-                default:
-                    err = world_set_field(&w, 0, id, "C",
-                                          gen_chance(&g, 50) ? "x" : "y", value);
-                    break;
-                }
-                if (err == CRDT_OK) {
-                    while (end > top) {
-                        free(states[end--]);
-                    }
-                    states[++top] = strdup(world_json(&w, 0));
-                    end = top;
-                }
-            } else if (kind == 1) {
-                cr_assert_eq(world_undo(&w, 0), top > 0 ? CRDT_OK : CRDT_ENOTHING,
-                             "seed %llu step %zu", (unsigned long long)seed, i);
-                top -= top > 0;
-            } else {
-                cr_assert_eq(world_redo(&w, 0), top < end ? CRDT_OK : CRDT_ENOTHING,
-                             "seed %llu step %zu", (unsigned long long)seed, i);
-                top += top < end;
-            }
-            cr_assert_str_eq(world_json(&w, 0), states[top], "seed %llu step %zu",
-                             (unsigned long long)seed, i);
-        }
-        for (size_t i = 0; i <= end; i++) {
-            free(states[i]);
-        }
-        world_sync(&w);
-        world_assert_equal(&w);
-        world_close(&w);
+    for (uint64_t seed = 1; seed <= 300; seed++) {
+        walk_stacks(seed);
     }
 }
 
@@ -784,4 +798,112 @@ Test(undo, undoing_all_of_ones_own_leaves_what_others_wrote)
         }
         world_close(&w);
     }
+}
+
+/* ---- records and memory ---- */
+
+static crdt_err feed(const world *w, crdt_alloc alloc, bool redo, crdt_span damaged,
+                     size_t *op_count)
+{
+    const world_replica *r = &w->replicas[0];
+    scene_undo_options options = {.redo = redo};
+    crdt_op_list ops;
+    crdt_op_list_init(&ops, alloc);
+    scene_undo *undo = NULL;
+    crdt_err err = scene_undo_open(&undo, alloc, r->doc, &r->actor, &options, &ops);
+    if (err == CRDT_OK) {
+        bool more = damaged.size == 0 || scene_undo_visit(undo, damaged);
+        for (size_t i = r->records.count; i > 0 && more; i--) {
+            const world_bytes *record = &r->records.items[i - 1];
+            more = scene_undo_visit(undo, (crdt_span){record->data, record->size});
+        }
+        crdt_stamp target;
+        err = scene_undo_finish(undo, &target, NULL);
+    }
+    *op_count = ops.op_count;
+    scene_undo_close(undo);
+    crdt_op_list_deinit(&ops);
+    return err;
+}
+
+Test(undo, without_memory)
+{
+    world w;
+    open_map(&w, 2);
+    world_set(&w, 1, "a", "Light", "{\"lux\":3,\"on\":true}");
+    world_add(&w, 1, "b", "a");
+    world_sync(&w);
+    world_begin(&w, 0);
+    put(&w, 0, "x", "1");
+    world_remove(&w, 0, "a");
+    world_add(&w, 0, "c", "b");
+    world_end(&w, 0);
+    put(&w, 0, "x", "2");
+    world_set_field(&w, 1, "a", "Light", "lux", "4");
+    put(&w, 1, "y", "2");
+    world_sync(&w);
+    world_undo(&w, 0);
+    fault_alloc fault;
+    crdt_alloc alloc = fault_alloc_init(&fault);
+    size_t failures = 0;
+    crdt_err err = CRDT_ENOMEM;
+    size_t op_count = 0;
+    for (uint64_t n = 0; err != CRDT_OK; n++) {
+        fault_alloc_fail_at(&fault, n);
+        err = feed(&w, alloc, false, (crdt_span){0}, &op_count);
+        fault_alloc_heal(&fault);
+        cr_assert(err == CRDT_OK || err == CRDT_ENOMEM, "%s", crdt_err_name(err));
+        cr_assert(fault_alloc_balanced(&fault));
+        failures += err != CRDT_OK;
+    }
+    cr_assert_gt(failures, 20);
+    cr_assert_geq(op_count, 5, "a, Light, its fields, x, c");
+    world_close(&w);
+}
+
+Test(undo, a_damaged_record_is_said_to_be_one)
+{
+    world w;
+    open_map(&w, 2);
+    put(&w, 0, "x", "1");
+    size_t op_count;
+    const world_list *records = &w.replicas[0].records;
+    const world_bytes *last = &records->items[records->count - 1];
+    for (size_t size = 1; size < last->size; size++) {
+        cr_assert_eq(feed(&w, crdt_alloc_default(), false,
+                          (crdt_span){last->data, size}, &op_count),
+                     CRDT_ECORRUPT);
+        cr_assert_eq(op_count, 0);
+    }
+    world_close(&w);
+}
+
+/* What the history did not keep whole is left alone, and said. */
+Test(undo, of_what_was_too_large)
+{
+    world w;
+    open_map(&w, 2);
+    put(&w, 0, "x", "1");
+    put(&w, 0, "y", "1");
+    world_list *records = &w.replicas[0].records;
+    world_bytes *last = &records->items[records->count - 1];
+    crdt_arena arena;
+    crdt_arena_init(&arena, crdt_alloc_default());
+    crdt_history_record record;
+    cr_assert_eq(
+        crdt_history_decode((crdt_span){last->data, last->size}, &arena, &record, NULL),
+        CRDT_OK);
+    record.cut = true;
+    crdt_buf bytes;
+    crdt_buf_init(&bytes, crdt_alloc_default());
+    cr_assert_eq(crdt_history_encode(&record, &bytes), CRDT_OK);
+    free(last->data);
+    *last = (world_bytes){malloc(bytes.size), bytes.size};
+    memcpy(last->data, bytes.data, bytes.size);
+    crdt_buf_deinit(&bytes);
+    crdt_arena_deinit(&arena);
+    cr_assert_eq(world_undo(&w, 0), CRDT_OK, "the one before it");
+    cr_assert(world_skipped(&w, 0, "m", "M", "y", SCENE_UNDO_CUT));
+    assert_text(map(&w, 0), "{\"y\":1}");
+    world_close(&w);
 }
