@@ -348,6 +348,43 @@ Test(document, a_late_joiner_gets_nothing_that_was_deleted)
     crdt_document_close(late);
 }
 
+/* A remove bumped the actor's counter without leaving a record: who learned of the new
+ * version by a delta took it for "nothing changed". */
+Test(document, a_remove_travels_in_a_delta)
+{
+    crdt_document *a = script_open();
+    crdt_document *b = script_open();
+    cr_assert_eq(script_edit(a, 1, "add o; add o.p; set o.p.f 1", NULL), CRDT_OK);
+    cr_assert_eq(script_pull(b, a), CRDT_OK);
+    cr_assert_eq(script_edit(a, 1, "unset o.p.f", NULL), CRDT_OK);
+    cr_assert_eq(script_pull(b, a), CRDT_OK);
+    cr_assert(script_shows(b, "o.p.f", "-"));
+    cr_assert_eq(script_edit(a, 1, "remove o", NULL), CRDT_OK);
+    cr_assert_eq(script_pull(b, a), CRDT_OK);
+    cr_assert(!script_live(b, "o"));
+    cr_assert(script_equal(a, b));
+    crdt_document_close(a);
+    crdt_document_close(b);
+}
+
+/* "Descends" was used where "strictly descends" is meant: at equal versions nothing is new,
+ * nothing is sent, and nothing goes. */
+Test(document, nothing_is_new_at_equal_versions)
+{
+    pair p = meet("add o; add o.p; set o.p.f 0", "set o.p.f 1", "set o.p.f 2");
+    crdt_buf answer = script_buf();
+    cr_assert_eq(crdt_document_answer(p.a, crdt_document_version(p.b), NULL, &answer),
+                 CRDT_OK);
+    bool news = true;
+    cr_assert_eq(crdt_document_merge(p.b, crdt_buf_span(&answer), NULL, &news, NULL),
+                 CRDT_OK);
+    cr_assert(!news);
+    cr_assert_eq(script_count(p.b, "o.p.f"), 2, "both siblings stay");
+    cr_assert(script_same_state(p.a, p.b));
+    crdt_buf_deinit(&answer);
+    part_ways(p);
+}
+
 /* What an add takes away was not listed as touched: a delta missed it. */
 Test(document, a_delta_carries_what_an_add_took_away)
 {
