@@ -334,7 +334,7 @@ static void on_asked(void *ctx)
     if (answer->phase == ANSWER_RECEIVING && result == 0) {
         msg = nng_aio_get_msg(answer->aio);
         bool fits = nng_msg_len(msg) <= answer->slot->message_size_max;
-        if (link != NULL && fits && !is_lost(link)) {
+        if (link != NULL && fits) {
             answer->phase = ANSWER_WAITING;
             answer->generation++;
             answer->node =
