@@ -235,3 +235,14 @@ uint64_t sync_peer_lag(const sync_peer *peer, const crdt_version *me)
     }
     return lag;
 }
+
+void sync_peer_note_rtt(sync_peer *peer, uint64_t rtt_ms)
+{
+    if (peer->rtt_ms == 0) {
+        peer->rtt_ms = rtt_ms;
+    } else if (rtt_ms < peer->rtt_ms) {
+        peer->rtt_ms = (peer->rtt_ms + rtt_ms) / 2;
+    } else {
+        peer->rtt_ms = (3 * peer->rtt_ms + rtt_ms) / 4;
+    }
+}

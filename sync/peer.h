@@ -103,4 +103,8 @@ bool sync_peer_hears(const sync_peer *peer, const crdt_actor *actor);
 /* Sum over actors of the times it has and `me` lacks. */
 uint64_t sync_peer_lag(const sync_peer *peer, const crdt_version *me);
 
+/* One more reply took this long. Down fast, up slowly: a connection that was just being
+ * made says little about it. */
+void sync_peer_note_rtt(sync_peer *peer, uint64_t rtt_ms);
+
 #endif /* SYNC_PEER_H */

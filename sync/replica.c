@@ -246,7 +246,7 @@ uint32_t replica_patience_ms(const sync_replica *replica, const sync_peer *peer)
     uint64_t backoff = peer->backoff_ms > peer->hello_backoff_ms
                            ? peer->backoff_ms
                            : peer->hello_backoff_ms;
-    uint64_t patience = replica->o.request_ms_min + 8 * peer->rtt_ms + backoff;
+    uint64_t patience = replica->o.request_ms_min + 4 * peer->rtt_ms + backoff / 2;
     return patience < replica->o.request_ms ? (uint32_t)patience
                                             : replica->o.request_ms;
 }

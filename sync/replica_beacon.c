@@ -7,7 +7,9 @@
 #define BASE_AGE_MAX 4u         /* beacons until the base of changed entries moves on */
 #define KNOWN_PUBLISHED_MAX 16u /* URLs of others in a published beacon */
 #define SILENT_BEACONS 3u
-#define CONFIRM_MS 10000u /* how often a new confirmed_time goes to the store */
+#define ECHO_MS UINT64_C(150) /* a change is told again this soon */
+#define QUIET_MAX 8u          /* doublings at most */
+#define CONFIRM_MS 10000u     /* how often a new confirmed_time goes to the store */
 
 /* ---- dialling ---- */
 
@@ -545,7 +547,7 @@ void replica_beacon_welcome(sync_replica *replica, sync_peer *peer,
         return;
     }
     uint64_t rtt = replica->now_ms - peer->hello_sent_ms;
-    peer->rtt_ms = peer->rtt_ms == 0 ? rtt : (3 * peer->rtt_ms + rtt) / 4;
+    sync_peer_note_rtt(peer, rtt);
     peer->hello_wanted = false;
     peer->hello_backoff_ms = 0;
     peer = replica_beacon_identify(replica, peer, message);
@@ -659,7 +661,17 @@ static void move_base(sync_replica *replica)
 
 void replica_beacon_send(sync_replica *replica)
 {
+    /* A beacon that tells of a change may get lost as any other: soon after it comes
+     * another, then one twice as late, until it is the usual period again. */
+    crdt_digest hash = crdt_digest_version(&replica->spoken);
+    bool changed = !crdt_digest_equal(hash, replica->beacon_hash);
+    replica->beacon_hash = hash;
+    replica->beacon_quiet = changed ? 0 : replica->beacon_quiet + 1;
     uint64_t period = replica->o.beacon_ms;
+    if (replica->beacon_quiet < QUIET_MAX &&
+        (ECHO_MS << replica->beacon_quiet) < period) {
+        period = ECHO_MS << replica->beacon_quiet;
+    }
     replica->beacon_at_ms = replica->now_ms + period - period / 10 +
                             replica_random_below(replica, period / 5 + 1);
     if (replica->scene.size == 0) {

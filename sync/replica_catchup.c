@@ -251,7 +251,7 @@ static void on_first_reply(sync_replica *replica, const sync_message *message)
             end_ask(replica, true); /* somebody else lives there now */
             return;
         }
-        peer->rtt_ms = (3 * peer->rtt_ms + (replica->now_ms - first.sent_ms)) / 4;
+        sync_peer_note_rtt(peer, replica->now_ms - first.sent_ms);
         take_parcel(replica, peer, &message->body.parcel);
         break;
     case SYNC_MESSAGE_BUSY: {

@@ -145,6 +145,8 @@ struct sync_replica {
 
     /* beacons */
     uint64_t beacon_at_ms;
+    crdt_digest beacon_hash;     /* of the version last told */
+    unsigned beacon_quiet;       /* beacons since that told the same */
     uint64_t beacon_sent_ms;     /* 0: none yet */
     uint64_t published_ms;       /* batches of mine, last time */
     crdt_version beacon_base[2]; /* [0]: the entries above it travel */
