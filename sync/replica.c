@@ -241,12 +241,14 @@ void replica_reply_refused(sync_replica *replica, uint64_t token, crdt_err err,
     replica_reply(replica, token, &message);
 }
 
-uint32_t replica_patience_ms(const sync_replica *replica, const sync_peer *peer)
+uint32_t replica_patience_ms(const sync_replica *replica, const sync_peer *peer,
+                             sync_message_kind kind)
 {
-    uint64_t backoff = peer->backoff_ms > peer->hello_backoff_ms
-                           ? peer->backoff_ms
-                           : peer->hello_backoff_ms;
-    uint64_t patience = replica->o.request_ms_min + 4 * peer->rtt_ms + backoff / 2;
+    uint64_t backoff =
+        kind == SYNC_MESSAGE_HELLO ? peer->hello_backoff_ms : peer->backoff_ms;
+    /* Whose replies were timed has lost a message; whose were not may be far away. */
+    backoff = peer->rtt_ms > 0 ? backoff / 8 : backoff;
+    uint64_t patience = replica->o.request_ms_min + 4 * peer->rtt_ms + backoff;
     return patience < replica->o.request_ms ? (uint32_t)patience
                                             : replica->o.request_ms;
 }
@@ -261,7 +263,8 @@ uint64_t replica_request(sync_replica *replica, const sync_peer *peer,
     sync_request request = {.peer = peer->number,
                             .token = ++replica->token,
                             .bytes = bytes,
-                            .timeout_ms = replica_patience_ms(replica, peer)};
+                            .timeout_ms =
+                                replica_patience_ms(replica, peer, message->kind)};
     sync_outbox_request(&replica->out, &request);
     return request.token;
 }

@@ -710,7 +710,7 @@ bool replica_beacon_reachable(const sync_replica *replica, const sync_peer *peer
 
 void replica_peer_failed(sync_replica *replica, sync_peer *peer)
 {
-    uint32_t backoff = peer->backoff_ms * 2;
+    uint32_t backoff = peer->backoff_ms + peer->backoff_ms / 2;
     if (backoff < replica->o.backoff_ms_min) {
         backoff = replica->o.backoff_ms_min;
     }
@@ -741,7 +741,8 @@ static void say_hello(sync_replica *replica, sync_peer *peer)
     }
     peer->hello_token = replica_request(replica, peer, &hello);
     peer->hello_sent_ms = replica->now_ms;
-    peer->hello_end_ms = replica->now_ms + replica_patience_ms(replica, peer);
+    peer->hello_end_ms =
+        replica->now_ms + replica_patience_ms(replica, peer, SYNC_MESSAGE_HELLO);
     peer->hello_at_ms = replica->now_ms + replica->o.beacon_ms;
     if (peer->refused) {
         peer->hello_at_ms = replica->now_ms + replica->o.backoff_ms_max;

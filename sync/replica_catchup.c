@@ -133,11 +133,12 @@ static void begin_ask(sync_replica *replica, sync_peer *peer, replica_purpose pu
     replica->ask.purpose = purpose;
     replica->ask.peer = peer->number;
     replica->ask.next_index = 1;
-    replica->ask.first =
-        (replica_flight){.token = token,
-                         .sent_ms = replica->now_ms,
-                         .end_ms = replica->now_ms + replica_patience_ms(replica, peer),
-                         .tries = 1};
+    replica->ask.first = (replica_flight){
+        .token = token,
+        .sent_ms = replica->now_ms,
+        .end_ms =
+            replica->now_ms + replica_patience_ms(replica, peer, SYNC_MESSAGE_SYNC),
+        .tries = 1};
 }
 
 static bool send_fetch(sync_replica *replica, const sync_peer *peer,
@@ -148,7 +149,8 @@ static bool send_fetch(sync_replica *replica, const sync_peer *peer,
     message.body.chunk.index = flight->index;
     flight->token = replica_request(replica, peer, &message);
     flight->sent_ms = replica->now_ms;
-    flight->end_ms = replica->now_ms + replica_patience_ms(replica, peer);
+    flight->end_ms =
+        replica->now_ms + replica_patience_ms(replica, peer, SYNC_MESSAGE_SYNC);
     flight->tries++;
     return flight->token != 0;
 }
@@ -607,7 +609,8 @@ static bool send_push(sync_replica *replica, const sync_peer *peer,
                                       kept->hash, flight->index);
     flight->token = replica_request(replica, peer, &message);
     flight->sent_ms = replica->now_ms;
-    flight->end_ms = replica->now_ms + replica_patience_ms(replica, peer);
+    flight->end_ms =
+        replica->now_ms + replica_patience_ms(replica, peer, SYNC_MESSAGE_SYNC);
     flight->tries++;
     return flight->token != 0;
 }
