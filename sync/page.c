@@ -9,6 +9,10 @@
 #include <string.h>
 #include <sys/stat.h>
 
+_Static_assert(
+    sizeof(size_t) == 8 && __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__,
+    "LMDB's file is laid out as the machine is: this reads the common layout");
+
 /* LMDB 0.9 on 64-bit little-endian, sizes in bytes:
  *
  *   page    pgno 8 | pad 2 | flags 2 | lower 2, upper 2 (overflow: pages 4) | ptrs 2 each

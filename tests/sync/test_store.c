@@ -944,6 +944,22 @@ static void write_for_ever(int ready)
     }
 }
 
+/* Copy and open; where the copy took too long for the pages that are spared, it says that
+ * it is damaged, and is made again. */
+static void open_copy(store_box *box, const char *copy)
+{
+    for (int tries = 0; tries < 20; tries++) {
+        temp_copy(store_dir, copy);
+        store_box_open(box, copy, &options);
+        if (box->err != CRDT_ECORRUPT) {
+            break;
+        }
+        store_box_close(box);
+        temp_remove(copy);
+    }
+    cr_assert_eq(box->err, CRDT_OK, "%s: %s", crdt_err_text(box->err), box->diag.text);
+}
+
 Test(store, copies_of_a_store_in_use_open, .timeout = 120)
 {
     int pipe_fds[2];
@@ -959,9 +975,8 @@ Test(store, copies_of_a_store_in_use_open, .timeout = 120)
     for (int i = 0; i < 25; i++) {
         char copy[600];
         snprintf(copy, sizeof copy, "%s/copy%d", dir.path, i);
-        temp_copy(store_dir, copy);
         store_box box;
-        open_at(&box, copy);
+        open_copy(&box, copy);
         cr_assert_eq(box.report.origin, SYNC_ACTOR_COPIED);
         int64_t value = 0;
         for (int f = 0; f < 10; f++) {
