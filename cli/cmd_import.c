@@ -2,6 +2,7 @@
 #include "cli/verbs.h"
 #include "crdt/history.h"
 #include "crdt/template.h"
+#include "scene/difference.h"
 #include "scene/format.h"
 
 #include <inttypes.h>
@@ -59,6 +60,28 @@ static crdt_err import_template(cli_run *run, const import_file *file, crdt_diag
     return err;
 }
 
+/* ---- onto what is there ---- */
+
+static crdt_err fill_difference(void *ctx, const crdt_document *doc, crdt_op_list *ops,
+                                crdt_diag *diag)
+{
+    const import_file *file = ctx;
+    return scene_difference_to_ops(doc, file->ops.ops, file->ops.op_count,
+                                   crdt_alloc_default(), ops, diag);
+}
+
+static crdt_err import_onto(cli_run *run, import_file *file, sync_edit_result *result)
+{
+    sync_edit edit = {
+        .fn = fill_difference,
+        .ctx = file,
+        .who = run->who,
+        .origin = CRDT_ORIGIN_EDIT,
+    };
+    crdt_err err = sync_node_edit(run->node, &edit, result);
+    return err == CRDT_ENOTHING ? CRDT_OK : err;
+}
+
 static void report_result(cli_run *run, const import_file *file, uint64_t op_count)
 {
     const char *format = scene_format_name(file->format);
@@ -89,7 +112,10 @@ static int import(cli_run *run, import_file *file)
     crdt_diag diag = {0};
     crdt_err err = import_template(run, file, &diag);
     if (err == CRDT_EEXIST && onto) {
-        err = crdt_diag_set(&diag, CRDT_EREFUSED, 0, "--onto is not there yet");
+        sync_edit_result result = {0};
+        err = import_onto(run, file, &result);
+        diag = result.diag;
+        op_count = result.op_count;
     }
     if (err != CRDT_OK) {
         return cli_run_fail(run, err, &diag, "import %s", run->args->arguments[0]);

@@ -15,6 +15,7 @@
 
 #define URL_MAX 64             /* --listen, --peer */
 #define WAITING_MAX (1u << 20) /* bytes of events not yet printed */
+#define TEXT_VALUE_MAX 60      /* bytes of a value on a line for people */
 #define LOOK_MS 500            /* how often it looks at its store */
 #define BUSY_MS_MAX 2000       /* wait so long for a store that a verb has */
 #define BUSY_MS 20             /* and look so often */
@@ -48,6 +49,12 @@ static void format_json(FILE *out, const sync_event *event)
     if (event->text[0] != '\0') {
         cli_report_text(&report, "text", event->text);
     }
+    if (event->key != NULL) {
+        cli_report_key(&report, event->key);
+        if (event->key->depth == CRDT_FIELD && event->value.size > 0) {
+            cli_report_value(&report, "value", event->value);
+        }
+    }
     if (event->conflict != NULL) {
         cli_report_key(&report, &event->conflict->key);
         if (event->conflict->key.depth == CRDT_FIELD) {
@@ -76,12 +83,20 @@ static void format_text(FILE *out, const sync_event *event)
     if (event->text[0] != '\0') {
         fprintf(out, " %s", event->text);
     }
+    if (event->key != NULL) {
+        fputc(' ', out);
+        cli_report_path(out, event->key);
+        if (event->key->depth == CRDT_FIELD && event->value.size > 0) {
+            fputs(" = ", out);
+            cli_report_short(out, event->value, TEXT_VALUE_MAX);
+        }
+    }
     if (event->conflict != NULL) {
         fputc(' ', out);
         cli_report_path(out, &event->conflict->key);
         if (event->conflict->key.depth == CRDT_FIELD) {
             fputs(": does not show: ", out);
-            cli_report_short(out, event->conflict->loser.value, 60);
+            cli_report_short(out, event->conflict->loser.value, TEXT_VALUE_MAX);
         }
     }
     fputc('\n', out);
@@ -152,7 +167,7 @@ static void print_outbox(event_outbox *outbox, FILE *out)
     fwrite(text, 1, size, out);
     if (lost > 0) {
         fprintf(out,
-                outbox->json ? "{\"event\":\"lost\",\"count\":%" PRIu64 "}\n"
+                outbox->json ? "{\"event\":\"missed\",\"count\":%" PRIu64 "}\n"
                              : "(%" PRIu64 " events came too fast to be shown)\n",
                 lost);
     }

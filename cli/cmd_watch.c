@@ -18,7 +18,7 @@ static void report_lost(cli_run *run, uint64_t count)
     if (run->json) {
         cli_report report;
         cli_report_begin(&report, run->out);
-        cli_report_text(&report, "event", "lost");
+        cli_report_text(&report, "event", "missed");
         cli_report_number(&report, "count", count);
         cli_report_end(&report);
     } else {

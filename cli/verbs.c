@@ -95,7 +95,9 @@ const cli_verb cli_verbs[] = {
          "node\n"
          "runs, the other verbs on its store are done by it, so a live scene can be\n"
          "edited from a shell. Prints what happens, one line each: opened, listening,\n"
-         "joined, left, synced, conflict, fork, fresh, refused, alarm, poisoned.\n"
+         "joined, left, synced, adopted, conflict, refused; and what should not be:\n"
+         "fork (two histories under one actor), fresh (the store is a copy), alarm,\n"
+         "rewritten, lost (what healing made of it), poisoned (the disk failed).\n"
          "SIGINT and SIGTERM stop it cleanly: peers are told, all is on disk.",
      .examples = "scenesync node --store a --listen tcp://0.0.0.0:7700\n"
                  "scenesync node --store b --listen tcp://0.0.0.0:7700 --peer "

@@ -238,6 +238,105 @@ def test_a_node_ends_those_who_watch_it(bench):
     watch.stdout.close()
 
 
+def copy_store(bench, source, target):
+    """As `cp -r` does, also beside a node that is writing."""
+    subprocess.run(["cp", "-r", str(bench.path(source)), str(bench.path(target))], check=True)
+    bench.path(target).joinpath("control").unlink(missing_ok=True)
+
+
+def test_a_copy_made_while_running_writes_as_somebody_else(bench):
+    store_with_scene(bench, "a")
+    a = bench.node("a")
+    bench.verb("set", "a", "lamp", "C.before", "1")
+    copy_store(bench, "a", "copy")
+    copy = bench.node("copy", "--peer", a.url)
+    assert bench.status("copy")["actor"] != bench.status("a")["actor"]
+    bench.verb("set", "a", "lamp", "C.a", "1")
+    bench.verb("set", "copy", "lamp", "C.copy", "1")
+    bench.await_equal("a", "copy")
+    assert bench.entities("copy")["lamp"]["C"] == {"before": 1, "a": 1, "copy": 1}
+    assert copy.stop() == 0 and a.stop() == 0
+    bench.verb("verify", "copy")
+
+
+def test_two_copies_without_each_other(bench):
+    """Both go on from the same state, apart; when they meet, nothing is lost."""
+    store_with_scene(bench, "a")
+    bench.verb("set", "a", "lamp", "C.before", "1")
+    copy_store(bench, "a", "b")
+    bench.verb("set", "a", "lamp", "C.a", "1")
+    bench.verb("set", "b", "lamp", "C.b", "1")
+    bench.verb("set", "a", "lamp", "C.both", '"a"')
+    bench.verb("set", "b", "lamp", "C.both", '"b"')
+    a = bench.node("a")
+    bench.verb("sync", "b", "--peer", a.url)
+    shown = bench.entities("a")["lamp"]["C"]
+    assert {**shown, "both": None} == {"before": 1, "a": 1, "b": 1, "both": None}
+    listed = bench.verb("conflicts", "a", "--json").json
+    assert {shown["both"], listed[0]["hidden"]["value"]} == {"a", "b"}
+    assert bench.entities("b") == bench.entities("a")
+
+
+def test_a_store_restored_from_yesterday(bench):
+    """An older content under the same name: what was sent since comes back from the
+    others, and no stamp is used twice."""
+    for in_place in (False, True):
+        a_name, b_name, old = (f"{name}{in_place}" for name in ("a", "b", "old"))
+        store_with_scene(bench, a_name)
+        bench.verb("set", a_name, "lamp", "C.first", "1")
+        copy_store(bench, a_name, old)
+        bench.verb("set", a_name, "lamp", "C.second", "2")
+        a = bench.node(a_name)
+        bench.verb("sync", b_name, "--peer", a.url)
+        assert a.stop() == 0
+        if in_place:
+            bench.path(a_name).joinpath("data.mdb").write_bytes(
+                bench.path(old).joinpath("data.mdb").read_bytes())
+        else:
+            subprocess.run(["rm", "-r", str(bench.path(a_name))], check=True)
+            subprocess.run(["mv", str(bench.path(old)), str(bench.path(a_name))], check=True)
+        bench.verb("set", a_name, "lamp", "C.third", "3")
+        b = bench.node(b_name)
+        bench.verb("sync", a_name, "--peer", b.url)
+        assert bench.entities(a_name)["lamp"]["C"] == {"first": 1, "second": 2, "third": 3}
+        assert bench.entities(b_name) == bench.entities(a_name)
+        assert b.stop() == 0
+
+
+def test_a_machine_rolled_back(bench):
+    """Store and state folder go back together: nothing on the machine can tell. The first
+    contact does: one actor, two histories."""
+    store_with_scene(bench, "a")
+    bench.verb("set", "a", "lamp", "C.first", "1")
+    for name in ("a/data.mdb", "state"):
+        subprocess.run(["cp", "-r", str(bench.path(name)), str(bench.path("kept-" + name.replace("/", "-")))],
+                       check=True)
+    bench.verb("set", "a", "lamp", "C.second", "2")
+    bench.verb("set", "a", "lamp", "C.gone", '"before"')
+    a = bench.node("a")
+    bench.verb("sync", "b", "--peer", a.url)
+    assert a.stop() == 0
+
+    bench.path("a/data.mdb").write_bytes(bench.path("kept-a-data.mdb").read_bytes())
+    for kept in bench.path("kept-state").rglob("*"):
+        if kept.is_file():
+            bench.path("state").joinpath(kept.relative_to(bench.path("kept-state"))).write_bytes(kept.read_bytes())
+    bench.verb("set", "a", "lamp", "C.third", "3")
+    bench.verb("set", "a", "lamp", "C.gone", '"after"')
+    b = bench.node("b")
+    a = bench.node("a", "--peer", b.url)
+    bench.await_equal("a", "b")
+    shown = bench.entities("a")["lamp"]["C"]
+    assert (shown["first"], shown["second"], shown["third"]) == (1, 2, 3), shown
+    listed = bench.verb("conflicts", "a", "--json").json
+    assert a.stop() == 0 and b.stop() == 0
+    events = a.events + b.events
+    values = {shown["gone"]} | {c["hidden"]["value"] for c in listed if c.get("field") == "gone"}
+    values |= {e["value"] for e in events if e.get("field") == "gone"}
+    assert values == {"before", "after"}, (shown, listed, events)
+    assert any(event["event"] == "fork" for event in events), events
+
+
 def make_certificates(bench):
     """A certificate authority, one certificate it vouches for, and a stranger's."""
     def openssl(*words):
