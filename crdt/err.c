@@ -43,7 +43,9 @@ static void trim_partial_character(char *text, size_t size)
     while (end > 0 && ((unsigned char)text[end - 1] & 0xC0) == 0x80) {
         end--;
     }
-    if (end > 0 && (unsigned char)text[end - 1] >= 0xC0) {
+    unsigned char lead = end > 0 ? (unsigned char)text[end - 1] : 0;
+    size_t whole = lead >= 0xF0 ? 4 : lead >= 0xE0 ? 3 : lead >= 0xC0 ? 2 : 0;
+    if (size - end + 1 < whole) {
         text[end - 1] = '\0';
     }
 }
