@@ -180,7 +180,8 @@ static crdt_err read_entity(scene_import *import, const builder_scene *scene,
         err = scene_import_entity_data(import, id, record, invented ? SKIP_NAME : SKIP,
                                        carry, order);
     }
-    scene_import_parts parts = {NULL, 0, 0};
+    scene_import_parts parts;
+    scene_import_open_parts(import, &parts);
     const scene_json_node *list = scene_json_find(record, "components");
     const scene_json_node *listed = list + 1;
     for (uint32_t i = 0; i < list->count && err == CRDT_OK; i++) {
@@ -364,8 +365,10 @@ crdt_err scene_format_builder_read(scene_import *import)
     if (!is_object(inner)) {
         return refuse(import, scene, "neither sdk6 nor sdk7 holds a scene");
     }
-    scene_import_open_carry(import, inner);
-    crdt_err err = scene_import_add_object(import, crdt_span_of(SCENE_NAME_SCENE));
+    crdt_err err = scene_import_open_carry(import, inner);
+    if (err == CRDT_OK) {
+        err = scene_import_add_object(import, crdt_span_of(SCENE_NAME_SCENE));
+    }
     if (err == CRDT_OK) {
         err = put_part(import, "builder", root, SKIP);
     }

@@ -1,5 +1,6 @@
 #include "scene/format_composite.h"
 
+#include <stdio.h>
 #include <string.h>
 
 #include "scene/text_map.h"
@@ -236,17 +237,19 @@ static crdt_err check_root(scene_import *import, crdt_span type,
 typedef struct composite_read {
     scene_import *import;
     const scene_json_node *columns;
-    const scene_json_node
-        *ids;            /* `entities` of scenesync: what the numbers stand for */
-    bool native;         /* it comes from no other format */
-    scene_text_map seen; /* entities added */
+    bool native;               /* it comes from no other format */
+    scene_text_map seen;       /* entities added */
+    scene_text_map columns_of; /* type -> its columns */
+    scene_text_map
+        counted; /* of repeated types: type, 0, entity -> its values so far */
 } composite_read;
 
 /* One column of it. */
 typedef struct column_state {
     const scene_json_node *node;
     crdt_span type;              /* as the origin spells it */
-    uint32_t number;             /* among the columns of its name, from 1 */
+    uint32_t number;             /* among the columns of its type, from 1 */
+    bool repeated;               /* the type has other columns too */
     const scene_json_node *kind; /* its "$case", NULL: none */
 } column_state;
 
@@ -281,31 +284,33 @@ static crdt_err put_binary(scene_import *import, crdt_span entity, crdt_span par
                           : scene_import_put_beside(import, entity, part, component);
 }
 
-/* The part of the entity for a value of this column: the n-th if earlier columns of the
- * name have one too. `key` is the entity as the file has it. */
-static crdt_err value_part(const composite_read *read, const column_state *column,
-                           crdt_span type, crdt_span key, crdt_span *part)
+/* The part of the entity for a value of `type`: of repeated columns the n-th. */
+static crdt_err value_part(composite_read *read, const column_state *column,
+                           crdt_span type, crdt_span entity, crdt_span *part)
 {
-    if (column->number == 1) {
-        *part = type;
+    *part = type;
+    if (!column->repeated) {
         return CRDT_OK;
     }
-    scene_import_parts parts = {NULL, 0, 0};
-    crdt_span name = scene_json_text(scene_json_find(column->node, "name"));
-    const scene_json_node *other = read->columns + 1;
-    while (other != column->node) {
-        const scene_json_node *data = scene_json_find(other, "data");
-        if (crdt_span_equal(scene_json_text(scene_json_find(other, "name")), name) &&
-            scene_json_find_text(data, key) != NULL) {
-            crdt_span before;
-            crdt_err err = scene_import_next_part(read->import, &parts, type, &before);
-            if (err != CRDT_OK) {
-                return err;
-            }
-        }
-        other = scene_json_next(other);
+    scene_import *import = read->import;
+    size_t size = type.size + 1 + entity.size;
+    uint8_t *key = crdt_arena_alloc(&import->arena, size);
+    if (key == NULL) {
+        return CRDT_ENOMEM;
     }
-    return scene_import_next_part(read->import, &parts, type, part);
+    memcpy(key, type.data, type.size);
+    key[type.size] = 0xff; /* in no type */
+    memcpy(key + type.size + 1, entity.data, entity.size);
+    uint64_t *count = NULL;
+    crdt_err err =
+        scene_text_map_put(&read->counted, (crdt_span){key, size}, 0, &count, NULL);
+    if (err == CRDT_OK && ++*count > 1) {
+        char mark[24];
+        (void)snprintf(mark, sizeof(mark), "\377r%u:", (unsigned)*count);
+        *part = scene_import_join(import, mark, type);
+        err = part->data != NULL ? CRDT_OK : CRDT_ENOMEM;
+    }
+    return err;
 }
 
 static crdt_err put_value(const composite_read *read, const column_state *column,
@@ -327,9 +332,8 @@ static crdt_err put_value(const composite_read *read, const column_state *column
     return err;
 }
 
-static crdt_err read_value(const composite_read *read, const column_state *column,
-                           crdt_span key, crdt_span entity,
-                           const scene_json_node *entry)
+static crdt_err read_value(composite_read *read, const column_state *column,
+                           crdt_span entity, const scene_json_node *entry)
 {
     static const char *const KNOWN[] = {"$case", "json", NULL};
     static const char *const KNOWN_BINARY[] = {"$case", "binary", NULL};
@@ -340,7 +344,7 @@ static crdt_err read_value(const composite_read *read, const column_state *colum
     scene_import_component component = {.record = entry,
                                         .value = scene_json_find(entry, "json"),
                                         .carry = scene_json_find(entry, SCENE_CARRY),
-                                        .ids = read->ids};
+                                        .numbered = true};
     component.known = component.value != NULL ? KNOWN : KNOWN_BINARY;
     crdt_span type = column->type;
     const scene_json_node *former = scene_json_find(component.carry, "type");
@@ -354,7 +358,7 @@ static crdt_err read_value(const composite_read *read, const column_state *colum
     crdt_span part;
     crdt_err err = check_root(import, type, component.value);
     if (err == CRDT_OK) {
-        err = value_part(read, column, type, key, &part);
+        err = value_part(read, column, type, entity, &part);
     }
     return err != CRDT_OK ? err : put_value(read, column, entity, part, &component);
 }
@@ -362,12 +366,12 @@ static crdt_err read_value(const composite_read *read, const column_state *colum
 static crdt_err put_dangling(scene_import *import, crdt_span entity,
                              const scene_json_node *list)
 {
-    scene_import_parts parts = {NULL, 0, 0};
-    uint32_t count = list != NULL && list->type == SCENE_JSON_ARRAY ? list->count : 0;
-    uint32_t next = 0;
-    crdt_err err = scene_import_dangling(import, entity, &parts, list, &next, true);
-    const scene_json_node *row = list != NULL ? list + 1 : NULL;
-    for (uint32_t i = 0; i < count && err == CRDT_OK; i++) {
+    scene_import_parts parts;
+    scene_import_open_parts(import, &parts);
+    scene_import_rows rows = scene_import_open_rows(list);
+    const scene_json_node *row = rows.row;
+    crdt_err err = scene_import_dangling(import, entity, &parts, &rows, true);
+    for (uint32_t i = 0; i < parts.count && err == CRDT_OK; i++) {
         if (row[1].as.number >= 0) {
             err = scene_import_set(import, entity, parts.names[i],
                                    crdt_span_of(SCENE_NAME_ORDER), row + 1);
@@ -383,7 +387,7 @@ static crdt_err open_entity(composite_read *read, const scene_json_node *key,
 {
     scene_import *import = read->import;
     const scene_json_node *carry =
-        scene_json_find_text(read->ids, scene_json_text(key));
+        scene_import_find_number(import, scene_json_text(key));
     const scene_json_node *id = scene_json_find(carry, "id");
     *entity = scene_json_text(id != NULL && id->type == SCENE_JSON_STRING ? id : key);
     bool fresh = false;
@@ -445,8 +449,6 @@ static crdt_err read_column(composite_read *read, scene_import_parts *columns,
     if (data != NULL && data->type != SCENE_JSON_OBJECT) {
         return refuse(import, data, "the data of a column must be an object");
     }
-    crdt_span name = scene_json_text(scene_json_find(column->node, "name"));
-    column->type = read->native ? name : scene_layout_translate(name, import->origin);
     column->kind = column_case(data);
     crdt_err err = put_column(read, columns, column);
     const scene_json_node *key = data != NULL ? data + 1 : NULL;
@@ -454,35 +456,60 @@ static crdt_err read_column(composite_read *read, scene_import_parts *columns,
         crdt_span entity;
         err = open_entity(read, key, &entity);
         if (err == CRDT_OK) {
-            err = read_value(read, column, scene_json_text(key), entity, key + 1);
+            err = read_value(read, column, entity, key + 1);
         }
         key = scene_json_next(key + 1);
     }
     return err;
 }
 
+/* The type of a column, as the origin spells it. */
+static crdt_span column_type(const composite_read *read, const scene_json_node *node)
+{
+    crdt_span name = scene_json_text(scene_json_find(node, "name"));
+    return read->native ? name : scene_layout_translate(name, read->import->origin);
+}
+
+static crdt_err count_columns(composite_read *read)
+{
+    const scene_json_node *node = read->columns + 1;
+    for (uint32_t i = 0; i < read->columns->count; i++) {
+        crdt_err err = check_column(read->import, node);
+        uint64_t *count = NULL;
+        if (err == CRDT_OK) {
+            err = scene_text_map_put(&read->columns_of, column_type(read, node), 0,
+                                     &count, NULL);
+        }
+        if (err != CRDT_OK) {
+            return err;
+        }
+        ++*count;
+        node = scene_json_next(node);
+    }
+    return CRDT_OK;
+}
+
 static crdt_err read_columns(composite_read *read)
 {
     scene_import *import = read->import;
-    scene_import_parts columns = {NULL, 0, 0};
-    scene_text_map names;
-    scene_text_map_init(&names, import->alloc);
-    crdt_err err = CRDT_OK;
+    scene_import_parts columns;
+    scene_import_open_parts(import, &columns);
+    scene_text_map numbers;
+    scene_text_map_init(&numbers, import->alloc);
+    crdt_err err = count_columns(read);
     const scene_json_node *node = read->columns + 1;
     for (uint32_t i = 0; i < read->columns->count && err == CRDT_OK; i++) {
-        err = check_column(import, node);
-        uint64_t *count = NULL;
+        column_state column = {.node = node, .type = column_type(read, node)};
+        uint64_t *number = NULL;
+        err = scene_text_map_put(&numbers, column.type, 0, &number, NULL);
         if (err == CRDT_OK) {
-            crdt_span name = scene_json_text(scene_json_find(node, "name"));
-            err = scene_text_map_put(&names, name, 0, &count, NULL);
-        }
-        if (err == CRDT_OK) {
-            column_state column = {.node = node, .number = (uint32_t)++ * count};
+            column.number = (uint32_t)++ * number;
+            column.repeated = *scene_text_map_find(&read->columns_of, column.type) > 1;
             err = read_column(read, &columns, &column);
         }
         node = scene_json_next(node);
     }
-    scene_text_map_deinit(&names);
+    scene_text_map_deinit(&numbers);
     if (err == CRDT_OK) {
         err =
             scene_import_order_parts(import, crdt_span_of(SCENE_NAME_SCENE), &columns);
@@ -493,12 +520,11 @@ static crdt_err read_columns(composite_read *read)
 /* Entities that no column has a value of. */
 static crdt_err read_bare_entities(composite_read *read)
 {
-    uint32_t count = read->ids != NULL && read->ids->type == SCENE_JSON_OBJECT
-                         ? read->ids->count
-                         : 0;
+    const scene_json_node *table = scene_json_find(read->import->carry, "entities");
+    bool sound = table != NULL && table->type == SCENE_JSON_OBJECT;
     crdt_err err = CRDT_OK;
-    const scene_json_node *key = read->ids != NULL ? read->ids + 1 : NULL;
-    for (uint32_t i = 0; i < count && err == CRDT_OK; i++) {
+    const scene_json_node *key = sound ? table + 1 : NULL;
+    for (uint32_t i = 0; sound && i < table->count && err == CRDT_OK; i++) {
         if (scene_json_find(key + 1, "bare") != NULL) {
             crdt_span entity;
             err = open_entity(read, key, &entity);
@@ -534,10 +560,8 @@ crdt_err scene_format_composite_read_node(scene_import *import,
         return refuse(import, columns != NULL ? columns : root,
                       "a composite needs a list of components");
     }
-    composite_read read = {.import = import,
-                           .columns = columns,
-                           .ids = scene_json_find(import->carry, "entities"),
-                           .native = is_native(import)};
+    composite_read read = {
+        .import = import, .columns = columns, .native = is_native(import)};
     crdt_span scene = crdt_span_of(SCENE_NAME_SCENE);
     crdt_span part = crdt_span_of("composite");
     crdt_err err = CRDT_OK;
@@ -548,6 +572,8 @@ crdt_err scene_format_composite_read_node(scene_import *import,
         }
     }
     scene_text_map_init(&read.seen, import->alloc);
+    scene_text_map_init(&read.columns_of, import->alloc);
+    scene_text_map_init(&read.counted, import->alloc);
     if (err == CRDT_OK) {
         err = read_columns(&read);
     }
@@ -555,13 +581,17 @@ crdt_err scene_format_composite_read_node(scene_import *import,
         err = read_bare_entities(&read);
     }
     scene_text_map_deinit(&read.seen);
+    scene_text_map_deinit(&read.columns_of);
+    scene_text_map_deinit(&read.counted);
     return err;
 }
 
 crdt_err scene_format_composite_read(scene_import *import)
 {
-    scene_import_open_carry(import, scene_json_root(import->json));
-    crdt_err err = scene_import_add_object(import, crdt_span_of(SCENE_NAME_SCENE));
+    crdt_err err = scene_import_open_carry(import, scene_json_root(import->json));
+    if (err == CRDT_OK) {
+        err = scene_import_add_object(import, crdt_span_of(SCENE_NAME_SCENE));
+    }
     if (err == CRDT_OK) {
         err = scene_import_scene_data(import);
     }

@@ -11,6 +11,8 @@ typedef struct write_column {
     crdt_span name;  /* the type, as written */
     uint32_t number; /* among the columns of its name, from 1 */
     crdt_part part;  /* of FF scene; {0}: it is new */
+    uint32_t place;  /* among the columns made */
+    uint32_t filled; /* by which entity last; 0: by none */
 } write_column;
 
 /* One value of one entity. */
@@ -125,6 +127,7 @@ static uint32_t add_column(composite_write *write, crdt_span key, write_column c
     }
     fail(write,
          scene_text_map_put(&write->column_of, key, write->column_count, NULL, NULL));
+    column.place = write->column_count;
     write->columns[write->column_count] = column;
     return write->column_count++;
 }
@@ -174,24 +177,13 @@ static void push_entry(composite_write *write, write_entry entry)
     write->entries[write->entry_count++] = entry;
 }
 
-/* Has the entity, whose entries begin at `first`, a value in this column already? */
-static bool is_filled(const composite_write *write, uint32_t first, uint32_t column)
-{
-    for (uint32_t i = first; i < write->entry_count; i++) {
-        if (write->entries[i].column == column) {
-            return true;
-        }
-    }
-    return false;
-}
-
-static void collect_entity(composite_write *write, const scene_export_entity *entity)
+static void collect_entity(composite_write *write, const scene_export_entity *entity,
+                           uint32_t sequence)
 {
     scene_export *export = write->export;
     size_t count;
     scene_export_part *parts = scene_export_parts(export, entity->object, &count);
     crdt_span number = number_text(export, number_of(export, entity->id));
-    uint32_t first = write->entry_count;
     for (size_t i = 0; i < count && export->writer.err == CRDT_OK; i++) {
         if (!scene_layout_is_component(parts[i].name, NULL)) {
             continue;
@@ -212,9 +204,14 @@ static void collect_entity(composite_write *write, const scene_export_entity *en
         crdt_span written = column_key(export, component.written, 1); /* kept */
         written = (crdt_span){written.data + 2, written.size - 2};
         uint32_t column = find_column(write, written, wanted);
-        while (export->writer.err == CRDT_OK && is_filled(write, first, column)) {
+        while (export->writer.err == CRDT_OK &&
+               write->columns[column].filled == sequence) {
             column = find_column(write, written, ++wanted);
         }
+        if (export->writer.err != CRDT_OK) {
+            break;
+        }
+        write->columns[column].filled = sequence;
         push_entry(write, (write_entry){.column = column,
                                         .number = number,
                                         .object = entity->object,
@@ -334,43 +331,29 @@ static int compare_entries(const void *left, const void *right)
 }
 
 /* Columns as they were; new ones after them, by name. */
-static int compare_columns(const write_column *a, const write_column *b)
+static int compare_columns(const void *left, const void *right)
 {
+    const write_column *a = left;
+    const write_column *b = right;
     if ((a->part.id != 0) != (b->part.id != 0)) {
         return a->part.id != 0 ? -1 : 1;
     }
     if (a->part.id != 0) {
-        return 0;
+        return (a->place > b->place) - (a->place < b->place);
     }
     int order = crdt_span_compare(a->name, b->name);
     return order != 0 ? order : (a->number > b->number) - (a->number < b->number);
 }
 
-static void sort_columns(const composite_write *write, uint32_t *order)
-{
-    for (uint32_t i = 0; i < write->column_count; i++) {
-        uint32_t at = i;
-        while (at > 0 && compare_columns(&write->columns[order[at - 1]],
-                                         &write->columns[i]) > 0) {
-            order[at] = order[at - 1];
-            at--;
-        }
-        order[at] = i;
-    }
-}
-
 static void write_columns(composite_write *write)
 {
     scene_export *export = write->export;
-    uint32_t *order =
-        crdt_arena_alloc(&export->arena, (write->column_count + 1) * sizeof(uint32_t));
     uint32_t *first =
         crdt_arena_alloc(&export->arena, (write->column_count + 2) * sizeof(uint32_t));
-    if (order == NULL || first == NULL) {
+    if (first == NULL) {
         fail(write, CRDT_ENOMEM);
         return;
     }
-    sort_columns(write, order);
     if (write->entry_count > 0) {
         qsort(write->entries, write->entry_count, sizeof(write_entry), compare_entries);
     }
@@ -381,10 +364,14 @@ static void write_columns(composite_write *write)
         }
         first[i] = at;
     }
+    if (write->column_count > 0) {
+        qsort(write->columns, write->column_count, sizeof(write_column),
+              compare_columns);
+    }
     for (uint32_t i = 0; i < write->column_count; i++) {
-        uint32_t index = order[i];
-        write_column_record(write, index, write->entries + first[index],
-                            first[index + 1] - first[index]);
+        uint32_t place = write->columns[i].place;
+        write_column_record(write, i, write->entries + first[place],
+                            first[place + 1] - first[place]);
     }
 }
 
@@ -397,7 +384,7 @@ static void write_components(scene_export *export)
     assign_numbers(export, entities, count);
     open_columns(&write);
     for (size_t i = 0; i < count; i++) {
-        collect_entity(&write, &entities[i]);
+        collect_entity(&write, &entities[i], (uint32_t)i + 1);
     }
     scene_json_writer_key(&export->writer, crdt_span_of("components"));
     scene_json_writer_array_begin(&export->writer);

@@ -51,19 +51,20 @@ static crdt_err read_components(scene_import *import, crdt_span entity,
                                 const scene_json_node *list,
                                 const scene_json_node *dangling)
 {
-    scene_import_parts parts = {NULL, 0, 0};
-    uint32_t next = 0;
+    scene_import_parts parts;
+    scene_import_open_parts(import, &parts);
+    scene_import_rows rows = scene_import_open_rows(dangling);
     crdt_err err = CRDT_OK;
     const scene_json_node *record = list + 1;
     for (uint32_t i = 0; i < list->count && err == CRDT_OK; i++) {
-        err = scene_import_dangling(import, entity, &parts, dangling, &next, false);
+        err = scene_import_dangling(import, entity, &parts, &rows, false);
         if (err == CRDT_OK) {
             err = read_component(import, entity, &parts, record);
         }
         record = scene_json_next(record);
     }
     if (err == CRDT_OK) {
-        err = scene_import_dangling(import, entity, &parts, dangling, &next, true);
+        err = scene_import_dangling(import, entity, &parts, &rows, true);
     }
     return err != CRDT_OK ? err : scene_import_order_parts(import, entity, &parts);
 }
@@ -178,8 +179,10 @@ crdt_err scene_format_state_read(scene_import *import)
         return refuse(import, entities != NULL ? entities : root,
                       "a scene state needs a list of entities");
     }
-    scene_import_open_carry(import, root);
-    crdt_err err = scene_import_add_object(import, crdt_span_of(SCENE_NAME_SCENE));
+    crdt_err err = scene_import_open_carry(import, root);
+    if (err == CRDT_OK) {
+        err = scene_import_add_object(import, crdt_span_of(SCENE_NAME_SCENE));
+    }
     if (err == CRDT_OK) {
         err = read_fields(import, root);
     }

@@ -2,6 +2,7 @@
 
 #include <assert.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "crdt/value.h"
@@ -13,6 +14,8 @@ void scene_import_init(scene_import *import, crdt_alloc alloc, const scene_json 
     crdt_arena_init(&import->arena, alloc);
     crdt_buf_init(&import->value, alloc);
     crdt_buf_init(&import->other, alloc);
+    scene_text_map_init(&import->shared, alloc);
+    scene_text_map_init(&import->numbers, alloc);
 }
 
 void scene_import_deinit(scene_import *import)
@@ -20,6 +23,8 @@ void scene_import_deinit(scene_import *import)
     crdt_arena_deinit(&import->arena);
     crdt_buf_deinit(&import->value);
     crdt_buf_deinit(&import->other);
+    scene_text_map_deinit(&import->shared);
+    scene_text_map_deinit(&import->numbers);
 }
 
 static bool contains(const char *const *names, crdt_span name)
@@ -173,11 +178,12 @@ crdt_err scene_import_part(scene_import *import, crdt_span object, crdt_span par
 
 /* The value of a field; of a parent given by the number that the exporter assigned, the
  * id. */
-static const scene_json_node *parent_of(const scene_import_component *component,
+static const scene_json_node *parent_of(const scene_import *import,
+                                        const scene_import_component *component,
                                         const scene_json_node *key)
 {
     const scene_json_node *value = key + 1;
-    if (component->ids == NULL || value->type != SCENE_JSON_NUMBER ||
+    if (!component->numbered || value->type != SCENE_JSON_NUMBER ||
         !crdt_span_equal(scene_json_text(key), crdt_span_of("parent"))) {
         return value;
     }
@@ -185,8 +191,18 @@ static const scene_json_node *parent_of(const scene_import_component *component,
     crdt_span number = {(const uint8_t *)text,
                         scene_json_number_format(value->as.number, text)};
     const scene_json_node *id =
-        scene_json_find(scene_json_find_text(component->ids, number), "id");
+        scene_json_find(scene_import_find_number(import, number), "id");
     return id != NULL ? id : value;
+}
+
+/* A small table of a carried record. Ours are small; a large one is somebody else's, and
+ * looking through it for every field would take for ever. */
+static const scene_json_node *find_small(const scene_json_node *carry, const char *key)
+{
+    const scene_json_node *table = scene_json_find(carry, key);
+    bool small =
+        table != NULL && table->type == SCENE_JSON_OBJECT && table->count <= 32;
+    return small ? table : NULL;
 }
 
 /* What a field of the value was before the exporter changed it; NULL: it was not there. */
@@ -196,18 +212,20 @@ static const scene_json_node *restore(scene_import *import,
 {
     crdt_span name = scene_json_text(key);
     const scene_json_node *made =
-        scene_json_find_text(scene_json_find(component->carry, "made"), name);
+        scene_json_find_text(find_small(component->carry, "made"), name);
     if (made == NULL || !scene_import_equal(import, made, key + 1)) {
-        return parent_of(component, key);
+        return parent_of(import, component, key);
     }
-    return scene_json_find_text(scene_json_find(component->carry, "was"), name);
+    return scene_json_find_text(find_small(component->carry, "was"), name);
 }
 
 static crdt_err put_field(scene_import *import, crdt_span object, crdt_span part,
                           const scene_import_component *component, crdt_span name,
                           const scene_json_node *value)
 {
-    const scene_json_node *shared = scene_json_find_text(component->base, name);
+    bool small = component->base != NULL && component->base->count <= 256;
+    const scene_json_node *shared =
+        small ? scene_json_find_text(component->base, name) : NULL;
     if (shared != NULL && scene_import_equal(import, shared, value)) {
         return CRDT_OK;
     }
@@ -228,11 +246,10 @@ static crdt_err put_object(scene_import *import, crdt_span object, crdt_span par
         key = scene_json_next(key + 1);
     }
     /* Fields that the exporter took away and nobody put back. */
-    const scene_json_node *was = scene_json_find(component->carry, "was");
-    const scene_json_node *made = scene_json_find(component->carry, "made");
-    uint32_t count = was != NULL && was->type == SCENE_JSON_OBJECT ? was->count : 0;
+    const scene_json_node *was = find_small(component->carry, "was");
+    const scene_json_node *made = find_small(component->carry, "made");
     key = was != NULL ? was + 1 : NULL;
-    for (uint32_t i = 0; i < count && err == CRDT_OK; i++) {
+    for (uint32_t i = 0; was != NULL && i < was->count && err == CRDT_OK; i++) {
         crdt_span name = scene_json_text(key);
         if (scene_json_find_text(component->value, name) == NULL &&
             scene_json_find_text(made, name) == NULL) {
@@ -266,6 +283,12 @@ static crdt_err put_value(scene_import *import, crdt_span object, crdt_span part
                             component->value);
 }
 
+static int compare_keys(const void *a, const void *b)
+{
+    return crdt_value_key_compare(scene_json_text(*(const scene_json_node *const *)a),
+                                  scene_json_text(*(const scene_json_node *const *)b));
+}
+
 /* Members of the record that mean nothing to us, and those that another format carried,
  * as one object. */
 static crdt_err put_extra(scene_import *import, crdt_span object, crdt_span part,
@@ -287,19 +310,14 @@ static crdt_err put_extra(scene_import *import, crdt_span object, crdt_span part
         crdt_span name = scene_json_text(key);
         if (!contains(component->known, name) &&
             !crdt_span_equal(name, crdt_span_of(SCENE_CARRY))) {
-            uint32_t at = count++;
-            while (at > 0 &&
-                   crdt_value_key_compare(scene_json_text(keys[at - 1]), name) > 0) {
-                keys[at] = keys[at - 1];
-                at--;
-            }
-            keys[at] = key;
+            keys[count++] = key;
         }
         key = scene_json_next(key + 1);
     }
     if (count == 0) {
         return CRDT_OK;
     }
+    qsort(keys, count, sizeof(keys[0]), compare_keys);
     crdt_buf_clear(&import->value);
     crdt_err err = crdt_value_write_map(&import->value, count);
     for (uint32_t i = 0; i < count && err == CRDT_OK; i++) {
@@ -389,21 +407,38 @@ static crdt_err push_part(scene_import *import, scene_import_parts *parts,
     return CRDT_OK;
 }
 
+/* An allocator that takes from an arena and gives nothing back before its reset. */
+static void *arena_resize(void *ctx, void *ptr, size_t old_size, size_t new_size)
+{
+    if (new_size == 0) {
+        return NULL;
+    }
+    void *block = crdt_arena_alloc(ctx, new_size);
+    if (block != NULL && ptr != NULL) {
+        memcpy(block, ptr, old_size < new_size ? old_size : new_size);
+    }
+    return block;
+}
+
+void scene_import_open_parts(scene_import *import, scene_import_parts *parts)
+{
+    *parts = (scene_import_parts){.count = 0};
+    crdt_alloc alloc = {.fn = arena_resize, .ctx = &import->arena};
+    scene_text_map_init(&parts->last, alloc);
+}
+
 crdt_err scene_import_next_part(scene_import *import, scene_import_parts *parts,
                                 crdt_span type, crdt_span *part)
 {
-    uint32_t last = 0;
-    for (uint32_t i = 0; i < parts->count; i++) {
-        uint32_t number;
-        crdt_span base = scene_layout_base(parts->names[i], &number);
-        if (crdt_span_equal(base, type) && number > last) {
-            last = number;
-        }
+    uint64_t *last = NULL;
+    crdt_err err = scene_text_map_put(&parts->last, type, 0, &last, NULL);
+    if (err != CRDT_OK) {
+        return err;
     }
     *part = type;
-    if (last > 0) {
-        char mark[16];
-        (void)snprintf(mark, sizeof(mark), "\377r%u:", last + 1);
+    if (++*last > 1) {
+        char mark[24];
+        (void)snprintf(mark, sizeof(mark), "\377r%u:", (unsigned)*last);
         *part = scene_import_join(import, mark, type);
         if (part->data == NULL) {
             return CRDT_ENOMEM;
@@ -445,13 +480,18 @@ crdt_err scene_import_put_dangling(scene_import *import, crdt_span entity,
     return err != CRDT_OK ? err : scene_import_add_part(import, entity, part);
 }
 
-crdt_err scene_import_dangling(scene_import *import, crdt_span entity,
-                               scene_import_parts *parts, const scene_json_node *list,
-                               uint32_t *next, bool rest)
+scene_import_rows scene_import_open_rows(const scene_json_node *list)
 {
-    uint32_t count = list != NULL && list->type == SCENE_JSON_ARRAY ? list->count : 0;
-    const scene_json_node *row = list != NULL ? list + 1 : NULL;
-    for (uint32_t i = 0; i < count; i++) {
+    bool sound = list != NULL && list->type == SCENE_JSON_ARRAY && list->count > 0;
+    return (scene_import_rows){sound ? list + 1 : NULL, sound ? list->count : 0};
+}
+
+crdt_err scene_import_dangling(scene_import *import, crdt_span entity,
+                               scene_import_parts *parts, scene_import_rows *rows,
+                               bool rest)
+{
+    while (rows->left > 0) {
+        const scene_json_node *row = rows->row;
         bool sound = row->type == SCENE_JSON_ARRAY && row->count == 2 &&
                      row[1].type == SCENE_JSON_NUMBER &&
                      row[2].type == SCENE_JSON_STRING;
@@ -459,14 +499,15 @@ crdt_err scene_import_dangling(scene_import *import, crdt_span entity,
             return scene_json_refuse(import->json, row, import->diag, CRDT_ECORRUPT,
                                      "a dangling component is a pair [place, id]");
         }
-        if (i == *next && (rest || row[1].as.number <= (double)parts->count)) {
-            crdt_err err = scene_import_put_dangling(import, entity, parts, row + 2);
-            if (err != CRDT_OK) {
-                return err;
-            }
-            (*next)++;
+        if (!rest && row[1].as.number > (double)parts->count) {
+            break;
         }
-        row = scene_json_next(row);
+        crdt_err err = scene_import_put_dangling(import, entity, parts, row + 2);
+        if (err != CRDT_OK) {
+            return err;
+        }
+        rows->row = scene_json_next(row);
+        rows->left--;
     }
     return CRDT_OK;
 }
@@ -507,7 +548,35 @@ crdt_err scene_import_entity_data(scene_import *import, crdt_span entity,
     return err;
 }
 
-void scene_import_open_carry(scene_import *import, const scene_json_node *holder)
+/* Index the members of a table: key -> place of the value among the nodes. */
+static crdt_err index_table(const scene_import *import, const scene_json_node *table,
+                            scene_text_map *map)
+{
+    crdt_err err = CRDT_OK;
+    bool sound = table != NULL && table->type == SCENE_JSON_OBJECT;
+    const scene_json_node *key = sound ? table + 1 : NULL;
+    for (uint32_t i = 0; sound && i < table->count && err == CRDT_OK; i++) {
+        uint64_t place = (uint64_t)(key + 1 - scene_json_root(import->json));
+        err = scene_text_map_put(map, scene_json_text(key), place, NULL, NULL);
+        key = scene_json_next(key + 1);
+    }
+    return err;
+}
+
+static const scene_json_node *find_indexed(const scene_import *import,
+                                           const scene_text_map *map, crdt_span key)
+{
+    const uint64_t *place = scene_text_map_find(map, key);
+    return place != NULL ? scene_json_root(import->json) + *place : NULL;
+}
+
+const scene_json_node *scene_import_find_number(const scene_import *import,
+                                                crdt_span number)
+{
+    return find_indexed(import, &import->numbers, number);
+}
+
+crdt_err scene_import_open_carry(scene_import *import, const scene_json_node *holder)
 {
     import->origin = import->format;
     import->carry = scene_json_find(holder, SCENE_CARRY);
@@ -516,6 +585,13 @@ void scene_import_open_carry(scene_import *import, const scene_json_node *holder
         scene_format origin = scene_format_parse(scene_json_text(format));
         import->origin = origin != SCENE_FORMAT_NONE ? origin : import->format;
     }
+    crdt_err err =
+        index_table(import, scene_json_find(import->carry, "shared"), &import->shared);
+    if (err == CRDT_OK) {
+        err = index_table(import, scene_json_find(import->carry, "entities"),
+                          &import->numbers);
+    }
+    return err;
 }
 
 static crdt_err put_parts(scene_import *import, const scene_json_node *parts)
@@ -526,8 +602,11 @@ static crdt_err put_parts(scene_import *import, const scene_json_node *parts)
     crdt_err err = CRDT_OK;
     const scene_json_node *key = parts + 1;
     for (uint32_t i = 0; i < parts->count && err == CRDT_OK; i++) {
-        err = scene_import_part(import, crdt_span_of(SCENE_NAME_SCENE),
-                                scene_json_text(key), key + 1);
+        err = scene_import_check_name(import, key, scene_json_text(key));
+        if (err == CRDT_OK) {
+            err = scene_import_part(import, crdt_span_of(SCENE_NAME_SCENE),
+                                    scene_json_text(key), key + 1);
+        }
         key = scene_json_next(key + 1);
     }
     return err;
@@ -553,6 +632,9 @@ static crdt_err put_shared(scene_import *import, crdt_span id,
                                         .carry = carry};
     crdt_err err = scene_import_check_name(import, record, object);
     if (err == CRDT_OK) {
+        err = scene_import_check_name(import, type, scene_json_text(type));
+    }
+    if (err == CRDT_OK) {
         err = scene_import_add_object(import, object);
     }
     if (err == CRDT_OK) {
@@ -577,8 +659,8 @@ const scene_json_node *scene_import_shared_value(const scene_import *import,
     if (id == NULL || id->type != SCENE_JSON_STRING) {
         return NULL;
     }
-    const scene_json_node *record = scene_json_find_text(
-        scene_json_find(import->carry, "shared"), scene_json_text(id));
+    const scene_json_node *record =
+        find_indexed(import, &import->shared, scene_json_text(id));
     const scene_json_node *shared = scene_json_find(record, "type");
     if (shared == NULL || shared->type != SCENE_JSON_STRING ||
         !crdt_span_equal(scene_json_text(shared), type)) {
@@ -591,7 +673,7 @@ bool scene_import_scene_invented(scene_import *import, const char *part, crdt_sp
                                  const scene_json_node *node)
 {
     const scene_json_node *invented =
-        scene_json_find(scene_json_find(import->carry, "invented"), part);
+        find_small(scene_json_find(import->carry, "invented"), part);
     const scene_json_node *made = scene_json_find_text(invented, key);
     return made != NULL && scene_import_equal(import, made, node);
 }
@@ -638,7 +720,8 @@ static crdt_err put_columns(scene_import *import, const scene_json_node *list)
     if (list == NULL || list->type != SCENE_JSON_ARRAY) {
         return CRDT_OK;
     }
-    scene_import_parts columns = {NULL, 0, 0};
+    scene_import_parts columns;
+    scene_import_open_parts(import, &columns);
     crdt_err err = CRDT_OK;
     const scene_json_node *column = list + 1;
     for (uint32_t i = 0; i < list->count && err == CRDT_OK; i++) {

@@ -19,6 +19,7 @@
 #include "crdt/op_list.h"
 #include "scene/json.h"
 #include "scene/layout.h"
+#include "scene/text_map.h"
 
 #define SCENE_CARRY "scenesync"
 
@@ -31,6 +32,8 @@ typedef struct scene_import {
     scene_format format;          /* of the file */
     scene_format origin;          /* whose spellings it comes from: mostly `format` */
     const scene_json_node *carry; /* `scenesync` of the scene, NULL: none */
+    scene_text_map shared;        /* its shared components: id -> node, as an index */
+    scene_text_map numbers;       /* its entities (composite): number -> node */
     crdt_arena arena;             /* names made here, lists of one reading */
     crdt_buf value;               /* scratch: one value */
     crdt_buf other;               /* scratch: another, to compare */
@@ -78,8 +81,7 @@ typedef struct scene_import_component {
     const scene_json_node *value;  /* NULL: none */
     const scene_json_node *carry;  /* `scenesync` of the record, NULL: none */
     const scene_json_node *base; /* the value it shares: only what differs is written */
-    const scene_json_node *ids;  /* {NUMBER: {"id": ID}}: what numbers of parents stand
-                                    * for; NULL: themselves */
+    bool numbered; /* parents may be numbers that stand for ids (composite) */
 } scene_import_component;
 
 /* Write the component into `part` of `object`, the part included. */
@@ -100,8 +102,11 @@ typedef struct scene_import_parts {
     crdt_span *names;
     uint32_t count;
     uint32_t capacity;
+    scene_text_map last; /* type -> number of its last part */
 } scene_import_parts;
 
+/* Begin a list; its memory is the arena's. */
+void scene_import_open_parts(scene_import *import, scene_import_parts *parts);
 /* The name of the part for the next component of `type` (FF r<n>:<type> for the n-th),
  * added to the list. Errors: CRDT_ENOMEM. */
 crdt_err scene_import_next_part(scene_import *import, scene_import_parts *parts,
@@ -110,11 +115,19 @@ crdt_err scene_import_next_part(scene_import *import, scene_import_parts *parts,
 crdt_err scene_import_order_parts(scene_import *import, crdt_span object,
                                   const scene_import_parts *parts);
 
+/* Rows [place, id] of dangling components that are still to come. */
+typedef struct scene_import_rows {
+    const scene_json_node *row;
+    uint32_t left;
+} scene_import_rows;
+
+/* The rows of `list` (NULL: none). */
+scene_import_rows scene_import_open_rows(const scene_json_node *list);
 /* Add the dangling components whose place in the list has come (`rest`: all that are
- * left): rows [place, id] of `list` (NULL: none) from *next on, which steps on. */
+ * left). Errors also: CRDT_ECORRUPT with the place. */
 crdt_err scene_import_dangling(scene_import *import, crdt_span entity,
-                               scene_import_parts *parts, const scene_json_node *list,
-                               uint32_t *next, bool rest);
+                               scene_import_parts *parts, scene_import_rows *rows,
+                               bool rest);
 /* The one component id that the entity lists and nothing has. */
 crdt_err scene_import_put_dangling(scene_import *import, crdt_span entity,
                                    scene_import_parts *parts,
@@ -129,10 +142,13 @@ crdt_err scene_import_entity_data(scene_import *import, crdt_span entity,
                                   const char *const *skip, const scene_json_node *carry,
                                   int64_t order);
 
-/* Find `scenesync` in `holder`, and with it the origin. */
-void scene_import_open_carry(scene_import *import, const scene_json_node *holder);
+/* Find `scenesync` in `holder`, and with it the origin. Errors: CRDT_ENOMEM. */
+crdt_err scene_import_open_carry(scene_import *import, const scene_json_node *holder);
 /* Write format and origin, the carried parts, columns and shared components. */
 crdt_err scene_import_scene_data(scene_import *import);
+/* What the scene's `scenesync` says of the entity with this number; NULL: nothing. */
+const scene_json_node *scene_import_find_number(const scene_import *import,
+                                                crdt_span number);
 /* The value that a component of `type` shares, as its record says and the scene carries
  * it; NULL: none. */
 const scene_json_node *scene_import_shared_value(const scene_import *import,
