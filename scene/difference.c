@@ -259,15 +259,49 @@ static bool is_field(crdt_span field, const char *name)
     return crdt_span_equal(field, crdt_span_of(name));
 }
 
-/* Fields that are not compared one by one: places are settled for the whole list, and
- * where the scene came from is settled once. */
+/* Fields that are not compared one by one: places are settled for the whole list, where
+ * the scene came from is settled once, and the version of another format says nothing. */
 static bool is_aside(const difference *d, crdt_span object, crdt_span part,
                      crdt_span field)
 {
-    bool head = d->from_origin != SCENE_FORMAT_NONE &&
-                crdt_span_equal(object, crdt_span_of(SCENE_NAME_SCENE)) &&
-                crdt_span_equal(part, crdt_span_of(SCENE_NAME_ENTITY));
-    return head || is_field(field, SCENE_NAME_ORDER);
+    if (is_field(field, SCENE_NAME_ORDER)) {
+        return true;
+    }
+    if (!crdt_span_equal(object, crdt_span_of(SCENE_NAME_SCENE))) {
+        return false;
+    }
+    bool own = crdt_span_equal(part, crdt_span_of(SCENE_NAME_ENTITY));
+    bool head = scene_format_parse(part) != SCENE_FORMAT_NONE;
+    bool version = is_field(field, "schemaVersion") || is_field(field, "version");
+    return (own && d->from_origin != SCENE_FORMAT_NONE) ||
+           (head && version && !d->same_origin);
+}
+
+/* Does the part of `to` hold anything that is compared? */
+static bool says_something(const difference *d, crdt_span object, crdt_span name,
+                           crdt_part to)
+{
+    crdt_field field = {0};
+    while (crdt_document_next_field(d->to, to, &field)) {
+        crdt_entry entry;
+        if (crdt_document_field_value(d->to, field, 0, &entry) &&
+            !is_aside(d, object, name, crdt_document_field_name(d->to, field))) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* Must the part be added where `from` lacks it? One that holds our own data is, when it
+ * has some. */
+static bool must_add(const difference *d, crdt_span object, crdt_span name,
+                     crdt_part to)
+{
+    bool entity = crdt_span_equal(name, crdt_span_of(SCENE_NAME_ENTITY));
+    bool foreign = !d->same_origin &&
+                   crdt_span_equal(object, crdt_span_of(SCENE_NAME_SCENE)) &&
+                   scene_format_parse(name) != SCENE_FORMAT_NONE;
+    return (!entity && !foreign) || says_something(d, object, name, to);
 }
 
 /* May what `to` lacks be taken from `from`? Not what its file could not have said. */
@@ -440,6 +474,18 @@ static void set_place(difference *d, crdt_span object, crdt_span part,
     crdt_buf_deinit(&value);
 }
 
+/* Does the part stand in a list: a component of an entity, or a column? */
+static bool is_listed(crdt_span object, crdt_span part)
+{
+    uint32_t number;
+    crdt_span base = scene_layout_base(part, &number);
+    bool own = base.size > 1 && base.data[0] == 0xff;
+    if (crdt_span_equal(object, crdt_span_of(SCENE_NAME_SCENE))) {
+        return own && base.data[1] == 'k';
+    }
+    return scene_layout_is_entity(object) && (!own || base.data[1] == 'd');
+}
+
 static void place_parts(difference *d, crdt_span object, const difference_list *held,
                         const difference_list *parts)
 {
@@ -448,7 +494,7 @@ static void place_parts(difference *d, crdt_span object, const difference_list *
         return;
     }
     for (size_t i = 0; i < parts->count; i++) {
-        if (!crdt_span_equal(parts->rows[i].name, crdt_span_of(SCENE_NAME_ENTITY))) {
+        if (is_listed(object, parts->rows[i].name)) {
             wanted.rows[wanted.count++] = parts->rows[i];
         }
     }
@@ -481,7 +527,11 @@ static void place_entities(difference *d, const difference_list *held,
     crdt_span own = crdt_span_of(SCENE_NAME_ENTITY);
     for (size_t i = 0; i < wanted.count; i++) {
         crdt_span id = wanted.rows[i].name;
-        fail(d, crdt_op_list_add(d->out, crdt_key_part(id, own)));
+        crdt_part there = find_part(d->from, find_object(d->from, id), own);
+        crdt_part to = find_part(d->to, (crdt_object){wanted.rows[i].id}, own);
+        if (there.id == 0 && (to.id == 0 || !says_something(d, id, own, to))) {
+            fail(d, crdt_op_list_add(d->out, crdt_key_part(id, own)));
+        }
         set_place(d, id, own, find_row(held, id), (int64_t)i);
     }
 }
@@ -534,11 +584,11 @@ static void compare_object(difference *d, crdt_span name, crdt_object from,
     for (size_t i = 0; i < wanted.count && d->err == CRDT_OK; i++) {
         crdt_span part = wanted.rows[i].name;
         const difference_row *row = find_row(&held, part);
-        if (row == NULL) {
+        crdt_part to_part = {wanted.rows[i].id};
+        if (row == NULL && must_add(d, name, part, to_part)) {
             fail(d, crdt_op_list_add(d->out, crdt_key_part(name, part)));
         }
-        compare_part(d, name, part, (crdt_part){row != NULL ? row->id : 0},
-                     (crdt_part){wanted.rows[i].id});
+        compare_part(d, name, part, (crdt_part){row != NULL ? row->id : 0}, to_part);
     }
     place_parts(d, name, &held, &wanted);
 }

@@ -22,6 +22,7 @@ typedef struct builder_scene {
     component_row *rows;
     uint32_t row_count;
     scene_text_map row_of; /* by id */
+    bool named;            /* entities have names (since version 5) */
 } builder_scene;
 
 static crdt_err refuse(scene_import *import, const scene_json_node *node,
@@ -180,6 +181,14 @@ static crdt_err read_entity(scene_import *import, const builder_scene *scene,
         err = scene_import_entity_data(import, id, record, invented ? SKIP_NAME : SKIP,
                                        carry, order);
     }
+    if (err == CRDT_OK && scene->named && name == NULL &&
+        import->origin == import->format) {
+        crdt_span own = crdt_span_of(SCENE_NAME_ENTITY);
+        err = scene_import_add_part(import, id, own);
+        if (err == CRDT_OK) {
+            err = scene_import_set_bool(import, id, own, SCENE_NAME_ABSENT, true);
+        }
+    }
     scene_import_parts parts;
     scene_import_open_parts(import, &parts);
     const scene_json_node *list = scene_json_find(record, "components");
@@ -307,7 +316,11 @@ static crdt_err read_sdk6(scene_import *import, const scene_json_node *node)
     if (err == CRDT_OK) {
         err = put_part(import, "assets", scene_json_find(node, "assets"), NULL);
     }
+    const scene_json_node *version =
+        scene_json_find(scene_json_root(import->json), "version");
     builder_scene scene = {.entities = entities};
+    scene.named = version == NULL || version->type != SCENE_JSON_NUMBER ||
+                  version->as.number >= 5;
     scene_text_map_init(&scene.row_of, import->alloc);
     if (err == CRDT_OK) {
         err = read_rows(import, &scene, components);

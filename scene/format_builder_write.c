@@ -346,7 +346,12 @@ static void write_entity(builder_write *write, const scene_export_entity *entity
     scene_export_part *parts = scene_export_parts(export, entity->object, &count);
     crdt_span name;
     bool given = given_name(write, entity->object, &name);
-    bool made = !given && write->named;
+    crdt_part own =
+        scene_export_part_of(export, entity->object, crdt_span_of(SCENE_NAME_ENTITY));
+    crdt_span unused;
+    bool nameless =
+        export->native && scene_export_get(export, own, SCENE_NAME_ABSENT, &unused);
+    bool made = !given && write->named && !nameless;
     if (made) {
         name = make_name(write, entity->object);
     }
@@ -360,9 +365,7 @@ static void write_entity(builder_write *write, const scene_export_entity *entity
     }
     scene_json_writer_array_end(writer);
     if (export->native) {
-        scene_export_fields(export,
-                            scene_export_part_of(export, entity->object,
-                                                 crdt_span_of(SCENE_NAME_ENTITY)));
+        scene_export_fields(export, own);
     }
     if (made) {
         put_text(writer, "name", name);

@@ -256,7 +256,7 @@ typedef struct column_state {
 static crdt_err put_case(scene_import *import, crdt_span entity, crdt_span part,
                          const column_state *column, const scene_json_node *kind)
 {
-    static const scene_json_node NONE = {.type = SCENE_JSON_NULL, .span = 1};
+    static const scene_json_node NONE = {.type = SCENE_JSON_BOOL, .span = 1};
     bool same = kind == NULL ? column->kind == NULL
                              : column->kind != NULL &&
                                    scene_import_equal(import, kind, column->kind);
@@ -391,6 +391,10 @@ static crdt_err open_entity(composite_read *read, const scene_json_node *key,
     const scene_json_node *id = scene_json_find(carry, "id");
     *entity = scene_json_text(id != NULL && id->type == SCENE_JSON_STRING ? id : key);
     bool fresh = false;
+    uint64_t number;
+    if (!scene_layout_decimal(scene_json_text(key), &number)) {
+        return refuse(import, key, "an entity of a composite is a number");
+    }
     crdt_err err = scene_import_check_name(import, key, *entity);
     if (err == CRDT_OK) {
         err = scene_text_map_put(&read->seen, *entity, 0, NULL, &fresh);

@@ -62,7 +62,8 @@ static void assign_numbers(scene_export *export, const scene_export_entity *enti
 {
     for (size_t i = 0; i < count; i++) {
         uint64_t number;
-        if (scene_layout_decimal(entities[i].id, &number) && number <= UINT32_MAX) {
+        if (scene_layout_decimal(entities[i].id, &number) &&
+            (number <= UINT32_MAX || export->native)) {
             scene_export_fail(export,
                               scene_text_map_put(&export->number_map, entities[i].id,
                                                  number, NULL, NULL));
@@ -231,8 +232,8 @@ static void write_case(composite_write *write, const write_column *column,
          !scene_export_get(export, column->part, SCENE_NAME_CASE, &value))) {
         return;
     }
-    if (crdt_value_type_of(value) == CRDT_VALUE_NULL) {
-        return;
+    if (crdt_value_type_of(value) == CRDT_VALUE_BOOL) {
+        return; /* none */
     }
     crdt_value_reader reader = crdt_value_read_open(value);
     crdt_value_token token = crdt_value_read(&reader);

@@ -23,6 +23,8 @@
  *                                              has (builder); fields: FF o
  *                         FF e                 <unknown or format-owned field of the entity>:
  *                                              name, disableGizmos, ...
+ *                                              FF a   true: without the name that
+ *                                                     manifests of its version have
  *                                              FF o   place among the entities (integer)
  *   FF c<component id>    <component type>     a component that several entities share, or none
  *                                              refers to: fields as above
