@@ -97,8 +97,9 @@ static int write_on(const char *dir, uint64_t seed, bool (*tell)(const ack *said
     sync_store_options options = kill_options();
     gen g = gen_open(seed, NULL);
     store_box_open(&box, dir, &options);
-    if (box.err != CRDT_OK) {
-        fprintf(stderr, "%s: %s\n", crdt_err_text(box.err), box.diag.text);
+    if (box.err != CRDT_OK || box.report.read_only) {
+        fprintf(stderr, "%s: %s\n", crdt_err_text(box.err),
+                box.err != CRDT_OK ? box.diag.text : box.report.text);
         return 1;
     }
     ack said = {.actor = sync_store_actor(box.store)};
