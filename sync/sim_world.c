@@ -797,6 +797,16 @@ void sync_sim_stop(sync_sim *sim, uint32_t index)
     halt(sim, index);
 }
 
+void sync_sim_set_lineage(sync_sim *sim, uint32_t index, const crdt_actor *lineage)
+{
+    sync_meta *meta = &sim->places[index].disk.meta;
+    assert(!sim->places[index].running);
+    meta->lineage_known = lineage != NULL;
+    if (lineage != NULL) {
+        meta->lineage = *lineage;
+    }
+}
+
 void sync_sim_peer(sync_sim *sim, uint32_t index, uint32_t other)
 {
     sim_place *place = &sim->places[index];

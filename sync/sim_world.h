@@ -63,6 +63,8 @@ void sync_sim_start_place(sync_sim *sim, uint32_t place, sync_sim_start how);
 void sync_sim_crash(sync_sim *sim, uint32_t place, bool torn_kept);
 /* Say goodbye, sync, stop. */
 void sync_sim_stop(sync_sim *sim, uint32_t place);
+/* Before it starts: its scene begins with that template; NULL: it has none yet. */
+void sync_sim_set_lineage(sync_sim *sim, uint32_t place, const crdt_actor *lineage);
 /* `place` dials `other`, as configured: again after each start. */
 void sync_sim_peer(sync_sim *sim, uint32_t place, uint32_t other);
 /* All places dial the one before them (a line), or each one all others. */

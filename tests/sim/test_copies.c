@@ -210,7 +210,7 @@ static bool run_seed(uint64_t seed, bool verbose, char why[400], uint64_t *copie
         }
     }
     *copies += r.copies;
-    strcpy(why, r.why);
+    memcpy(why, r.why, sizeof r.why);
     sync_sim_close(r.sim);
     return ok;
 }

@@ -1,0 +1,7 @@
+# The protocol: its parts, and real replicas in a simulated world. `test_campaign FIRST COUNT`
+# and `test_copies FIRST COUNT` run more seeds.
+scenesync_test(sim/test_campaign PLAIN SOURCES sim/sim_oracle.c
+    LIBS scenesync_sim scenesync_sync scenesync_crdt)
+scenesync_test(sim/test_copies PLAIN LIBS scenesync_sim scenesync_sync scenesync_crdt)
+scenesync_test(sim/test_stories SOURCES sim/sim_oracle.c
+    LIBS scenesync_sim scenesync_sync scenesync_crdt)
