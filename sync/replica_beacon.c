@@ -7,7 +7,9 @@
 #define BASE_AGE_MAX 4u         /* beacons until the base of changed entries moves on */
 #define KNOWN_PUBLISHED_MAX 16u /* URLs of others in a published beacon */
 #define SILENT_BEACONS 3u
-#define CONFIRM_MS 10000u /* how often a new confirmed_time goes to the store */
+#define ECHO_MS UINT64_C(150) /* a change is told again this soon */
+#define QUIET_MAX 8u          /* doublings at most */
+#define CONFIRM_MS 10000u     /* how often a new confirmed_time goes to the store */
 
 /* ---- dialling ---- */
 
@@ -142,7 +144,7 @@ static sync_peer *set_actor(sync_replica *replica, sync_peer *peer,
         tell_left(replica, peer);
         sync_peer_forget(&replica->peers, peer);
     }
-    sync_peer *other = sync_peers_find_actor(&replica->peers, actor);
+    sync_peer *other = sync_peers_find_life(&replica->peers, actor, nonce);
     peer->actor = *actor;
     peer->nonce = nonce;
     if (other != NULL) {
@@ -163,7 +165,7 @@ static sync_peer *set_actor(sync_replica *replica, sync_peer *peer,
 sync_peer *replica_beacon_identify(sync_replica *replica, sync_peer *peer,
                                    const sync_message *message)
 {
-    bool mine = crdt_actor_equal(&message->actor, &replica->actor);
+    bool mine = crdt_actor_equal(&message->actor, &replica->meta.actor);
     if (mine && message->nonce == replica->o.nonce) {
         peer->actor = message->actor;
         drop_link(replica, peer);
@@ -186,12 +188,11 @@ sync_peer *replica_beacon_identify(sync_replica *replica, sync_peer *peer,
         sync_peer_check_ahead(&replica->peers, peer,
                               crdt_document_version(replica->doc));
     }
-    if (mine) {
-        replica_identity_trip(replica, peer,
+    if (mine && message->kind != SYNC_MESSAGE_BATCHES) {
+        replica_identity_trip(replica, peer, &message->body.beacon,
                               "another replica runs under this replica's actor");
-        return NULL;
     }
-    return peer;
+    return mine ? NULL : peer;
 }
 
 /* ---- scene and lineage ---- */
@@ -224,16 +225,16 @@ static bool check_lineage(sync_replica *replica, sync_peer *peer,
     if (!beacon->lineage_known) {
         return true; /* it will take ours */
     }
-    if (!replica->lineage_known) {
-        replica->lineage = beacon->lineage;
-        replica->lineage_known = true;
+    if (!replica->meta.lineage_known) {
+        replica->meta.lineage = beacon->lineage;
+        replica->meta.lineage_known = true;
         replica->meta_changed = true;
         sync_notice *notice =
             sync_outbox_notice(&replica->out, SYNC_NOTICE_ADOPTED, &message->actor);
         snprintf(notice->text, sizeof notice->text, "took the lineage of the scene");
         return true;
     }
-    if (crdt_actor_equal(&beacon->lineage, &replica->lineage)) {
+    if (crdt_actor_equal(&beacon->lineage, &replica->meta.lineage)) {
         peer->refused = false;
         return true;
     }
@@ -246,13 +247,64 @@ static bool check_lineage(sync_replica *replica, sync_peer *peer,
     return false;
 }
 
+/* ---- its starts ---- */
+
+static replica_remembered *find_remembered(sync_replica *replica,
+                                           const crdt_actor *actor)
+{
+    for (size_t i = 0; i < REPLICA_REMEMBERED_MAX; i++) {
+        replica_remembered *row = &replica->remembered[i];
+        if (row->count > 0 && crdt_actor_equal(&row->actor, actor)) {
+            return row;
+        }
+    }
+    return NULL;
+}
+
+/* Remember its starts; but where they do not go on from those heard before, it was set
+ * back, and those before are what it has to be told. */
+static void remember_starts(sync_replica *replica, const crdt_actor *actor,
+                            const sync_beacon *beacon)
+{
+    replica_remembered *row = find_remembered(replica, actor);
+    if (beacon->start_count == 0 || beacon->start_count > SYNC_START_COUNT_MAX) {
+        return;
+    }
+    if (row == NULL) {
+        row = &replica->remembered[0];
+        for (size_t i = 1; i < REPLICA_REMEMBERED_MAX && row->count > 0; i++) {
+            replica_remembered *other = &replica->remembered[i];
+            row = other->count == 0 || other->used_ms < row->used_ms ? other : row;
+        }
+        *row = (replica_remembered){.actor = *actor};
+    }
+    sync_meta told = {.start_count = beacon->start_count};
+    memcpy(told.starts, beacon->starts, beacon->start_count * sizeof told.starts[0]);
+    row->used_ms = replica->now_ms;
+    if (!sync_meta_was_set_back(&told, row->starts, row->count)) {
+        memcpy(row->starts, told.starts, sizeof row->starts);
+        row->count = told.start_count;
+    }
+}
+
+static void tell_remembered(sync_replica *replica, const crdt_actor *actor,
+                            sync_beacon *beacon)
+{
+    const replica_remembered *row = find_remembered(replica, actor);
+    if (row != NULL) {
+        beacon->yours = row->starts;
+        beacon->your_count = row->count;
+        beacon->your_actor = *actor;
+    }
+}
+
 /* ---- what it has ---- */
 
 static void note_confirmed(sync_replica *replica)
 {
-    replica->confirmed_time =
-        crdt_version_get(crdt_document_version(replica->doc), &replica->actor);
-    if (replica->confirmed_time != replica->confirmed_told &&
+    replica->meta.confirmed_time =
+        crdt_version_get(crdt_document_version(replica->doc), &replica->meta.actor);
+    if (replica->meta.confirmed_time != replica->confirmed_told &&
         replica->now_ms - replica->confirmed_told_ms >= CONFIRM_MS) {
         replica->meta_changed = true;
     }
@@ -293,17 +345,9 @@ static bool check_claims(sync_replica *replica, sync_peer *peer,
                        "a version far ahead of all times known");
         return false;
     }
-<<<<<<< HEAD
-    if (crdt_version_get(claimed, &replica->actor) >
-        crdt_version_get(me, &replica->actor)) {
-        replica_identity_trip(
-            replica, peer,
-            "another replica has operations of this one's actor unknown here");
-=======
     if (crdt_version_get(claimed, &replica->meta.actor) <=
         crdt_version_get(me, &replica->meta.actor)) {
         return true;
->>>>>>> d7b3836 (replica: stories of what must not happen, as tests; whoever was set back asks what others remember)
     }
     if (message->kind == SYNC_MESSAGE_BEACON) {
         peer->hello_wanted = true; /* whose reply tells what it remembers of me */
@@ -361,8 +405,8 @@ static void discover(sync_replica *replica, const sync_beacon *beacon)
     for (size_t i = 0; i < beacon->known_count && replica->o.discover; i++) {
         const sync_known *known = &beacon->known[i];
         crdt_err err = CRDT_OK;
-        if (!crdt_actor_equal(&known->actor, &replica->actor) &&
-            sync_peers_find_actor(&replica->peers, &known->actor) == NULL &&
+        /* Under my own actor, but not my URL: a copy of this store, perhaps. */
+        if (sync_peers_find_actor(&replica->peers, &known->actor) == NULL &&
             sync_peers_find_url(&replica->peers, known->url) == NULL) {
             replica_beacon_dial(replica, known->url, false, &err);
         }
@@ -384,8 +428,6 @@ static void note_beacon(sync_replica *replica, sync_peer *peer,
         return;
     }
     peer->leaving = false;
-<<<<<<< HEAD
-=======
     remember_starts(replica, &message->actor, beacon);
     if (beacon->your_count > 0 &&
         crdt_actor_equal(&beacon->your_actor, &replica->meta.actor)) {
@@ -398,7 +440,6 @@ static void note_beacon(sync_replica *replica, sync_peer *peer,
             return;
         }
     }
->>>>>>> d7b3836 (replica: stories of what must not happen, as tests; whoever was set back asks what others remember)
     if (!peer->joined) {
         peer->joined = true;
         sync_notice *notice =
@@ -407,7 +448,7 @@ static void note_beacon(sync_replica *replica, sync_peer *peer,
     }
     replica_note_err(replica, sync_peer_set_heard(&replica->peers, peer, beacon->heard,
                                                   beacon->heard_count));
-    peer->hears_me = sync_peer_hears(peer, &replica->actor);
+    peer->hears_me = sync_peer_hears(peer, &replica->meta.actor);
     if (peer->hears_me) {
         peer->unheard_at_ms = 0;
     } else if (peer->unheard_at_ms == 0) {
@@ -430,7 +471,8 @@ void replica_beacon_receive(sync_replica *replica, sync_peer *peer,
 static sync_peer *find_asker(sync_replica *replica, const sync_message *message)
 {
     const sync_beacon *beacon = &message->body.beacon;
-    sync_peer *peer = sync_peers_find_actor(&replica->peers, &message->actor);
+    sync_peer *peer =
+        sync_peers_find_life(&replica->peers, &message->actor, message->nonce);
     for (size_t i = 0; i < beacon->url_count && peer == NULL; i++) {
         peer = sync_peers_find_url(&replica->peers, beacon->urls[i]);
         if (peer != NULL && peer->alias) {
@@ -446,17 +488,18 @@ static sync_peer *find_asker(sync_replica *replica, const sync_message *message)
 static sync_message make_beacon(sync_replica *replica, sync_message_kind kind,
                                 size_t known_max);
 
-static void send_welcome(sync_replica *replica, uint64_t token)
+static void send_welcome(sync_replica *replica, uint64_t token, const crdt_actor *to)
 {
     sync_message welcome =
         make_beacon(replica, SYNC_MESSAGE_WELCOME, SYNC_KNOWN_COUNT_MAX);
+    tell_remembered(replica, to, &welcome.body.beacon);
     replica_reply(replica, token, &welcome);
 }
 
 void replica_beacon_hello(sync_replica *replica, uint64_t token,
                           const sync_message *message)
 {
-    bool self = crdt_actor_equal(&message->actor, &replica->actor) &&
+    bool self = crdt_actor_equal(&message->actor, &replica->meta.actor) &&
                 message->nonce == replica->o.nonce;
     sync_peer *peer = self ? NULL : find_asker(replica, message);
     if (peer != NULL) {
@@ -469,7 +512,7 @@ void replica_beacon_hello(sync_replica *replica, uint64_t token,
             dial_back(replica, peer, &message->body.beacon);
         }
     }
-    send_welcome(replica, token);
+    send_welcome(replica, token, &message->actor);
 }
 
 static void hello_failed(sync_replica *replica, sync_peer *peer)
@@ -512,7 +555,7 @@ void replica_beacon_welcome(sync_replica *replica, sync_peer *peer,
         return;
     }
     uint64_t rtt = replica->now_ms - peer->hello_sent_ms;
-    peer->rtt_ms = peer->rtt_ms == 0 ? rtt : (3 * peer->rtt_ms + rtt) / 4;
+    sync_peer_note_rtt(peer, rtt);
     peer->hello_wanted = false;
     peer->hello_backoff_ms = 0;
     peer = replica_beacon_identify(replica, peer, message);
@@ -590,12 +633,14 @@ static sync_message make_beacon(sync_replica *replica, sync_message_kind kind,
     sync_message message = replica_message(replica, kind);
     sync_beacon *beacon = &message.body.beacon;
     *beacon = (sync_beacon){.scene = crdt_buf_span(&replica->scene),
-                            .lineage_known = replica->lineage_known,
-                            .lineage = replica->lineage,
+                            .lineage_known = replica->meta.lineage_known,
+                            .lineage = replica->meta.lineage,
                             .leaving = replica->leaving,
                             .presence = crdt_buf_span(&replica->presence)};
     fill_version(replica, beacon, kind == SYNC_MESSAGE_BEACON);
     fill_heard(replica, beacon, known_max);
+    beacon->starts = replica->meta.starts;
+    beacon->start_count = replica->meta.start_count;
     crdt_span *urls =
         crdt_arena_alloc(&replica->arena, SYNC_URL_COUNT_MAX * sizeof *urls);
     for (size_t i = 0; i < replica->url_count && urls != NULL; i++) {
@@ -624,7 +669,17 @@ static void move_base(sync_replica *replica)
 
 void replica_beacon_send(sync_replica *replica)
 {
+    /* A beacon that tells of a change may get lost as any other: soon after it comes
+     * another, then one twice as late, until it is the usual period again. */
+    crdt_digest hash = crdt_digest_version(&replica->spoken);
+    bool changed = !crdt_digest_equal(hash, replica->beacon_hash);
+    replica->beacon_hash = hash;
+    replica->beacon_quiet = changed ? 0 : replica->beacon_quiet + 1;
     uint64_t period = replica->o.beacon_ms;
+    if (replica->beacon_quiet < QUIET_MAX &&
+        (ECHO_MS << replica->beacon_quiet) < period) {
+        period = ECHO_MS << replica->beacon_quiet;
+    }
     replica->beacon_at_ms = replica->now_ms + period - period / 10 +
                             replica_random_below(replica, period / 5 + 1);
     if (replica->scene.size == 0) {
@@ -663,7 +718,7 @@ bool replica_beacon_reachable(const sync_replica *replica, const sync_peer *peer
 
 void replica_peer_failed(sync_replica *replica, sync_peer *peer)
 {
-    uint32_t backoff = peer->backoff_ms * 2;
+    uint32_t backoff = peer->backoff_ms + peer->backoff_ms / 2;
     if (backoff < replica->o.backoff_ms_min) {
         backoff = replica->o.backoff_ms_min;
     }
@@ -689,9 +744,13 @@ static bool wants_hello(const sync_replica *replica, const sync_peer *peer)
 static void say_hello(sync_replica *replica, sync_peer *peer)
 {
     sync_message hello = make_beacon(replica, SYNC_MESSAGE_HELLO, SYNC_KNOWN_COUNT_MAX);
+    if (peer->actor_known) {
+        tell_remembered(replica, &peer->actor, &hello.body.beacon);
+    }
     peer->hello_token = replica_request(replica, peer, &hello);
     peer->hello_sent_ms = replica->now_ms;
-    peer->hello_end_ms = replica->now_ms + replica_patience_ms(replica, peer);
+    peer->hello_end_ms =
+        replica->now_ms + replica_patience_ms(replica, peer, SYNC_MESSAGE_HELLO);
     peer->hello_at_ms = replica->now_ms + replica->o.beacon_ms;
     if (peer->refused) {
         peer->hello_at_ms = replica->now_ms + replica->o.backoff_ms_max;

@@ -10,18 +10,13 @@
 #define HEAL_ROUNDS_MAX 3u  /* then write what only they hold too */
 
 void replica_identity_trip(sync_replica *replica, const sync_peer *witness,
-                           const char *text)
+                           const sync_beacon *twin, const char *text)
 {
     if (replica->renew_actor) {
         return;
     }
     replica->renew_actor = true;
     replica->counts.forks++;
-<<<<<<< HEAD
-    replica->rescue.wanted = true;
-    replica->rescue.old = replica->actor;
-    replica->rescue.common_time = replica->confirmed_time;
-=======
     replica->meta.rescue_wanted = true;
     replica->meta.former = replica->meta.actor;
     const sync_start *starts = twin != NULL ? twin->starts : replica->yours;
@@ -30,14 +25,13 @@ void replica_identity_trip(sync_replica *replica, const sync_peer *witness,
                                &replica->meta.former_time)) {
         replica->meta.former_time = sync_meta_safe_time(&replica->meta);
     }
->>>>>>> d7b3836 (replica: stories of what must not happen, as tests; whoever was set back asks what others remember)
     replica->rescue.peer = witness == NULL ? 0 : witness->number;
     replica->rescue.at_ms = replica->now_ms;
     replica->rescue.tries = 0;
-    sync_unsent_silence(&replica->unsent, &replica->actor);
+    sync_unsent_silence(&replica->unsent, &replica->meta.actor);
     replica_catchup_stop(replica);
     sync_notice *notice =
-        sync_outbox_notice(&replica->out, SYNC_NOTICE_FORK, &replica->actor);
+        sync_outbox_notice(&replica->out, SYNC_NOTICE_FORK, &replica->meta.actor);
     notice->err = CRDT_EFORK;
     snprintf(notice->text, sizeof notice->text, "%s", text);
     replica->look = true;
@@ -45,16 +39,11 @@ void replica_identity_trip(sync_replica *replica, const sync_peer *witness,
 
 void replica_identity_fresh(sync_replica *replica, const crdt_actor *actor)
 {
-<<<<<<< HEAD
-    replica->actor = *actor;
-    replica->confirmed_time = 0;
-=======
     replica->meta.actor = *actor;
     replica->meta.confirmed_time = 0;
     replica->meta.start_count = 0;
     replica->your_count = 0;
     sync_meta_add_start(&replica->meta, replica->o.nonce, 0);
->>>>>>> d7b3836 (replica: stories of what must not happen, as tests; whoever was set back asks what others remember)
     replica->own_count = 0;
     replica->absolute_next = true;
     replica->meta_changed = true;
@@ -106,7 +95,7 @@ static void write_again(sync_replica *replica, const crdt_op_list *ops)
         return;
     }
     crdt_edit edit = {
-        .actor = replica->actor, .wall_ms = replica->wall_ms, .sweep = true};
+        .actor = replica->meta.actor, .wall_ms = replica->wall_ms, .sweep = true};
     crdt_batch batch;
     crdt_diag diag = {0};
     crdt_arena_reset(&replica->batch_arena);
@@ -133,21 +122,26 @@ static void heal(sync_replica *replica, const crdt_document *theirs,
     crdt_op_list ops;
     crdt_op_list_init(&ops, replica->alloc);
     sync_heal_options options = {.both = replica->heal.rounds >= HEAL_ROUNDS_MAX,
-                                 .actor = replica->actor,
-                                 .tell = tell,
-                                 .tell_ctx = replica};
+                                 .actor = replica->meta.actor};
     sync_heal_counts counts;
     crdt_err err = sync_heal_plan(replica->doc, theirs, &options, &ops, &counts);
     replica_note_err(replica, err);
     replica->counts.forks += counts.forks;
     if (err == CRDT_OK && counts.own > 0) {
         /* Who covers it and does not hold it, learnt of another history of mine. */
-        replica_identity_trip(replica, witness,
+        replica_identity_trip(replica, witness, NULL,
                               "an operation of this replica is unknown to one that "
                               "covers it");
-        replica->rescue.wanted = false; /* versions are equal: healing is enough */
+        replica->meta.rescue_wanted = false; /* versions are equal: healing is enough */
     } else if (err == CRDT_OK) {
         replica->heal.rounds = ops.op_count > 0 ? 0 : replica->heal.rounds + 1;
+        if (ops.op_count > 0) { /* once more, to list what is written */
+            options.tell = tell;
+            options.tell_ctx = replica;
+            crdt_op_list_clear(&ops);
+            replica_note_err(
+                replica, sync_heal_plan(replica->doc, theirs, &options, &ops, &counts));
+        }
         write_again(replica, &ops);
     }
     crdt_op_list_deinit(&ops);
@@ -159,8 +153,8 @@ static void rescue(sync_replica *replica, const crdt_document *theirs, crdt_span
     crdt_op_list ops;
     crdt_op_list_init(&ops, replica->alloc);
     sync_heal_options options = {.rescue = true,
-                                 .actor = replica->rescue.old,
-                                 .common_time = replica->rescue.common_time,
+                                 .actor = replica->meta.former,
+                                 .common_time = replica->meta.former_time,
                                  .tell = tell,
                                  .tell_ctx = replica};
     sync_heal_counts counts;
@@ -181,7 +175,8 @@ static void rescue(sync_replica *replica, const crdt_document *theirs, crdt_span
         }
     }
     if (err == CRDT_OK) {
-        replica->rescue.wanted = false;
+        replica->meta.rescue_wanted = false;
+        replica->meta_changed = true;
         write_again(replica, &ops);
     }
     replica_note_err(replica, err);

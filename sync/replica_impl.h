@@ -21,7 +21,8 @@
 #define REPLICA_FLIGHT_MAX 4u /* chunks asked for and not here yet */
 #define REPLICA_DEFERRED_MAX 256u
 #define REPLICA_INCOMING_MAX 4u /* PUSHes being put together */
-#define REPLICA_TRIES_MAX 3u    /* of one chunk */
+#define REPLICA_REMEMBERED_MAX 64u
+#define REPLICA_TRIES_MAX 3u /* of one chunk */
 
 typedef enum replica_purpose {
     REPLICA_CATCH_UP, /* merge what I lack */
@@ -74,11 +75,9 @@ typedef struct replica_deferred {
     uint64_t id; /* on the shelf */
 } replica_deferred;
 
+/* Whether, and of which actor: in meta, since it outlives a restart. */
 typedef struct replica_rescue {
-    bool wanted;
-    crdt_actor old;       /* as whom somebody else writes too */
-    uint64_t common_time; /* operations of `old` up to here are the same everywhere */
-    uint32_t peer;        /* the link to who showed it; 0: none */
+    uint32_t peer; /* the link to who showed the other history; 0: none */
     uint64_t at_ms;
     uint32_t tries;
 } replica_rescue;
@@ -90,6 +89,14 @@ typedef struct replica_heal {
     uint32_t rounds; /* of comparing without having anything to write */
 } replica_heal;
 
+/* What another replica told of its starts. */
+typedef struct replica_remembered {
+    crdt_actor actor;
+    sync_start starts[SYNC_START_COUNT_MAX];
+    size_t count; /* 0: free */
+    uint64_t used_ms;
+} replica_remembered;
+
 struct sync_replica {
     sync_replica_options o; /* meta is not used after the open */
     crdt_alloc alloc;
@@ -100,10 +107,8 @@ struct sync_replica {
 
     crdt_buf scene;
     uint8_t topic[SYNC_TOPIC_SIZE];
-    bool lineage_known;
-    crdt_actor lineage;
-    crdt_actor actor;
-    uint64_t confirmed_time;
+    sync_meta meta; /* its scene points to `scene` when effects are filled */
+    bool meta_due;
     uint64_t confirmed_told; /* in the last meta */
     uint64_t confirmed_told_ms;
     bool leaving;
@@ -140,6 +145,8 @@ struct sync_replica {
 
     /* beacons */
     uint64_t beacon_at_ms;
+    crdt_digest beacon_hash;     /* of the version last told */
+    unsigned beacon_quiet;       /* beacons since that told the same */
     uint64_t beacon_sent_ms;     /* 0: none yet */
     uint64_t published_ms;       /* batches of mine, last time */
     crdt_version beacon_base[2]; /* [0]: the entries above it travel */
@@ -156,12 +163,9 @@ struct sync_replica {
     replica_deferred deferred[REPLICA_DEFERRED_MAX];
     size_t deferred_count;
     replica_rescue rescue;
-<<<<<<< HEAD
-=======
     replica_remembered remembered[REPLICA_REMEMBERED_MAX];
     sync_start yours[SYNC_START_COUNT_MAX]; /* mine, as others remember them */
     size_t your_count;
->>>>>>> d7b3836 (replica: stories of what must not happen, as tests; whoever was set back asks what others remember)
     replica_heal heal;
     crdt_version answer_since; /* of the answer at hand */
     crdt_version answer_version;
@@ -187,7 +191,8 @@ void replica_reply(sync_replica *replica, uint64_t token, const sync_message *me
 void replica_reply_refused(sync_replica *replica, uint64_t token, crdt_err err,
                            const char *text);
 /* How long to wait for a reply of `peer`: a few of its former ones, more after failures. */
-uint32_t replica_patience_ms(const sync_replica *replica, const sync_peer *peer);
+uint32_t replica_patience_ms(const sync_replica *replica, const sync_peer *peer,
+                             sync_message_kind kind);
 /* Ask `peer`; the token, 0 if it could not be. */
 uint64_t replica_request(sync_replica *replica, const sync_peer *peer,
                          const sync_message *message);
@@ -264,9 +269,10 @@ void replica_catchup_stop(sync_replica *replica);
 /* ---- replica_identity.c ---- */
 
 /* Somebody else writes as this replica: ask for a fresh actor, rescue what is ours.
- * `witness` (may be NULL) showed it. */
+ * `witness` (may be NULL) showed it; `twin`: what that other one says of itself, NULL:
+ * not known. */
 void replica_identity_trip(sync_replica *replica, const sync_peer *witness,
-                           const char *text);
+                           const sync_beacon *twin, const char *text);
 void replica_identity_fresh(sync_replica *replica, const crdt_actor *actor);
 /* Equal versions, unequal digests with `peer`. */
 void replica_identity_diverged(sync_replica *replica, sync_peer *peer);
