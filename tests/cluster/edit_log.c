@@ -118,6 +118,9 @@ void edit_log_read(edit_log *log, const char *path)
     char line[LINE_SIZE];
     size_t first = log->count;
     while (file != NULL && fgets(line, sizeof line, file) != NULL) {
+        if (strchr(line, '\n') == NULL) {
+            break; /* it is being written */
+        }
         if (line[0] == 'I') {
             read_meant(log, line);
         } else {

@@ -42,7 +42,8 @@ void edit_log_field_name(unsigned field, char name[16]);
 void edit_log_meant(int fd, const logged_edit *edit);
 void edit_log_acknowledged(int fd, uint64_t number);
 
-/* Append the lines of a file; a missing file has none. Aborts on lines that are none. */
+/* Append the lines of a file; a missing file has none, a last line that
+ * is being written is left out. Aborts on lines that are none. */
 void edit_log_read(edit_log *log, const char *path);
 void edit_log_free(edit_log *log);
 

@@ -113,7 +113,11 @@ static void exec_worker(const cluster *c, unsigned i)
         snprintf(urls[2], sizeof urls[2], "tcp://127.0.0.1:%u", c->port + 2 * (i + 1));
         argv[argc++] = urls[2];
     }
-    if (getenv("TRACE")) { char t[8]; snprintf(t, 8, "%u", i); setenv("TRACE", t, 1);}
+    if (getenv("TRACE")) {
+        char t[8];
+        snprintf(t, 8, "%u", i);
+        setenv("TRACE", t, 1);
+    }
     execv(c->program, argv);
     _exit(127);
 }
