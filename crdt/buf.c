@@ -8,11 +8,6 @@ crdt_span crdt_span_of(const char *text)
     return (crdt_span){.data = (const uint8_t *)text, .size = strlen(text)};
 }
 
-bool crdt_span_equal(crdt_span a, crdt_span b)
-{
-    return a.size == b.size && (a.size == 0 || memcmp(a.data, b.data, a.size) == 0);
-}
-
 int crdt_span_compare(crdt_span a, crdt_span b)
 {
     size_t common = a.size < b.size ? a.size : b.size;
@@ -44,12 +39,9 @@ crdt_span crdt_buf_span(const crdt_buf *buf)
     return (crdt_span){.data = buf->data, .size = buf->size};
 }
 
-crdt_err crdt_buf_reserve(crdt_buf *buf, size_t more)
+crdt_err crdt_buf_grow(crdt_buf *buf, size_t more)
 {
     assert(buf->size <= buf->capacity);
-    if (more <= buf->capacity - buf->size) {
-        return CRDT_OK;
-    }
     if (more > SIZE_MAX / 4 || buf->size > SIZE_MAX / 4) {
         return CRDT_ENOMEM;
     }

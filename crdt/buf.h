@@ -8,6 +8,7 @@
 
 #include <stdbool.h>
 #include <stdint.h>
+#include <string.h>
 
 /* Borrowed bytes. Never owned, never terminated; data may be NULL when size is 0. */
 typedef struct crdt_span {
@@ -25,7 +26,11 @@ typedef struct crdt_buf {
 
 /* A span over a C string, without its terminator. */
 crdt_span crdt_span_of(const char *text);
-bool crdt_span_equal(crdt_span a, crdt_span b);
+static inline bool crdt_span_equal(crdt_span a, crdt_span b)
+{
+    return a.size == b.size &&
+           (a.data == b.data || a.size == 0 || memcmp(a.data, b.data, a.size) == 0);
+}
 /* As memcmp on the common prefix, then the shorter first. */
 int crdt_span_compare(crdt_span a, crdt_span b);
 
@@ -35,9 +40,14 @@ void crdt_buf_deinit(crdt_buf *buf);
 void crdt_buf_clear(crdt_buf *buf);
 crdt_span crdt_buf_span(const crdt_buf *buf);
 
+/* The slow half of crdt_buf_reserve: there is no room yet. */
+crdt_err crdt_buf_grow(crdt_buf *buf, size_t more);
 /* Room for `more` bytes beyond size; afterwards that many appends cannot fail.
  * Errors: CRDT_ENOMEM, `buf` as before. */
-crdt_err crdt_buf_reserve(crdt_buf *buf, size_t more);
+static inline crdt_err crdt_buf_reserve(crdt_buf *buf, size_t more)
+{
+    return more <= buf->capacity - buf->size ? CRDT_OK : crdt_buf_grow(buf, more);
+}
 /* Errors: CRDT_ENOMEM, `buf` as before. `bytes` may not lie in `buf`. */
 crdt_err crdt_buf_append(crdt_buf *buf, const void *bytes, size_t size);
 crdt_err crdt_buf_append_span(crdt_buf *buf, crdt_span span);
