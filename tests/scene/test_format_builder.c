@@ -264,8 +264,8 @@ Test(format_builder, scenes_of_other_formats_become_manifests)
         "\"model\":\"assets/cart.glb\"",
         "\"type\":\"Transform\"",
         "\"type\":\"GLTFShape\"",
-        "\"limits\":{\"bodies\":300,\"entities\":200,\"materials\":20,\"meshes\":200,"
-        "\"textures\":10,\"triangles\":10000}",
+        ("\"limits\":{\"bodies\":300,\"entities\":200,\"materials\":20,\"meshes\":200,"
+         "\"textures\":10,\"triangles\":10000}"),
         "\"metrics\":{\"bodies\":0,\"entities\":5,",
         "\"ground\":null",
         "\"ethAddress\":null"};

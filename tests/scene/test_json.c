@@ -365,10 +365,10 @@ static void write_random(gen *g, crdt_buf *out, int depth)
  * whether a text is JSON, and a fault must come with a place. */
 Test(json, parser_and_fault_finder_agree)
 {
-    uint64_t seed = gen_seed(20000);
+    uint64_t seed = gen_seed(5000);
     static const char NOISE[] =
         "[]{},:\"\\0123456789eE+-.truefalsn u\n\x01\xff\xc3\xed";
-    for (int run = 0; run < 20000; run++) {
+    for (int run = 0; run < 5000; run++) {
         gen g = gen_open(seed + (uint64_t)run, NULL);
         crdt_buf text;
         crdt_buf_init(&text, crdt_alloc_default());
@@ -413,7 +413,7 @@ Test(json, numbers_survive)
 {
     uint64_t seed = gen_seed(1);
     gen g = gen_open(seed, NULL);
-    for (int i = 0; i < 200000; i++) {
+    for (int i = 0; i < 50000; i++) {
         uint64_t bits = gen_next(&g);
         double number;
         memcpy(&number, &bits, sizeof(number));
