@@ -55,7 +55,6 @@ def cases_of(name, lines, verdict):
 
 def main(directory):
     total, tails = {}, {}
-    broken = []
     for line in (directory / "stages").read_text().splitlines():
         result, stage = line.split()
         log = directory / f"{stage}.log"
@@ -71,8 +70,9 @@ def main(directory):
                     if outcome == FAILED or old[0] != FAILED:
                         best = outcome if outcome == FAILED else min(outcome, old[0], key=rank.index)
                         total[case] = (best, reason)
+        if result == "ok" and stage.startswith("long-"):
+            total[stage] = (PASSED, "")
         if result != "ok" and not failed_here:
-            broken.append(stage)
             total[f"stage {stage}"] = (FAILED, f"see {log}")
             tails[f"stage {stage}"] = log.read_text(errors="replace").splitlines()[-40:]
 
