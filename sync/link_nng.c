@@ -1532,7 +1532,7 @@ sync_link_nng_options sync_link_nng_options_default(void)
         .queue_size_max = 64u << 20,
         .connection_max = 1024,
         .reconnect_ms_min = 50,
-        .reconnect_ms_max = 5000,
+        .reconnect_ms_max = 1000,
     };
 }
 

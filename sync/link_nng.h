@@ -28,7 +28,7 @@ typedef struct sync_link_nng_options {
     size_t queue_size_max;  /* bytes of these; default 64 MiB */
     uint32_t connection_max;   /* accepted at once; default 1024 */
     uint32_t reconnect_ms_min; /* default 50 */
-    uint32_t reconnect_ms_max; /* default 5000 */
+    uint32_t reconnect_ms_max; /* default 1000 */
     sync_link_tls tls;
     double fault_drop; /* TEST AID: lose this share (0..1) of all messages */
     uint64_t fault_seed;

@@ -19,7 +19,7 @@ sync_replica_options sync_replica_options_default(void)
         .request_ms = 3000,
         .grace_ms_min = 10,
         .grace_ms_max = 200,
-        .backoff_ms_min = 100,
+        .backoff_ms_min = 50,
         .backoff_ms_max = 10000,
         .held_ms_max = 30000,
         .unknown_ms_max = 30000,

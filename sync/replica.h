@@ -166,7 +166,7 @@ typedef struct sync_replica_options {
                               * 3000 at most */
     uint32_t grace_ms_min; /* wait for a live batch before asking; default 10 */
     uint32_t grace_ms_max; /* default 200 */
-    uint32_t backoff_ms_min; /* default 100 */
+    uint32_t backoff_ms_min; /* default 50 */
     uint32_t backoff_ms_max; /* default 10000 */
     uint32_t held_ms_max;    /* a batch waits this long for others; default 30000 */
     uint32_t unknown_ms_max; /* a found peer that never answers is let go; 30000 */
