@@ -427,6 +427,9 @@ crdt_span crdt_msgpack_read_name(crdt_msgpack_reader *reader, size_t size_max)
         return (crdt_span){0};
     }
     crdt_msgpack_token token = crdt_msgpack_peek(reader->at, reader->end);
+    if (token.type == CRDT_MSGPACK_STR && token.number <= size_max) {
+        return take_utf8(reader, token);
+    }
     if (token.type != CRDT_MSGPACK_BIN) {
         return crdt_msgpack_read_str(reader, size_max);
     }
@@ -473,12 +476,6 @@ crdt_span crdt_msgpack_read_value(crdt_msgpack_reader *reader)
     }
     reader->at += size;
     return (crdt_span){.data = rest.data, .size = size};
-}
-
-bool crdt_msgpack_at_uint(const crdt_msgpack_reader *reader)
-{
-    return reader->err == CRDT_OK &&
-           crdt_msgpack_peek(reader->at, reader->end).type == CRDT_MSGPACK_UINT;
 }
 
 crdt_err crdt_msgpack_read_end(crdt_msgpack_reader *reader)

@@ -131,7 +131,11 @@ void crdt_msgpack_read_fixed(crdt_msgpack_reader *reader, void *out, size_t size
 /* One canonical value (crdt/value.h) of any kind. */
 crdt_span crdt_msgpack_read_value(crdt_msgpack_reader *reader);
 /* Is the next token a number (true) or something else, or the end (false)? */
-bool crdt_msgpack_at_uint(const crdt_msgpack_reader *reader);
+static inline bool crdt_msgpack_at_uint(const crdt_msgpack_reader *reader)
+{
+    return reader->err == CRDT_OK &&
+           crdt_msgpack_peek(reader->at, reader->end).type == CRDT_MSGPACK_UINT;
+}
 /* CRDT_ECORRUPT unless all bytes are read. Returns reader->err. */
 crdt_err crdt_msgpack_read_end(crdt_msgpack_reader *reader);
 

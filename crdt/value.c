@@ -37,17 +37,42 @@ static size_t utf8_sequence(const uint8_t *at, size_t left)
     return size;
 }
 
+#define HIGH_BITS UINT64_C(0x8080808080808080)
+
+static uint64_t load64(const uint8_t *at)
+{
+    uint64_t word;
+    memcpy(&word, at, sizeof word);
+    return word;
+}
+
+/* Eight bytes at a time, the last ones twice; less than eight one by one. */
+static bool is_ascii(crdt_span bytes)
+{
+    uint64_t seen = 0;
+    if (bytes.size < 8) {
+        for (size_t i = 0; i < bytes.size; i++) {
+            seen |= bytes.data[i];
+        }
+        return seen < 0x80;
+    }
+    for (size_t i = 0; i + 8 < bytes.size; i += 8) {
+        seen |= load64(bytes.data + i);
+    }
+    seen |= load64(bytes.data + bytes.size - 8);
+    return (seen & HIGH_BITS) == 0;
+}
+
 bool crdt_utf8_valid(crdt_span bytes, size_t *offset)
 {
+    if (bytes.size <= 64 && is_ascii(bytes)) {
+        return true;
+    }
     size_t at = 0;
     while (at < bytes.size) {
-        uint64_t eight;
-        if (bytes.size - at >= sizeof eight) {
-            memcpy(&eight, bytes.data + at, sizeof eight);
-            if ((eight & UINT64_C(0x8080808080808080)) == 0) {
-                at += sizeof eight;
-                continue;
-            }
+        if (bytes.size - at >= 8 && (load64(bytes.data + at) & HIGH_BITS) == 0) {
+            at += 8;
+            continue;
         }
         size_t size = utf8_sequence(bytes.data + at, bytes.size - at);
         if (size == 0) {
