@@ -92,7 +92,8 @@ typedef struct crdt_edit {
  * `batch` (borrowed: from `ops`, `arena`). Left out as saying nothing: ADD of a live key;
  * REMOVE of a key without dots; SET or UNSET below a part that is not live; UNSET of a
  * field without values; SET of the value that the field's only sibling has. Each is judged
- * after the operations before it. All or nothing.
+ * after the operations before it. All or nothing. `ops` must not borrow from the document:
+ * names and values that the batch removes are gone when it returns.
  *
  * Errors: CRDT_ENOTHING: no operation says anything; nothing happened.
  * CRDT_EINVAL, CRDT_ELIMIT: a name, a value or a count is over its limit, a value is not
@@ -137,7 +138,8 @@ crdt_err crdt_answer_peek(crdt_span answer, crdt_version *since, crdt_version *v
  * CRDT_ECORRUPT, CRDT_ELIMIT, CRDT_EVERSION, CRDT_ENOMEM. */
 crdt_err crdt_document_merge(crdt_document *doc, crdt_span answer, crdt_deps *deps,
                              bool *news, crdt_diag *diag);
-/* Forget remove-log records until at most `bytes` remain, oldest first. */
+/* Forget remove-log records until at most `bytes` remain, in their order of arrival. A
+ * record counts 32 bytes and its names. */
 void crdt_document_trim_log(crdt_document *doc, size_t bytes);
 
 /* ---- reading ---- */
