@@ -155,6 +155,40 @@ Test(batch, other_base_is_a_gap_or_a_duplicate)
     fixture_close(&f);
 }
 
+/* Whose it is and what it waits for can be told without the base. */
+Test(batch, peek_needs_no_base)
+{
+    fixture f;
+    fixture_open(&f, 9);
+    crdt_deps *sender = NULL;
+    cr_assert_eq(crdt_deps_open(&sender, f.alloc, 4), CRDT_OK);
+    crdt_op op;
+    crdt_stamp at10 = {.time = 10, .actor = gen_actor(0)};
+    crdt_stamp at11 = {.time = 11, .actor = gen_actor(0)};
+    crdt_batch first = one_set(&at10, 1, &op);
+    crdt_batch second = one_set(&at11, 1, &op);
+    crdt_actor author = gen_actor(3);
+    uint64_t base_time = 77;
+    cr_assert_eq(crdt_batch_encode(&first, sender, &f.bytes), CRDT_OK);
+    cr_assert_eq(crdt_batch_peek(crdt_buf_span(&f.bytes), &author, &base_time),
+                 CRDT_OK);
+    cr_assert(crdt_actor_equal(&author, &first.actor));
+    cr_assert_eq(base_time, 0);
+    cr_assert_eq(crdt_deps_note(sender, &first), CRDT_OK);
+    crdt_buf_clear(&f.bytes);
+    cr_assert_eq(crdt_batch_encode(&second, sender, &f.bytes), CRDT_OK);
+    cr_assert_eq(crdt_batch_peek(crdt_buf_span(&f.bytes), &author, &base_time),
+                 CRDT_OK);
+    cr_assert_eq(base_time, 11);
+    crdt_span cut = {.data = f.bytes.data, .size = 10};
+    cr_assert_eq(crdt_batch_peek(cut, &author, &base_time), CRDT_ECORRUPT);
+    f.bytes.data[0] = 2;
+    cr_assert_eq(crdt_batch_peek(crdt_buf_span(&f.bytes), &author, &base_time),
+                 CRDT_EVERSION);
+    crdt_deps_close(sender);
+    fixture_close(&f);
+}
+
 /* An author that went back behind its last batch is coded absolutely. */
 Test(batch, deps_below_the_base_are_absolute)
 {
