@@ -8,6 +8,8 @@
 #include <inttypes.h>
 #include <string.h>
 
+#define LONG_SIZE (16u << 20) /* bytes of a file that takes a while */
+
 /* What was read: the operations that make an empty document into the file's scene. */
 typedef struct import_file {
     crdt_op_list ops;
@@ -127,6 +129,10 @@ static int import(cli_run *run, import_file *file)
 int cli_cmd_import(cli_run *run)
 {
     import_file file = {.format = SCENE_FORMAT_NONE};
+    if (run->input.size >= LONG_SIZE) {
+        fprintf(run->err, "reading %zu MB ...\n", run->input.size >> 20);
+        fflush(run->err);
+    }
     crdt_op_list_init(&file.ops, crdt_alloc_default());
     crdt_diag diag = {0};
     crdt_err err = read_file(run, &file, &diag);

@@ -77,6 +77,8 @@ int cli_cmd_watch(cli_run *run)
             cli_report_begin(&report, run->out);
             cli_report_text(&report, "event", "watching");
             cli_report_end(&report);
+        } else {
+            fputs("following the changes\n", run->err);
         }
         uint64_t until =
             text == NULL ? UINT64_MAX : now_ms() + (uint64_t)(seconds * 1e3);

@@ -16,6 +16,7 @@
 
 #define MAGIC "SCS1"
 #define FRAME_SIZE_MAX (1u << 20)
+#define PATIENCE_MS 2000 /* wait so long before saying so */
 
 /* One caller being served, in a thread of its own. */
 typedef struct caller_slot {
@@ -416,6 +417,10 @@ static crdt_err receive_reply(int fd, FILE *out, FILE *err, int *exit_code)
         return CRDT_ENOMEM;
     }
     crdt_err result = CRDT_ECLOSED;
+    struct pollfd first = {.fd = fd, .events = POLLIN};
+    if (poll(&first, 1, PATIENCE_MS) == 0) {
+        fputs("scenesync: waiting for the node that runs on the store\n", err);
+    }
     for (;;) {
         uint8_t head[5];
         if (!receive_all(fd, head, sizeof head)) {

@@ -241,6 +241,10 @@ void cli_help_man(FILE *out)
           ".SH ENVIRONMENT\n"
           ".TP\n.B SCENESYNC_AS\nWhose edits these are, where\n.B \\-\\-as\n"
           "is not given; else the name of the user.\n"
+          ".TP\n.B SCENESYNC_STATE_DIR\nWhere it is kept which stores are the ones "
+          "that went "
+          "on\nwriting, and no copies; else\n.IR $XDG_STATE_HOME/scenesync ,\nelse\n"
+          ".IR ~/.local/state/scenesync .\n"
           ".SH FILES\n"
           ".TP\n.I DIR/control\n"
           "The socket of the node that holds the store DIR, for its owner only.\n",

@@ -11,6 +11,7 @@
 #include <string.h>
 
 #define INPUT_SIZE_MAX (200u << 20) /* bytes of a file that is read */
+#define BUSY_MS_SAID 2000           /* say so after so long */
 #define BUSY_MS_MAX 15000           /* wait so long for a store held by another verb */
 
 /* ---- in a running node ---- */
@@ -115,6 +116,10 @@ static int do_command(cli_run *run, const command_line *command)
         if (err != CRDT_EBUSY || waited >= BUSY_MS_MAX) {
             return cli_run_fail(run, err, &diag, "use the store %s",
                                 dir != NULL ? dir : "");
+        }
+        if (waited < BUSY_MS_SAID && waited + wait_ms >= BUSY_MS_SAID) {
+            fputs("scenesync: waiting for another process to leave the store\n",
+                  run->err);
         }
         poll(NULL, 0, wait_ms);
         wait_ms = wait_ms < 100 ? wait_ms * 2 : 100;
