@@ -1,0 +1,480 @@
+/* One replica, stepped by hand: what the simulated world cannot say so exactly. */
+
+#include "sync/replica.h"
+
+#include "crdt/answer.h"
+#include "crdt/template.h"
+#include "crdt/value.h"
+#include "sync/message.h"
+#include "tests/support/fault_alloc.h"
+
+#include <criterion/criterion.h>
+#include <stdio.h>
+#include <string.h>
+
+static const crdt_actor ME = {{1}};
+static const crdt_actor PEER = {{2}};
+#define SCENE "plaza"
+
+typedef struct box {
+    fault_alloc fault; /* of the replica alone */
+    crdt_document *doc;
+    crdt_deps *deps;
+    sync_replica *replica;
+    sync_effects effects;
+    uint64_t now_ms;
+    crdt_err err;
+    crdt_buf message;
+} box;
+
+static void box_open(box *b)
+{
+    *b = (box){.now_ms = 1000};
+    crdt_document_options doc = crdt_document_options_default();
+    cr_assert_eq(crdt_document_open(&b->doc, &doc), CRDT_OK);
+    cr_assert_eq(crdt_deps_open(&b->deps, doc.alloc, 64), CRDT_OK);
+    crdt_buf_init(&b->message, doc.alloc);
+    sync_replica_options o = sync_replica_options_default();
+    o.alloc = fault_alloc_init(&b->fault);
+    o.doc = b->doc;
+    o.deps = b->deps;
+    o.now_ms = b->now_ms;
+    o.nonce = 42;
+    o.meta = (sync_meta){.scene = crdt_span_of(SCENE),
+                         .lineage_known = true,
+                         .lineage = crdt_template_actor_empty(),
+                         .actor = ME};
+    cr_assert_eq(sync_replica_open(&b->replica, &o), CRDT_OK);
+}
+
+static void box_close(box *b)
+{
+    sync_replica_close(b->replica);
+    crdt_document_close(b->doc);
+    crdt_deps_close(b->deps);
+    crdt_buf_deinit(&b->message);
+    cr_assert(fault_alloc_balanced(&b->fault));
+}
+
+static void step(box *b, sync_replica_event event)
+{
+    event.now_ms = b->now_ms;
+    b->err = sync_replica_step(b->replica, &event, &b->effects);
+}
+
+static sync_message message_of(sync_message_kind kind)
+{
+    sync_message message = {.kind = kind, .actor = PEER, .nonce = 7};
+    sync_message_topic(crdt_span_of(SCENE), message.topic);
+    return message;
+}
+
+static crdt_span encoded(box *b, const sync_message *message)
+{
+    crdt_buf_clear(&b->message);
+    cr_assert_eq(sync_message_encode(message, &b->message), CRDT_OK);
+    return crdt_buf_span(&b->message);
+}
+
+/* What the replica replied to the request `token`. */
+static sync_message reply_to(box *b, uint64_t token, crdt_arena *arena)
+{
+    sync_message message = {0};
+    for (size_t i = 0; i < b->effects.reply_count; i++) {
+        if (b->effects.replies[i].token == token) {
+            cr_assert_eq(
+                sync_message_decode(b->effects.replies[i].bytes, arena, &message, NULL),
+                CRDT_OK);
+        }
+    }
+    return message;
+}
+
+/* A peer at number 1, connected, that has said who it is. */
+static void meet(box *b)
+{
+    step(b, (sync_replica_event){.kind = SYNC_ON_ADD_PEER,
+                                 .url = crdt_span_of("tcp://peer:1")});
+    cr_assert_eq(b->effects.dial_count, 1);
+    uint32_t number = b->effects.dials[0].peer;
+    cr_assert_eq(number, 1);
+    step(b, (sync_replica_event){.kind = SYNC_ON_LINK_UP, .peer = number});
+    cr_assert_eq(b->effects.request_count, 1);
+    sync_message welcome = message_of(SYNC_MESSAGE_WELCOME);
+    crdt_version none = {.stamp_count = 0};
+    welcome.body.beacon = (sync_beacon){.scene = crdt_span_of(SCENE),
+                                        .lineage_known = true,
+                                        .lineage = crdt_template_actor_empty(),
+                                        .whole = true,
+                                        .version_hash = crdt_digest_version(&none),
+                                        .heard = &ME,
+                                        .heard_count = 1};
+    step(b, (sync_replica_event){.kind = SYNC_ON_REPLY,
+                                 .token = b->effects.requests[0].token,
+                                 .bytes = encoded(b, &welcome)});
+    cr_assert_eq(b->err, CRDT_OK);
+}
+
+/* A writer elsewhere, whose batches come as publications of the peer. */
+typedef struct writer {
+    crdt_document *doc;
+    crdt_deps *deps;
+    crdt_arena arena;
+    crdt_buf bytes;
+    crdt_buf value;
+} writer;
+
+static void writer_open(writer *w)
+{
+    crdt_document_options doc = crdt_document_options_default();
+    cr_assert_eq(crdt_document_open(&w->doc, &doc), CRDT_OK);
+    cr_assert_eq(crdt_deps_open(&w->deps, doc.alloc, 64), CRDT_OK);
+    crdt_arena_init(&w->arena, doc.alloc);
+    crdt_buf_init(&w->bytes, doc.alloc);
+    crdt_buf_init(&w->value, doc.alloc);
+}
+
+static void writer_close(writer *w)
+{
+    crdt_document_close(w->doc);
+    crdt_deps_close(w->deps);
+    crdt_arena_deinit(&w->arena);
+    crdt_buf_deinit(&w->bytes);
+    crdt_buf_deinit(&w->value);
+}
+
+static crdt_batch write(writer *w, const crdt_actor *actor, int64_t value)
+{
+    crdt_buf_clear(&w->value);
+    cr_assert_eq(crdt_value_write_integer(&w->value, value), CRDT_OK);
+    crdt_span o = crdt_span_of("lamp");
+    crdt_span p = crdt_span_of("part");
+    crdt_op ops[3] = {{.kind = CRDT_OP_ADD, .key = crdt_key_object(o)},
+                      {.kind = CRDT_OP_ADD, .key = crdt_key_part(o, p)},
+                      {.kind = CRDT_OP_SET,
+                       .key = crdt_key_field(o, p, crdt_span_of("name")),
+                       .value = crdt_buf_span(&w->value)}};
+    crdt_edit edit = {.actor = *actor};
+    crdt_batch batch;
+    crdt_arena_reset(&w->arena);
+    cr_assert_eq(crdt_document_commit(w->doc, &edit, ops, 3, &w->arena, &batch, NULL),
+                 CRDT_OK);
+    crdt_buf_clear(&w->bytes);
+    cr_assert_eq(crdt_batch_encode(&batch, w->deps, &w->bytes), CRDT_OK);
+    cr_assert_eq(crdt_deps_note(w->deps, &batch), CRDT_OK);
+    return batch;
+}
+
+static void receive(box *b, crdt_span batch)
+{
+    sync_message message = message_of(SYNC_MESSAGE_BATCHES);
+    message.body.batches = (sync_batches){&batch, 1};
+    step(b, (sync_replica_event){
+                .kind = SYNC_ON_RECEIVED, .peer = 1, .bytes = encoded(b, &message)});
+}
+
+/* ---- the contract of step ---- */
+
+Test(replica, refuses_what_is_not_its_own)
+{
+    box b;
+    writer w;
+    box_open(&b);
+    writer_open(&w);
+    crdt_batch batch = write(&w, &PEER, 1);
+    step(&b, (sync_replica_event){.kind = SYNC_ON_LOCAL, .batch = &batch});
+    cr_assert_eq(b.err, CRDT_EINVAL);
+    step(&b, (sync_replica_event){.kind = SYNC_ON_LINEAGE, .actor = {{9}}});
+    cr_assert_eq(b.err, CRDT_EINVAL);
+    step(&b, (sync_replica_event){.kind = SYNC_ON_ADD_PEER});
+    cr_assert_eq(b.err, CRDT_EINVAL);
+    writer_close(&w);
+    box_close(&b);
+}
+
+/* An own batch: appended at once, published and told only when stored. */
+Test(replica, durable_before_spoken_of)
+{
+    box b;
+    writer w;
+    box_open(&b);
+    writer_open(&w);
+    crdt_batch batch = write(&w, &ME, 1);
+    cr_assert_eq(crdt_document_apply(b.doc, &batch, NULL), CRDT_OK);
+    step(&b, (sync_replica_event){.kind = SYNC_ON_LOCAL, .batch = &batch});
+    cr_assert_eq(b.effects.append_count, 1);
+    cr_assert_eq(b.effects.appends[0].sequence, 1);
+    uint64_t batches = 0;
+    for (size_t i = 0; i < b.effects.publish_count; i++) {
+        sync_message m;
+        crdt_arena arena;
+        crdt_arena_init(&arena, crdt_alloc_default());
+        cr_assert_eq(sync_message_decode(b.effects.publishes[i], &arena, &m, NULL),
+                     CRDT_OK);
+        batches += m.kind == SYNC_MESSAGE_BATCHES;
+        crdt_arena_deinit(&arena);
+    }
+    cr_assert_eq(batches, 0);
+    cr_assert_eq(sync_replica_version(b.replica)->stamp_count, 0);
+    step(&b, (sync_replica_event){.kind = SYNC_ON_STORED, .sequence = 1});
+    cr_assert_geq(b.effects.publish_count, 1);
+    cr_assert_eq(sync_replica_version(b.replica)->stamp_count, 1);
+    writer_close(&w);
+    box_close(&b);
+}
+
+/* A SYNC that would tell of what is not on disk is answered when it is. */
+Test(replica, answers_wait_for_the_disk)
+{
+    box b;
+    writer w;
+    crdt_arena arena;
+    crdt_arena_init(&arena, crdt_alloc_default());
+    box_open(&b);
+    writer_open(&w);
+    crdt_batch batch = write(&w, &ME, 1);
+    cr_assert_eq(crdt_document_apply(b.doc, &batch, NULL), CRDT_OK);
+    step(&b, (sync_replica_event){.kind = SYNC_ON_LOCAL, .batch = &batch});
+    sync_message ask = message_of(SYNC_MESSAGE_SYNC);
+    ask.body.ask.lineage_known = true;
+    ask.body.ask.lineage = crdt_template_actor_empty();
+    step(&b, (sync_replica_event){
+                 .kind = SYNC_ON_REQUEST, .token = 5, .bytes = encoded(&b, &ask)});
+    cr_assert_eq(b.effects.reply_count, 0);
+    step(&b, (sync_replica_event){.kind = SYNC_ON_STORED, .sequence = 1});
+    cr_assert_eq(reply_to(&b, 5, &arena).kind, SYNC_MESSAGE_ANSWER);
+    writer_close(&w);
+    box_close(&b);
+    crdt_arena_deinit(&arena);
+}
+
+/* Once warm, a batch that comes in costs the replica no allocation. */
+Test(replica, receiving_allocates_nothing)
+{
+    box b;
+    writer w;
+    box_open(&b);
+    writer_open(&w);
+    meet(&b);
+    uint64_t calls = 0;
+    for (int i = 0; i < 300; i++) {
+        write(&w, &PEER, i);
+        receive(&b, crdt_buf_span(&w.bytes));
+        cr_assert_eq(b.err, CRDT_OK);
+        step(&b,
+             (sync_replica_event){.kind = SYNC_ON_STORED, .sequence = (uint64_t)i + 1});
+        if (i == 100) {
+            calls = b.fault.call_count;
+        }
+    }
+    cr_assert_eq(sync_replica_count(b.replica).applied, 300);
+    cr_assert_eq(b.fault.call_count, calls);
+    writer_close(&w);
+    box_close(&b);
+}
+
+/* ---- foreign bytes ---- */
+
+static const uint8_t GARBAGE[64] =
+    "no message of this protocol, and none that begins so";
+
+Test(replica, garbage_is_counted_and_answered)
+{
+    box b;
+    crdt_arena arena;
+    crdt_arena_init(&arena, crdt_alloc_default());
+    box_open(&b);
+    meet(&b);
+    crdt_span garbage = {GARBAGE, sizeof GARBAGE};
+    step(&b,
+         (sync_replica_event){.kind = SYNC_ON_RECEIVED, .peer = 1, .bytes = garbage});
+    cr_assert_eq(b.err, CRDT_OK);
+    step(&b,
+         (sync_replica_event){.kind = SYNC_ON_REQUEST, .token = 3, .bytes = garbage});
+    sync_message reply = reply_to(&b, 3, &arena);
+    cr_assert_eq(reply.kind, SYNC_MESSAGE_REFUSED);
+    cr_assert_eq(reply.body.refused.err, CRDT_ECORRUPT);
+    step(&b, (sync_replica_event){.kind = SYNC_ON_REPLY, .token = 1, .bytes = garbage});
+    step(&b, (sync_replica_event){.kind = SYNC_ON_RECEIVED, .peer = 99});
+    sync_message other = message_of(SYNC_MESSAGE_SYNC);
+    sync_message_topic(crdt_span_of("another scene"), other.topic);
+    step(&b, (sync_replica_event){
+                 .kind = SYNC_ON_REQUEST, .token = 4, .bytes = encoded(&b, &other)});
+    cr_assert_eq(reply_to(&b, 4, &arena).kind, SYNC_MESSAGE_REFUSED);
+    cr_assert_geq(sync_replica_count(b.replica).refused, 4);
+    cr_assert(sync_replica_check(b.replica));
+    box_close(&b);
+    crdt_arena_deinit(&arena);
+}
+
+static sync_message push_of(const crdt_buf *answer)
+{
+    sync_message push = message_of(SYNC_MESSAGE_PUSH);
+    push.body.parcel = (sync_parcel){.id = 1,
+                                     .size = answer->size,
+                                     .chunk_size = 1 << 20,
+                                     .hash = crdt_hash128(crdt_buf_span(answer)),
+                                     .lineage_known = true,
+                                     .lineage = crdt_template_actor_empty(),
+                                     .bytes = crdt_buf_span(answer)};
+    return push;
+}
+
+/* An answer with nothing in it but a claim. */
+static void claim(crdt_buf *answer, const crdt_actor *since_actor, uint64_t since,
+                  const crdt_actor *actor, uint64_t time)
+{
+    crdt_stamp stamps[2] = {{since, *since_actor}, {time, *actor}};
+    crdt_version none = {.stamp_count = 0};
+    crdt_version from = {.stamps = &stamps[0], .stamp_count = since > 0 ? 1 : 0};
+    crdt_version to = {.alloc = crdt_alloc_default()};
+    cr_assert_eq(crdt_version_raise(&to, &stamps[1]), CRDT_OK);
+    if (since > 0) {
+        cr_assert_eq(crdt_version_raise(&to, &stamps[0]), CRDT_OK);
+    }
+    crdt_answer_head head = {.since = &from, .version = &to, .floor = &none};
+    crdt_answer_writer w;
+    crdt_buf_init(answer, crdt_alloc_default());
+    crdt_answer_write_open(&w, answer, &head);
+    cr_assert_eq(crdt_answer_write_finish(&w), CRDT_OK);
+    crdt_version_deinit(&to);
+}
+
+/* An answer made for another state (its asker restarted meanwhile) is not joined; one
+ * that claims an absurd time is not believed; one that knows more of this replica's actor
+ * than itself is an alarm, not news. */
+Test(replica, answers_that_are_not_joined)
+{
+    static const crdt_actor third = {{3}};
+    static const struct {
+        uint64_t since;
+        crdt_actor actor;
+        uint64_t time;
+        crdt_err err;
+        bool renew;
+    } rows[] = {
+        {50, {{3}}, 60, CRDT_ESTALE, false},
+        {0, {{3}}, CRDT_TIME_MAX, CRDT_ELIMIT, false},
+        {0, {{1}}, 500, CRDT_EFORK, true},
+    };
+    crdt_arena arena;
+    crdt_arena_init(&arena, crdt_alloc_default());
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        box b;
+        crdt_buf answer;
+        box_open(&b);
+        meet(&b);
+        claim(&answer, &third, rows[i].since, &rows[i].actor, rows[i].time);
+        sync_message push = push_of(&answer);
+        step(&b, (sync_replica_event){
+                     .kind = SYNC_ON_REQUEST, .token = 8, .bytes = encoded(&b, &push)});
+        sync_message reply = reply_to(&b, 8, &arena);
+        cr_assert_eq(reply.kind, SYNC_MESSAGE_REFUSED);
+        cr_assert_eq(reply.body.refused.err, rows[i].err);
+        cr_assert_eq(b.effects.renew_actor, rows[i].renew);
+        cr_assert_eq(crdt_document_version(b.doc)->stamp_count, 0);
+        cr_assert_eq(b.effects.append_count, 0);
+        crdt_buf_deinit(&answer);
+        box_close(&b);
+    }
+    crdt_arena_deinit(&arena);
+}
+
+/* A beacon of my own actor with another nonce: a copy of this store runs too. */
+Test(replica, twin_is_noticed)
+{
+    box b;
+    box_open(&b);
+    meet(&b);
+    sync_message hello = message_of(SYNC_MESSAGE_HELLO);
+    hello.actor = ME;
+    hello.nonce = 43;
+    crdt_version none = {.stamp_count = 0};
+    hello.body.beacon = (sync_beacon){.scene = crdt_span_of(SCENE),
+                                      .whole = true,
+                                      .version_hash = crdt_digest_version(&none)};
+    step(&b, (sync_replica_event){
+                 .kind = SYNC_ON_REQUEST, .token = 1, .bytes = encoded(&b, &hello)});
+    cr_assert(b.effects.renew_actor);
+    step(&b, (sync_replica_event){.kind = SYNC_ON_ACTOR, .actor = {{77}}});
+    crdt_actor now = sync_replica_actor(b.replica);
+    cr_assert_eq(now.bytes[0], 77);
+    cr_assert(b.effects.meta_changed);
+    cr_assert(b.effects.meta.rescue_wanted, "kept, should it crash before the rescue");
+    cr_assert(crdt_actor_equal(&b.effects.meta.former, &ME));
+    box_close(&b);
+}
+
+/* Held batches, peers, deferred replies: all bounded, whatever comes. */
+Test(replica, floods_are_bounded)
+{
+    box b;
+    writer w;
+    box_open(&b);
+    writer_open(&w);
+    meet(&b);
+    write(&w, &PEER, 0); /* never arrives */
+    for (int i = 1; i < 6000; i++) {
+        write(&w, &PEER, i);
+        receive(&b, crdt_buf_span(&w.bytes));
+    }
+    sync_replica_counts counts = sync_replica_count(b.replica);
+    cr_assert_eq(counts.held, sync_replica_options_default().held_count_max);
+    cr_assert_geq(counts.dropped, 1900);
+    for (uint32_t i = 0; i < 3000; i++) {
+        sync_message hello = message_of(SYNC_MESSAGE_HELLO);
+        crdt_version none = {.stamp_count = 0};
+        memcpy(hello.actor.bytes + 4, &i, sizeof i);
+        hello.body.beacon = (sync_beacon){.scene = crdt_span_of(SCENE),
+                                          .whole = true,
+                                          .version_hash = crdt_digest_version(&none)};
+        step(&b, (sync_replica_event){.kind = SYNC_ON_REQUEST,
+                                      .token = i,
+                                      .bytes = encoded(&b, &hello)});
+        cr_assert_eq(b.err, CRDT_OK);
+        cr_assert_eq(b.effects.reply_count, 1);
+    }
+    size_t index = 0;
+    size_t peers = 0;
+    sync_peer_status status;
+    while (sync_replica_next_peer(b.replica, &index, &status)) {
+        peers++;
+    }
+    cr_assert_eq(peers, sync_replica_options_default().peer_count_max);
+    cr_assert(sync_replica_check(b.replica));
+    writer_close(&w);
+    box_close(&b);
+}
+
+/* Whatever allocation fails: no crash, no leak, the invariants hold, and what was lost is
+ * repaired by the protocol (here: the version told catches up with the document). */
+Test(replica, without_memory)
+{
+    for (uint64_t at = 0; at < 400; at++) {
+        box b;
+        writer w;
+        box_open(&b);
+        writer_open(&w);
+        meet(&b);
+        fault_alloc_fail_at(&b.fault, at);
+        uint64_t sequence = 0;
+        for (int i = 0; i < 6; i++) {
+            write(&w, &PEER, i);
+            receive(&b, crdt_buf_span(&w.bytes));
+            sequence += b.effects.append_count;
+            b.now_ms += 300;
+            step(&b, (sync_replica_event){.kind = SYNC_ON_TICK});
+            sequence += b.effects.append_count;
+            step(&b,
+                 (sync_replica_event){.kind = SYNC_ON_STORED, .sequence = sequence});
+            cr_assert(sync_replica_check(b.replica));
+        }
+        bool failed = b.fault.fail_at == UINT64_MAX;
+        fault_alloc_heal(&b.fault);
+        writer_close(&w);
+        box_close(&b);
+        if (!failed && at > 20) {
+            break;
+        }
+    }
+}
