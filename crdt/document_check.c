@@ -23,8 +23,8 @@ static void add_entries(checking *check, const crdt_key *key,
 /* No marks of a change are left, and the slot has a reason to exist. */
 static bool is_sound(const crdt_slot *slot, bool has_below)
 {
-    return !slot->pinned && !slot->watched && !slot->kept && !slot->is_sibling &&
-           (slot->dot != 0 || has_below);
+    return !slot->pinned && !slot->watched && !slot->kept && !slot->arrived &&
+           !slot->is_sibling && (slot->dot != 0 || has_below);
 }
 
 static bool check_part(checking *check, crdt_part part)

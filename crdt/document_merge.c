@@ -487,8 +487,8 @@ static void insert_arrivals(crdt_change *change, joining *join)
     for (size_t i = 0; i < join->arrivals.count; i++) {
         new_entry *arrival = &arrivals[i];
         if (arrival->is_field) {
-            crdt_state_insert_value(change, arrival->key, arrival->dot, arrival->who,
-                                    &arrival->value);
+            crdt_state_add_value(change, arrival->key, arrival->dot, arrival->who,
+                                 &arrival->value);
             arrival->value = (crdt_lww_value){0};
         } else {
             crdt_state_insert_dot(change, arrival->key, arrival->dot, arrival->who);
@@ -584,10 +584,11 @@ static void perform(joining *join)
 
 /* ---- cleaning up, whether the change was made or not ---- */
 
-static void clear_kept(crdt_dot_store *store, uint32_t key)
+static void clear_marks(crdt_dot_store *store, uint32_t key)
 {
     for (uint32_t id = key; id != 0; id = crdt_dot_store_at(store, id)->sibling) {
         crdt_dot_store_at(store, id)->kept = 0;
+        crdt_dot_store_at(store, id)->arrived = 0;
     }
 }
 
@@ -607,7 +608,7 @@ static void unpin(joining *join, crdt_depth depth)
             continue;
         }
         crdt_dot_store_at(store, visited->slot)->pinned = 0;
-        clear_kept(store, visited->slot);
+        clear_marks(store, visited->slot);
     }
     for (size_t i = 0; i < join->visited.count; i++) {
         const visit_record *visited = visited_at(join, i);

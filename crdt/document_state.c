@@ -292,24 +292,26 @@ void crdt_state_insert_dot(crdt_change *change, uint32_t element, crdt_dot dot,
     crdt_digest_add(&doc->digest, crdt_digest_entry(&key, &stamp, (crdt_span){0}));
 }
 
-static void insert_value(crdt_change *change, uint32_t field, crdt_dot dot,
-                         uint32_t who, const crdt_lww_value *value,
-                         crdt_digest_form *form)
+static uint32_t insert_value(crdt_change *change, uint32_t field, crdt_dot dot,
+                             uint32_t who, const crdt_lww_value *value,
+                             crdt_digest_form *form)
 {
     crdt_document *doc = change->doc;
     uint32_t entry = crdt_lww_map_insert(&doc->fields, field, dot, who, value);
     const crdt_stamp stamp = crdt_actors_stamp(&doc->context.actors, dot);
     const crdt_span bytes = crdt_lww_map_value(crdt_state_field(doc, entry));
     crdt_digest_add(&doc->digest, crdt_digest_form_entry(form, &stamp, bytes));
+    return entry;
 }
 
-void crdt_state_insert_value(crdt_change *change, uint32_t field, crdt_dot dot,
-                             uint32_t who, const crdt_lww_value *value)
+void crdt_state_add_value(crdt_change *change, uint32_t field, crdt_dot dot,
+                          uint32_t who, const crdt_lww_value *value)
 {
     const crdt_key key = crdt_state_field_key(change->doc, field);
     crdt_digest_form form;
     crdt_digest_form_init(&form, &key);
-    insert_value(change, field, dot, who, value, &form);
+    uint32_t entry = insert_value(change, field, dot, who, value, &form);
+    crdt_state_field(change->doc, entry)->arrived = 1;
 }
 
 void crdt_state_set_value(crdt_change *change, uint32_t field, crdt_dot dot,
@@ -370,6 +372,9 @@ void crdt_state_tell_landed(const crdt_document *doc, uint32_t field, crdt_dot d
         conflict.winner = crdt_state_entry(doc, shown, true);
         if (landed == shown) { /* the one that showed until now */
             const crdt_slot *loser = crdt_state_field(doc, shown->sibling);
+            if (loser->arrived) {
+                return; /* which is told when it is its turn */
+            }
             conflict.loser = crdt_state_entry(doc, loser, true);
         }
     }

@@ -142,8 +142,8 @@ void crdt_state_drop_values(crdt_change *change, uint32_t part);
 /* Add an entry; there must be room. */
 void crdt_state_insert_dot(crdt_change *change, uint32_t element, crdt_dot dot,
                            uint32_t who);
-void crdt_state_insert_value(crdt_change *change, uint32_t field, crdt_dot dot,
-                             uint32_t who, const crdt_lww_value *value);
+void crdt_state_add_value(crdt_change *change, uint32_t field, crdt_dot dot,
+                          uint32_t who, const crdt_lww_value *value);
 /* Drop the seen siblings of a field, which stays, and add a value: a SET. */
 void crdt_state_set_value(crdt_change *change, uint32_t field, crdt_dot dot,
                           uint32_t who, const crdt_lww_value *value);

@@ -358,6 +358,7 @@ static void move_entry(crdt_dot_store *store, uint32_t from, uint32_t to)
     target->who = source->who;
     target->value_size = source->value_size;
     target->kept = source->kept;
+    target->arrived = source->arrived;
     memcpy(target->payload, source->payload, store->payload_size);
     relink_actor(store, source, to);
 }
@@ -407,6 +408,7 @@ uint32_t crdt_dot_store_insert(crdt_dot_store *store, uint32_t key, crdt_dot dot
     slot->who = who;
     slot->value_size = 0;
     slot->kept = 0;
+    slot->arrived = 0;
     memset(slot->payload, 0, store->payload_size);
     crdt_names_hold(&store->context->names, who);
     append_to_actor(store, id);
@@ -435,6 +437,7 @@ uint32_t crdt_dot_store_remove(crdt_dot_store *store, uint32_t key, uint32_t ent
         slot->who = 0;
         slot->value_size = 0;
         slot->kept = 0;
+        slot->arrived = 0;
         return 0;
     }
     move_entry(store, next, key);

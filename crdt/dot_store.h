@@ -40,6 +40,7 @@ typedef struct crdt_slot {
     uint32_t pinned : 1;     /* the key must stay for now */
     uint32_t watched : 1;    /* the key: look again at the end of the change */
     uint32_t kept : 1;       /* the entry: the other side of a join has it too */
+    uint32_t arrived : 1;    /* the entry: a join brought it */
     uint32_t payload[];
 } crdt_slot;
 

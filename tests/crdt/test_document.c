@@ -765,6 +765,19 @@ Test(document, listeners_hear_of_conflicts)
     cr_assert_eq(script_pull(b, a), CRDT_OK);
     expect_notes(&told, "");
     crdt_document_unlisten(b, &told);
+    /* Winner and loser come in one answer: told once. */
+    crdt_document *late = script_open();
+    cr_assert_eq(script_edit(b, 2, "add q; add q.p; set q.p.f 0", NULL), CRDT_OK);
+    cr_assert_eq(script_pull(a, b), CRDT_OK);
+    cr_assert_eq(script_edit(a, 1, "set q.p.f 1", NULL), CRDT_OK);
+    cr_assert_eq(script_edit(b, 2, "set q.p.f 2", NULL), CRDT_OK);
+    cr_assert_eq(script_pull(b, a), CRDT_OK);
+    crdt_buf_clear(&told.text);
+    cr_assert_eq(crdt_document_listen(late, &listener), CRDT_OK);
+    cr_assert_eq(script_pull(late, b), CRDT_OK);
+    expect_notes(&told, "removed o.p.f=3 by person 2; "
+                        "concurrent q.p.f=1 by person 1, shows=2; ");
+    crdt_document_close(late);
     crdt_buf_deinit(&batch);
     crdt_buf_deinit(&told.text);
     crdt_document_close(a);
