@@ -1,0 +1,273 @@
+#!/usr/bin/env python3
+"""A second reader of the formats, written from docs/FORMAT.md alone: reads the golden files and
+compares what they say with what the page says that they say. Shares no code with the first.
+
+    tests/crdt/second_reader.py        from the project's root; exit 1 where they differ
+"""
+import struct
+import sys
+
+
+class Reader:
+    """msgpack tokens, shortest forms only."""
+
+    def __init__(self, data):
+        self.data, self.at = data, 0
+
+    def take(self, size):
+        assert self.at + size <= len(self.data), 'ends early at %d' % self.at
+        self.at += size
+        return self.data[self.at - size:self.at]
+
+    def number(self, size, least):
+        n = int.from_bytes(self.take(size), 'big')
+        assert n >= least, 'not the shortest form at %d' % self.at
+        return n
+
+    def token(self):
+        b = self.take(1)[0]
+        if b < 0x80: return 'uint', b
+        if b < 0x90: return 'map', b & 15
+        if b < 0xa0: return 'array', b & 15
+        if b < 0xc0: return 'str', b & 31
+        if b >= 0xe0: return 'int', b - 256
+        if b == 0xc0: return 'nil', None
+        if b in (0xc2, 0xc3): return 'bool', b == 0xc3
+        if b in (0xc4, 0xc5, 0xc6): return 'bin', self.number(1 << b - 0xc4, [0, 0x100, 0x10000][b - 0xc4])
+        if b == 0xca: return 'float', struct.unpack('>f', self.take(4))[0]
+        if b == 0xcb: return 'float', struct.unpack('>d', self.take(8))[0]
+        if b in range(0xcc, 0xd0): return 'uint', self.number(1 << b - 0xcc, [0x80, 0x100, 0x10000, 1 << 32][b - 0xcc])
+        if b in range(0xd0, 0xd4): return 'int', int.from_bytes(self.take(1 << b - 0xd0), 'big', signed=True)
+        if b in (0xd9, 0xda, 0xdb): return 'str', self.number(1 << b - 0xd9, [0x20, 0x100, 0x10000][b - 0xd9])
+        if b in (0xdc, 0xdd): return 'array', self.number(2 << b - 0xdc, [0x10, 0x10000][b - 0xdc])
+        if b in (0xde, 0xdf): return 'map', self.number(2 << b - 0xde, [0x10, 0x10000][b - 0xde])
+        raise AssertionError('unused byte %02x' % b)
+
+    def uint(self):
+        kind, n = self.token()
+        assert kind == 'uint', kind
+        return n
+
+    def int(self):
+        kind, n = self.token()
+        assert kind in ('uint', 'int'), kind
+        return n
+
+    def bool(self):
+        kind, b = self.token()
+        assert kind == 'bool', kind
+        return b
+
+    def str(self):
+        kind, size = self.token()
+        assert kind == 'str', kind
+        return self.take(size).decode('utf-8')
+
+    def bin(self):
+        kind, size = self.token()
+        assert kind == 'bin', kind
+        return self.take(size)
+
+    def name(self):
+        kind, size = self.token()
+        data = self.take(size)
+        assert kind in ('str', 'bin'), kind
+        try:
+            data.decode('utf-8')
+            assert kind == 'str'
+        except UnicodeDecodeError:
+            assert kind == 'bin'
+        return data.decode('latin-1')
+
+    def actor(self):
+        data = self.bin()
+        assert len(data) == 16
+        return data.hex()[:4]                       # enough to tell them apart here
+
+    def value(self):
+        kind, x = self.token()
+        if kind == 'str': return self.take(x).decode('utf-8')
+        if kind == 'array': return [self.value() for _ in range(x)]
+        if kind == 'map': return {self.str(): self.value() for _ in range(x)}
+        assert kind != 'bin'
+        return x
+
+    def is_number(self):
+        return self.data[self.at] < 0x80 or 0xcc <= self.data[self.at] <= 0xcf
+
+    def end(self):
+        assert self.at == len(self.data), 'bytes after the end'
+
+
+class Keys:
+    """Names that are left out or referred to, as in "Operations"."""
+
+    def __init__(self):
+        self.object = self.part = None
+        self.names = []
+
+    def ref(self, r):
+        if r.is_number():
+            return self.names[r.uint()]
+        name = r.name()
+        assert name not in self.names
+        if len(self.names) < 128:
+            self.names.append(name)
+        return name
+
+    def read(self, r, head, depth):
+        if head & 4: self.object = r.name()
+        if depth > 1 and head & 8: self.part = self.ref(r)
+        key = [self.object]
+        if depth > 1: key.append(self.part)
+        if depth > 2: key.append(self.ref(r))
+        return '.'.join(key)
+
+
+def operations(r):
+    keys, ops = Keys(), []
+    for _ in range(r.uint()):
+        head = r.uint()
+        assert head < 32
+        kind = ['ADD', 'REMOVE', 'SET', 'UNSET'][head & 3]
+        key = keys.read(r, head, 3 if head & 2 else 2 if head & 16 else 1)
+        ops.append((kind, key, r.value()) if kind == 'SET' else (kind, key))
+    return ops
+
+
+def batch(data, bases={}):
+    r = Reader(data)
+    assert r.uint() == 1
+    author, base, deps = r.actor(), r.uint(), {}
+    if base:
+        deps = dict(bases[author, base])
+    order = sorted(deps)
+    for _ in range(r.uint()):
+        if r.is_number():
+            deps[order[r.uint()]] += r.uint()
+        else:
+            actor = r.actor()
+            assert actor not in deps
+            deps[actor] = r.uint()
+    who, wall_ms = r.str(), r.uint()
+    ops = operations(r)
+    r.end()
+    first = 1 + max(deps.values(), default=0)
+    after = dict(deps, **{author: first + len(ops) - 1})
+    return {'author': author, 'deps': deps, 'who': who, 'wall': wall_ms, 'first': first, 'ops': ops}, after
+
+
+def answer(data):
+    r = Reader(data)
+    assert r.uint() == 1
+    out = {'full': r.bool()}
+    table = r.bin()
+    actors = [table[i:i + 16].hex()[:4] for i in range(0, len(table), 16)]
+    times = lambda: {a: t for a, t in ((a, r.uint()) for a in actors) if t}
+    out['version'], out['since'] = times(), times()
+    if out['full']: out['floor'] = times()
+    out['deps'] = {}
+    for _ in range(r.uint()):
+        author, last = actors[r.uint()], r.uint()
+        below = {a: n for a, n in ((a, r.uint()) for a in actors) if n}
+        out['deps'][author] = (last, {a: out['version'][a] + 1 - n for a, n in below.items()})
+    names, time = [], 0
+
+    def ref():
+        if r.is_number():
+            return names[r.uint()]
+        names.append(r.name())
+        return names[-1]
+
+    out['log'], last = [], None
+    while True:
+        head = r.uint()
+        if head == 0: break
+        actor = actors[r.uint()]
+        time += r.int()
+        if not head & 4: last = r.name()
+        key = [last] + [ref() for _ in range((head & 3) - 1)]
+        out['log'].append((time, actor, '.'.join(key)))
+    out['keys'], key, writers = [], [], []
+    while True:
+        head = r.uint()
+        if head == 3: break
+        depth = head % 4
+        key = key[:depth] + [r.name() if depth == 0 else ref()]
+        for _ in range(head // 4):
+            w = r.uint()
+            if w == len(writers): writers.append((actors[r.uint()], r.str()))
+            time += r.int()
+            entry = ('.'.join(key), time) + writers[w]
+            out['keys'].append(entry + (r.value(),) if depth == 2 else entry)
+    r.end()
+    return out
+
+
+def history(data):
+    r = Reader(data)
+    assert r.uint() == 1
+    out = {'origin': r.uint()}
+    if out['origin'] != 6: out.update(author=r.actor(), first=r.uint(), who=r.str())
+    out['wall'], target = r.uint(), r.uint()
+    if target: out['target'] = (target, r.actor())
+    out['cut'] = r.bool()
+    if out['origin'] != 6: out['ops'] = len(operations(r))
+    keys, index, time, who, out['drops'] = Keys(), 0, 0, '', []
+    for _ in range(r.uint()):
+        head = r.uint()
+        index += r.int()
+        key = keys.read(r, head, head & 3)
+        time += r.int()
+        stamp = (time, r.actor())
+        if head & 32: who = r.str()
+        drop = (index - 1, key, stamp, who, bool(head & 16))
+        out['drops'].append(drop + (r.value(),) if head & 3 == 3 else drop)
+    r.end()
+    return out
+
+
+POSITION = [1, 0.5, -2]
+OPS = [('ADD', 'lamp'), ('ADD', 'lamp.Transform'), ('SET', 'lamp.Transform.position', POSITION),
+       ('SET', 'lamp.Transform.scale', 2), ('UNSET', 'lamp.Transform.rotation'),
+       ('REMOVE', 'lamp.Name'), ('REMOVE', '\xffscene')]
+KEYS = [('lamp', 301, '0001', 'ann'), ('lamp.Transform', 302, '0001', 'ann'),
+        ('lamp.Transform.position', 303, '0001', 'ann', POSITION), ('lamp.Transform.position', 302, '1011', 'bob', 2)]
+LOG = [(305, '0001', 'lamp.Transform.rotation'), (306, '0001', 'lamp.Name')]
+
+
+def main():
+    golden = lambda name: open('tests/golden/%s.bin' % name, 'rb').read()
+    first, after = batch(golden('batch_absolute.v1'))
+    found = {
+        'absolute': first,
+        'relative': batch(golden('batch_relative.v1'), {('0001', 307): after})[0],
+        'template': batch(golden('template.v1'))[0],
+        'answer': answer(golden('answer.v1')),
+        'full': answer(golden('answer_full.v1')),
+        'history': history(golden('history.v1')),
+    }
+    expected = {
+        'absolute': {'author': '0001', 'deps': {'0001': 7, '1011': 300}, 'who': 'ann', 'wall': 1700000000000,
+                     'first': 301, 'ops': OPS},
+        'relative': {'author': '0001', 'deps': {'0001': 307, '1011': 302, '2021': 5}, 'who': 'ann',
+                     'wall': 1700000000040, 'first': 308, 'ops': OPS[2:4]},
+        'template': {'author': 'db38', 'deps': {}, 'who': '', 'wall': 0, 'first': 1, 'ops': OPS[:4]},
+        'answer': {'full': False, 'version': {'0001': 310, '1011': 302}, 'since': {'1011': 290, '3031': 4},
+                   'deps': {'0001': (307, {'0001': 307, '1011': 300})}, 'log': LOG, 'keys': KEYS},
+        'full': {'full': True, 'version': {'0001': 310, '1011': 302}, 'since': {'1011': 290, '3031': 4},
+                 'floor': {'1011': 100}, 'deps': {}, 'log': LOG, 'keys': KEYS},
+        'history': {'origin': 1, 'author': '0001', 'first': 301, 'who': 'ann', 'wall': 1700000000000,
+                    'target': (5, '0001'), 'cut': False, 'ops': 7,
+                    'drops': [(2, 'lamp.Transform.position', (6, '0001'), 'bob', True, 2),
+                              (5, 'lamp.Name', (3, '1011'), 'bob', False)]},
+    }
+    differ = [name for name in expected if found[name] != expected[name]]
+    for name in differ:
+        print('%s says\n  %s\nnot\n  %s' % (name, found[name], expected[name]))
+    print('%d golden files read, %d differ from docs/FORMAT.md' % (len(found), len(differ)))
+    sys.exit(bool(differ))
+
+
+if __name__ == '__main__':
+    main()
