@@ -38,6 +38,16 @@ static bool copy_span(crdt_op_list *list, crdt_span *span)
     return true;
 }
 
+/* As copy_span; but a name that the operation before has too is not copied again. */
+static bool copy_name(crdt_op_list *list, crdt_span *name, const crdt_span *before)
+{
+    if (before != NULL && crdt_span_equal(*name, *before)) {
+        *name = *before;
+        return true;
+    }
+    return copy_span(list, name);
+}
+
 static crdt_err reserve_op(crdt_op_list *list)
 {
     if (list->op_count < list->op_capacity) {
@@ -61,9 +71,15 @@ crdt_err crdt_op_list_push(crdt_op_list *list, const crdt_op *op)
         return list->err;
     }
     crdt_op copy = *op;
-    bool copied = reserve_op(list) == CRDT_OK && copy_span(list, &copy.key.object);
+    bool copied = reserve_op(list) == CRDT_OK;
+    const crdt_key *last =
+        list->op_count > 0 ? &list->ops[list->op_count - 1].key : NULL;
+    if (copied) {
+        copied = copy_name(list, &copy.key.object, last != NULL ? &last->object : NULL);
+    }
     if (copied && copy.key.depth >= CRDT_PART) {
-        copied = copy_span(list, &copy.key.part);
+        bool has = last != NULL && last->depth >= CRDT_PART;
+        copied = copy_name(list, &copy.key.part, has ? &last->part : NULL);
     }
     if (copied && copy.key.depth == CRDT_FIELD) {
         copied = copy_span(list, &copy.key.field);

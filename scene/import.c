@@ -30,7 +30,8 @@ void scene_import_deinit(scene_import *import)
 static bool contains(const char *const *names, crdt_span name)
 {
     for (size_t i = 0; names != NULL && names[i] != NULL; i++) {
-        if (crdt_span_equal(name, crdt_span_of(names[i]))) {
+        if (name.size > 0 && name.data[0] == (uint8_t)names[i][0] &&
+            crdt_span_equal(name, crdt_span_of(names[i]))) {
             return true;
         }
     }

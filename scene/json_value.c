@@ -25,7 +25,7 @@ const scene_json_node *scene_json_find_text(const scene_json_node *node, crdt_sp
 
 const scene_json_node *scene_json_find(const scene_json_node *node, const char *key)
 {
-    return scene_json_find_text(node, crdt_span_of(key));
+    return node == NULL ? NULL : scene_json_find_text(node, crdt_span_of(key));
 }
 
 /* ---- nodes -> canonical values ---- */
@@ -183,31 +183,45 @@ static const char *escape_of(uint8_t c, char buffer[7])
     }
 }
 
+static size_t plain_prefix(crdt_span utf8, size_t from)
+{
+    size_t i = from;
+    while (i < utf8.size && utf8.data[i] >= 0x20 && utf8.data[i] != '"' &&
+           utf8.data[i] != '\\') {
+        i++;
+    }
+    return i - from;
+}
+
 crdt_err scene_json_write_string(crdt_span utf8, crdt_buf *out)
 {
     crdt_err err = crdt_buf_reserve(out, utf8.size + 2);
     if (err != CRDT_OK) {
         return err;
     }
-    (void)crdt_buf_append(out, "\"", 1);
-    size_t start = 0;
-    for (size_t i = 0; i < utf8.size && err == CRDT_OK; i++) {
-        uint8_t c = utf8.data[i];
-        if (c >= 0x20 && c != '"' && c != '\\') {
-            continue;
+    out->data[out->size++] = '"';
+    size_t at = 0;
+    for (;;) {
+        size_t plain = plain_prefix(utf8, at);
+        err = crdt_buf_reserve(out, plain + 8);
+        if (err != CRDT_OK) {
+            return err;
+        }
+        if (plain > 0) {
+            memcpy(out->data + out->size, utf8.data + at, plain);
+            out->size += plain;
+            at += plain;
+        }
+        if (at == utf8.size) {
+            out->data[out->size++] = '"';
+            return CRDT_OK;
         }
         char buffer[7];
-        const char *escape = escape_of(c, buffer);
-        err = crdt_buf_append(out, utf8.data + start, i - start);
-        if (err == CRDT_OK) {
-            err = crdt_buf_append(out, escape, strlen(escape));
-        }
-        start = i + 1;
+        const char *escape = escape_of(utf8.data[at++], buffer);
+        size_t size = strlen(escape);
+        memcpy(out->data + out->size, escape, size);
+        out->size += size;
     }
-    if (err == CRDT_OK) {
-        err = crdt_buf_append(out, utf8.data + start, utf8.size - start);
-    }
-    return err != CRDT_OK ? err : crdt_buf_append(out, "\"", 1);
 }
 
 /* A container that is being written. */
