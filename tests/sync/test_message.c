@@ -325,3 +325,29 @@ Test(message, topics)
     sync_message_topic((crdt_span){0}, b);
     cr_assert(memcmp(b, none, sizeof none) == 0);
 }
+
+/* The example of docs/PROTOCOL.md: these bytes never change in this version. */
+Test(message, pinned_bytes)
+{
+    static const uint8_t expected[] = {
+        0x53, 0x53, 0x4e, 0x01, 0x84, 0x3d, 0x63, 0x1d, 0xe7, 0x17, 0x83, 0x53, 0x11,
+        0xc4, 0x10, 0,    1,    2,    3,    4,    5,    6,    7,    8,    9,    10,
+        11,   12,   13,   14,   15,   0x07, 0x01, 0xc4, 0x10, 32,   33,   34,   35,
+        36,   37,   38,   39,   40,   41,   42,   43,   44,   45,   46,   47,   0x00,
+        0x01, 0xc4, 0x10, 16,   17,   18,   19,   20,   21,   22,   23,   24,   25,
+        26,   27,   28,   29,   30,   31,   0xcd, 0x01, 0x2c};
+    sync_message message = {.kind = SYNC_MESSAGE_SYNC, .nonce = 7};
+    crdt_stamp since = {.time = 300};
+    message.body.ask =
+        (sync_ask){.lineage_known = true, .since = &since, .since_count = 1};
+    for (uint8_t i = 0; i < 16; i++) {
+        message.actor.bytes[i] = i;
+        message.body.ask.lineage.bytes[i] = (uint8_t)(32 + i);
+        since.actor.bytes[i] = (uint8_t)(16 + i);
+    }
+    sync_message_topic(crdt_span_of("plaza"), message.topic);
+    crdt_buf bytes = encode(&message);
+    cr_assert(
+        crdt_span_equal(crdt_buf_span(&bytes), (crdt_span){expected, sizeof expected}));
+    crdt_buf_deinit(&bytes);
+}
