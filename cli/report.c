@@ -179,6 +179,8 @@ static void put_name(FILE *out, crdt_span name, bool escape_dots)
         name.data++;
         name.size--;
         fputc('(', out);
+    } else if (name.size == 0) {
+        fputs("\"\"", out);
     }
     for (size_t i = 0; i < name.size; i++) {
         uint8_t byte = name.data[i];

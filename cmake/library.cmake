@@ -6,15 +6,26 @@
 
 set(SCENESYNC_SOVERSION 0)
 
+# These, and what they include.
 set(public_headers
-    crdt/actors.h crdt/alloc.h crdt/batch.h crdt/buf.h crdt/context.h crdt/deps.h
-    crdt/digest.h crdt/document.h crdt/dot_store.h crdt/err.h crdt/history.h crdt/lww_map.h
-    crdt/names.h crdt/op.h crdt/op_list.h crdt/or_set.h crdt/pool.h crdt/slab.h crdt/stamp.h
-    crdt/template.h crdt/value.h crdt/version.h
-    scene/edit.h scene/format.h scene/json.h scene/layout.h scene/materialize.h
+    crdt/digest.h crdt/document.h crdt/history.h crdt/lww_map.h crdt/op_list.h crdt/or_set.h
+    crdt/template.h crdt/value.h
+    scene/difference.h scene/edit.h scene/format.h scene/json.h scene/materialize.h
     scene/resolve.h scene/scene.h scene/tree.h scene/undo.h
-    sync/link.h sync/link_nng.h sync/message.h sync/node.h sync/replica.h sync/store.h
-    sync/store_mem.h sync/watch.h)
+    sync/link_nng.h sync/message.h sync/node.h sync/replica.h sync/store.h sync/store_mem.h)
+set(unread ${public_headers})
+while(unread)
+    list(POP_FRONT unread header)
+    set_property(DIRECTORY APPEND PROPERTY CMAKE_CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/${header})
+    file(STRINGS ${PROJECT_SOURCE_DIR}/${header} lines REGEX "^#include \"")
+    foreach(line ${lines})
+        string(REGEX REPLACE "^#include \"([^\"]*)\".*" "\\1" included "${line}")
+        if(NOT included IN_LIST public_headers)
+            list(APPEND public_headers ${included})
+            list(APPEND unread ${included})
+        endif()
+    endforeach()
+endwhile()
 
 set(version_script ${PROJECT_BINARY_DIR}/scenesync.map)
 list(TRANSFORM public_headers PREPEND ${PROJECT_SOURCE_DIR}/ OUTPUT_VARIABLE header_paths)
