@@ -302,6 +302,29 @@ bool script_same_state(const crdt_document *a, const crdt_document *b)
     return same;
 }
 
+script_pair script_meet(const char *base, const char *at_a, const char *at_b)
+{
+    script_pair pair = {script_open(), script_open()};
+    crdt_buf x = script_buf();
+    crdt_buf y = script_buf();
+    must(script_edit(pair.a, 9, base, NULL), "base");
+    must(script_pull(pair.b, pair.a), "pull");
+    must(script_edit(pair.a, 1, at_a, &x), at_a);
+    must(script_edit(pair.b, 2, at_b, &y), at_b);
+    must(script_apply(pair.a, &y), "apply");
+    must(script_apply(pair.b, &x), "apply");
+    must(script_same_state(pair.a, pair.b) ? CRDT_OK : CRDT_EFORK, "two states");
+    crdt_buf_deinit(&x);
+    crdt_buf_deinit(&y);
+    return pair;
+}
+
+void script_pair_close(script_pair pair)
+{
+    crdt_document_close(pair.a);
+    crdt_document_close(pair.b);
+}
+
 crdt_buf script_buf(void)
 {
     crdt_buf buf;

@@ -42,6 +42,16 @@ bool script_equal(const crdt_document *a, const crdt_document *b);
 /* The same, whatever their logs hold. */
 bool script_same_state(const crdt_document *a, const crdt_document *b);
 
+/* Two documents: `base` is written by actor 9 and known to both, then `at_a` by actor 1 and
+ * `at_b` by actor 2 at once, then each gets the other's batch. Aborts if they differ. */
+typedef struct script_pair {
+    crdt_document *a;
+    crdt_document *b;
+} script_pair;
+
+script_pair script_meet(const char *base, const char *at_a, const char *at_b);
+void script_pair_close(script_pair pair);
+
 /* A buffer with the C library's allocator. */
 crdt_buf script_buf(void);
 

@@ -1,0 +1,413 @@
+#include "crdt/document_join.h"
+
+#include <assert.h>
+#include <stdlib.h>
+
+/* Room for one more item. */
+static crdt_err reserve_item(crdt_join *join, crdt_join_array *array)
+{
+    if (array->count < array->capacity) {
+        return CRDT_OK;
+    }
+    size_t capacity = array->capacity == 0 ? 64 : array->capacity * 2;
+    void *items = crdt_resize_array(join->doc->context.alloc, array->items,
+                                    array->capacity, capacity, array->item_size);
+    if (items == NULL) {
+        return CRDT_ENOMEM;
+    }
+    array->items = items;
+    array->capacity = capacity;
+    return CRDT_OK;
+}
+
+/* NULL: no memory. */
+static void *push(crdt_join *join, crdt_join_array *array)
+{
+    if (reserve_item(join, array) != CRDT_OK) {
+        return NULL;
+    }
+    return (uint8_t *)array->items + array->item_size * array->count++;
+}
+
+static void free_array(crdt_join *join, crdt_join_array *array)
+{
+    crdt_free(join->doc->context.alloc, array->items,
+              array->capacity * array->item_size);
+}
+
+/* ---- making ready ---- */
+
+/* Actors that are new here get the next numbers, in the order of the answer's version, in
+ * which they are raised later. (Its table has those of `since` too, who wrote nothing.) */
+static crdt_err number_actors(crdt_join *join, crdt_arena *arena)
+{
+    const crdt_answer_reader *reader = join->reader;
+    const crdt_actors *actors = &join->doc->context.actors;
+    join->numbers =
+        crdt_arena_alloc(arena, reader->actor_count * sizeof *join->numbers);
+    if (join->numbers == NULL) {
+        return CRDT_ENOMEM;
+    }
+    size_t next = actors->version.stamp_count;
+    size_t written = 0;
+    for (size_t i = 0; i < reader->actor_count; i++) {
+        join->numbers[i] = 0;
+        if (written == reader->version.stamp_count ||
+            !crdt_actor_equal(&reader->actors[i],
+                              &reader->version.stamps[written].actor)) {
+            continue;
+        }
+        written++;
+        join->numbers[i] = crdt_actors_find(actors, &reader->actors[i]);
+        if (join->numbers[i] == 0 && ++next > CRDT_ACTORS_MAX) {
+            return CRDT_ELIMIT;
+        }
+        if (join->numbers[i] == 0) {
+            join->numbers[i] = (uint16_t)next;
+        }
+    }
+    join->new_actor_count = next - actors->version.stamp_count;
+    return CRDT_OK;
+}
+
+static bool is_known(const crdt_join *join, crdt_dot dot)
+{
+    const crdt_actors *actors = &join->doc->context.actors;
+    uint16_t number = crdt_dot_actor(dot);
+    return number <= actors->version.stamp_count &&
+           crdt_dot_time(dot) <= actors->times[number - 1];
+}
+
+static crdt_dot dot_of(const crdt_join *join, const crdt_answer_item *item)
+{
+    return crdt_dot_make(item->stamp.time, join->numbers[item->actor_index]);
+}
+
+/* There must be room. */
+static crdt_join_visit *visit(crdt_join *join, uint32_t slot, crdt_depth depth)
+{
+    crdt_join_visit *visited = push(join, &join->visited);
+    *visited = (crdt_join_visit){.slot = slot, .depth = (unsigned)depth & 3u};
+    return visited;
+}
+
+/* The key of a log record is a prefix, if it exists here. */
+static crdt_err plan_prefix(crdt_join *join, const crdt_key *key)
+{
+    crdt_document *doc = join->doc;
+    uint32_t slot = crdt_state_find(doc, key);
+    if (slot == 0) {
+        return CRDT_OK;
+    }
+    crdt_err err = reserve_item(join, &join->visited);
+    if (err == CRDT_OK) {
+        visit(join, slot, key->depth)->is_prefix = 1;
+        crdt_dot_store_at(crdt_join_store(join, key->depth), slot)->pinned = 1;
+    }
+    return err;
+}
+
+static crdt_err plan_record(crdt_join *join, const crdt_answer_item *item)
+{
+    crdt_names *names = &join->doc->context.names;
+    crdt_err err = CRDT_OK;
+    if (item->fresh && !join->reader->full) {
+        err = plan_prefix(join, &item->key);
+    }
+    const crdt_dot dot = dot_of(join, item);
+    if (err != CRDT_OK || is_known(join, dot)) {
+        return err;
+    }
+    crdt_join_record *record = push(join, &join->records);
+    if (record == NULL) {
+        return CRDT_ENOMEM;
+    }
+    *record = (crdt_join_record){.dot = dot};
+    const crdt_span spans[3] = {item->key.object, item->key.part, item->key.field};
+    for (size_t i = 0; i < (size_t)item->key.depth && err == CRDT_OK; i++) {
+        err = crdt_names_intern(names, spans[i], &record->names[i]);
+    }
+    return err;
+}
+
+/* The slot of the key, made if missing: what has no entry in the end is forgotten again. */
+static crdt_err plan_key(crdt_join *join, const crdt_answer_item *item)
+{
+    crdt_document *doc = join->doc;
+    const crdt_span spans[3] = {item->key.object, item->key.part, item->key.field};
+    uint32_t name = 0;
+    crdt_err err = reserve_item(join, &join->visited);
+    if (err == CRDT_OK) {
+        err = crdt_names_intern(&doc->context.names, spans[item->key.depth - 1], &name);
+    }
+    if (err != CRDT_OK) {
+        return err;
+    }
+    uint32_t slot = 0;
+    switch (item->key.depth) {
+    case CRDT_OBJECT:
+        err = crdt_state_make_element(doc, 0, name, &slot);
+        join->object = slot;
+        break;
+    case CRDT_PART:
+        err = crdt_state_make_element(doc, join->object, name, &slot);
+        join->part = slot;
+        break;
+    case CRDT_FIELD:
+        err = crdt_state_make_field(doc, join->part, name, &slot);
+        join->field = slot;
+        break;
+    }
+    crdt_names_release(&doc->context.names, name);
+    if (err == CRDT_OK) {
+        visit(join, slot, item->key.depth);
+    }
+    return err;
+}
+
+/* Does an entry that is here now stay, because the answer's version does not cover it? */
+static bool some_stay(crdt_join *join, crdt_depth depth, uint32_t key)
+{
+    const crdt_dot_store *store = crdt_join_store(join, depth);
+    const crdt_seen theirs = crdt_seen_version(&join->reader->version);
+    for (uint32_t id = key; id != 0 && crdt_dot_store_at(store, id)->dot != 0;
+         id = crdt_dot_store_at(store, id)->sibling) {
+        if (!crdt_seen_includes(&theirs, &join->doc->context.actors,
+                                crdt_dot_store_at(store, id)->dot)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static crdt_err person_of(crdt_join *join, const crdt_answer_item *item, uint32_t *who)
+{
+    if (item->writer == join->persons.count) {
+        uint32_t *name = push(join, &join->persons);
+        if (name == NULL) {
+            return CRDT_ENOMEM;
+        }
+        *name = 0;
+        if (item->who.size > 0) {
+            crdt_err err =
+                crdt_names_intern(&join->doc->context.names, item->who, name);
+            if (err != CRDT_OK) {
+                return err;
+            }
+        }
+    }
+    assert(item->writer < join->persons.count);
+    *who = ((uint32_t *)join->persons.items)[item->writer];
+    return CRDT_OK;
+}
+
+static crdt_err plan_arrival(crdt_join *join, const crdt_answer_item *item,
+                             uint32_t key, crdt_dot dot)
+{
+    uint32_t who = 0;
+    crdt_err err = person_of(join, item, &who);
+    if (err != CRDT_OK) {
+        return err;
+    }
+    crdt_join_entry *arrival = push(join, &join->arrivals);
+    if (arrival == NULL) {
+        return CRDT_ENOMEM;
+    }
+    bool is_field = item->key.depth == CRDT_FIELD;
+    *arrival = (struct crdt_join_entry){
+        .dot = dot, .key = key, .is_field = is_field, .who = who & 0x7fffffffu};
+    if (join->beside_others) {
+        *(is_field ? &join->extra_values : &join->extra_dots) += 1;
+    } else {
+        join->came_alone = true;
+    }
+    join->beside_others = true;
+    return is_field
+               ? crdt_lww_value_make(&join->doc->context, item->value, &arrival->value)
+               : CRDT_OK;
+}
+
+static crdt_err plan_entry(crdt_join *join, const crdt_answer_item *item)
+{
+    crdt_depth depth = item->key.depth;
+    uint32_t key = depth == CRDT_OBJECT ? join->object
+                   : depth == CRDT_PART ? join->part
+                                        : join->field;
+    crdt_join_visit *visited = crdt_join_visited(join, join->visited.count - 1);
+    if (!visited->is_touched) {
+        visited->is_touched = 1;
+        join->beside_others = some_stay(join, depth, key);
+        join->came_alone = false;
+    }
+    visited->is_prefix |= item->fresh && depth != CRDT_FIELD;
+    const crdt_dot dot = dot_of(join, item);
+    crdt_err err = CRDT_OK;
+    if (is_known(join, dot)) {
+        /* The same dot here: both have it. No such dot here: I know that it was removed. */
+        crdt_dot_store *store = crdt_join_store(join, depth);
+        for (uint32_t id = key; id != 0; id = crdt_dot_store_at(store, id)->sibling) {
+            if (crdt_dot_store_at(store, id)->dot == dot) {
+                crdt_dot_store_at(store, id)->kept = 1;
+                join->beside_others = true;
+                if (join->came_alone) { /* it came before, and is not alone after all */
+                    join->came_alone = false;
+                    *(depth == CRDT_FIELD ? &join->extra_values : &join->extra_dots) +=
+                        1;
+                }
+            }
+        }
+    } else {
+        err = plan_arrival(join, item, key, dot);
+    }
+    /* Persons are numbered by first use: none may be left out. */
+    uint32_t who;
+    return err != CRDT_OK ? err : person_of(join, item, &who);
+}
+
+static crdt_err plan_items(crdt_join *join)
+{
+    crdt_answer_item item;
+    crdt_err err = CRDT_OK;
+    do {
+        err = crdt_answer_read_next(join->reader, &item);
+        if (err != CRDT_OK) {
+            return err;
+        }
+        switch (item.type) {
+        case CRDT_ANSWER_LOG:
+            err = plan_record(join, &item);
+            break;
+        case CRDT_ANSWER_KEY:
+            err = plan_key(join, &item);
+            break;
+        case CRDT_ANSWER_ENTRY:
+            err = plan_entry(join, &item);
+            break;
+        case CRDT_ANSWER_END:
+            break;
+        }
+    } while (err == CRDT_OK && item.type != CRDT_ANSWER_END);
+    return err;
+}
+
+static int compare_arrivals(const void *a, const void *b)
+{
+    const crdt_join_entry *x = a;
+    const crdt_join_entry *y = b;
+    return (x->dot > y->dot) - (x->dot < y->dot);
+}
+
+/* In the order of time, as the lists of actors want them. A stamp is one operation's: an
+ * answer that holds one twice is none. */
+static crdt_err sort_arrivals(crdt_join *join, crdt_diag *diag)
+{
+    crdt_join_entry *arrivals = join->arrivals.items;
+    if (join->arrivals.count > 1) {
+        qsort(arrivals, join->arrivals.count, sizeof *arrivals, compare_arrivals);
+    }
+    for (size_t i = 1; i < join->arrivals.count; i++) {
+        if (arrivals[i].dot == arrivals[i - 1].dot) {
+            return crdt_diag_set(diag, CRDT_ECORRUPT, 0,
+                                 "two entries of the answer have one stamp");
+        }
+    }
+    return CRDT_OK;
+}
+
+static crdt_err reserve_all(crdt_join *join)
+{
+    crdt_document *doc = join->doc;
+    size_t actor_count =
+        doc->context.actors.version.stamp_count + join->new_actor_count;
+    crdt_err err = crdt_actors_reserve(&doc->context.actors, join->new_actor_count);
+    if (err == CRDT_OK) {
+        err = crdt_dot_store_reserve(&doc->keys.store, join->extra_dots, actor_count);
+    }
+    if (err == CRDT_OK) {
+        err =
+            crdt_dot_store_reserve(&doc->fields.store, join->extra_values, actor_count);
+    }
+    if (err == CRDT_OK) {
+        err = crdt_remove_log_reserve(&doc->log, join->records.count, actor_count);
+    }
+    return err;
+}
+
+crdt_err crdt_join_plan(crdt_join *join, crdt_arena *arena, crdt_diag *diag)
+{
+    join->arrivals.item_size = sizeof(crdt_join_entry);
+    join->records.item_size = sizeof(crdt_join_record);
+    join->visited.item_size = sizeof(crdt_join_visit);
+    join->persons.item_size = sizeof(uint32_t);
+    crdt_err err = number_actors(join, arena);
+    err = err != CRDT_OK ? err : plan_items(join);
+    err = err != CRDT_OK ? err : sort_arrivals(join, diag);
+    return err != CRDT_OK ? err : reserve_all(join);
+}
+
+/* ---- cleaning up, whether the change was made or not ---- */
+
+static void clear_marks(crdt_dot_store *store, uint32_t key)
+{
+    for (uint32_t id = key; id != 0; id = crdt_dot_store_at(store, id)->sibling) {
+        crdt_dot_store_at(store, id)->kept = 0;
+        crdt_dot_store_at(store, id)->arrived = 0;
+    }
+}
+
+/* A slot may be listed twice: the first to take the pin off keeps it (see
+ * document_edit.c). */
+static void unpin(crdt_join *join, crdt_depth depth)
+{
+    crdt_document *doc = join->doc;
+    crdt_dot_store *store = crdt_join_store(join, depth);
+    for (size_t i = 0; i < join->visited.count; i++) {
+        crdt_join_visit *visited = crdt_join_visited(join, i);
+        if (visited->depth != depth) {
+            continue;
+        }
+        if (!crdt_dot_store_at(store, visited->slot)->pinned) {
+            visited->slot = 0;
+            continue;
+        }
+        crdt_dot_store_at(store, visited->slot)->pinned = 0;
+        clear_marks(store, visited->slot);
+    }
+    for (size_t i = 0; i < join->visited.count; i++) {
+        const crdt_join_visit *visited = crdt_join_visited(join, i);
+        if (visited->depth != depth || visited->slot == 0) {
+            continue;
+        }
+        if (depth == CRDT_FIELD) {
+            crdt_state_release_field(doc, visited->slot);
+        } else {
+            crdt_state_release_element(doc, visited->slot);
+        }
+    }
+}
+
+void crdt_join_close(crdt_join *join)
+{
+    crdt_names *names = &join->doc->context.names;
+    unpin(join, CRDT_FIELD);
+    unpin(join, CRDT_PART);
+    unpin(join, CRDT_OBJECT);
+    crdt_join_entry *arrivals = join->arrivals.items;
+    for (size_t i = 0; i < join->arrivals.count; i++) {
+        crdt_lww_value_free(&join->doc->context, &arrivals[i].value);
+    }
+    const crdt_join_record *records = join->records.items;
+    for (size_t i = 0; i < join->records.count; i++) {
+        for (size_t j = 0; j < 3; j++) {
+            crdt_names_release(names, records[i].names[j]);
+        }
+    }
+    const uint32_t *persons = join->persons.items;
+    for (size_t i = 0; i < join->persons.count; i++) {
+        crdt_names_release(names, persons[i]);
+    }
+    free_array(join, &join->arrivals);
+    free_array(join, &join->records);
+    free_array(join, &join->visited);
+    free_array(join, &join->persons);
+}

@@ -1,0 +1,81 @@
+#ifndef CRDT_DOCUMENT_JOIN_H
+#define CRDT_DOCUMENT_JOIN_H
+
+/* Joining an answer, in three passes over its items: the first checks all bytes, the second
+ * makes everything ready (document_join.c: what can fail), then the change is made
+ * (document_merge.c).
+ *
+ * Per touched key: keep what both have, what I have and the answer's version does not
+ * cover, what the answer has and my version does not cover. Touched are the keys with an
+ * entry in the answer, and mine at or below a prefix: the keys of its log records, and its
+ * objects and parts with an entry above `since`; all of mine if it is full. */
+
+#include "crdt/answer.h"
+#include "crdt/document_state.h"
+
+/* An entry that is new here. */
+typedef struct crdt_join_entry {
+    crdt_dot dot;
+    uint32_t key; /* slot; of a field if `is_field` */
+    uint32_t is_field : 1;
+    uint32_t who : 31;
+    crdt_lww_value value;
+} crdt_join_entry;
+
+/* A log record that is new here. */
+typedef struct crdt_join_record {
+    crdt_dot dot;
+    uint32_t names[3];
+} crdt_join_record;
+
+/* A slot that the answer has entries of, or that lies above one; pinned. */
+typedef struct crdt_join_visit {
+    uint32_t slot;
+    uint32_t depth : 2;
+    uint32_t is_touched : 1;
+    uint32_t is_prefix : 1;
+} crdt_join_visit;
+
+typedef struct crdt_join_array {
+    void *items;
+    size_t count;
+    size_t capacity;
+    size_t item_size;
+} crdt_join_array;
+
+typedef struct crdt_join {
+    crdt_document *doc;
+    crdt_answer_reader *reader;
+    uint16_t *numbers; /* by the reader's actor index: actor numbers here */
+    size_t new_actor_count;
+    crdt_join_array arrivals;
+    crdt_join_array records;
+    crdt_join_array visited;
+    crdt_join_array
+        persons;     /* uint32_t: name by the reader's writer index; hold references */
+    uint32_t object; /* slots of the key at hand */
+    uint32_t part;
+    uint32_t field;
+    size_t extra_dots;
+    size_t extra_values;
+    bool beside_others; /* an entry of the key at hand stays or has arrived */
+    bool came_alone;    /* the first that arrived was not counted as beside others */
+} crdt_join;
+
+static inline crdt_dot_store *crdt_join_store(crdt_join *join, crdt_depth depth)
+{
+    return depth == CRDT_FIELD ? &join->doc->fields.store : &join->doc->keys.store;
+}
+
+static inline crdt_join_visit *crdt_join_visited(const crdt_join *join, size_t index)
+{
+    return (crdt_join_visit *)join->visited.items + index;
+}
+
+/* Make everything ready: names, slots (pinned), values, room. Errors: CRDT_ENOMEM,
+ * CRDT_ELIMIT; CRDT_ECORRUPT: one stamp twice. The join is to be closed in any case. */
+crdt_err crdt_join_plan(crdt_join *join, crdt_arena *arena, crdt_diag *diag);
+/* Take off marks and pins, forget slots that nothing holds, free what was not used. */
+void crdt_join_close(crdt_join *join);
+
+#endif /* CRDT_DOCUMENT_JOIN_H */
