@@ -58,16 +58,22 @@ crdt_err scene_edit_drop_whole(scene_edit *edit, crdt_span entity, crdt_span com
     return err;
 }
 
-/* Copy the inherited fields (but `except`) that the part has not set itself, and stop
- * sharing. */
+/* Copy the inherited fields (but `except`) that the part has not set itself, and what
+ * stands beside them, and stop sharing. */
 static crdt_err detach(scene_edit *edit, crdt_span entity, crdt_span part,
                        const scene_component *component, crdt_span except)
 {
     crdt_err err = CRDT_OK;
     scene_field field;
     scene_field_cursor cursor = {0};
+    crdt_span own;
+    crdt_span extra = crdt_span_of(SCENE_NAME_EXTRA);
+    crdt_span extra_value;
+    if (scene_edit_shares_field(component, extra, &extra_value) &&
+        !scene_edit_field(edit, entity, part, extra, &own)) {
+        err = scene_edit_put_field(edit, entity, part, extra, extra_value);
+    }
     while (err == CRDT_OK && scene_component_next_field(component, &cursor, &field)) {
-        crdt_span own;
         if (field.inherited && !crdt_span_equal(field.name, except) &&
             !scene_edit_field(edit, entity, part, field.name, &own)) {
             err = scene_edit_put_field(edit, entity, part, field.name, field.value);

@@ -340,8 +340,11 @@ void scene_export_component_extra(scene_export *export,
                                   const scene_export_component *component)
 {
     crdt_span extra;
-    if (!export->native ||
-        !scene_export_get(export, component->part, SCENE_NAME_EXTRA, &extra) ||
+    bool own = scene_export_get(export, component->part, SCENE_NAME_EXTRA, &extra);
+    bool inherited =
+        !own && component->shown.shared.id != 0 &&
+        scene_export_get(export, component->shown.shared, SCENE_NAME_EXTRA, &extra);
+    if (!export->native || !(own || inherited) ||
         crdt_value_type_of(extra) != CRDT_VALUE_MAP) {
         return;
     }
@@ -436,6 +439,7 @@ void scene_export_entity_members(scene_export *export, crdt_object object,
         scene_json_writer_object_begin(writer);
         scene_export_fields(export, own);
         scene_json_writer_object_end_or_drop(writer);
+        carry_field(export, own, SCENE_NAME_ABSENT, "nameless");
     }
     if (composite || (export->target == SCENE_FORMAT_BUILDER && !export->native)) {
         carry_field(export, own, SCENE_NAME_ORDER, "order");

@@ -264,24 +264,29 @@ static crdt_err put_object(scene_import *import, crdt_span object, crdt_span par
 static crdt_err put_value(scene_import *import, crdt_span object, crdt_span part,
                           const scene_import_component *component)
 {
+    const scene_json_node *value = component->value;
+    /* What is carried stands where nothing (null, {}) was written for it; any other
+     * value is an edit. */
+    bool null = value == NULL || value->type == SCENE_JSON_NULL;
+    bool empty =
+        value == NULL || (value->type == SCENE_JSON_OBJECT && value->count == 0);
     const scene_json_node *binary = scene_json_find(component->carry, "binary");
-    if (binary != NULL) {
+    if (binary != NULL && null) {
         return scene_import_set(import, object, part, crdt_span_of(SCENE_NAME_BINARY),
                                 binary);
     }
-    if (component->value == NULL ||
-        scene_json_find(component->carry, "absent") != NULL) {
+    if (value == NULL ||
+        (empty && scene_json_find(component->carry, "absent") != NULL)) {
         return scene_import_set_bool(import, object, part, SCENE_NAME_ABSENT, true);
     }
-    if (component->value->type == SCENE_JSON_OBJECT) {
+    if (value->type == SCENE_JSON_OBJECT) {
         return put_object(import, object, part, component);
     }
-    if (component->base != NULL &&
-        scene_import_equal(import, component->base, component->value)) {
+    if (component->base != NULL && scene_import_equal(import, component->base, value)) {
         return CRDT_OK;
     }
     return scene_import_set(import, object, part, crdt_span_of(SCENE_NAME_VALUE),
-                            component->value);
+                            value);
 }
 
 static int compare_keys(const void *a, const void *b)
@@ -523,7 +528,8 @@ crdt_err scene_import_entity_data(scene_import *import, crdt_span entity,
     crdt_span own = crdt_span_of(SCENE_NAME_ENTITY);
     const scene_json_node *fields = scene_json_find(carry, "fields");
     const scene_json_node *place = scene_json_find(carry, "order");
-    bool some = order >= 0 || fields != NULL || place != NULL;
+    bool nameless = scene_json_find(carry, "nameless") != NULL;
+    bool some = order >= 0 || fields != NULL || place != NULL || nameless;
     const scene_json_node *key = record != NULL ? record + 1 : NULL;
     for (uint32_t i = 0; record != NULL && i < record->count && !some; i++) {
         some = !contains(skip, scene_json_text(key));
@@ -538,6 +544,9 @@ crdt_err scene_import_entity_data(scene_import *import, crdt_span entity,
     }
     if (err == CRDT_OK && fields != NULL && fields->type == SCENE_JSON_OBJECT) {
         err = scene_import_fields(import, entity, own, fields, NULL);
+    }
+    if (err == CRDT_OK && nameless) {
+        err = scene_import_set_bool(import, entity, own, SCENE_NAME_ABSENT, true);
     }
     if (err == CRDT_OK && place != NULL) {
         return scene_import_set(import, entity, own, crdt_span_of(SCENE_NAME_ORDER),

@@ -122,6 +122,23 @@ static void edit_field(crdt_document *doc, const char *entity, const char *compo
     crdt_buf_deinit(&value);
 }
 
+static void unset_field(crdt_document *doc, const char *entity, const char *component,
+                        const char *field)
+{
+    crdt_op_list ops;
+    crdt_op_list_init(&ops, crdt_alloc_default());
+    scene_edit edit;
+    crdt_diag diag = {0};
+    cr_assert_eq(scene_edit_open(&edit, doc, &ops), CRDT_OK);
+    cr_assert_eq(scene_edit_unset_field(&edit, crdt_span_of(entity),
+                                        crdt_span_of(component), crdt_span_of(field),
+                                        &diag),
+                 CRDT_OK, "%s", diag.text);
+    cr_assert(files_commit_onto(doc, ops.ops, ops.op_count));
+    scene_edit_close(&edit);
+    crdt_op_list_deinit(&ops);
+}
+
 static void remove_entity(crdt_document *doc, const char *entity)
 {
     crdt_op_list ops;
@@ -241,6 +258,53 @@ Test(format_builder, a_shape_is_shared_until_it_is_edited)
     crdt_buf_append(&less, "", 1);
     cr_expect(strstr((const char *)less.data, "\"id\":\"s\",\"type\"") == NULL);
     crdt_buf_deinit(&less);
+    crdt_buf_deinit(&out);
+    crdt_document_close(doc);
+}
+
+/* A manifest of a version that names its entities, with one that has no name: on the way
+ * back from another format it was given one. */
+Test(format_builder, an_entity_without_a_name_comes_back_without)
+{
+    const char *text = MANIFEST("\"a\":{\"id\":\"a\",\"components\":[]}", "");
+    static const scene_format WAYS[] = {SCENE_FORMAT_STATE, SCENE_FORMAT_COMPOSITE};
+    crdt_document *doc = files_load(crdt_span_of(text), "x", SCENE_FORMAT_NONE);
+    crdt_buf wanted = files_canonical(crdt_span_of(text));
+    for (size_t i = 0; i < sizeof(WAYS) / sizeof(WAYS[0]); i++) {
+        crdt_buf there = files_write(doc, WAYS[i]);
+        crdt_document *other = files_load(crdt_buf_span(&there), "x", WAYS[i]);
+        crdt_buf back = files_write(other, SCENE_FORMAT_BUILDER);
+        files_same(crdt_buf_span(&back), crdt_buf_span(&wanted), "nameless");
+        crdt_buf_deinit(&back);
+        crdt_buf_deinit(&there);
+        crdt_document_close(other);
+    }
+    crdt_buf_deinit(&wanted);
+    crdt_document_close(doc);
+}
+
+/* An edit of one entity's share takes the unknown members of the record along: they
+ * were lost when the entity got a component of its own. */
+Test(format_builder, unknown_members_follow_an_edited_share)
+{
+    const char *text =
+        MANIFEST("\"a\":{\"id\":\"a\",\"components\":[\"s\"],\"name\":\"one\"},"
+                 "\"b\":{\"id\":\"b\",\"components\":[\"s\"],\"name\":\"two\"},"
+                 "\"c\":{\"id\":\"c\",\"components\":[\"s\"],\"name\":\"three\"}",
+                 "\"s\":{\"id\":\"s\",\"type\":\"GLTFShape\",\"data\":{\"assetId\":"
+                 "\"m\",\"x\":1},"
+                 "\"more\":7}");
+    crdt_document *doc = files_load(crdt_span_of(text), "x", SCENE_FORMAT_NONE);
+    edit_field(doc, "a", "GLTFShape", "assetId", "\"n\"");
+    unset_field(doc, "b", "GLTFShape", "x");
+    crdt_buf out = files_write(doc, SCENE_FORMAT_BUILDER);
+    crdt_buf_append(&out, "", 1);
+    size_t count = 0;
+    const char *at = strstr((const char *)out.data, "\"more\":7");
+    for (; at != NULL; at = strstr(at + 1, "\"more\":7")) {
+        count++;
+    }
+    cr_expect_eq(count, 3, "%zu: %s", count, (const char *)out.data);
     crdt_buf_deinit(&out);
     crdt_document_close(doc);
 }

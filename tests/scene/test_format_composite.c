@@ -197,3 +197,27 @@ Test(format_composite, new_columns_bring_a_schema)
     crdt_document_close(back);
     crdt_document_close(doc);
 }
+
+/* A state shows null for a binary value. Where somebody wrote a value instead, that is an
+ * edit; it was dropped in favour of the bytes that the state carried. */
+Test(format_composite, an_edit_of_a_carried_binary_value_is_kept)
+{
+    const char *text = "{\"version\":1,\"components\":[{\"name\":\"core::Billboard\","
+                       "\"data\":{\"512\":{\"binary\":\"AA==\"}}}]}";
+    crdt_document *doc = files_load(crdt_span_of(text), "x", SCENE_FORMAT_NONE);
+    crdt_buf state = files_write(doc, SCENE_FORMAT_STATE);
+    crdt_buf_append(&state, "", 1);
+    state.size--;
+    char *value = strstr((char *)state.data, "\"value\":null");
+    cr_assert_not_null(value, "%s", (const char *)state.data);
+    memcpy(value, "\"value\":1234", 12);
+    crdt_document *edited = files_load(crdt_buf_span(&state), "x", SCENE_FORMAT_STATE);
+    crdt_buf back = files_write(edited, SCENE_FORMAT_COMPOSITE);
+    crdt_buf_append(&back, "", 1);
+    cr_expect(strstr((char *)back.data, "{\"json\":1234}") != NULL, "%s",
+              (const char *)back.data);
+    crdt_buf_deinit(&back);
+    crdt_buf_deinit(&state);
+    crdt_document_close(edited);
+    crdt_document_close(doc);
+}
