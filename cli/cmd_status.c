@@ -4,11 +4,15 @@
 
 #include <inttypes.h>
 
-/* What a person calls the size of a scene: our own bookkeeping left out. */
+/* The document at one moment. Sizes are what a person calls the size of a scene: our own
+ * bookkeeping is left out. */
 typedef struct scene_census {
     uint64_t entities;
     uint64_t components;
     uint64_t fields;
+    uint64_t conflicts;
+    crdt_digest digest;
+    crdt_version *version; /* the status's, brought up to the same moment */
 } scene_census;
 
 static void count_fields(const crdt_document *doc, crdt_part part, scene_census *census)
@@ -28,6 +32,8 @@ static void count_fields(const crdt_document *doc, crdt_part part, scene_census 
 static crdt_err take_census(void *ctx, const crdt_document *doc)
 {
     scene_census *census = ctx;
+    census->digest = crdt_document_digest(doc);
+    census->conflicts = crdt_document_count(doc).conflicts;
     crdt_object entity = {0};
     while (scene_entity_next(doc, &entity)) {
         census->entities++;
@@ -40,7 +46,7 @@ static crdt_err take_census(void *ctx, const crdt_document *doc)
             }
         }
     }
-    return CRDT_OK;
+    return crdt_version_copy(census->version, crdt_document_version(doc));
 }
 
 static void report_peers(cli_report *report, const sync_node_status *status)
@@ -68,7 +74,7 @@ static void print_json(cli_run *run, const sync_node_status *status,
                        const scene_census *census)
 {
     char digest[CRDT_DIGEST_TEXT_SIZE];
-    crdt_digest_format(status->digest, digest);
+    crdt_digest_format(census->digest, digest);
     cli_report report;
     cli_report_begin(&report, run->out);
     cli_report_text(&report, "scene", status->scene);
@@ -83,7 +89,7 @@ static void print_json(cli_run *run, const sync_node_status *status,
     cli_report_number(&report, "entities", census->entities);
     cli_report_number(&report, "components", census->components);
     cli_report_number(&report, "fields", census->fields);
-    cli_report_number(&report, "conflicts", status->counts.conflicts);
+    cli_report_number(&report, "conflicts", census->conflicts);
     cli_report_number(&report, "bytes", status->bytes);
     cli_report_bool(&report, "running", run->served);
     if (run->served) {
@@ -107,7 +113,7 @@ static void print_text(cli_run *run, const sync_node_status *status,
     char digest[CRDT_DIGEST_TEXT_SIZE];
     char actor[CRDT_ACTOR_TEXT_SIZE];
     char lineage[CRDT_ACTOR_TEXT_SIZE] = "none yet";
-    crdt_digest_format(status->digest, digest);
+    crdt_digest_format(census->digest, digest);
     crdt_actor_format(&status->actor, actor);
     if (status->lineage_known) {
         crdt_actor_format(&status->lineage, lineage);
@@ -119,8 +125,7 @@ static void print_text(cli_run *run, const sync_node_status *status,
             "\nconflicts   %" PRIu64 "\nbytes       %" PRIu64 "\n",
             status->scene, lineage, actor, status->version.stamp_count,
             crdt_version_time_max(&status->version), digest, census->entities,
-            census->components, census->fields, status->counts.conflicts,
-            status->bytes);
+            census->components, census->fields, census->conflicts, status->bytes);
     for (size_t i = 0; i < status->url_count; i++) {
         fprintf(run->out, "listens     %s\n", status->urls[i]);
     }
@@ -147,7 +152,7 @@ int cli_cmd_status(cli_run *run)
     if (err != CRDT_OK) {
         return cli_run_fail(run, err, NULL, "read the status");
     }
-    scene_census census = {0};
+    scene_census census = {.version = &status.version};
     err = sync_node_read(run->node, take_census, &census);
     if (err == CRDT_OK) {
         (run->json ? print_json : print_text)(run, &status, &census);
