@@ -141,7 +141,7 @@ crdt_field crdt_document_find_field(const crdt_document *doc, crdt_part part,
 
 bool crdt_document_next_object(const crdt_document *doc, crdt_object *object)
 {
-    object->id = object->id == 0 ? crdt_group_first(doc->keys.root)
+    object->id = object->id == 0 ? crdt_state_first_object(doc)
                                  : crdt_state_element(doc, object->id)->next;
     return object->id != 0;
 }

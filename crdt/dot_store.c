@@ -470,14 +470,28 @@ static uint32_t merge_runs(const crdt_dot_store *store, uint32_t a, uint32_t b)
     return head;
 }
 
-/* Bottom-up merge sort of a list: runs[i] is empty or a run of 2^i keys. */
+/* Cut the longest ascending run off the front of a list. */
+static uint32_t cut_run(const crdt_dot_store *store, uint32_t head)
+{
+    uint32_t tail = head;
+    uint32_t next = at(store, tail)->next;
+    while (next != 0 &&
+           crdt_span_compare(name_of(store, tail), name_of(store, next)) < 0) {
+        tail = next;
+        next = at(store, tail)->next;
+    }
+    at(store, tail)->next = 0;
+    return next;
+}
+
+/* Bottom-up merge sort of a list by its ascending runs: runs[i] is empty or made of 2^i of
+ * them. A sorted list with a few newcomers takes one pass and a short merge. */
 static uint32_t sort_list(const crdt_dot_store *store, uint32_t head)
 {
     uint32_t runs[32] = {0};
     while (head != 0) {
         uint32_t run = head;
-        head = at(store, run)->next;
-        at(store, run)->next = 0;
+        head = cut_run(store, run);
         size_t i = 0;
         for (; runs[i] != 0; i++) {
             run = merge_runs(store, runs[i], run);

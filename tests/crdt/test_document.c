@@ -95,6 +95,29 @@ Test(document, parts_and_fields_are_walked_in_byte_order)
     crdt_document_close(doc);
 }
 
+/* Reading while reading: a walk goes on as it was, whatever else is read meanwhile, though
+ * the order is only brought about when somebody asks for it. */
+Test(document, a_walk_is_not_disturbed_by_reading)
+{
+    crdt_document *doc = script_open();
+    cr_assert_eq(
+        script_edit(doc, 1, "add c; add a; add d; add b; add c.z; add c.y", NULL),
+        CRDT_OK);
+    static const char *const wanted[] = {"a", "b", "c", "d"};
+    crdt_object object = {0};
+    size_t count = 0;
+    while (crdt_document_next_object(doc, &object)) {
+        cr_assert_lt(count, 4);
+        cr_assert(crdt_span_equal(crdt_document_object_name(doc, object),
+                                  crdt_span_of(wanted[count++])));
+        crdt_buf bytes = script_buf();
+        cr_assert_eq(crdt_document_answer_full(doc, NULL, &bytes), CRDT_OK);
+        crdt_buf_deinit(&bytes);
+    }
+    cr_assert_eq(count, 4);
+    crdt_document_close(doc);
+}
+
 /* Equal writes were sent again and again, and stamps went up with nothing said. */
 Test(document, what_says_nothing_is_left_out)
 {
