@@ -180,7 +180,7 @@ class Show:
                 f"{replica.name:9} {replica.state:9} {s.get('entities', '-'):>8} "
                 f"{s.get('fields', '-'):>7} {max(times, default='-'):>8} "
                 f"{s.get('digest', '-')[:8]:10} {s.get('conflicts', '-'):>9} "
-                f"{s.get('lag', '-'):>5}"
+                f"{s.get('lag', '-') if replica.state == 'running' else '-':>5}"
             )
         self.erase()
         print("\n".join(lines), flush=True)
