@@ -47,24 +47,77 @@ static crdt_err read_component(scene_import *import, crdt_span entity,
                : scene_import_put_component(import, entity, part, &component);
 }
 
+/* Read the carried components whose place in the list has come. */
+static crdt_err read_carried(scene_import *import, crdt_span entity,
+                             scene_import_parts *parts, scene_import_rows *rows,
+                             bool rest)
+{
+    while (rows->left > 0) {
+        const scene_json_node *row = rows->row;
+        if (row->type != SCENE_JSON_ARRAY || row->count != 2 ||
+            row[1].type != SCENE_JSON_NUMBER) {
+            return refuse(import, row,
+                          "a carried component is a pair [place, component]");
+        }
+        if (!rest && row[1].as.number > (double)parts->count) {
+            break;
+        }
+        crdt_err err = read_component(import, entity, parts, row + 2);
+        if (err != CRDT_OK) {
+            return err;
+        }
+        rows->row = scene_json_next(row);
+        rows->left--;
+    }
+    return CRDT_OK;
+}
+
+/* What `scenesync` of an entity has to put between the components that are listed. */
+typedef struct between {
+    scene_import_rows dangling;
+    scene_import_rows carried;
+} between;
+
+/* Put what has its place here; `rest`: and all that is left. */
+static crdt_err read_between(scene_import *import, crdt_span entity,
+                             scene_import_parts *parts, between *rows, bool rest)
+{
+    crdt_err err = CRDT_OK;
+    for (uint32_t before = UINT32_MAX; before != parts->count && err == CRDT_OK;) {
+        before = parts->count;
+        err = scene_import_dangling(import, entity, parts, &rows->dangling, false);
+        if (err == CRDT_OK) {
+            err = read_carried(import, entity, parts, &rows->carried, false);
+        }
+    }
+    if (err == CRDT_OK && rest) {
+        err = scene_import_dangling(import, entity, parts, &rows->dangling, true);
+    }
+    if (err == CRDT_OK && rest) {
+        err = read_carried(import, entity, parts, &rows->carried, true);
+    }
+    return err;
+}
+
 static crdt_err read_components(scene_import *import, crdt_span entity,
                                 const scene_json_node *list,
-                                const scene_json_node *dangling)
+                                const scene_json_node *carry)
 {
     scene_import_parts parts;
     scene_import_open_parts(import, &parts);
-    scene_import_rows rows = scene_import_open_rows(dangling);
+    between rows = {scene_import_open_rows(scene_json_find(carry, "dangling")),
+                    scene_import_open_rows(scene_json_find(carry, "components"))};
     crdt_err err = CRDT_OK;
     const scene_json_node *record = list + 1;
     for (uint32_t i = 0; i < list->count && err == CRDT_OK; i++) {
-        err = scene_import_dangling(import, entity, &parts, &rows, false);
+        err = read_between(import, entity, &parts, &rows, false);
         if (err == CRDT_OK) {
             err = read_component(import, entity, &parts, record);
         }
         record = scene_json_next(record);
     }
     if (err == CRDT_OK) {
-        err = scene_import_dangling(import, entity, &parts, &rows, true);
+        err = read_between(import, entity, &parts, &rows, true);
     }
     return err != CRDT_OK ? err : scene_import_order_parts(import, entity, &parts);
 }
@@ -84,8 +137,7 @@ static crdt_err read_entity(scene_import *import, const scene_json_node *record,
         err = scene_import_entity_data(import, id, record, SKIP, carry, order);
     }
     if (err == CRDT_OK) {
-        err =
-            read_components(import, id, components, scene_json_find(carry, "dangling"));
+        err = read_components(import, id, components, carry);
     }
     return err;
 }

@@ -3,18 +3,69 @@
 #include "crdt/value.h"
 #include "scene/export.h"
 
-static void write_component(scene_export *export, crdt_object object, crdt_part part)
+/* Readers of states refuse a file with a component of another type than these. A scene
+ * that was a state has what it has; those of other formats carry theirs. */
+static bool is_readable(const scene_export *export, crdt_span type)
+{
+    static const char *const TYPES[] = {"Transform",    "NFTShape", "GLTFShape",
+                                        "Script",       "Name",     "LockedOnEdit",
+                                        "VisibleOnEdit"};
+    for (size_t i = 0; i < sizeof(TYPES) / sizeof(TYPES[0]); i++) {
+        if (crdt_span_equal(type, crdt_span_of(TYPES[i]))) {
+            return true;
+        }
+    }
+    return export->native;
+}
+
+/* Opened for each of two passes, which is cheaper than keeping it between them. */
+static bool open_component(scene_export *export, crdt_object object,
+                           const scene_export_part *part, bool readable,
+                           scene_export_component *component)
+{
+    if (!scene_layout_is_component(part->name, NULL)) {
+        return false;
+    }
+    scene_export_open_component(export, object, part->part, false, component);
+    return is_readable(export, component->written) == readable;
+}
+
+static void write_component(scene_export *export,
+                            const scene_export_component *component)
 {
     scene_json_writer *writer = &export->writer;
-    scene_export_component component;
-    scene_export_open_component(export, object, part, false, &component);
     scene_json_writer_object_begin(writer);
     scene_json_writer_key(writer, crdt_span_of("type"));
-    scene_json_writer_string(writer, component.written);
-    (void)scene_export_component_value(export, &component, "value");
-    scene_export_component_extra(export, &component);
-    scene_export_component_carry(export, &component);
+    scene_json_writer_string(writer, component->written);
+    (void)scene_export_component_value(export, component, "value");
+    scene_export_component_extra(export, component);
+    scene_export_component_carry(export, component);
     scene_json_writer_object_end(writer);
+}
+
+/* The components that are not listed: rows [place, component]. */
+static void carry_components(scene_export *export, crdt_object object,
+                             const scene_export_part *parts, size_t count)
+{
+    scene_json_writer *writer = &export->writer;
+    size_t carried = 0;
+    for (size_t i = 0; i < count && !export->native; i++) {
+        scene_export_component component;
+        if (!open_component(export, object, &parts[i], false, &component)) {
+            continue;
+        }
+        if (carried++ == 0) {
+            scene_json_writer_key(writer, crdt_span_of("components"));
+            scene_json_writer_array_begin(writer);
+        }
+        scene_json_writer_array_begin(writer);
+        scene_json_writer_integer(writer, (int64_t)i);
+        write_component(export, &component);
+        scene_json_writer_array_end(writer);
+    }
+    if (carried > 0) {
+        scene_json_writer_array_end(writer);
+    }
 }
 
 /* {"builderValue": name, "value": name} */
@@ -72,8 +123,9 @@ static void write_entity(scene_export *export, crdt_object object)
     scene_json_writer_key(writer, crdt_span_of("components"));
     scene_json_writer_array_begin(writer);
     for (size_t i = 0; i < count; i++) {
-        if (scene_layout_is_component(parts[i].name, NULL)) {
-            write_component(export, object, parts[i].part);
+        scene_export_component component;
+        if (open_component(export, object, &parts[i], true, &component)) {
+            write_component(export, &component);
         }
     }
     write_invented_name(export, object, parts, count);
@@ -86,6 +138,7 @@ static void write_entity(scene_export *export, crdt_object object)
     scene_json_writer_key(writer, crdt_span_of(SCENE_CARRY));
     scene_json_writer_object_begin(writer);
     scene_export_entity_members(export, object, parts, count, false);
+    carry_components(export, object, parts, count);
     scene_json_writer_object_end_or_drop(writer);
     scene_json_writer_object_end(writer);
     crdt_arena_reset(&export->entity);

@@ -8,7 +8,8 @@
  * (docs/FORMATS.md): the importer takes it from there, so that the way back is whole.
  *
  *   of the scene       {"format", "parts", "columns", "shared", "invented"}
- *   of an entity       {"order", "fields", "dangling", "name", "nameless"}
+ *   of an entity       {"order", "fields", "components", "dangling", "name",
+ *                       "nameless"}
  *   of a component     {"id", "shared", "order", "column", "case", "binary", "absent",
  *                       "type", "extra", "was", "made", "invented"}
  *
