@@ -1,7 +1,6 @@
 #include "cli/changes.h"
 
 #include <inttypes.h>
-#include <string.h>
 
 #define TEXT_VALUE_MAX 60 /* bytes of a value on a line for people */
 

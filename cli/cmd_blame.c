@@ -2,7 +2,6 @@
 #include "cli/run.h"
 #include "cli/verbs.h"
 
-#include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 

@@ -5,9 +5,7 @@
 #include "scene/difference.h"
 #include "scene/format.h"
 
-#include <inttypes.h>
 #include <stdlib.h>
-#include <string.h>
 #include <sys/stat.h>
 
 #define FILE_SIZE_MAX (200u << 20)

@@ -4,7 +4,6 @@
 #include "scene/json.h"
 #include "scene/layout.h"
 
-#include <assert.h>
 #include <inttypes.h>
 #include <string.h>
 #include <time.h>

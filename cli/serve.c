@@ -5,10 +5,8 @@
 #include "cli/run.h"
 #include "cli/verbs.h"
 
-#include <inttypes.h>
 #include <poll.h>
 #include <stdlib.h>
-#include <string.h>
 
 #define INPUT_SIZE_MAX (200u << 20) /* bytes of a file that is read */
 #define BUSY_MS_SAID 2000           /* say so after so long */
