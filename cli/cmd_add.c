@@ -1,7 +1,6 @@
 #include "cli/run.h"
 #include "cli/verbs.h"
 
-
 typedef struct add_intent {
     crdt_span entity;
     crdt_span parent;

@@ -1,7 +1,6 @@
 #include "cli/changes.h"
 #include "cli/verbs.h"
 
-
 #define ROUND_COUNT 256 /* records copied at a time, so the node is not kept waiting */
 
 /* One copied record after the other, newest first. */
