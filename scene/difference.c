@@ -1,5 +1,6 @@
 #include "scene/difference.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -26,8 +27,11 @@ typedef struct difference {
     crdt_op_list *out;
     crdt_arena arena; /* lists of objects */
     crdt_arena parts; /* lists of one object */
-    scene_text_map
-        referred; /* ids of shared components that parts of `from` refer to */
+    /* Ids of shared components that entities refer to. */
+    scene_text_map from_referred;
+    scene_text_map to_referred;
+    /* Types of components that `from` has: each is a column, said or not. */
+    scene_text_map types;
     scene_format from_origin;
     scene_format to_origin;
     bool same_origin;
@@ -233,6 +237,86 @@ static difference_list list_parts(difference *d, const crdt_document *doc,
     return list;
 }
 
+/* By type, then by number. */
+static int by_number(const void *a, const void *b)
+{
+    uint32_t a_number;
+    uint32_t b_number;
+    crdt_span a_base = scene_layout_base(((const difference_row *)a)->name, &a_number);
+    crdt_span b_base = scene_layout_base(((const difference_row *)b)->name, &b_number);
+    int order = crdt_span_compare(a_base, b_base);
+    return order != 0 ? order : (a_number > b_number) - (a_number < b_number);
+}
+
+static bool has_repeated(const difference_list *list)
+{
+    for (size_t i = 0; i < list->count; i++) {
+        uint32_t number;
+        (void)scene_layout_base(list->rows[i].name, &number);
+        if (number > 1 ||
+            (i > 0 && crdt_span_equal(list->rows[i].name, list->rows[i - 1].name))) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static crdt_span numbered(difference *d, crdt_span base, uint32_t number)
+{
+    char mark[24];
+    int mark_size = snprintf(mark, sizeof(mark), "\377r%u:", (unsigned)number);
+    uint8_t *name = crdt_arena_alloc(&d->parts, (size_t)mark_size + base.size);
+    if (name == NULL) {
+        fail(d, CRDT_ENOMEM);
+        return base;
+    }
+    memcpy(name, mark, (size_t)mark_size);
+    if (base.size > 0) {
+        memcpy(name + mark_size, base.data, base.size);
+    }
+    return (crdt_span){name, (size_t)mark_size + base.size};
+}
+
+/* Of several parts of one type only the order of their numbers says something: give the
+ * parts of `to` the names that those of `from` have, the rest new ones. */
+static void align_repeated(difference *d, difference_list *held,
+                           difference_list *wanted)
+{
+    if (!has_repeated(held) && !has_repeated(wanted)) {
+        return;
+    }
+    sort(held, by_number);
+    sort(wanted, by_number);
+    size_t at = 0;     /* the next part of `from` that is free */
+    uint32_t last = 0; /* the highest number given within a type */
+    crdt_span type = {NULL, 0};
+    for (size_t i = 0; i < wanted->count; i++) {
+        uint32_t number;
+        crdt_span base = scene_layout_base(wanted->rows[i].name, &number);
+        if (i == 0 || !crdt_span_equal(base, type)) {
+            last = 0;
+            type = base;
+        }
+        crdt_span free_base = {NULL, 0};
+        while (at < held->count) {
+            free_base = scene_layout_base(held->rows[at].name, &number);
+            if (crdt_span_compare(free_base, base) >= 0) {
+                break;
+            }
+            at++;
+        }
+        if (at < held->count && crdt_span_equal(free_base, base)) {
+            wanted->rows[i].name = held->rows[at++].name;
+            last = number;
+        } else {
+            last++;
+            wanted->rows[i].name = last == 1 ? base : numbered(d, base, last);
+        }
+    }
+    sort(held, by_name);
+    sort(wanted, by_name);
+}
+
 static const difference_row *find_row(const difference_list *list, crdt_span name)
 {
     difference_row wanted = {.name = name};
@@ -292,6 +376,21 @@ static bool says_something(const difference *d, crdt_span object, crdt_span name
     return false;
 }
 
+/* A column of one type that `from` has anyway, as it has such components. */
+static bool is_implied_column(const difference *d, crdt_span object, crdt_span part)
+{
+    static const char MARK[] = "scenesync::"; /* before types the SDK would refuse */
+    crdt_span type = {part.data + 2, part.size - 2};
+    if (part.size >= 2 + sizeof(MARK) - 1 &&
+        memcmp(type.data, MARK, sizeof(MARK) - 1) == 0) {
+        type.data += sizeof(MARK) - 1;
+        type.size -= sizeof(MARK) - 1;
+    }
+    return part.size >= 2 && part.data[0] == 0xff && part.data[1] == 'k' &&
+           crdt_span_equal(object, crdt_span_of(SCENE_NAME_SCENE)) &&
+           scene_text_map_find(&d->types, type) != NULL;
+}
+
 /* Must the part be added where `from` lacks it? One that holds our own data is, when it
  * has some. */
 static bool must_add(const difference *d, crdt_span object, crdt_span name,
@@ -301,7 +400,8 @@ static bool must_add(const difference *d, crdt_span object, crdt_span name,
     bool foreign = !d->same_origin &&
                    crdt_span_equal(object, crdt_span_of(SCENE_NAME_SCENE)) &&
                    scene_format_parse(name) != SCENE_FORMAT_NONE;
-    return (!entity && !foreign) || says_something(d, object, name, to);
+    bool optional = entity || foreign || is_implied_column(d, object, name);
+    return !optional || says_something(d, object, name, to);
 }
 
 /* May what `to` lacks be taken from `from`? Not what its file could not have said. */
@@ -325,7 +425,8 @@ static void compare_fields(difference *d, crdt_span object, crdt_span name,
         crdt_span key = crdt_document_field_name(d->to, field);
         crdt_entry entry;
         crdt_span held;
-        if (is_aside(d, object, name, key) ||
+        bool spelling = from.id != 0 && is_field(key, SCENE_NAME_CASE);
+        if (spelling || is_aside(d, object, name, key) ||
             !crdt_document_field_value(d->to, field, 0, &entry)) {
             continue;
         }
@@ -338,7 +439,8 @@ static void compare_fields(difference *d, crdt_span object, crdt_span name,
         crdt_span key = crdt_document_field_name(d->from, field);
         crdt_entry entry;
         crdt_span wanted;
-        if (!is_aside(d, object, name, key) && may_unset(d, name, key) &&
+        if (!is_field(key, SCENE_NAME_CASE) && !is_aside(d, object, name, key) &&
+            may_unset(d, name, key) &&
             crdt_document_field_value(d->from, field, 0, &entry) &&
             !get(d->to, to, key, &wanted)) {
             unset(d, object, name, key);
@@ -503,8 +605,12 @@ static void place_parts(difference *d, crdt_span object, const difference_list *
         return;
     }
     for (size_t i = 0; i < wanted.count; i++) {
-        set_place(d, object, wanted.rows[i].name, find_row(held, wanted.rows[i].name),
-                  (int64_t)i);
+        crdt_span part = wanted.rows[i].name;
+        const difference_row *row = find_row(held, part);
+        if (row == NULL && !must_add(d, object, part, (crdt_part){wanted.rows[i].id})) {
+            fail(d, crdt_op_list_add(d->out, crdt_key_part(object, part)));
+        }
+        set_place(d, object, part, row, (int64_t)i);
     }
 }
 
@@ -538,16 +644,53 @@ static void place_entities(difference *d, const difference_list *held,
 
 /* ---- objects ---- */
 
-static void note_reference(difference *d, crdt_part part)
+static void note_reference(difference *d, const crdt_document *doc, crdt_part part,
+                           scene_text_map *referred)
 {
     crdt_span value;
-    if (!get(d->from, part, crdt_span_of(SCENE_NAME_SHARED), &value) ||
+    if (!get(doc, part, crdt_span_of(SCENE_NAME_SHARED), &value) ||
         crdt_value_type_of(value) != CRDT_VALUE_STRING) {
         return;
     }
     crdt_value_reader reader = crdt_value_read_open(value);
-    fail(d, scene_text_map_put(&d->referred, crdt_value_read(&reader).string, 0, NULL,
-                               NULL));
+    fail(d,
+         scene_text_map_put(referred, crdt_value_read(&reader).string, 0, NULL, NULL));
+}
+
+static void note_references(difference *d, const crdt_document *doc,
+                            scene_text_map *referred)
+{
+    crdt_object entity = {0};
+    while (scene_entity_next(doc, &entity)) {
+        crdt_part part = {0};
+        while (crdt_document_next_part(doc, entity, &part)) {
+            crdt_span type;
+            if (!crdt_document_part_live(doc, part)) {
+                continue;
+            }
+            note_reference(d, doc, part, referred);
+            if (doc == d->from &&
+                scene_layout_is_component(crdt_document_part_name(doc, part), &type)) {
+                fail(d, scene_text_map_put(&d->types, type, 0, NULL, NULL));
+            }
+        }
+    }
+}
+
+/* Is the object a shared component that nothing refers to, and none that is kept all the
+ * same? It is shown nowhere. */
+static bool is_left_over(const crdt_document *doc, const scene_text_map *referred,
+                         crdt_span object)
+{
+    if (object.size < 2 || object.data[0] != 0xff || object.data[1] != 'c') {
+        return false;
+    }
+    crdt_span id = {object.data + 2, object.size - 2};
+    crdt_part own =
+        find_part(doc, find_object(doc, object), crdt_span_of(SCENE_NAME_ENTITY));
+    crdt_span unused;
+    return scene_text_map_find(referred, id) == NULL &&
+           !get(doc, own, crdt_span_of(SCENE_NAME_ABSENT), &unused);
 }
 
 /* May a part that `to` lacks be removed? Its file may have been unable to say it. */
@@ -565,6 +708,7 @@ static void compare_object(difference *d, crdt_span name, crdt_object from,
     crdt_arena_reset(&d->parts);
     difference_list held = list_parts(d, d->from, from);
     difference_list wanted = list_parts(d, d->to, to);
+    align_repeated(d, &held, &wanted);
     if (from.id == 0) {
         fail(d, crdt_op_list_add(d->out, crdt_key_object(name)));
     }
@@ -572,13 +716,12 @@ static void compare_object(difference *d, crdt_span name, crdt_object from,
         crdt_span part = held.rows[i].name;
         crdt_part at = {held.rows[i].id};
         if (find_row(&wanted, part) != NULL) {
-            note_reference(d, at);
-        } else if (crdt_span_equal(part, crdt_span_of(SCENE_NAME_ENTITY))) {
+            continue;
+        }
+        if (crdt_span_equal(part, crdt_span_of(SCENE_NAME_ENTITY))) {
             compare_fields(d, name, part, at, (crdt_part){0}); /* it keeps the place */
         } else if (may_remove_part(d, name, part)) {
             fail(d, crdt_op_list_remove(d->out, crdt_key_part(name, part)));
-        } else {
-            note_reference(d, at);
         }
     }
     for (size_t i = 0; i < wanted.count && d->err == CRDT_OK; i++) {
@@ -593,21 +736,22 @@ static void compare_object(difference *d, crdt_span name, crdt_object from,
     place_parts(d, name, &held, &wanted);
 }
 
-/* Objects of `from` that `to` lacks: entities go; a shared component goes when nothing
- * refers to it any more; what belongs to the scene stays. */
+/* Objects of `from` that `to` lacks: entities go; of shared components those that were
+ * kept for themselves; what belongs to the scene stays. */
 static void remove_objects(difference *d, const difference_list *held,
                            const difference_list *wanted)
 {
     for (size_t i = 0; i < held->count; i++) {
         crdt_span name = held->rows[i].name;
         if (find_row(wanted, name) != NULL ||
-            crdt_span_equal(name, crdt_span_of(SCENE_NAME_SCENE))) {
+            crdt_span_equal(name, crdt_span_of(SCENE_NAME_SCENE)) ||
+            is_left_over(d->from, &d->from_referred, name)) {
             continue;
         }
+        bool entity = scene_layout_is_entity(name);
         crdt_span id = {name.data + 2, name.size - 2};
-        bool shared = !scene_layout_is_entity(name);
-        if (!shared || (d->same_origin && name.size >= 2 &&
-                        scene_text_map_find(&d->referred, id) == NULL)) {
+        if (entity || (d->same_origin && name.size >= 2 &&
+                       scene_text_map_find(&d->from_referred, id) == NULL)) {
             fail(d, crdt_op_list_remove(d->out, crdt_key_object(name)));
         }
     }
@@ -625,13 +769,19 @@ crdt_err scene_difference_of(const crdt_document *from, const crdt_document *to,
     d.keys_unordered = scene_format_of(to) == SCENE_FORMAT_BUILDER;
     crdt_arena_init(&d.arena, alloc);
     crdt_arena_init(&d.parts, alloc);
-    scene_text_map_init(&d.referred, alloc);
+    scene_text_map_init(&d.from_referred, alloc);
+    scene_text_map_init(&d.to_referred, alloc);
+    scene_text_map_init(&d.types, alloc);
+    note_references(&d, from, &d.from_referred);
+    note_references(&d, to, &d.to_referred);
     difference_list held = list_objects(&d, from);
     difference_list wanted = list_objects(&d, to);
     for (size_t i = 0; i < wanted.count && d.err == CRDT_OK; i++) {
         crdt_span name = wanted.rows[i].name;
-        compare_object(&d, name, find_object(from, name),
-                       (crdt_object){wanted.rows[i].id});
+        crdt_object object = find_object(from, name);
+        if (object.id != 0 || !is_left_over(to, &d.to_referred, name)) {
+            compare_object(&d, name, object, (crdt_object){wanted.rows[i].id});
+        }
     }
     if (d.err == CRDT_OK) {
         place_entities(&d, &held, &wanted);
@@ -639,7 +789,9 @@ crdt_err scene_difference_of(const crdt_document *from, const crdt_document *to,
     }
     crdt_arena_deinit(&d.arena);
     crdt_arena_deinit(&d.parts);
-    scene_text_map_deinit(&d.referred);
+    scene_text_map_deinit(&d.from_referred);
+    scene_text_map_deinit(&d.to_referred);
+    scene_text_map_deinit(&d.types);
     return d.err;
 }
 

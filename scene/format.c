@@ -9,8 +9,10 @@
 
 scene_format_options scene_format_options_default(void)
 {
-    return (scene_format_options){.format = SCENE_FORMAT_NONE,
-                                  .limits = scene_json_limits_default()};
+    scene_format_options options = {.format = SCENE_FORMAT_NONE,
+                                    .limits = scene_json_limits_default()};
+    options.limits.depth_max = SCENE_JSON_DEPTH_MAX;
+    return options;
 }
 
 static scene_format recognize(const scene_json_node *root)

@@ -20,7 +20,8 @@ typedef struct scene_format_options {
     scene_format format;      /* SCENE_FORMAT_NONE: recognize it */
     const char *file_name;    /* of the file, NULL: unknown (a composite that names its
                                * own file is refused) */
-    scene_json_limits limits; /* of the text */
+    scene_json_limits limits; /* of the text; values in it nest to CRDT_VALUE_DEPTH_MAX,
+                               * the records around them deeper */
 } scene_format_options;
 
 scene_format_options scene_format_options_default(void);

@@ -2,6 +2,7 @@
 
 #include <math.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "crdt/value.h"
@@ -113,8 +114,10 @@ static bool is_plainly_shared(const builder_write *write, crdt_part part, crdt_s
     return true;
 }
 
-/* An id for an entity's own component: its former one, unless another has it. */
-static crdt_span own_id(builder_write *write, crdt_span entity, crdt_part part)
+/* An id for an entity's own component: its former one, unless another has it. `name` is
+ * what its part is called when the manifest is read. */
+static crdt_span own_id(builder_write *write, crdt_span entity, crdt_part part,
+                        crdt_span name)
 {
     scene_export *export = write->export;
     crdt_span id;
@@ -126,15 +129,34 @@ static crdt_span own_id(builder_write *write, crdt_span entity, crdt_part part)
         }
     }
     char uuid[SCENE_UUID_SIZE];
-    crdt_span name = crdt_document_part_name(export->doc, part);
     scene_derive_uuid("component", entity, name, uuid);
     id = keep(write, uuid, SCENE_UUID_SIZE);
     fail(write, scene_text_map_put(&write->taken, id, 0, NULL, NULL));
     return id;
 }
 
-static void write_listed(builder_write *write, crdt_object object, crdt_span entity,
-                         const scene_export_part *row)
+/* The name that reading gives to the part of the count-th component of a type. */
+static crdt_span read_name(builder_write *write, crdt_span base, uint64_t count)
+{
+    if (count == 1) {
+        return base;
+    }
+    char mark[24];
+    int size = snprintf(mark, sizeof(mark), "\377r%llu:", (unsigned long long)count);
+    uint8_t *name = crdt_arena_alloc(&write->export->entity, (size_t)size + base.size);
+    if (name == NULL) {
+        fail(write, CRDT_ENOMEM);
+        return base;
+    }
+    memcpy(name, mark, (size_t)size);
+    if (base.size > 0) {
+        memcpy(name + size, base.data, base.size);
+    }
+    return (crdt_span){name, (size_t)size + base.size};
+}
+
+static void write_listed(builder_write *write, const scene_export_entity *entity,
+                         const scene_export_part *row, uint64_t count)
 {
     scene_export *export = write->export;
     uint32_t number;
@@ -145,10 +167,37 @@ static void write_listed(builder_write *write, crdt_object object, crdt_span ent
     } else if (is_plainly_shared(write, row->part, &id)) {
         *scene_text_map_find(&write->taken, id) = 1;
     } else {
-        id = own_id(write, entity, row->part);
-        push_row(write, (table_row){.id = id, .object = object, .part = row->part});
+        id = own_id(write, entity->id, row->part, read_name(write, base, count));
+        push_row(write, (table_row){id, entity->object, row->part, false});
     }
     scene_json_writer_string(&export->writer, id);
+}
+
+/* The ids of an entity's components, in their order. */
+static void write_list(builder_write *write, const scene_export_entity *entity,
+                       const scene_export_part *parts, size_t part_count)
+{
+    bool repeated = false;
+    for (size_t i = 0; i < part_count; i++) {
+        uint32_t number;
+        (void)scene_layout_base(parts[i].name, &number);
+        repeated = repeated || number > 1;
+    }
+    scene_text_map counts; /* of each type so far */
+    scene_text_map_init(&counts, write->export->alloc);
+    scene_json_writer_array_begin(&write->export->writer);
+    for (size_t i = 0; i < part_count; i++) {
+        uint32_t number;
+        uint64_t first = 0;
+        uint64_t *count = &first;
+        if (repeated) {
+            crdt_span base = scene_layout_base(parts[i].name, &number);
+            fail(write, scene_text_map_put(&counts, base, 0, &count, NULL));
+        }
+        write_listed(write, entity, &parts[i], ++*count);
+    }
+    scene_json_writer_array_end(&write->export->writer);
+    scene_text_map_deinit(&counts);
 }
 
 /* A model that is shown and has no asset: the table of assets gets one. */
@@ -326,6 +375,13 @@ static bool given_name(const builder_write *write, crdt_object object, crdt_span
            scene_export_get_text(write->export, own, "name", name);
 }
 
+/* Keys of an object have no order, so what is made up may not depend on one. */
+static int compare_ids(const void *a, const void *b)
+{
+    return scene_layout_entity_compare(((const scene_export_entity *)a)->id,
+                                       ((const scene_export_entity *)b)->id);
+}
+
 static void collect_names(builder_write *write)
 {
     for (size_t i = 0; i < write->entity_count; i++) {
@@ -344,14 +400,13 @@ static void write_entity(builder_write *write, const scene_export_entity *entity
     scene_json_writer *writer = &export->writer;
     size_t count;
     scene_export_part *parts = scene_export_parts(export, entity->object, &count);
-    crdt_span name;
-    bool given = given_name(write, entity->object, &name);
     crdt_part own =
         scene_export_part_of(export, entity->object, crdt_span_of(SCENE_NAME_ENTITY));
-    crdt_span unused;
-    bool nameless =
-        export->native && scene_export_get(export, own, SCENE_NAME_ABSENT, &unused);
-    bool made = !given && write->named && !nameless;
+    crdt_span name;
+    bool settled =
+        export->native && (scene_export_get(export, own, "name", &name) ||
+                           scene_export_get(export, own, SCENE_NAME_ABSENT, &name));
+    bool made = write->named && !settled;
     if (made) {
         name = make_name(write, entity->object);
     }
@@ -359,11 +414,7 @@ static void write_entity(builder_write *write, const scene_export_entity *entity
     scene_json_writer_object_begin(writer);
     put_text(writer, "id", entity->id);
     scene_json_writer_key(writer, crdt_span_of("components"));
-    scene_json_writer_array_begin(writer);
-    for (size_t i = 0; i < count; i++) {
-        write_listed(write, entity->object, entity->id, &parts[i]);
-    }
-    scene_json_writer_array_end(writer);
+    write_list(write, entity, parts, count);
     if (export->native) {
         scene_export_fields(export, own);
     }
@@ -667,6 +718,10 @@ crdt_err scene_format_builder_write(const crdt_document *doc, const scene_tree *
     scene_text_map_init(&write.names, alloc);
     scene_text_map_init(&write.models, alloc);
     write.entities = scene_export_entities(&export, &write.entity_count);
+    if (write.entity_count > 1) {
+        qsort(write.entities, write.entity_count, sizeof(scene_export_entity),
+              compare_ids);
+    }
     write_manifest(&write);
     crdt_err err = export.writer.err;
     crdt_free(alloc, write.rows, write.row_capacity * sizeof(table_row));

@@ -94,6 +94,11 @@ crdt_err scene_import_set(scene_import *import, crdt_span object, crdt_span part
                                  "a value of %zu bytes; at most %u are allowed",
                                  import->value.size, CRDT_VALUE_SIZE_MAX);
     }
+    if (scene_json_depth(import->json) > CRDT_VALUE_DEPTH_MAX &&
+        crdt_value_check(crdt_buf_span(&import->value), NULL) != CRDT_OK) {
+        return scene_json_refuse(import->json, node, import->diag, CRDT_ELIMIT,
+                                 "a value nested deeper than %d", CRDT_VALUE_DEPTH_MAX);
+    }
     return crdt_op_list_set(import->ops, crdt_key_field(object, part, field),
                             crdt_buf_span(&import->value));
 }
@@ -271,7 +276,7 @@ static crdt_err put_value(scene_import *import, crdt_span object, crdt_span part
     bool empty =
         value == NULL || (value->type == SCENE_JSON_OBJECT && value->count == 0);
     const scene_json_node *binary = scene_json_find(component->carry, "binary");
-    if (binary != NULL && null) {
+    if (binary != NULL && binary->type == SCENE_JSON_STRING && null) {
         return scene_import_set(import, object, part, crdt_span_of(SCENE_NAME_BINARY),
                                 binary);
     }
@@ -693,6 +698,10 @@ crdt_err scene_import_put_column(scene_import *import, scene_import_parts *colum
                                  const scene_json_node *kind, crdt_span *part)
 {
     static const char *const KNOWN[] = {"name", "data", SCENE_CARRY, NULL};
+    static const char *const KNOWN_MADE[] = {"name", "data", SCENE_CARRY, "jsonSchema",
+                                             NULL};
+    const scene_json_node *carry = scene_json_find(column, SCENE_CARRY);
+    bool made = scene_json_find(carry, "invented") != NULL;
     crdt_span scene = crdt_span_of(SCENE_NAME_SCENE);
     const scene_json_node *name = scene_json_find(column, "name");
     if (name == NULL || name->type != SCENE_JSON_STRING) {
@@ -712,7 +721,8 @@ crdt_err scene_import_put_column(scene_import *import, scene_import_parts *colum
         err = scene_import_add_part(import, scene, *part);
     }
     if (err == CRDT_OK) {
-        err = scene_import_fields(import, scene, *part, column, KNOWN);
+        err = scene_import_fields(import, scene, *part, column,
+                                  made ? KNOWN_MADE : KNOWN);
     }
     if (err == CRDT_OK && absent) {
         err = scene_import_set_bool(import, scene, *part, SCENE_NAME_ABSENT, true);

@@ -37,7 +37,8 @@ struct scene_json {
     const scene_json_node **scratch; /* keys of one object, to find duplicates */
     size_t scratch_capacity;
     uint32_t depth_max;
-    crdt_err err; /* the failure that is no fault of the JSON itself */
+    uint32_t depth; /* of the deepest container */
+    crdt_err err;   /* the failure that is no fault of the JSON itself */
     const scene_json_node *duplicate;
 };
 
@@ -361,7 +362,7 @@ static error_code append_word(scene_json *json, ondemand::value &value, const ch
     return simdjson::SUCCESS;
 }
 
-/* Recursion is bounded by depth_max (at most CRDT_VALUE_DEPTH_MAX). */
+/* Recursion is bounded by depth_max (at most SCENE_JSON_DEPTH_MAX). */
 static error_code append_value(scene_json *json, ondemand::value value, uint32_t depth)
 {
     std::string_view token = value.raw_json_token();
@@ -371,6 +372,7 @@ static error_code append_value(scene_json *json, ondemand::value value, uint32_t
         if (depth >= json->depth_max) {
             return simdjson::DEPTH_ERROR;
         }
+        json->depth = std::max(json->depth, depth + 1);
         return token[0] == '{' ? append_object(json, value, token.data(), depth)
                                : append_array(json, value, token.data(), depth);
     case '"':
@@ -489,8 +491,7 @@ crdt_err scene_json_open(scene_json **out, crdt_alloc alloc, crdt_span text,
     scene_json *json = new (memory) scene_json();
     json->alloc = alloc;
     json->text = text;
-    json->depth_max =
-        std::min(limit.depth_max, static_cast<uint32_t>(CRDT_VALUE_DEPTH_MAX));
+    json->depth_max = std::min(limit.depth_max, SCENE_JSON_DEPTH_MAX);
     error_code error = copy_text(json) ? parse_text(json) : simdjson::MEMALLOC;
     if (error != simdjson::SUCCESS) {
         crdt_err err = explain(json, error, diag);
@@ -513,6 +514,11 @@ void scene_json_close(scene_json *json)
               json->scratch_capacity * sizeof(const scene_json_node *));
     json->~scene_json();
     crdt_free(alloc, json, sizeof(scene_json));
+}
+
+uint32_t scene_json_depth(const scene_json *json)
+{
+    return json->depth - static_cast<uint32_t>(json->shift);
 }
 
 const scene_json_node *scene_json_root(const scene_json *json)

@@ -53,10 +53,15 @@ typedef struct scene_json_node {
     } as;
 } scene_json_node;
 
+/* The deepest nesting that can be asked for: values as deep as values may be, and the
+ * records of a scene file around them. */
+#define SCENE_JSON_DEPTH_MAX 160u
+
 typedef struct scene_json_limits {
-    size_t size_max; /* bytes of text; default 99,999,999 */
-    uint32_t
-        depth_max; /* nesting of arrays and objects; default CRDT_VALUE_DEPTH_MAX */
+    /* Bytes of text; default 99,999,999. */
+    size_t size_max;
+    /* Nesting of arrays and objects; default CRDT_VALUE_DEPTH_MAX. */
+    uint32_t depth_max;
 } scene_json_limits;
 
 scene_json_limits scene_json_limits_default(void);
@@ -72,6 +77,8 @@ void scene_json_close(scene_json *json);
 
 /* The value; borrowed until close. */
 const scene_json_node *scene_json_root(const scene_json *json);
+/* How deep the text is nested. */
+uint32_t scene_json_depth(const scene_json *json);
 /* Refuse what stands at `node`: fills diag with its place, returns err. */
 crdt_err scene_json_refuse(const scene_json *json, const scene_json_node *node,
                            crdt_diag *diag, crdt_err err, const char *format, ...)

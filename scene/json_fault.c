@@ -23,7 +23,7 @@ typedef struct scan {
     uint32_t depth;
     uint32_t depth_max;
     crdt_diag *diag;
-    uint8_t open[CRDT_VALUE_DEPTH_MAX]; /* '[' or '{' of each level */
+    uint8_t open[SCENE_JSON_DEPTH_MAX]; /* '[' or '{' of each level */
 } scan;
 
 void scene_json_fault_locate(crdt_span text, crdt_diag *diag)
@@ -224,7 +224,7 @@ static expectation after_value(const scan *s)
 
 static crdt_err scan_open(scan *s, expectation *expect)
 {
-    if (s->depth >= s->depth_max || s->depth >= CRDT_VALUE_DEPTH_MAX) {
+    if (s->depth >= s->depth_max || s->depth >= SCENE_JSON_DEPTH_MAX) {
         return FAIL(s, CRDT_ELIMIT, "nested deeper than %u", (unsigned)s->depth);
     }
     uint8_t c = s->text.data[s->at++];

@@ -110,13 +110,21 @@ bool scene_layout_is_component(crdt_span part, crdt_span *type)
 
 int scene_layout_component_compare(crdt_span a, crdt_span b)
 {
+    uint32_t a_number;
+    uint32_t b_number;
+    crdt_span a_base = scene_layout_base(a, &a_number);
+    crdt_span b_base = scene_layout_base(b, &b_number);
     crdt_span script = crdt_span_of("Script");
-    bool a_script = crdt_span_equal(a, script);
-    bool b_script = crdt_span_equal(b, script);
+    bool a_script = crdt_span_equal(a_base, script);
+    bool b_script = crdt_span_equal(b_base, script);
     if (a_script != b_script) {
         return a_script ? -1 : 1;
     }
-    return crdt_span_compare(a, b);
+    int order = crdt_span_compare(a_base, b_base);
+    if (order == 0) {
+        order = (a_number > b_number) - (a_number < b_number);
+    }
+    return order != 0 ? order : crdt_span_compare(a, b);
 }
 
 bool scene_layout_decimal(crdt_span text, uint64_t *number)

@@ -119,7 +119,7 @@ bool scene_layout_is_component(crdt_span part, crdt_span *type);
 /* Split FF r<n>:<base>; for other names n is 1 and the base the name itself. */
 crdt_span scene_layout_base(crdt_span name, uint32_t *number);
 
-/* Default order. Components: scripts first, then by bytes of the part's name. Entities:
+/* Default order. Components: scripts first, then by bytes of the type, then by number. Entities:
  * decimal ids first, by number; then by bytes. Negative, 0, positive; total. */
 int scene_layout_component_compare(crdt_span a, crdt_span b);
 int scene_layout_entity_compare(crdt_span a, crdt_span b);

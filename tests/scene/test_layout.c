@@ -59,11 +59,13 @@ Test(layout, names_of_our_own)
 
 Test(layout, default_orders_are_total)
 {
-    static const char *const COMPONENTS[] = {"Script", "", "GLTFShape", "Transform",
-                                             "\377did"};
+    static const char *const COMPONENTS[] = {
+        "Script",           "\377r2:Script",     "GLTFShape",
+        "\377r2:GLTFShape", "\377r10:GLTFShape", "Transform",
+        "\377did"};
     static const char *const ENTITIES[] = {"0", "9", "10", "512", "", "00", "1e1", "a"};
-    for (size_t i = 0; i < 5; i++) {
-        for (size_t j = 0; j < 5; j++) {
+    for (size_t i = 0; i < 7; i++) {
+        for (size_t j = 0; j < 7; j++) {
             int order = scene_layout_component_compare(span(COMPONENTS[i]),
                                                        span(COMPONENTS[j]));
             cr_expect_eq(order < 0, i < j, "%zu %zu", i, j);
