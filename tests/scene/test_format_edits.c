@@ -190,7 +190,14 @@ Test(format_edits, the_deepest_value_survives)
             crdt_document *doc = files_commit(ops.ops, ops.op_count);
             crdt_buf wanted = files_write(doc, SCENE_FORMAT_STATE);
             for (int f = SCENE_FORMAT_STATE; f <= SCENE_FORMAT_COMPOSITE; f++) {
-                through(doc, (scene_format)f, crdt_buf_span(&wanted), "deep");
+                crdt_buf there = files_write(doc, (scene_format)f);
+                crdt_document *other =
+                    files_load(crdt_buf_span(&there), "deep", (scene_format)f);
+                crdt_buf back = files_write(other, SCENE_FORMAT_STATE);
+                files_same(crdt_buf_span(&back), crdt_buf_span(&wanted), "deep");
+                crdt_buf_deinit(&there);
+                crdt_buf_deinit(&back);
+                crdt_document_close(other);
             }
             crdt_document_close(doc);
             crdt_buf_deinit(&wanted);
