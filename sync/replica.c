@@ -15,7 +15,7 @@ sync_replica_options sync_replica_options_default(void)
         .discover = true,
         .beacon_ms = 1000,
         .beacon_gap_ms = 50,
-        .request_ms_min = 200,
+        .request_ms_min = 100,
         .request_ms = 3000,
         .grace_ms_min = 10,
         .grace_ms_max = 200,
@@ -247,7 +247,7 @@ uint32_t replica_patience_ms(const sync_replica *replica, const sync_peer *peer,
     uint64_t backoff =
         kind == SYNC_MESSAGE_HELLO ? peer->hello_backoff_ms : peer->backoff_ms;
     /* Whose replies were timed has lost a message; whose were not may be far away. */
-    backoff = peer->rtt_ms > 0 ? backoff / 8 : backoff;
+    backoff = peer->rtt_ms > 0 ? backoff / 4 : backoff;
     uint64_t patience = replica->o.request_ms_min + 4 * peer->rtt_ms + backoff;
     return patience < replica->o.request_ms ? (uint32_t)patience
                                             : replica->o.request_ms;

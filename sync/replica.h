@@ -162,7 +162,7 @@ typedef struct sync_replica_options {
     uint32_t beacon_gap_ms; /* no two beacons closer than this; default 50 */
     uint32_t
         request_ms_min;    /* a request without answer has failed after this long and */
-    uint32_t request_ms;   /* what the peer's former replies took; defaults 200, and
+    uint32_t request_ms;   /* what the peer's former replies took; defaults 100, and
                               * 3000 at most */
     uint32_t grace_ms_min; /* wait for a live batch before asking; default 10 */
     uint32_t grace_ms_max; /* default 200 */

@@ -8,6 +8,7 @@
 #define KNOWN_PUBLISHED_MAX 16u /* URLs of others in a published beacon */
 #define SILENT_BEACONS 3u
 #define ECHO_MS UINT64_C(150) /* a change is told again this soon */
+#define BACKOFF_OFTEN 5u      /* times the least: failed eight times in a row */
 #define QUIET_MAX 8u          /* doublings at most */
 #define CONFIRM_MS 10000u     /* how often a new confirmed_time goes to the store */
 
@@ -718,7 +719,9 @@ bool replica_beacon_reachable(const sync_replica *replica, const sync_peer *peer
 
 void replica_peer_failed(sync_replica *replica, sync_peer *peer)
 {
-    uint32_t backoff = peer->backoff_ms + peer->backoff_ms / 2;
+    /* Slowly at first: a few failures in a row are losses. Then fast: it is slow, or far. */
+    bool often = peer->backoff_ms >= BACKOFF_OFTEN * replica->o.backoff_ms_min;
+    uint32_t backoff = peer->backoff_ms + peer->backoff_ms / (often ? 1 : 4);
     if (backoff < replica->o.backoff_ms_min) {
         backoff = replica->o.backoff_ms_min;
     }
