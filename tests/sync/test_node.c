@@ -6,10 +6,11 @@
 
 #include <criterion/criterion.h>
 
-#include <fcntl.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -303,6 +304,42 @@ Test(node, acknowledged_edits_survive_kill, .timeout = 120)
         cr_assert_leq(last, acknowledged + 1, "one may have been under way");
         cr_assert_eq(box_close(&box), CRDT_OK);
     }
+    drop_folder(folder);
+}
+
+/* The disk takes no more: the edit is not acknowledged, the node says so and writes no
+ * more, reading goes on; what was acknowledged is there at the next open. */
+Test(node, failing_disk_ends_writing, .timeout = 60)
+{
+    char folder[64];
+    char dir[128];
+    make_folder(folder);
+    path_in(dir, folder, "store");
+    node_box box;
+    box_start(&box, dir, NULL, NULL);
+    cr_assert_eq(box_set(&box, "lamp", "x", 1, NULL), CRDT_OK);
+    signal(SIGXFSZ, SIG_IGN);
+    struct rlimit unlimited;
+    cr_assert_eq(getrlimit(RLIMIT_FSIZE, &unlimited), 0);
+    struct rlimit none = {.rlim_cur = 1, .rlim_max = unlimited.rlim_max};
+    cr_assert_eq(setrlimit(RLIMIT_FSIZE, &none), 0);
+    sync_edit_result result;
+    cr_assert_eq(box_set(&box, "lamp", "x", 2, &result), CRDT_EIO);
+    cr_assert_gt(strlen(result.diag.text), 0);
+    cr_assert_eq(setrlimit(RLIMIT_FSIZE, &unlimited), 0);
+    cr_assert_eq(box_count(&box, SYNC_EVENT_POISONED), 1);
+    cr_assert_eq(box_set(&box, "lamp", "x", 3, &result), CRDT_EIO,
+                 "no second try on a disk that has failed");
+    sync_node_status status;
+    cr_assert_eq(sync_node_status_get(box.node, &status), CRDT_OK);
+    cr_assert(status.poisoned);
+    sync_node_status_deinit(&status);
+    cr_assert_neq(box_get(&box, "lamp", "x"), 3);
+    cr_assert_eq(box_close(&box), CRDT_EIO);
+    box_start(&box, dir, NULL, NULL);
+    cr_assert_eq(box_get(&box, "lamp", "x"), 1);
+    cr_assert_eq(box_set(&box, "lamp", "x", 4, NULL), CRDT_OK);
+    cr_assert_eq(box_close(&box), CRDT_OK);
     drop_folder(folder);
 }
 
