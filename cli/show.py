@@ -275,6 +275,8 @@ class Show:
         deadline = time.monotonic() + SETTLE_SECONDS
         self.watch(lambda: self.equal() or time.monotonic() > deadline)
         self.say("all versions and digests are equal" if self.equal() else "they are NOT equal")
+        self.table()
+        self.drawn = 0  # this one stays
 
     def close(self):
         """Snapshots and a last check of the stores; are all snapshots the same bytes?"""
@@ -284,7 +286,6 @@ class Show:
             replica.stop()
             replica.verb("verify")
         same = len({r.snapshot.read_bytes() for r in self.replicas}) == 1
-        self.drawn = 0
         print()
         print("The snapshots are the same, byte for byte:" if same else "The snapshots DIFFER:")
         for replica in self.replicas:
