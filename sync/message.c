@@ -118,6 +118,7 @@ static void put_beacon(writer *w, const sync_beacon *beacon)
     put_starts(w, beacon->yours, beacon->your_count);
     if (beacon->your_count > 0) {
         put_actor(w, &beacon->your_actor);
+        put_uint(w, beacon->your_time);
     }
     put_uint(w, beacon->url_count);
     for (size_t i = 0; i < beacon->url_count; i++) {
@@ -343,6 +344,7 @@ static void read_beacon(decoder *d, sync_beacon *beacon)
     beacon->yours = read_starts(d, &beacon->your_count);
     if (beacon->your_count > 0) {
         read_actor(d, &beacon->your_actor);
+        beacon->your_time = crdt_msgpack_read_uint(&d->r, CRDT_TIME_MAX);
     }
     read_urls(d, beacon);
     beacon->presence = crdt_msgpack_read_bin(&d->r, UINT32_MAX);

@@ -64,7 +64,8 @@ typedef struct sync_beacon {
     size_t start_count;
     const sync_start *yours; /* HELLO, WELCOME: the receiver's, as heard before, */
     size_t your_count;       /* when it wrote as `your_actor` */
-    crdt_actor your_actor;   /* travels if your_count is not 0 */
+    crdt_actor your_actor;   /* these two travel if your_count is not 0 */
+    uint64_t your_time;      /* of that actor's last operation then */
     const crdt_span *urls;   /* my own */
     size_t url_count;
     const sync_known *known; /* some of those heard */

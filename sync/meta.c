@@ -96,7 +96,7 @@ bool sync_meta_common_time(const sync_meta *meta, const sync_start *starts,
 }
 
 bool sync_meta_was_set_back(const sync_meta *meta, const sync_start *remembered,
-                            size_t count)
+                            size_t count, uint64_t time)
 {
     if (count == 0) {
         return false;
@@ -105,7 +105,7 @@ bool sync_meta_was_set_back(const sync_meta *meta, const sync_start *remembered,
     const sync_start *last = &remembered[count - 1];
     for (size_t i = 0; i < meta->start_count; i++) {
         if (meta->starts[i].nonce == last->nonce) {
-            return false;
+            return next_time(meta->starts, meta->start_count, i) < time;
         }
     }
     return meta->start_count < SYNC_START_COUNT_MAX ||

@@ -49,10 +49,11 @@ void sync_meta_add_start(sync_meta *meta, uint64_t nonce, uint64_t time);
  * for sure; false: they share no start that is still listed. */
 bool sync_meta_common_time(const sync_meta *meta, const sync_start *starts,
                            size_t start_count, uint64_t *time);
-/* Does `remembered`, the starts that another replica once heard of this actor, tell of a
- * start that `meta` has never made? Then the store was set back since. */
+/* Another replica once heard `remembered` of this actor, and operations up to `time`. Was
+ * the store set back since? So it is if that tells of a start that `meta` has never made,
+ * or if the start after it did not know all of these operations. */
 bool sync_meta_was_set_back(const sync_meta *meta, const sync_start *remembered,
-                            size_t count);
+                            size_t count, uint64_t time);
 /* The same as common_time, without knowing the other's starts: an older one of mine that another replica
  * had seen. */
 uint64_t sync_meta_safe_time(const sync_meta *meta);

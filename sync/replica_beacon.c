@@ -282,9 +282,12 @@ static void remember_starts(sync_replica *replica, const crdt_actor *actor,
     sync_meta told = {.start_count = beacon->start_count};
     memcpy(told.starts, beacon->starts, beacon->start_count * sizeof told.starts[0]);
     row->used_ms = replica->now_ms;
-    if (!sync_meta_was_set_back(&told, row->starts, row->count)) {
+    if (!sync_meta_was_set_back(&told, row->starts, row->count, row->time)) {
+        crdt_version claimed = replica_view(beacon->entries, beacon->entry_count);
+        uint64_t time = crdt_version_get(&claimed, actor);
         memcpy(row->starts, told.starts, sizeof row->starts);
         row->count = told.start_count;
+        row->time = time > row->time ? time : row->time;
     }
 }
 
@@ -296,6 +299,7 @@ static void tell_remembered(sync_replica *replica, const crdt_actor *actor,
         beacon->yours = row->starts;
         beacon->your_count = row->count;
         beacon->your_actor = *actor;
+        beacon->your_time = row->time;
     }
 }
 
@@ -435,7 +439,8 @@ static void note_beacon(sync_replica *replica, sync_peer *peer,
         memcpy(replica->yours, beacon->yours,
                beacon->your_count * sizeof replica->yours[0]);
         replica->your_count = beacon->your_count;
-        if (sync_meta_was_set_back(&replica->meta, beacon->yours, beacon->your_count)) {
+        if (sync_meta_was_set_back(&replica->meta, beacon->yours, beacon->your_count,
+                                   beacon->your_time)) {
             replica_identity_trip(replica, peer, NULL,
                                   "this store was set back to an older state");
             return;

@@ -665,6 +665,9 @@ static void begin_push(sync_replica *replica, sync_peer *peer)
 static void look_for_push(sync_replica *replica)
 {
     uint64_t wait = PUSH_BEACONS * (uint64_t)replica->o.beacon_ms;
+    if (replica->url_count == 0) {
+        wait = 0; /* nobody can dial back */
+    }
     for (size_t i = 0; i < replica->peers.count; i++) {
         sync_peer *peer = replica->peers.items[i];
         if (peer->unheard_at_ms == 0 || !peer->beacon_known || !peer->joined ||

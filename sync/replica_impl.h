@@ -93,7 +93,8 @@ typedef struct replica_heal {
 typedef struct replica_remembered {
     crdt_actor actor;
     sync_start starts[SYNC_START_COUNT_MAX];
-    size_t count; /* 0: free */
+    size_t count;  /* 0: free */
+    uint64_t time; /* of its last operation then */
     uint64_t used_ms;
 } replica_remembered;
 

@@ -195,6 +195,28 @@ static bool check_silence(run *r)
     return true;
 }
 
+/* Nothing in these runs is a fault of anybody: no alarm may go off. */
+static bool check_no_alarm(run *r)
+{
+    static const struct {
+        sync_notice_kind kind;
+        const char *text;
+    } alarms[] = {{SYNC_NOTICE_REFUSED, "something was refused"},
+                  {SYNC_NOTICE_FORK, "a fork was reported"},
+                  {SYNC_NOTICE_FRESH, "an actor was renewed"},
+                  {SYNC_NOTICE_REWRITTEN, "something was written again"},
+                  {SYNC_NOTICE_LOST, "something was lost in healing"},
+                  {SYNC_NOTICE_DIVERGED, "a divergence was reported"}};
+    for (uint32_t i = 0; i < r->places; i++) {
+        for (size_t j = 0; j < sizeof alarms / sizeof alarms[0]; j++) {
+            if (sync_sim_notices(r->sim, i, alarms[j].kind) > 0) {
+                return fail(r, alarms[j].text);
+            }
+        }
+    }
+    return true;
+}
+
 static bool check_quiet(run *r)
 {
     sync_sim_set_faults(r->sim,
@@ -219,7 +241,7 @@ static bool check_quiet(run *r)
     }
     return sim_oracle_check(r->sim, 0, r->why, sizeof r->why) &&
            sim_oracle_acknowledged(r->sim, 0, r->set_back, r->why, sizeof r->why) &&
-           check_silence(r);
+           check_silence(r) && check_no_alarm(r);
 }
 
 static bool run_seed(uint64_t seed, bool verbose, char why[400])

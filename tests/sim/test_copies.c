@@ -3,7 +3,7 @@
  * replicas from writing under one actor for a while then: it has to be found at first
  * contact, and nothing may be lost.
  *
- *     test_copies [FIRST_SEED [COUNT]]      default: 1, 150
+ *     test_copies [FIRST_SEED [COUNT]]      default: 1, 500
  *
  * Every edit sets a field of its own. In the quiet after the run all places are equal, no
  * two write under one actor, and every acknowledged edit is there, unless its only disk
@@ -218,7 +218,7 @@ static bool run_seed(uint64_t seed, bool verbose, char why[400], uint64_t *copie
 int main(int argc, char **argv)
 {
     uint64_t first = argc > 1 ? strtoull(argv[1], NULL, 10) : 1;
-    uint64_t count = argc > 2 ? strtoull(argv[2], NULL, 10) : 150;
+    uint64_t count = argc > 2 ? strtoull(argv[2], NULL, 10) : 500;
     bool verbose = getenv("SCENESYNC_SIM_TRACE") != NULL;
     uint64_t failed = 0;
     uint64_t copies = 0;

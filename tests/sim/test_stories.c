@@ -135,6 +135,28 @@ Test(stories, durable_before_spoken_of)
     sync_sim_close(sim);
 }
 
+/* Batches that overtake each other are held back and applied when their turn comes; no
+ * question is asked for them. */
+Test(stories, reordering_costs_no_question)
+{
+    sync_sim *sim = open_sim(3, false);
+    sync_sim_mesh(sim);
+    sync_sim_run(sim, 3000);
+    sync_sim_set_faults(sim, (sync_sim_faults){.duplicate_percent = 20,
+                                               .delay_ms_min = 1,
+                                               .delay_ms_max = 9});
+    for (int i = 0; i < 200; i++) {
+        sync_sim_set(sim, (uint32_t)i % 2, "lamp", "name", i);
+        sync_sim_run(sim, 2);
+    }
+    sync_sim_run(sim, 10);
+    cr_assert_eq(counts(sim, 2).applied, 200);
+    cr_assert_eq(counts(sim, 2).asked, 0);
+    cr_assert_geq(counts(sim, 2).duplicates, 20);
+    check_converged(sim);
+    sync_sim_close(sim);
+}
+
 /* A - B - C, nobody finds anybody: B passes on what C does not hear from A itself. */
 Test(stories, line_relays)
 {

@@ -46,6 +46,7 @@ static sync_message make(sync_message_kind kind)
                                       .yours = starts,
                                       .your_count = 1,
                                       .your_actor = {{5}},
+                                      .your_time = 3,
                                       .urls = urls,
                                       .url_count = 1,
                                       .known = known,

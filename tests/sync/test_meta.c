@@ -52,9 +52,11 @@ Test(meta, set_back)
     static const sync_start lived[] = {{11, 0}, {12, 17}};
     static const sync_start again[] = {{11, 0}, {13, 9}};
     sync_meta meta = with_starts(again, 2);
-    cr_assert(sync_meta_was_set_back(&meta, lived, 2));
-    cr_assert(!sync_meta_was_set_back(&meta, lived, 1), "a beginning of mine");
-    cr_assert(!sync_meta_was_set_back(&meta, NULL, 0));
+    cr_assert(sync_meta_was_set_back(&meta, lived, 2, 17));
+    cr_assert(!sync_meta_was_set_back(&meta, lived, 1, 9), "a beginning of mine");
+    cr_assert(sync_meta_was_set_back(&meta, lived, 1, 10), "the start after knew 9");
+    cr_assert(!sync_meta_was_set_back(&meta, again, 2, 99), "that is still running");
+    cr_assert(!sync_meta_was_set_back(&meta, NULL, 0, 0));
 }
 
 Test(meta, bytes)
