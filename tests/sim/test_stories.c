@@ -378,6 +378,28 @@ Test(bugs, late_joiner_gets_no_dead)
     sync_sim_close(sim);
 }
 
+/* An id that was deleted and made again is another incarnation: the delete of the old one,
+ * late, does not take the new one. */
+Test(bugs, late_delete_spares_the_new_one)
+{
+    sync_sim *sim = open_sim(3, false);
+    sync_sim_mesh(sim);
+    sync_sim_set(sim, 0, "lamp", "name", 1);
+    cr_assert(sync_sim_run_until_equal(sim, 5000) != UINT64_MAX);
+    sync_sim_cut(sim, 0, 2);
+    sync_sim_cut(sim, 1, 2);
+    sync_sim_remove(sim, 2, "lamp"); /* heard of only later */
+    sync_sim_remove(sim, 0, "lamp");
+    sync_sim_set(sim, 0, "lamp", "name", 2);
+    sync_sim_run(sim, 1000);
+    sync_sim_heal_all(sim);
+    check_converged(sim);
+    for (uint32_t i = 0; i < 3; i++) {
+        cr_assert_eq(shown(sim, i, "lamp", "name"), 2);
+    }
+    sync_sim_close(sim);
+}
+
 /* What a joiner wrote before it had the state does not win over everybody's edits. */
 Test(bugs, joiners_defaults_lose)
 {

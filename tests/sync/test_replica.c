@@ -380,6 +380,67 @@ Test(replica, answers_that_are_not_joined)
     crdt_arena_deinit(&arena);
 }
 
+/* No clock decides what is accepted: not the writer's, not the receiver's. */
+Test(replica, wall_clocks_do_not_matter)
+{
+    static const uint64_t clocks[] = {0, 1, UINT64_MAX, 1700000000000};
+    for (size_t i = 0; i < 4; i++) {
+        for (size_t j = 0; j < 4; j++) {
+            box b;
+            writer w;
+            box_open(&b);
+            writer_open(&w);
+            meet(&b);
+            crdt_batch batch = write(&w, &PEER, 1);
+            batch.wall_ms = clocks[i];
+            crdt_buf_clear(&w.bytes);
+            cr_assert_eq(crdt_batch_encode(&batch, NULL, &w.bytes), CRDT_OK);
+            sync_message message = message_of(SYNC_MESSAGE_BATCHES);
+            crdt_span bytes = crdt_buf_span(&w.bytes);
+            message.body.batches = (sync_batches){&bytes, 1};
+            step(&b, (sync_replica_event){.kind = SYNC_ON_RECEIVED,
+                                          .peer = 1,
+                                          .wall_ms = clocks[j],
+                                          .bytes = encoded(&b, &message)});
+            cr_assert_eq(sync_replica_count(b.replica).applied, 1);
+            writer_close(&w);
+            box_close(&b);
+        }
+    }
+}
+
+/* A stamp far in the future cannot be put into a batch: it would have to depend on one,
+ * and such a dependency is waited for, not believed. Later edits go on as ever. */
+Test(replica, far_future_wins_nothing)
+{
+    static const uint64_t times[] = {CRDT_TIME_MAX, CRDT_TIME_MAX - 10,
+                                     UINT64_C(1) << 47};
+    for (size_t i = 0; i < 3; i++) {
+        box b;
+        writer w;
+        box_open(&b);
+        writer_open(&w);
+        meet(&b);
+        crdt_batch batch = write(&w, &PEER, 1);
+        crdt_stamp dep = {times[i], {{9}}};
+        crdt_batch forged = batch;
+        forged.deps = &dep;
+        forged.dep_count = 1;
+        crdt_buf bytes;
+        crdt_buf_init(&bytes, crdt_alloc_default());
+        cr_assert_eq(crdt_batch_encode(&forged, NULL, &bytes), CRDT_OK);
+        receive(&b, crdt_buf_span(&bytes));
+        cr_assert_geq(sync_replica_count(b.replica).refused, 1);
+        cr_assert_eq(crdt_document_version(b.doc)->stamp_count, 0);
+        receive(&b, crdt_buf_span(&w.bytes));
+        cr_assert_eq(sync_replica_count(b.replica).applied, 1);
+        cr_assert_lt(crdt_version_time_max(crdt_document_version(b.doc)), 10);
+        crdt_buf_deinit(&bytes);
+        writer_close(&w);
+        box_close(&b);
+    }
+}
+
 /* A beacon of my own actor with another nonce: a copy of this store runs too. */
 Test(replica, twin_is_noticed)
 {
