@@ -41,7 +41,8 @@ typedef struct history_task {
     crdt_err err;
 } history_task;
 
-/* The ring says what it has, newest first; it is complete where nothing was trimmed. */
+/* Newest first. The records of a store are numbered from 1 and let go of oldest first: the
+ * ring reaches back to the beginning where it still has the first. */
 static bool run_history(sync_node *node, node_task *head)
 {
     history_task *task = (history_task *)head;
@@ -49,13 +50,18 @@ static bool run_history(sync_node *node, node_task *head)
     crdt_buf_init(&record, node->alloc);
     task->err = node->poisoned ? CRDT_OK : sync_node_flush(node);
     uint64_t at = UINT64_MAX;
+    uint64_t oldest = UINT64_MAX;
     bool more = true;
     while (task->err == CRDT_OK && more) {
         crdt_buf_clear(&record);
         task->err = sync_store_history_prev(node->store, &at, &record, NULL);
-        more = task->err == CRDT_OK && task->visit(task->ctx, crdt_buf_span(&record));
+        if (task->err == CRDT_OK) {
+            oldest = at;
+            more = task->visit(task->ctx, crdt_buf_span(&record));
+        }
     }
-    task->complete = task->err == CRDT_ENOTFOUND;
+    bool empty = crdt_document_version(node->doc)->stamp_count == 0;
+    task->complete = task->err == CRDT_ENOTFOUND && (oldest <= 1 || empty);
     task->err = task->err == CRDT_ENOTFOUND ? CRDT_OK : task->err;
     crdt_buf_deinit(&record);
     return true;

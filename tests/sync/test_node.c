@@ -245,6 +245,44 @@ Test(node, history_and_watch_tell_every_change)
     drop_folder(folder);
 }
 
+static bool count_record(void *ctx, crdt_span bytes)
+{
+    (void)bytes;
+    *(unsigned *)ctx += 1;
+    return true;
+}
+
+/* The ring is bounded, and says whether it still reaches back to the beginning. */
+Test(node, history_says_how_far_it_reaches)
+{
+    char folder[64];
+    char dir[128];
+    make_folder(folder);
+    path_in(dir, folder, "store");
+    node_box box;
+    sync_node_options options = box_options(&box);
+    options.store_dir = dir;
+    options.history_size_max = 1000;
+    cr_assert_eq(box_open(&box, &options), CRDT_OK);
+    unsigned count = 0;
+    bool complete = false;
+    for (int64_t i = 0; i < 3; i++) {
+        cr_assert_eq(box_set(&box, "lamp", "x", i, NULL), CRDT_OK);
+    }
+    cr_assert_eq(sync_node_history(box.node, count_record, &count, &complete), CRDT_OK);
+    cr_assert_eq(count, 3);
+    cr_assert(complete);
+    for (int64_t i = 3; i < 100; i++) {
+        cr_assert_eq(box_set(&box, "lamp", "x", i, NULL), CRDT_OK);
+    }
+    count = 0;
+    cr_assert_eq(sync_node_history(box.node, count_record, &count, &complete), CRDT_OK);
+    cr_assert(count > 0 && count < 50, "%u", count);
+    cr_assert_not(complete);
+    cr_assert_eq(box_close(&box), CRDT_OK);
+    drop_folder(folder);
+}
+
 /* A watch that is closed before its node does no harm. */
 Test(node, watch_may_go_first)
 {
