@@ -322,7 +322,6 @@ int cli_cmd_node(cli_run *run)
     options.listen_urls = listen_urls;
     options.peer_urls = peer_urls;
     options.discover = !cli_args_has(run->args, "--no-discover");
-    options.who = cli_args_get(run->args, "--as");
     double seconds = 1e12;
     const char *text = cli_args_get(run->args, "--for");
     if (text != NULL && !cli_args_number(text, 0, 1e9, &seconds)) {

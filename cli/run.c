@@ -50,6 +50,7 @@ bool cli_run_node_options(cli_run *run, sync_node_options *options)
     *options = sync_node_options_default();
     options->store_dir = cli_args_get(args, "--store");
     options->scene = cli_args_get(args, "--scene");
+    options->who = (const char *)run->who.data; /* made of a terminated text */
     options->on_event = note_event;
     options->event_ctx = run;
     options->tls.cert_file = cli_args_get(args, "--tls-cert");

@@ -6,7 +6,9 @@
 #include "cli/verbs.h"
 
 #include <poll.h>
+#include <pwd.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 #define INPUT_SIZE_MAX (200u << 20) /* bytes of a file that is read */
 #define BUSY_MS_SAID 2000           /* say so after so long */
@@ -62,7 +64,8 @@ static const char *user_name(void)
             return name;
         }
     }
-    return "";
+    const struct passwd *user = getpwuid(geteuid());
+    return user != NULL ? user->pw_name : "";
 }
 
 static bool command_of(command_line *command, const cli_args *args, size_t argc,
