@@ -20,6 +20,14 @@ void sync_node_poison(sync_node *node, const crdt_diag *diag)
         node, &(sync_event){.kind = SYNC_EVENT_POISONED, .text = node->poison.text});
 }
 
+void sync_node_open_group(sync_node *node)
+{
+    if (!node->group_open) {
+        node->group_open = true;
+        node->group_us = sync_node_now_us();
+    }
+}
+
 crdt_err sync_node_append(sync_node *node, sync_record_kind kind, crdt_span bytes)
 {
     crdt_diag diag = {0};
@@ -29,10 +37,7 @@ crdt_err sync_node_append(sync_node *node, sync_record_kind kind, crdt_span byte
         sync_node_poison(node, &diag);
         return err;
     }
-    if (!node->group_open) {
-        node->group_open = true;
-        node->group_us = sync_node_now_us();
-    }
+    sync_node_open_group(node);
     node->group_size += bytes.size;
     return CRDT_OK;
 }

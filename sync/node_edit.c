@@ -211,10 +211,7 @@ static bool change_now(sync_node *node, edit_task *task)
     if (!sync_store_dirty(node->store)) {
         return true;
     }
-    if (!node->group_open) { /* only settings: an empty template */
-        node->group_open = true;
-        node->group_us = sync_node_now_us();
-    }
+    sync_node_open_group(node); /* only settings: an empty template */
     sync_node_task_push(&node->durable_tasks, &task->head);
     if (node->group_size > NODE_GROUP_SIZE_MAX) {
         sync_node_flush(node);

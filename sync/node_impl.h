@@ -133,6 +133,8 @@ crdt_err sync_node_open_link(sync_node *node, crdt_diag *diag);
 
 /* ---- the group ---- */
 
+/* Something is queued: it is committed within group_ms. */
+void sync_node_open_group(sync_node *node);
 /* Queue one record. Errors: CRDT_EIO, CRDT_ENOMEM; the node is poisoned then. */
 crdt_err sync_node_append(sync_node *node, sync_record_kind kind, crdt_span bytes);
 /* Encode what the recorder has collected, as a record of this group. */

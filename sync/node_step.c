@@ -105,6 +105,7 @@ static void store_meta(sync_node *node)
     if (err != CRDT_OK) {
         sync_node_poison(node, &diag);
     }
+    sync_node_open_group(node); /* it becomes durable although no record comes */
 }
 
 static void perform_appends(sync_node *node, const sync_effects *effects)
@@ -351,6 +352,14 @@ crdt_err sync_node_open_link(sync_node *node, crdt_diag *diag)
                                   .ca_file = tls->ca_file,
                                   .peer_name = tls->peer_name};
     crdt_err err = sync_link_nng_open(&node->link, &options, diag);
+    /* Others hear of this start: it is on disk before, else a store that is cut short now
+     * looks like one that was set back. */
+    if (err == CRDT_OK) {
+        err = sync_node_step(node, &(sync_replica_event){.kind = SYNC_ON_TICK});
+    }
+    if (err == CRDT_OK && sync_node_flush(node) != CRDT_OK) {
+        err = crdt_diag_set(diag, CRDT_EIO, 0, "%s", node->poison.text);
+    }
     crdt_span topic = sync_replica_topic(node->replica);
     if (err == CRDT_OK && topic.size > 0) {
         err = sync_link_subscribe(node->link, topic);
