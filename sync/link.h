@@ -20,9 +20,9 @@
 #include "crdt/buf.h"
 
 #define SYNC_LINK_URL_SIZE 256 /* bytes of a URL, with its terminator */
-#define SYNC_LINK_REQUESTS_PER_PEER                                                    \
-    4 /* requests that may wait for one peer's reply                                   \
-       */
+/* Requests that may wait for one peer's reply: chunks that are fetched and handed over, a
+ * HELLO, and those whose end was told and not looked at yet. */
+#define SYNC_LINK_REQUESTS_PER_PEER 12
 
 typedef enum sync_link_event_kind {
     SYNC_LINK_PUBLISHED, /* `peer` published `bytes` */

@@ -236,13 +236,26 @@ uint64_t sync_peer_lag(const sync_peer *peer, const crdt_version *me)
     return lag;
 }
 
+static uint64_t smooth(uint64_t former, uint64_t ms)
+{
+    return former == 0 ? ms : ms < former ? (former + ms) / 2 : (3 * former + ms) / 4;
+}
+
 void sync_peer_note_rtt(sync_peer *peer, uint64_t rtt_ms)
 {
-    if (peer->rtt_ms == 0) {
-        peer->rtt_ms = rtt_ms;
-    } else if (rtt_ms < peer->rtt_ms) {
-        peer->rtt_ms = (peer->rtt_ms + rtt_ms) / 2;
-    } else {
-        peer->rtt_ms = (3 * peer->rtt_ms + rtt_ms) / 4;
+    peer->rtt_ms = smooth(peer->rtt_ms, rtt_ms);
+}
+
+void sync_peer_note_bulk(sync_peer *peer, uint64_t ms)
+{
+    peer->bulk_ms = ms > peer->bulk_ms ? ms : smooth(peer->bulk_ms, ms);
+    peer->slow -= peer->slow > 0 ? 1 : 0;
+}
+
+void sync_peer_note_slow(sync_peer *peer, uint64_t sent_ms, uint64_t now_ms)
+{
+    if (sent_ms >= peer->slowed_ms && peer->slow < SYNC_PEER_SLOW_MAX) {
+        peer->slow++; /* once for all that was asked meanwhile */
+        peer->slowed_ms = now_ms;
     }
 }

@@ -9,6 +9,8 @@
 
 #include "sync/message.h"
 
+#define SYNC_PEER_SLOW_MAX 8u
+
 typedef struct sync_peer {
     uint32_t number; /* of our link to it; 0: we do not dial it */
     crdt_buf url;    /* where we dial it, or would; may be empty */
@@ -47,6 +49,9 @@ typedef struct sync_peer {
     uint64_t retry_at_ms; /* ask it for nothing before */
     uint32_t backoff_ms;  /* how long it is left alone after the next failure */
     uint64_t rtt_ms;      /* smoothed time of its replies */
+    uint64_t bulk_ms;     /* the same of chunks, each behind others; 0: unknown */
+    uint32_t slow;        /* doublings of the patience with it: the way may be slow */
+    uint64_t slowed_ms;   /* when that was changed */
 
     bool hello_wanted;
     uint64_t hello_token; /* in flight; 0: none */
@@ -105,6 +110,9 @@ uint64_t sync_peer_lag(const sync_peer *peer, const crdt_version *me);
 
 /* One more reply took this long. Down fast, up slowly: a connection that was just being
  * made says little about it. */
+/* A chunk took so long; nothing came in time to a question asked at `sent_ms`. */
+void sync_peer_note_bulk(sync_peer *peer, uint64_t ms);
+void sync_peer_note_slow(sync_peer *peer, uint64_t sent_ms, uint64_t now_ms);
 void sync_peer_note_rtt(sync_peer *peer, uint64_t rtt_ms);
 
 #endif /* SYNC_PEER_H */

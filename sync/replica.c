@@ -6,6 +6,7 @@
 
 #define LIVE_DEPS_MAX 256u
 #define SWEEP_MS 250u
+#define BULK_PATIENCE 16u   /* so much longer than other replies a chunk may take */
 #define BEACON_SOON_MS 200u /* a beacon follows the last batch this soon */
 
 sync_replica_options sync_replica_options_default(void)
@@ -244,13 +245,18 @@ void replica_reply_refused(sync_replica *replica, uint64_t token, crdt_err err,
 uint32_t replica_patience_ms(const sync_replica *replica, const sync_peer *peer,
                              sync_message_kind kind)
 {
-    uint64_t backoff =
-        kind == SYNC_MESSAGE_HELLO ? peer->hello_backoff_ms : peer->backoff_ms;
+    bool hello = kind == SYNC_MESSAGE_HELLO;
+    uint64_t backoff = hello ? peer->hello_backoff_ms : peer->backoff_ms;
     /* Whose replies were timed has lost a message; whose were not may be far away. */
     backoff = peer->rtt_ms > 0 ? backoff / 4 : backoff;
-    uint64_t patience = replica->o.request_ms_min + 4 * peer->rtt_ms + backoff;
-    return patience < replica->o.request_ms ? (uint32_t)patience
-                                            : replica->o.request_ms;
+    uint64_t rtt = hello || peer->rtt_ms > peer->bulk_ms ? peer->rtt_ms : peer->bulk_ms;
+    uint64_t patience = replica->o.request_ms_min + 4 * rtt + backoff;
+    uint64_t limit = replica->o.request_ms;
+    if (!hello) { /* whose answer is a chunk, and the way may be slow */
+        patience <<= peer->slow;
+        limit *= BULK_PATIENCE;
+    }
+    return (uint32_t)(patience < limit ? patience : limit);
 }
 
 uint64_t replica_request(sync_replica *replica, const sync_peer *peer,

@@ -10,6 +10,7 @@
 #define BUSY_MS 250u
 #define PUSH_BEACONS 2u /* a peer that does not hear us for so long gets a PUSH */
 #define RESCUE_TRIES_MAX 5u
+#define SLOW_WINDOW 3u /* doublings of patience: chunks are asked for one by one */
 
 static const crdt_version *doc_version(const sync_replica *replica)
 {
@@ -137,8 +138,8 @@ static void begin_ask(sync_replica *replica, sync_peer *peer, replica_purpose pu
         .token = token,
         .sent_ms = replica->now_ms,
         .end_ms =
-            replica->now_ms + replica_patience_ms(replica, peer, SYNC_MESSAGE_SYNC),
-        .tries = 1};
+            replica->now_ms + replica_patience_ms(replica, peer, SYNC_MESSAGE_SYNC)};
+    replica->ask.failures = 0;
 }
 
 static bool send_fetch(sync_replica *replica, const sync_peer *peer,
@@ -151,15 +152,20 @@ static bool send_fetch(sync_replica *replica, const sync_peer *peer,
     flight->sent_ms = replica->now_ms;
     flight->end_ms =
         replica->now_ms + replica_patience_ms(replica, peer, SYNC_MESSAGE_SYNC);
-    flight->tries++;
     return flight->token != 0;
 }
 
-/* Keep up to REPLICA_FLIGHT_MAX chunks under way. */
+/* How many chunks at once: where replies come late, more would come later still. */
+static size_t window(const sync_peer *peer)
+{
+    return peer->slow >= SLOW_WINDOW ? 1 : REPLICA_FLIGHT_MAX;
+}
+
+/* Keep up to `window` chunks under way. */
 static void pump_fetches(sync_replica *replica, const sync_peer *peer)
 {
     replica_ask *ask = &replica->ask;
-    for (size_t i = 0; i < REPLICA_FLIGHT_MAX; i++) {
+    for (size_t i = 0; i < window(peer); i++) {
         replica_flight *flight = &ask->flights[i];
         if (flight->token == 0 && ask->next_index < ask->staging.chunk_count &&
             ask->next_index < ask->staging.have_count + 2 * REPLICA_FLIGHT_MAX) {
@@ -244,6 +250,9 @@ static void on_first_reply(sync_replica *replica, const sync_message *message)
     replica_flight first = replica->ask.first;
     replica->ask.first.token = 0;
     if (message == NULL || peer == NULL) {
+        if (peer != NULL) {
+            sync_peer_note_slow(peer, first.sent_ms, replica->now_ms);
+        }
         end_ask(replica, true);
         return;
     }
@@ -254,6 +263,9 @@ static void on_first_reply(sync_replica *replica, const sync_message *message)
             return;
         }
         sync_peer_note_rtt(peer, replica->now_ms - first.sent_ms);
+        if (message->body.parcel.size > message->body.parcel.chunk_size) {
+            sync_peer_note_bulk(peer, replica->now_ms - first.sent_ms);
+        }
         take_parcel(replica, peer, &message->body.parcel);
         break;
     case SYNC_MESSAGE_BUSY: {
@@ -282,11 +294,15 @@ static void on_chunk(sync_replica *replica, replica_flight *flight,
         return;
     }
     if (message == NULL) {
-        if (flight->tries >= REPLICA_TRIES_MAX || !send_fetch(replica, peer, flight)) {
+        sync_peer_note_slow(peer, flight->sent_ms, replica->now_ms);
+        if (++replica->ask.failures >= REPLICA_FAILURES_MAX ||
+            !send_fetch(replica, peer, flight)) {
             end_ask(replica, true);
         }
         return;
     }
+    replica->ask.failures = 0;
+    sync_peer_note_bulk(peer, replica->now_ms - flight->sent_ms);
     const sync_chunk *chunk = &message->body.chunk;
     crdt_err err = CRDT_ECORRUPT;
     if (chunk->id == replica->ask.staging.id && chunk->index == flight->index) {
@@ -611,7 +627,6 @@ static bool send_push(sync_replica *replica, const sync_peer *peer,
     flight->sent_ms = replica->now_ms;
     flight->end_ms =
         replica->now_ms + replica_patience_ms(replica, peer, SYNC_MESSAGE_SYNC);
-    flight->tries++;
     return flight->token != 0;
 }
 
@@ -629,8 +644,8 @@ static void pump_push(sync_replica *replica)
         return; /* not on disk yet */
     }
     kept->used_at_ms = replica->now_ms;
-    size_t window = push->taken_count == 0 ? 1 : REPLICA_FLIGHT_MAX;
-    for (size_t i = 0; i < window; i++) {
+    size_t count = push->taken_count == 0 ? 1 : window(peer);
+    for (size_t i = 0; i < count; i++) {
         replica_flight *flight = &push->flights[i];
         if (flight->token == 0 && push->next_index < push->chunk_count) {
             *flight = (replica_flight){.index = push->next_index++};
@@ -658,6 +673,7 @@ static void begin_push(sync_replica *replica, sync_peer *peer)
     replica->push.chunk_count = (kept->bytes.size + chunk - 1) / chunk;
     replica->push.next_index = 0;
     replica->push.taken_count = 0;
+    replica->push.failures = 0;
     pump_push(replica);
 }
 
@@ -689,13 +705,15 @@ static void on_taken(sync_replica *replica, replica_flight *flight,
     replica_push *push = &replica->push;
     sync_peer *peer = sync_peers_find_number(&replica->peers, push->peer);
     sync_kept *kept = sync_shelf_find(&replica->shelf, push->id);
+    uint64_t sent_ms = flight->sent_ms;
     flight->token = 0;
     if (peer == NULL || kept == NULL) {
         end_push(replica, true);
         return;
     }
     if (message == NULL) {
-        if (flight->tries >= REPLICA_TRIES_MAX ||
+        sync_peer_note_slow(peer, flight->sent_ms, replica->now_ms);
+        if (++push->failures >= REPLICA_FAILURES_MAX ||
             !send_push(replica, peer, kept, flight)) {
             end_push(replica, true);
         }
@@ -712,6 +730,8 @@ static void on_taken(sync_replica *replica, replica_flight *flight,
         return;
     }
     push->taken_count++;
+    push->failures = 0;
+    sync_peer_note_bulk(peer, replica->now_ms - sent_ms);
     if (message->body.taken.complete || push->taken_count == push->chunk_count) {
         replica_note_err(replica,
                          sync_peer_raise(&replica->peers, peer, &push->version,

@@ -22,7 +22,7 @@
 #define REPLICA_DEFERRED_MAX 256u
 #define REPLICA_INCOMING_MAX 4u /* PUSHes being put together */
 #define REPLICA_REMEMBERED_MAX 64u
-#define REPLICA_TRIES_MAX 3u /* of one chunk */
+#define REPLICA_FAILURES_MAX 12u /* chunks one after the other that do not come */
 
 typedef enum replica_purpose {
     REPLICA_CATCH_UP, /* merge what I lack */
@@ -35,7 +35,6 @@ typedef struct replica_flight {
     uint64_t index;
     uint64_t sent_ms;
     uint64_t end_ms;
-    uint32_t tries;
 } replica_flight;
 
 /* The one SYNC under way. */
@@ -46,6 +45,7 @@ typedef struct replica_ask {
     replica_flight first; /* the SYNC itself; token 0 once it was answered */
     sync_staging staging;
     uint64_t next_index;
+    uint32_t failures; /* since the last chunk that came */
     replica_flight flights[REPLICA_FLIGHT_MAX];
 } replica_ask;
 
@@ -57,6 +57,7 @@ typedef struct replica_push {
     uint64_t chunk_count;
     uint64_t next_index;
     uint64_t taken_count;
+    uint32_t failures;    /* since the last chunk that was taken */
     crdt_version version; /* what the peer has afterwards */
     uint64_t begin_ms;    /* not before it is durable: waits since then */
     replica_flight flights[REPLICA_FLIGHT_MAX];

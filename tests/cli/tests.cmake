@@ -8,6 +8,7 @@ add_dependencies(threaded scenesync)
 scenesync_script(cli/test_package.sh)
 scenesync_script(cli/test_round_trip.py)
 scenesync_script(cli/test_verbs.py)
+scenesync_script(cli/test_trouble.py)
 scenesync_test(cli/test_path SOURCES ${PROJECT_SOURCE_DIR}/cli/path.c
     LIBS scenesync_scene scenesync_crdt)
 scenesync_test(cli/test_report SOURCES ${PROJECT_SOURCE_DIR}/cli/report.c
