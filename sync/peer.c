@@ -249,6 +249,10 @@ void sync_peer_note_rtt(sync_peer *peer, uint64_t rtt_ms)
 void sync_peer_note_bulk(sync_peer *peer, uint64_t ms)
 {
     peer->bulk_ms = ms > peer->bulk_ms ? ms : smooth(peer->bulk_ms, ms);
+}
+
+void sync_peer_note_quick(sync_peer *peer)
+{
     peer->slow -= peer->slow > 0 ? 1 : 0;
 }
 

@@ -253,7 +253,7 @@ uint32_t replica_patience_ms(const sync_replica *replica, const sync_peer *peer,
     uint64_t patience = replica->o.request_ms_min + 4 * rtt + backoff;
     uint64_t limit = replica->o.request_ms;
     if (!hello) { /* whose answer is a chunk, and the way may be slow */
-        patience <<= peer->slow;
+        patience <<= peer->slow > 1 ? peer->slow - 1 : 0; /* one loss tells nothing */
         limit *= BULK_PATIENCE;
     }
     return (uint32_t)(patience < limit ? patience : limit);

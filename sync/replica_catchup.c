@@ -263,6 +263,7 @@ static void on_first_reply(sync_replica *replica, const sync_message *message)
             return;
         }
         sync_peer_note_rtt(peer, replica->now_ms - first.sent_ms);
+        sync_peer_note_quick(peer);
         if (message->body.parcel.size > message->body.parcel.chunk_size) {
             sync_peer_note_bulk(peer, replica->now_ms - first.sent_ms);
         }
@@ -303,6 +304,7 @@ static void on_chunk(sync_replica *replica, replica_flight *flight,
     }
     replica->ask.failures = 0;
     sync_peer_note_bulk(peer, replica->now_ms - flight->sent_ms);
+    sync_peer_note_quick(peer);
     const sync_chunk *chunk = &message->body.chunk;
     crdt_err err = CRDT_ECORRUPT;
     if (chunk->id == replica->ask.staging.id && chunk->index == flight->index) {
@@ -732,6 +734,7 @@ static void on_taken(sync_replica *replica, replica_flight *flight,
     push->taken_count++;
     push->failures = 0;
     sync_peer_note_bulk(peer, replica->now_ms - sent_ms);
+    sync_peer_note_quick(peer);
     if (message->body.taken.complete || push->taken_count == push->chunk_count) {
         replica_note_err(replica,
                          sync_peer_raise(&replica->peers, peer, &push->version,
