@@ -394,6 +394,31 @@ static crdt_err find_scene(sync_node *node, crdt_diag *diag)
     return CRDT_OK;
 }
 
+/* At every address of the machine: as a URL to dial it means the dialler's own machine. */
+static bool is_wildcard(const char *url)
+{
+    const char *host = strstr(url, "://");
+    return host != NULL &&
+           (strncmp(host, "://0.0.0.0:", 11) == 0 ||
+            strncmp(host, "://[::]:", 8) == 0 || strncmp(host, "://*:", 5) == 0);
+}
+
+static crdt_err listen_at(sync_node *node, const char *url, crdt_diag *diag)
+{
+    char *bound = node->urls[node->url_count];
+    crdt_err err = sync_link_listen(node->link, url, bound, diag);
+    if (err != CRDT_OK) {
+        return err;
+    }
+    node->url_count++;
+    if (!is_wildcard(bound)) {
+        err = sync_node_step(node, &(sync_replica_event){.kind = SYNC_ON_URL,
+                                                         .url = crdt_span_of(bound)});
+    }
+    sync_node_emit(node, &(sync_event){.kind = SYNC_EVENT_LISTENING, .url = bound});
+    return err;
+}
+
 static crdt_err listen_and_dial(sync_node *node, crdt_diag *diag)
 {
     const sync_node_options *asked = &node->options;
@@ -405,16 +430,7 @@ static crdt_err listen_and_dial(sync_node *node, crdt_diag *diag)
     }
     crdt_err err = sync_node_open_link(node, diag);
     for (size_t i = 0; err == CRDT_OK && i < asked->listen_count; i++) {
-        char *bound = node->urls[node->url_count];
-        err = sync_link_listen(node->link, asked->listen_urls[i], bound, diag);
-        if (err == CRDT_OK) {
-            node->url_count++;
-            err =
-                sync_node_step(node, &(sync_replica_event){.kind = SYNC_ON_URL,
-                                                           .url = crdt_span_of(bound)});
-            sync_node_emit(node,
-                           &(sync_event){.kind = SYNC_EVENT_LISTENING, .url = bound});
-        }
+        err = listen_at(node, asked->listen_urls[i], diag);
     }
     for (size_t i = 0; err == CRDT_OK && i < asked->peer_count; i++) {
         err = sync_node_step(

@@ -79,6 +79,8 @@ typedef struct sync_node_options {
     bool read_only;  /* nothing is written; works beside a node that is running */
     const char *who; /* the person, where an edit names none; may be NULL */
 
+    /* A URL at every address (tcp://0.0.0.0:PORT) is not told to others: nobody dials back,
+     * those who have dialled it tell others how. */
     const char *const *listen_urls;
     size_t listen_count;
     const char *const *peer_urls;

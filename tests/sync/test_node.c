@@ -403,6 +403,37 @@ Test(node, two_converge)
     cr_assert_eq(box_close(&a), CRDT_OK);
 }
 
+/* A node that listens at every address cannot say how it is dialled; who dials it syncs both
+ * ways all the same, and others find it through that one. */
+Test(node, wildcard_is_not_told)
+{
+    node_box a;
+    node_box b;
+    node_box c;
+    box_start(&a, NULL, "tcp://0.0.0.0:0", NULL);
+    char url[SYNC_NODE_NAME_SIZE];
+    snprintf(url, sizeof url, "tcp://127.0.0.1%s", strrchr(a.url, ':'));
+    box_start(&b, NULL, "tcp://127.0.0.1:0", url);
+    box_start(&c, NULL, "tcp://127.0.0.1:0", b.url);
+    cr_assert_eq(box_set(&a, "lamp", "x", 1, NULL), CRDT_OK);
+    cr_assert_eq(box_set(&b, "lamp", "y", 2, NULL), CRDT_OK);
+    cr_assert_eq(box_set(&c, "lamp", "z", 3, NULL), CRDT_OK);
+    node_box *all[] = {&a, &b, &c};
+    cr_assert(box_await_equal(all, 3, WAIT_MS));
+    cr_assert(box_await(&c, SYNC_EVENT_JOINED, 2), "found through b");
+    for (unsigned i = 0; i < 3; i++) {
+        sync_node_status status;
+        cr_assert_eq(sync_node_status_get(all[i]->node, &status), CRDT_OK);
+        for (size_t p = 0; p < status.peer_count; p++) {
+            cr_assert_null(strstr(status.peers[p].url, "0.0.0.0"));
+        }
+        sync_node_status_deinit(&status);
+    }
+    cr_assert_eq(box_close(&c), CRDT_OK);
+    cr_assert_eq(box_close(&b), CRDT_OK);
+    cr_assert_eq(box_close(&a), CRDT_OK);
+}
+
 /* Who knows one finds all. */
 Test(node, discovery_finds_all)
 {
