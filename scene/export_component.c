@@ -110,6 +110,16 @@ static bool shown_under_root(const scene_export *export, crdt_object object)
             place.repair != SCENE_REPAIR_NONE);
 }
 
+/* May the file name a parent that has no entity in it? In a composite the player and the
+ * camera have none, and readers take what is missing for the root; manifests know no
+ * parents. States list the repair instead. */
+static bool can_dangle(const scene_export *export, crdt_span parent)
+{
+    return export->target == SCENE_FORMAT_BUILDER ||
+           (export->target == SCENE_FORMAT_COMPOSITE &&
+            crdt_value_type_of(parent) == CRDT_VALUE_NUMBER);
+}
+
 static void adapt_parent(scene_export *export, scene_export_component *component)
 {
     scene_field field;
@@ -117,16 +127,21 @@ static void adapt_parent(scene_export *export, scene_export_component *component
         !scene_component_field(&component->shown, crdt_span_of("parent"), &field)) {
         return;
     }
-    if (shown_under_root(export, component->object)) {
-        scene_override *row = override(component, "parent");
-        row->remove = true;
-        row->silent = true;
-        return;
-    }
     bool composite = export->target == SCENE_FORMAT_COMPOSITE;
     char text[SCENE_PARENT_TEXT_SIZE];
     crdt_span parent;
-    if (scene_layout_parent(field.value, text, &parent)) {
+    bool named = scene_layout_parent(field.value, text, &parent);
+    bool orphan = named && !scene_entity_live(export->doc, parent);
+    if (orphan && export->native && can_dangle(export, field.value)) {
+        return;
+    }
+    if (shown_under_root(export, component->object)) {
+        scene_override *row = override(component, "parent");
+        row->remove = true;
+        row->silent = !orphan || export->native;
+        return;
+    }
+    if (named) {
         if (composite) {
             parent_as_number(export, component, field.value, parent);
         }

@@ -221,3 +221,30 @@ Test(format_composite, an_edit_of_a_carried_binary_value_is_kept)
     crdt_document_close(edited);
     crdt_document_close(doc);
 }
+
+/* What hangs on the camera names a parent that no composite holds. It lost it when it was
+ * written again. */
+Test(format_composite, parents_without_an_entity_are_kept)
+{
+    const char *text =
+        "{\"version\":1,\"components\":[{\"name\":\"core::Transform\",\"data\":{"
+        "\"512\":{\"json\":{\"parent\":2}},"
+        "\"513\":{\"json\":{\"parent\":777}},"
+        "\"514\":{\"json\":{\"parent\":515}},"
+        "\"515\":{\"json\":{}}}}]}";
+    crdt_buf wanted = files_canonical(crdt_span_of(text));
+    static const scene_format WAYS[] = {SCENE_FORMAT_COMPOSITE, SCENE_FORMAT_STATE,
+                                        SCENE_FORMAT_BUILDER};
+    crdt_document *doc = files_load(crdt_span_of(text), "x", SCENE_FORMAT_NONE);
+    for (size_t i = 0; i < sizeof(WAYS) / sizeof(WAYS[0]); i++) {
+        crdt_buf there = files_write(doc, WAYS[i]);
+        crdt_document *other = files_load(crdt_buf_span(&there), "x", WAYS[i]);
+        crdt_buf back = files_write(other, SCENE_FORMAT_COMPOSITE);
+        files_same(crdt_buf_span(&back), crdt_buf_span(&wanted), "parents");
+        crdt_buf_deinit(&back);
+        crdt_buf_deinit(&there);
+        crdt_document_close(other);
+    }
+    crdt_buf_deinit(&wanted);
+    crdt_document_close(doc);
+}
