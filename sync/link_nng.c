@@ -1,7 +1,8 @@
 #include "sync/link_nng.h"
 
+#include "sync/connection.h"
+
 #include <assert.h>
-#include <dirent.h>
 #include <errno.h>
 #include <netinet/in.h>
 #include <pthread.h>
@@ -94,8 +95,7 @@ typedef struct link_pipe {
     uint32_t id;
     int dialer; /* 0: accepted */
     bool is_tcp;
-    struct sockaddr_storage local;
-    struct sockaddr_storage remote;
+    sync_connection ends; /* is_tcp */
 } link_pipe;
 
 typedef enum slot_kind { SLOT_PUB, SLOT_SUB, SLOT_REP, SLOT_REQ } slot_kind;
@@ -448,47 +448,6 @@ static bool copy_address(const nng_sockaddr *from, struct sockaddr_storage *to)
     return false;
 }
 
-/* Without flow labels and scopes, which nng does not keep. */
-static bool same_address(const struct sockaddr_storage *a,
-                         const struct sockaddr_storage *b)
-{
-    if (a->ss_family != b->ss_family) {
-        return false;
-    }
-    if (a->ss_family == AF_INET) {
-        const struct sockaddr_in *x = (const struct sockaddr_in *)a;
-        const struct sockaddr_in *y = (const struct sockaddr_in *)b;
-        return x->sin_port == y->sin_port && x->sin_addr.s_addr == y->sin_addr.s_addr;
-    }
-    const struct sockaddr_in6 *x = (const struct sockaddr_in6 *)a;
-    const struct sockaddr_in6 *y = (const struct sockaddr_in6 *)b;
-    return x->sin6_port == y->sin6_port &&
-           memcmp(&x->sin6_addr, &y->sin6_addr, 16) == 0;
-}
-
-/* End one TCP connection of ours in the kernel, so that nng finds its stream at an end. */
-static void shut_connection(const link_pipe *pipe)
-{
-    DIR *dir = pipe->is_tcp ? opendir("/proc/self/fd") : NULL;
-    for (struct dirent *entry = dir == NULL ? NULL : readdir(dir); entry != NULL;
-         entry = readdir(dir)) {
-        struct sockaddr_storage local;
-        struct sockaddr_storage remote;
-        socklen_t local_size = sizeof local;
-        socklen_t remote_size = sizeof remote;
-        int fd = (int)strtol(entry->d_name, NULL, 10);
-        if (getsockname(fd, (struct sockaddr *)&local, &local_size) == 0 &&
-            same_address(&local, &pipe->local) &&
-            getpeername(fd, (struct sockaddr *)&remote, &remote_size) == 0 &&
-            same_address(&remote, &pipe->remote)) {
-            shutdown(fd, SHUT_RDWR);
-        }
-    }
-    if (dir != NULL) {
-        closedir(dir);
-    }
-}
-
 /* Lock held: end the connections of `slot` that belong to `dialer` (0: the accepted ones),
  * and wait, though not for ever, until nng has noticed.
  *
@@ -505,7 +464,7 @@ static void drain_connections(link_slot *slot, int dialer, uint64_t deadline_ms)
             if (pipe->dialer == dialer && pipe->is_tcp) {
                 left = true;
                 if (!shut) {
-                    shut_connection(pipe);
+                    sync_connection_shut(&pipe->ends);
                 }
             }
         }
@@ -609,8 +568,8 @@ static void on_pipe(nng_pipe handle, nng_pipe_ev event, void *ctx)
         link_pipe *pipe = add_pipe(slot, handle.id, dialer);
         accept = pipe != NULL;
         if (accept && known) {
-            pipe->is_tcp = copy_address(&local, &pipe->local) &&
-                           copy_address(&remote, &pipe->remote);
+            pipe->is_tcp = copy_address(&local, &pipe->ends.local) &&
+                           copy_address(&remote, &pipe->ends.remote);
         }
     } else if (event == NNG_PIPE_EV_REM_POST) {
         remove_pipe(slot, handle.id);
