@@ -240,8 +240,7 @@ typedef struct composite_read {
     bool native;               /* it comes from no other format */
     scene_text_map seen;       /* entities added */
     scene_text_map columns_of; /* type -> its columns */
-    scene_text_map
-        counted; /* of repeated types: type, 0, entity -> its values so far */
+    scene_text_map counted;    /* of repeated types: type FF entity -> values so far */
 } composite_read;
 
 /* One column of it. */

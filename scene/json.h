@@ -37,19 +37,19 @@ typedef enum scene_json_type {
  * values, after an OBJECT pairs of key (a STRING) and value; each followed by all below
  * it.
  *
- *   [1,{"a":2}]   ->   ARRAY(count 2, span 5) NUMBER OBJECT(count 1, span 3) STRING
- * NUMBER
- */
+ *   [1,{"a":2}]  ->  ARRAY(count 2, span 5)
+ *                        NUMBER
+ *                        OBJECT(count 1, span 3)
+ *                            STRING  NUMBER */
 typedef struct scene_json_node {
     uint8_t type;    /* scene_json_type */
     bool boolean;    /* BOOL */
     uint32_t offset; /* of its first byte in the text */
-    uint32_t span; /* nodes of this value, itself included: the next one is at + span */
-    uint32_t count; /* ARRAY: values; OBJECT: members; STRING: bytes */
+    uint32_t span;   /* nodes of this value with itself: the next one is at + span */
+    uint32_t count;  /* ARRAY: values; OBJECT: members; STRING: bytes */
     union {
-        double number; /* NUMBER: finite */
-        const uint8_t
-            *text; /* STRING: UTF-8 without escapes, borrowed from the document */
+        double number;       /* NUMBER: finite */
+        const uint8_t *text; /* STRING: UTF-8 without escapes, the document's */
     } as;
 } scene_json_node;
 
@@ -84,8 +84,8 @@ crdt_err scene_json_refuse(const scene_json *json, const scene_json_node *node,
                            crdt_diag *diag, crdt_err err, const char *format, ...)
     __attribute__((format(printf, 5, 6)));
 
-/* The next sibling (of a key: its value). The first child of a container is node + 1.
- */
+/* The next sibling (of a key: its value). The first child of a container is
+ * node + 1. */
 static inline const scene_json_node *scene_json_next(const scene_json_node *node)
 {
     return node + node->span;
@@ -106,8 +106,7 @@ crdt_err scene_json_encode(const scene_json_node *node, crdt_alloc alloc,
                            crdt_buf *out);
 
 /* Parse a text and append its canonical value: for short texts as of a command line.
- * Errors: as scene_json_open; CRDT_ELIMIT also for a value above CRDT_VALUE_SIZE_MAX.
- */
+ * Errors: as scene_json_open; CRDT_ELIMIT also above CRDT_VALUE_SIZE_MAX bytes. */
 crdt_err scene_json_to_value(crdt_span text, crdt_alloc alloc, crdt_buf *out,
                              crdt_diag *diag);
 
@@ -120,8 +119,7 @@ crdt_err scene_json_write_string(crdt_span utf8, crdt_buf *out);
  * Returns its size; not terminated. */
 #define SCENE_JSON_NUMBER_SIZE 32
 size_t scene_json_number_format(double number, char text[SCENE_JSON_NUMBER_SIZE]);
-/* The double nearest to a number of JSON's grammar; infinite if it is beyond the range.
- */
+/* The double nearest to a number of JSON's grammar; infinite beyond the range. */
 double scene_json_number_parse(crdt_span text);
 
 #ifdef __cplusplus

@@ -89,8 +89,8 @@ typedef enum scene_format {
     SCENE_FORMAT_COMPOSITE,
 } scene_format;
 
-/* "state", "builder", "composite"; "none". And back: SCENE_FORMAT_NONE where unknown.
- */
+/* "state", "builder", "composite"; "none". And back: SCENE_FORMAT_NONE where it is
+ * unknown. */
 const char *scene_format_name(scene_format format);
 scene_format scene_format_parse(crdt_span name);
 

@@ -7,7 +7,7 @@
  * and concurrent removes orphans. The state is never repaired; this shows it so:
  *
  *   cycle    in each cycle the edge with the greatest stamp is ignored: that entity
- * hangs under the root (cf. ADR-153). An entity that names itself is a cycle of one
+ *            hangs under the root (cf. ADR-153); naming oneself is a cycle of one
  *   orphan   an entity whose parent is not there hangs under the root
  *
  *            a -> b -> c -> a          the edge of b is the newest:

@@ -6,10 +6,10 @@
  * It holds what scene_resolve would say of the whole document, and after a change
  * recomputes only what the change can reach:
  *
- *   an edit that touches no parent, adds and removes nothing    O(1) per entity touched
- *   a move                        O(depth): walks up from the old and from the new
- * parent an entity comes or goes       O(depth) for itself and each entity that names
- * it build                         O(entities)
+ *   an edit that touches no parent     O(1) for each entity touched
+ *   a move                             O(depth): walks up from the old and the new parent
+ *   an entity comes or goes            O(depth) for it and for each that names it
+ *   build                              O(entities)
  *
  * The walks of one update are bounded: once they have made as many steps as building
  * would (a burst of moves deep down), the rest is resolved at once, O(entities).
@@ -26,8 +26,8 @@ typedef struct scene_tree scene_tree;
 crdt_err scene_tree_open(scene_tree **out, crdt_alloc alloc);
 void scene_tree_close(scene_tree *tree);
 
-/* Forget all, read all of `doc`. O(entities). Errors: CRDT_ENOMEM: the tree is empty.
- */
+/* Forget all, read all of `doc`. O(entities).
+ * Errors: CRDT_ENOMEM: the tree is empty. */
 crdt_err scene_tree_build(scene_tree *tree, const crdt_document *doc);
 
 /* Take in the changes of these entities (names, any order, repeats allowed; names that
@@ -38,8 +38,8 @@ crdt_err scene_tree_update(scene_tree *tree, const crdt_document *doc,
                            const crdt_span *entities, size_t count,
                            void (*moved)(void *ctx, crdt_span entity), void *ctx);
 
-/* What is shown of one live entity. Spans are borrowed until the next build or update.
- */
+/* What is shown of one live entity. Its spans are borrowed until the next build or
+ * update. */
 typedef struct scene_place {
     crdt_span id;
     bool under_root;     /* shown under the root */
