@@ -190,6 +190,9 @@ static bool take_batch(sync_replica *replica, crdt_span bytes, const crdt_actor 
 void replica_live_retry(sync_replica *replica)
 {
     sync_held_batch held;
+    if (replica->meta.rescue_wanted) {
+        return;
+    }
     while (sync_held_take_ready(&replica->held, crdt_document_version(replica->doc),
                                 &held)) {
         sync_peer *peer = sync_peers_find_actor(&replica->peers, &held.sender);
@@ -203,7 +206,9 @@ void replica_live_retry(sync_replica *replica)
 void replica_live_receive(sync_replica *replica, sync_peer *peer,
                           const sync_message *message)
 {
-    if (peer->refused || !replica->meta.lineage_known) {
+    if (peer->refused || !replica->meta.lineage_known || replica->meta.rescue_wanted) {
+        /* Batches of others may have seen another history of my former actor: they would
+         * drop what only I hold of it. Catch-up brings them afterwards. */
         return;
     }
     bool grew = false;
