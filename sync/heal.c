@@ -63,11 +63,17 @@ static bool find_stamp(slot s, const crdt_stamp *stamp, crdt_entry *found)
     return false;
 }
 
-/* Was it written in one of two histories of the former actor? */
+/* Was it written in one of two histories of a former actor? */
 static bool is_forked(const healer *h, const crdt_stamp *stamp)
 {
-    return crdt_actor_equal(&stamp->actor, &h->o->actor) &&
-           stamp->time > h->o->common_time;
+    for (size_t i = 0; i < h->o->former_count; i++) {
+        const sync_former *former = &h->o->formers[i];
+        if (crdt_actor_equal(&stamp->actor, &former->actor) &&
+            stamp->time > former->time) {
+            return true;
+        }
+    }
+    return false;
 }
 
 static fate judge(const healer *h, const crdt_document *other, const crdt_stamp *stamp)

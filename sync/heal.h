@@ -17,13 +17,14 @@
 
 #include "crdt/document.h"
 #include "crdt/op_list.h"
+#include "sync/meta.h"
 
 typedef struct sync_heal_options {
     bool rescue;
-    bool both;        /* HEAL: write what only they hold too */
-    crdt_actor actor; /* HEAL: as whom I write. RESCUE: the former actor */
-    uint64_t
-        common_time; /* RESCUE: its operations up to here are the same on both sides */
+    bool both;                  /* HEAL: write what only they hold too */
+    crdt_actor actor;           /* HEAL: as whom I write */
+    const sync_former *formers; /* RESCUE: as whom I wrote */
+    size_t former_count;
 
     /* Told of every value that is written again (`lost` false), and of every one that
      * only one side held and that a later write hides. May be NULL. */

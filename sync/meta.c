@@ -4,12 +4,13 @@
 
 #include <string.h>
 
-#define META_FORMAT 1u
+#define META_FORMAT 2u
 
 crdt_err sync_meta_encode(const sync_meta *meta, crdt_buf *out)
 {
-    crdt_err err = crdt_buf_reserve(out, 64 + (4 + 2 * SYNC_START_COUNT_MAX) *
-                                                  CRDT_MSGPACK_SIZE_MAX);
+    crdt_err err = crdt_buf_reserve(
+        out, (6 + 2 * SYNC_START_COUNT_MAX + 4 * SYNC_FORMER_COUNT_MAX) *
+                 CRDT_MSGPACK_SIZE_MAX);
     if (err != CRDT_OK) {
         return err;
     }
@@ -22,9 +23,11 @@ crdt_err sync_meta_encode(const sync_meta *meta, crdt_buf *out)
         at = crdt_msgpack_put_uint(at, meta->starts[i].nonce);
         at = crdt_msgpack_put_uint(at, meta->starts[i].time);
     }
-    at = crdt_msgpack_put_bool(at, meta->rescue_wanted);
-    at = crdt_msgpack_put_bin(at, (crdt_span){meta->former.bytes, 16});
-    at = crdt_msgpack_put_uint(at, meta->former_time);
+    at = crdt_msgpack_put_uint(at, meta->former_count);
+    for (size_t i = 0; i < meta->former_count; i++) {
+        at = crdt_msgpack_put_bin(at, (crdt_span){meta->formers[i].actor.bytes, 16});
+        at = crdt_msgpack_put_uint(at, meta->formers[i].time);
+    }
     out->size = (size_t)(at - out->data);
     return CRDT_OK;
 }
@@ -45,9 +48,13 @@ crdt_err sync_meta_decode(crdt_span bytes, sync_meta *meta, crdt_diag *diag)
         read.starts[i].nonce = crdt_msgpack_read_uint(&reader, UINT64_MAX);
         read.starts[i].time = crdt_msgpack_read_uint(&reader, CRDT_TIME_MAX);
     }
-    read.rescue_wanted = crdt_msgpack_read_bool(&reader);
-    crdt_msgpack_read_fixed(&reader, read.former.bytes, sizeof read.former.bytes);
-    read.former_time = crdt_msgpack_read_uint(&reader, CRDT_TIME_MAX);
+    read.former_count = crdt_msgpack_read_count(&reader, SYNC_FORMER_COUNT_MAX, 2);
+    for (size_t i = 0; i < read.former_count; i++) {
+        sync_former *former = &read.formers[i];
+        crdt_msgpack_read_fixed(&reader, former->actor.bytes,
+                                sizeof former->actor.bytes);
+        former->time = crdt_msgpack_read_uint(&reader, CRDT_TIME_MAX);
+    }
     crdt_err err = crdt_msgpack_read_end(&reader);
     if (err != CRDT_OK) {
         return err;
@@ -68,6 +75,23 @@ void sync_meta_add_start(sync_meta *meta, uint64_t nonce, uint64_t time)
                 meta->start_count * sizeof meta->starts[0]);
     }
     meta->starts[meta->start_count++] = (sync_start){nonce, time};
+}
+
+void sync_meta_add_former(sync_meta *meta, const crdt_actor *actor, uint64_t time)
+{
+    for (size_t i = 0; i < meta->former_count; i++) {
+        if (crdt_actor_equal(&meta->formers[i].actor, actor)) {
+            meta->formers[i].time =
+                time < meta->formers[i].time ? time : meta->formers[i].time;
+            return;
+        }
+    }
+    if (meta->former_count == SYNC_FORMER_COUNT_MAX) {
+        meta->former_count--;
+        memmove(&meta->formers[0], &meta->formers[1],
+                meta->former_count * sizeof meta->formers[0]);
+    }
+    meta->formers[meta->former_count++] = (sync_former){*actor, time};
 }
 
 static uint64_t next_time(const sync_start *starts, size_t count, size_t index)

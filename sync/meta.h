@@ -21,6 +21,14 @@ typedef struct sync_start {
     uint64_t time; /* of the actor's last operation before */
 } sync_start;
 
+#define SYNC_FORMER_COUNT_MAX 8u
+
+/* An actor with two histories: its operations up to `time` are the same in both. */
+typedef struct sync_former {
+    crdt_actor actor;
+    uint64_t time;
+} sync_former;
+
 typedef struct sync_meta {
     crdt_span scene; /* empty: none yet */
     bool lineage_known;
@@ -30,10 +38,10 @@ typedef struct sync_meta {
         confirmed_time; /* own operations up to here were seen at another replica */
     sync_start starts[SYNC_START_COUNT_MAX]; /* the last ones, oldest first */
     size_t start_count;
-    bool
-        rescue_wanted; /* what was written under a former actor may have to be written */
-    crdt_actor former;    /* again: its operations up to `former_time` are the same */
-    uint64_t former_time; /* everywhere */
+    /* Written as before it turned out that somebody else did too, oldest first. While
+     * there are any, what was written as them may have to be written again. */
+    sync_former formers[SYNC_FORMER_COUNT_MAX];
+    size_t former_count;
 } sync_meta;
 
 /* Append the bytes of all but scene and lineage. Errors: CRDT_ENOMEM. */
@@ -45,6 +53,9 @@ crdt_err sync_meta_decode(crdt_span bytes, sync_meta *meta, crdt_diag *diag);
 
 /* Note a start; the oldest one goes where there are too many. */
 void sync_meta_add_start(sync_meta *meta, uint64_t nonce, uint64_t time);
+/* Note that `actor` has two histories beyond `time`; the oldest one goes where there are
+ * too many. */
+void sync_meta_add_former(sync_meta *meta, const crdt_actor *actor, uint64_t time);
 /* Up to which time two that write under one actor have one history, as far as is known
  * for sure; false: they share no start that is still listed. */
 bool sync_meta_common_time(const sync_meta *meta, const sync_start *starts,

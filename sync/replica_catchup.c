@@ -385,7 +385,7 @@ static sync_peer *choose_rescuer(sync_replica *replica)
 
 static void look_for_ask(sync_replica *replica)
 {
-    if (replica->meta.rescue_wanted) {
+    if (replica->meta.former_count > 0) {
         if (replica->now_ms < replica->rescue.at_ms) {
             replica_wake(replica, replica->rescue.at_ms);
             return;
@@ -786,7 +786,7 @@ void replica_catchup_take_push(sync_replica *replica, uint64_t token,
 {
     const sync_parcel *parcel = &message->body.parcel;
     if (!replica->meta.lineage_known || !parcel->lineage_known ||
-        replica->meta.rescue_wanted) {
+        replica->meta.former_count > 0) {
         reply_busy(replica, token, BUSY_MS);
         return;
     }

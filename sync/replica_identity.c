@@ -17,14 +17,13 @@ void replica_identity_trip(sync_replica *replica, const sync_peer *witness,
     }
     replica->renew_actor = true;
     replica->counts.forks++;
-    replica->meta.rescue_wanted = true;
-    replica->meta.former = replica->meta.actor;
     const sync_start *starts = twin != NULL ? twin->starts : replica->yours;
     size_t start_count = twin != NULL ? twin->start_count : replica->your_count;
-    if (!sync_meta_common_time(&replica->meta, starts, start_count,
-                               &replica->meta.former_time)) {
-        replica->meta.former_time = sync_meta_safe_time(&replica->meta);
+    uint64_t common = 0;
+    if (!sync_meta_common_time(&replica->meta, starts, start_count, &common)) {
+        common = sync_meta_safe_time(&replica->meta);
     }
+    sync_meta_add_former(&replica->meta, &replica->meta.actor, common);
     replica->rescue.peer = witness == NULL ? 0 : witness->number;
     replica->rescue.at_ms = replica->now_ms;
     replica->rescue.tries = 0;
@@ -129,10 +128,12 @@ static void heal(sync_replica *replica, const crdt_document *theirs,
     replica->counts.forks += counts.forks;
     if (err == CRDT_OK && counts.own > 0) {
         /* Who covers it and does not hold it, learnt of another history of mine. */
+        size_t formers = replica->meta.former_count;
         replica_identity_trip(replica, witness, NULL,
                               "an operation of this replica is unknown to one that "
                               "covers it");
-        replica->meta.rescue_wanted = false; /* versions are equal: healing is enough */
+        replica->meta.former_count =
+            formers; /* versions are equal: healing is enough */
     } else if (err == CRDT_OK) {
         replica->heal.rounds = ops.op_count > 0 ? 0 : replica->heal.rounds + 1;
         if (ops.op_count > 0) { /* once more, to list what is written */
@@ -147,14 +148,14 @@ static void heal(sync_replica *replica, const crdt_document *theirs,
     crdt_op_list_deinit(&ops);
 }
 
-/* Two histories of the former actor: join, and write again what either side lost. */
+/* Two histories of former actors: join, and write again what either side lost. */
 static void rescue(sync_replica *replica, const crdt_document *theirs, crdt_span answer)
 {
     crdt_op_list ops;
     crdt_op_list_init(&ops, replica->alloc);
     sync_heal_options options = {.rescue = true,
-                                 .actor = replica->meta.former,
-                                 .common_time = replica->meta.former_time,
+                                 .formers = replica->meta.formers,
+                                 .former_count = replica->meta.former_count,
                                  .tell = tell,
                                  .tell_ctx = replica};
     sync_heal_counts counts;
@@ -175,7 +176,7 @@ static void rescue(sync_replica *replica, const crdt_document *theirs, crdt_span
         }
     }
     if (err == CRDT_OK) {
-        replica->meta.rescue_wanted = false;
+        replica->meta.former_count = 0;
         replica->meta_changed = true;
         write_again(replica, &ops);
     }

@@ -190,7 +190,7 @@ static bool take_batch(sync_replica *replica, crdt_span bytes, const crdt_actor 
 void replica_live_retry(sync_replica *replica)
 {
     sync_held_batch held;
-    if (replica->meta.rescue_wanted) {
+    if (replica->meta.former_count > 0) {
         return;
     }
     while (sync_held_take_ready(&replica->held, crdt_document_version(replica->doc),
@@ -206,7 +206,8 @@ void replica_live_retry(sync_replica *replica)
 void replica_live_receive(sync_replica *replica, sync_peer *peer,
                           const sync_message *message)
 {
-    if (peer->refused || !replica->meta.lineage_known || replica->meta.rescue_wanted) {
+    if (peer->refused || !replica->meta.lineage_known ||
+        replica->meta.former_count > 0) {
         /* Batches of others may have seen another history of my former actor: they would
          * drop what only I hold of it. Catch-up brings them afterwards. */
         return;

@@ -229,8 +229,12 @@ Test(heal, rescue)
                  CRDT_OK);
     write(&b, &A, "door", "x", 2, NULL);
     write(&a, &A, "desk", "x", 3, NULL);
-    sync_heal_options options = {
-        .rescue = true, .actor = A, .common_time = 3, .tell = tell, .tell_ctx = &a};
+    const sync_former formers[] = {{{{9}}, 0}, {A, 3}};
+    sync_heal_options options = {.rescue = true,
+                                 .formers = formers,
+                                 .former_count = 2,
+                                 .tell = tell,
+                                 .tell_ctx = &a};
     sync_heal_counts counts;
     cr_assert_eq(sync_heal_plan(a.doc, b.doc, &options, &a.ops, &counts), CRDT_OK);
     crdt_buf answer;

@@ -59,14 +59,30 @@ Test(meta, set_back)
     cr_assert(!sync_meta_was_set_back(&meta, NULL, 0, 0));
 }
 
+/* A second trip came before the first rescue: the first actor was forgotten, and what
+ * only this replica held of it was lost (test_copies, seed 490). */
+Test(meta, former_actors_are_all_kept)
+{
+    sync_meta meta = {.actor = {{1}}};
+    sync_meta_add_former(&meta, &(crdt_actor){{5}}, 33);
+    sync_meta_add_former(&meta, &(crdt_actor){{6}}, 40);
+    sync_meta_add_former(&meta, &(crdt_actor){{5}}, 20);
+    cr_assert_eq(meta.former_count, 2);
+    cr_assert_eq(meta.formers[0].time, 20, "the same beyond the earlier time only");
+    cr_assert_eq(meta.formers[1].time, 40);
+    for (uint8_t i = 0; i < SYNC_FORMER_COUNT_MAX; i++) {
+        sync_meta_add_former(&meta, &(crdt_actor){{i, 1}}, i);
+    }
+    cr_assert_eq(meta.former_count, SYNC_FORMER_COUNT_MAX);
+    cr_assert_eq(meta.formers[0].time, 0, "the oldest ones went");
+}
+
 Test(meta, bytes)
 {
     static const sync_start starts[] = {{UINT64_MAX, 0}, {12, CRDT_TIME_MAX}};
     sync_meta meta = with_starts(starts, 2);
     meta.confirmed_time = 44;
-    meta.rescue_wanted = true;
-    meta.former = (crdt_actor){{5}};
-    meta.former_time = 33;
+    sync_meta_add_former(&meta, &(crdt_actor){{5}}, 33);
     crdt_buf bytes;
     crdt_buf_init(&bytes, crdt_alloc_default());
     cr_assert_eq(sync_meta_encode(&meta, &bytes), CRDT_OK);
@@ -77,8 +93,8 @@ Test(meta, bytes)
     cr_assert_eq(same.starts[0].nonce, UINT64_MAX);
     cr_assert_eq(same.starts[1].time, CRDT_TIME_MAX);
     cr_assert_eq(same.confirmed_time, 44);
-    cr_assert(same.rescue_wanted);
-    cr_assert_eq(same.former_time, 33);
+    cr_assert_eq(same.former_count, 1);
+    cr_assert_eq(same.formers[0].time, 33);
     cr_assert_eq(same.scene.size, 5);
 
     /* The store made a fresh actor: what belongs to the old one is left out. */
@@ -86,7 +102,7 @@ Test(meta, bytes)
     cr_assert_eq(sync_meta_decode(crdt_buf_span(&bytes), &fresh, NULL), CRDT_OK);
     cr_assert_eq(fresh.start_count, 0);
     cr_assert_eq(fresh.confirmed_time, 0);
-    cr_assert(fresh.rescue_wanted, "what is not rescued yet still has to be");
+    cr_assert_eq(fresh.former_count, 1, "what is not rescued yet still has to be");
 
     for (size_t size = 0; size < bytes.size; size++) {
         sync_meta before = {.actor = {{1}}, .confirmed_time = 7};

@@ -461,8 +461,9 @@ Test(replica, twin_is_noticed)
     crdt_actor now = sync_replica_actor(b.replica);
     cr_assert_eq(now.bytes[0], 77);
     cr_assert(b.effects.meta_changed);
-    cr_assert(b.effects.meta.rescue_wanted, "kept, should it crash before the rescue");
-    cr_assert(crdt_actor_equal(&b.effects.meta.former, &ME));
+    cr_assert_eq(b.effects.meta.former_count, 1,
+                 "kept, should it crash before the rescue");
+    cr_assert(crdt_actor_equal(&b.effects.meta.formers[0].actor, &ME));
     box_close(&b);
 }
 
