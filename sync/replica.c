@@ -6,7 +6,8 @@
 
 #define LIVE_DEPS_MAX 256u
 #define SWEEP_MS 250u
-#define BULK_PATIENCE 16u   /* so much longer than other replies a chunk may take */
+#define BULK_PATIENCE 5u    /* so much longer than other replies an answer may take */
+#define SLOWEST_WAY 20u     /* bytes per ms: a chunk is not waited for longer than so */
 #define BEACON_SOON_MS 200u /* a beacon follows the last batch this soon */
 
 sync_replica_options sync_replica_options_default(void)
@@ -242,20 +243,35 @@ void replica_reply_refused(sync_replica *replica, uint64_t token, crdt_err err,
     replica_reply(replica, token, &message);
 }
 
-uint32_t replica_patience_ms(const sync_replica *replica, const sync_peer *peer,
-                             sync_message_kind kind)
+/* The longest patience with a message: a chunk takes its time on a slow way, but not more
+ * than that; how large an answer will be nobody knows. */
+static uint64_t patience_limit(const sync_replica *replica, const sync_message *message)
 {
-    bool hello = kind == SYNC_MESSAGE_HELLO;
+    switch (message->kind) {
+    case SYNC_MESSAGE_SYNC:
+        return (uint64_t)replica->o.request_ms * BULK_PATIENCE;
+    case SYNC_MESSAGE_FETCH:
+        return replica->o.request_ms + replica->ask.staging.chunk_size / SLOWEST_WAY;
+    case SYNC_MESSAGE_PUSH:
+        return replica->o.request_ms + message->body.parcel.bytes.size / SLOWEST_WAY;
+    default:
+        return replica->o.request_ms;
+    }
+}
+
+uint32_t replica_patience_ms(const sync_replica *replica, const sync_peer *peer,
+                             const sync_message *message)
+{
+    bool hello = message->kind == SYNC_MESSAGE_HELLO;
     uint64_t backoff = hello ? peer->hello_backoff_ms : peer->backoff_ms;
     /* Whose replies were timed has lost a message; whose were not may be far away. */
     backoff = peer->rtt_ms > 0 ? backoff / 4 : backoff;
     uint64_t rtt = hello || peer->rtt_ms > peer->bulk_ms ? peer->rtt_ms : peer->bulk_ms;
     uint64_t patience = replica->o.request_ms_min + 4 * rtt + backoff;
-    uint64_t limit = replica->o.request_ms;
     if (!hello) { /* whose answer is a chunk, and the way may be slow */
         patience <<= peer->slow > 1 ? peer->slow - 1 : 0; /* one loss tells nothing */
-        limit *= BULK_PATIENCE;
     }
+    uint64_t limit = patience_limit(replica, message);
     return (uint32_t)(patience < limit ? patience : limit);
 }
 
@@ -269,8 +285,7 @@ uint64_t replica_request(sync_replica *replica, const sync_peer *peer,
     sync_request request = {.peer = peer->number,
                             .token = ++replica->token,
                             .bytes = bytes,
-                            .timeout_ms =
-                                replica_patience_ms(replica, peer, message->kind)};
+                            .timeout_ms = replica_patience_ms(replica, peer, message)};
     sync_outbox_request(&replica->out, &request);
     return request.token;
 }

@@ -757,8 +757,7 @@ static void say_hello(sync_replica *replica, sync_peer *peer)
     }
     peer->hello_token = replica_request(replica, peer, &hello);
     peer->hello_sent_ms = replica->now_ms;
-    peer->hello_end_ms =
-        replica->now_ms + replica_patience_ms(replica, peer, SYNC_MESSAGE_HELLO);
+    peer->hello_end_ms = replica->now_ms + replica_patience_ms(replica, peer, &hello);
     peer->hello_at_ms = replica->now_ms + replica->o.beacon_ms;
     if (peer->refused) {
         peer->hello_at_ms = replica->now_ms + replica->o.backoff_ms_max;

@@ -137,8 +137,7 @@ static void begin_ask(sync_replica *replica, sync_peer *peer, replica_purpose pu
     replica->ask.first = (replica_flight){
         .token = token,
         .sent_ms = replica->now_ms,
-        .end_ms =
-            replica->now_ms + replica_patience_ms(replica, peer, SYNC_MESSAGE_SYNC)};
+        .end_ms = replica->now_ms + replica_patience_ms(replica, peer, &message)};
     replica->ask.failures = 0;
 }
 
@@ -150,8 +149,7 @@ static bool send_fetch(sync_replica *replica, const sync_peer *peer,
     message.body.chunk.index = flight->index;
     flight->token = replica_request(replica, peer, &message);
     flight->sent_ms = replica->now_ms;
-    flight->end_ms =
-        replica->now_ms + replica_patience_ms(replica, peer, SYNC_MESSAGE_SYNC);
+    flight->end_ms = replica->now_ms + replica_patience_ms(replica, peer, &message);
     return flight->token != 0;
 }
 
@@ -627,8 +625,7 @@ static bool send_push(sync_replica *replica, const sync_peer *peer,
                                       kept->hash, flight->index);
     flight->token = replica_request(replica, peer, &message);
     flight->sent_ms = replica->now_ms;
-    flight->end_ms =
-        replica->now_ms + replica_patience_ms(replica, peer, SYNC_MESSAGE_SYNC);
+    flight->end_ms = replica->now_ms + replica_patience_ms(replica, peer, &message);
     return flight->token != 0;
 }
 

@@ -194,7 +194,7 @@ void replica_reply_refused(sync_replica *replica, uint64_t token, crdt_err err,
                            const char *text);
 /* How long to wait for a reply of `peer`: a few of its former ones, more after failures. */
 uint32_t replica_patience_ms(const sync_replica *replica, const sync_peer *peer,
-                             sync_message_kind kind);
+                             const sync_message *message);
 /* Ask `peer`; the token, 0 if it could not be. */
 uint64_t replica_request(sync_replica *replica, const sync_peer *peer,
                          const sync_message *message);
