@@ -76,7 +76,7 @@ target_link_libraries(shared scenesync::scenesync)
 add_executable(static example.c)
 target_link_libraries(static scenesync::scenesync_static)
 TEXT
-cmake -S "$work/project" -B "$work/project/build" -DCMAKE_PREFIX_PATH="$work/usr" >"$work/cmake.log" &&
+cmake -G Ninja -S "$work/project" -B "$work/project/build" -DCMAKE_PREFIX_PATH="$work/usr" >"$work/cmake.log" &&
     cmake --build "$work/project/build" >>"$work/cmake.log" || { cat "$work/cmake.log"; fail 'CMake'; }
 for kind in shared static; do
     "$work/project/build/$kind" | check_output "CMake, $kind"
