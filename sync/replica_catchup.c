@@ -10,6 +10,7 @@
 #define BUSY_MS 250u
 #define PUSH_BEACONS 2u /* a peer that does not hear us for so long gets a PUSH */
 #define RESCUE_TRIES_MAX 5u
+#define RESCUE_FAILURES_MAX 50u
 #define SLOW_WINDOW 3u /* doublings of patience: chunks are asked for one by one */
 
 static const crdt_version *doc_version(const sync_replica *replica)
@@ -88,6 +89,19 @@ static sync_peer *asked_peer(sync_replica *replica)
     return sync_peers_find_number(&replica->peers, replica->ask.peer);
 }
 
+/* Nobody gives a full answer. To join nothing for ever would be worse: what then differs
+ * is found by digests, and healed. */
+static void give_up_rescue(sync_replica *replica)
+{
+    replica->meta.former_count = 0;
+    replica->meta_changed = true;
+    sync_notice *notice =
+        sync_outbox_notice(&replica->out, SYNC_NOTICE_GAVE_UP, &replica->meta.actor);
+    snprintf(notice->text, sizeof notice->text,
+             "nobody could be compared with: what a former actor of this replica wrote "
+             "may differ elsewhere");
+}
+
 static void end_ask(sync_replica *replica, bool failed)
 {
     replica_ask *ask = &replica->ask;
@@ -100,6 +114,9 @@ static void end_ask(sync_replica *replica, bool failed)
     if (failed && ask->purpose == REPLICA_RESCUE) {
         replica->rescue.tries++;
         replica->rescue.at_ms = replica->now_ms + replica->o.backoff_ms_min;
+        if (++replica->rescue.failures >= RESCUE_FAILURES_MAX) {
+            give_up_rescue(replica);
+        }
     }
     if (failed && ask->purpose == REPLICA_HEAL) {
         replica->heal.wanted = false; /* the next beacon shows whether it is needed */

@@ -27,6 +27,7 @@ void replica_identity_trip(sync_replica *replica, const sync_peer *witness,
     replica->rescue.peer = witness == NULL ? 0 : witness->number;
     replica->rescue.at_ms = replica->now_ms;
     replica->rescue.tries = 0;
+    replica->rescue.failures = 0;
     sync_unsent_silence(&replica->unsent, &replica->meta.actor);
     replica_catchup_stop(replica);
     sync_notice *notice =

@@ -81,6 +81,7 @@ typedef struct replica_rescue {
     uint32_t peer; /* the link to who showed the other history; 0: none */
     uint64_t at_ms;
     uint32_t tries;
+    uint32_t failures; /* questions in a row that brought no answer */
 } replica_rescue;
 
 typedef struct replica_heal {

@@ -467,6 +467,44 @@ Test(replica, twin_is_noticed)
     box_close(&b);
 }
 
+/* Whom nobody lets compare does not wait for ever: after many failed questions it joins
+ * what comes, and healing is left. */
+Test(replica, rescue_is_given_up)
+{
+    box b;
+    box_open(&b);
+    meet(&b);
+    sync_message hello = message_of(SYNC_MESSAGE_HELLO);
+    hello.actor = ME;
+    hello.nonce = 43;
+    crdt_version none = {.stamp_count = 0};
+    hello.body.beacon = (sync_beacon){.scene = crdt_span_of(SCENE),
+                                      .whole = true,
+                                      .version_hash = crdt_digest_version(&none)};
+    step(&b, (sync_replica_event){
+                 .kind = SYNC_ON_REQUEST, .token = 1, .bytes = encoded(&b, &hello)});
+    step(&b, (sync_replica_event){.kind = SYNC_ON_ACTOR, .actor = {{77}}});
+    cr_assert_eq(b.effects.meta.former_count, 1);
+    size_t asked = 0;
+    for (int i = 0; i < 10000 && b.effects.meta.former_count > 0; i++) {
+        b.now_ms += 100;
+        step(&b, (sync_replica_event){.kind = SYNC_ON_TICK});
+        size_t count = b.effects.request_count;
+        uint64_t tokens[8];
+        for (size_t j = 0; j < count && j < 8; j++) {
+            tokens[j] = b.effects.requests[j].token;
+        }
+        for (size_t j = 0; j < count && j < 8; j++) {
+            step(&b, (sync_replica_event){.kind = SYNC_ON_FAILED, .token = tokens[j]});
+            asked++;
+        }
+    }
+    cr_assert_eq(b.effects.meta.former_count, 0);
+    cr_assert_geq(asked, 50);
+    cr_assert(b.effects.meta_changed);
+    box_close(&b);
+}
+
 /* Held batches, peers, deferred replies: all bounded, whatever comes. */
 Test(replica, floods_are_bounded)
 {
