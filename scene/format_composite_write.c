@@ -55,6 +55,36 @@ static crdt_span number_text(scene_export *export, uint64_t number)
     return (crdt_span){copy, (size_t)size};
 }
 
+/* Numbers that transforms name as parents, though no entity has them, are not free: who
+ * got one would be hung with what names it. */
+static void reserve_parents(scene_export *export, crdt_object object)
+{
+    crdt_part part = {0};
+    while (crdt_document_next_part(export->doc, object, &part)) {
+        uint32_t repeated;
+        crdt_span type =
+            scene_layout_base(crdt_document_part_name(export->doc, part), &repeated);
+        if (!crdt_document_part_live(export->doc, part) ||
+            scene_layout_class(type) != SCENE_CLASS_TRANSFORM) {
+            continue;
+        }
+        scene_component shown;
+        scene_field field;
+        char text[SCENE_PARENT_TEXT_SIZE];
+        crdt_span parent;
+        uint64_t number;
+        scene_component_open(export->doc, part, &shown);
+        if (scene_component_field(&shown, crdt_span_of("parent"), &field) &&
+            scene_layout_parent(field.value, text, &parent) &&
+            scene_layout_decimal(parent, &number) &&
+            scene_text_map_find(&export->number_map, parent) == NULL) {
+            scene_export_fail(export, scene_text_map_put(&export->number_map,
+                                                         number_text(export, number),
+                                                         number, NULL, NULL));
+        }
+    }
+}
+
 /* Ids that are numbers of the SDK stay; the others get the free ones from 512 on, in the
  * order of the entities. */
 static void assign_numbers(scene_export *export, const scene_export_entity *entities,
@@ -68,6 +98,9 @@ static void assign_numbers(scene_export *export, const scene_export_entity *enti
                               scene_text_map_put(&export->number_map, entities[i].id,
                                                  number, NULL, NULL));
         }
+    }
+    for (size_t i = 0; i < count && export->native; i++) {
+        reserve_parents(export, entities[i].object);
     }
     uint64_t next = 512;
     for (size_t i = 0; i < count && export->writer.err == CRDT_OK; i++) {

@@ -248,3 +248,26 @@ Test(format_composite, parents_without_an_entity_are_kept)
     crdt_buf_deinit(&wanted);
     crdt_document_close(doc);
 }
+
+/* An entity without a number must not get the one that somebody's missing parent had. */
+Test(format_composite, numbers_of_missing_parents_are_not_given_away)
+{
+    const char *text =
+        "{\"version\":1,\"components\":[{\"name\":\"core::Transform\",\"data\":{"
+        "\"600\":{\"json\":{\"parent\":512}}}}]}";
+    crdt_document *doc = files_load(crdt_span_of(text), "x", SCENE_FORMAT_NONE);
+    crdt_op_list ops;
+    crdt_op_list_init(&ops, crdt_alloc_default());
+    cr_assert_eq(crdt_op_list_add(&ops, crdt_key_object(crdt_span_of("lamp"))),
+                 CRDT_OK);
+    cr_assert(files_commit_onto(doc, ops.ops, ops.op_count));
+    crdt_op_list_deinit(&ops);
+    crdt_buf out = files_write(doc, SCENE_FORMAT_COMPOSITE);
+    crdt_buf_append(&out, "", 1);
+    cr_expect(strstr((char *)out.data, "{\"parent\":512}") != NULL);
+    cr_expect(strstr((char *)out.data, "\"513\":{\"bare\":true,\"id\":\"lamp\"}") !=
+                  NULL,
+              "%s", (char *)out.data);
+    crdt_buf_deinit(&out);
+    crdt_document_close(doc);
+}
