@@ -48,18 +48,6 @@ static void fail(difference *d, crdt_err err)
 
 /* ---- reading ---- */
 
-static crdt_part find_part(const crdt_document *doc, crdt_object object, crdt_span name)
-{
-    crdt_part part = {0};
-    if (object.id != 0) {
-        part = crdt_document_find_part(doc, object, name);
-    }
-    if (part.id != 0 && !crdt_document_part_live(doc, part)) {
-        part = (crdt_part){0};
-    }
-    return part;
-}
-
 static crdt_object find_object(const crdt_document *doc, crdt_span name)
 {
     crdt_object object = crdt_document_find_object(doc, name);
@@ -99,14 +87,14 @@ static bool get_order(const crdt_document *doc, crdt_part part, int64_t *order)
 static scene_format origin_of(const crdt_document *doc)
 {
     crdt_object scene = find_object(doc, crdt_span_of(SCENE_NAME_SCENE));
-    crdt_part own = find_part(doc, scene, crdt_span_of(SCENE_NAME_ENTITY));
+    crdt_part own = scene_part_find(doc, scene, crdt_span_of(SCENE_NAME_ENTITY));
     crdt_span value;
+    crdt_span text;
     if (!get(doc, own, crdt_span_of(SCENE_NAME_ORIGIN), &value) ||
-        crdt_value_type_of(value) != CRDT_VALUE_STRING) {
+        !scene_value_text(value, &text)) {
         return scene_format_of(doc);
     }
-    crdt_value_reader reader = crdt_value_read_open(value);
-    return scene_format_parse(crdt_value_read(&reader).string);
+    return scene_format_parse(text);
 }
 
 /* ---- lists ---- */
@@ -178,7 +166,8 @@ static difference_list list_objects(difference *d, const crdt_document *doc)
             difference_row *row = &list.rows[list.count++];
             *row = (difference_row){.name = crdt_document_object_name(doc, object),
                                     .id = object.id};
-            crdt_part own = find_part(doc, object, crdt_span_of(SCENE_NAME_ENTITY));
+            crdt_part own =
+                scene_part_find(doc, object, crdt_span_of(SCENE_NAME_ENTITY));
             row->ordered = get_order(doc, own, &row->order);
         }
     }
@@ -633,8 +622,8 @@ static void place_entities(difference *d, const difference_list *held,
     crdt_span own = crdt_span_of(SCENE_NAME_ENTITY);
     for (size_t i = 0; i < wanted.count; i++) {
         crdt_span id = wanted.rows[i].name;
-        crdt_part there = find_part(d->from, find_object(d->from, id), own);
-        crdt_part to = find_part(d->to, (crdt_object){wanted.rows[i].id}, own);
+        crdt_part there = scene_part_find(d->from, find_object(d->from, id), own);
+        crdt_part to = scene_part_find(d->to, (crdt_object){wanted.rows[i].id}, own);
         if (there.id == 0 && (to.id == 0 || !says_something(d, id, own, to))) {
             fail(d, crdt_op_list_add(d->out, crdt_key_part(id, own)));
         }
@@ -648,13 +637,11 @@ static void note_reference(difference *d, const crdt_document *doc, crdt_part pa
                            scene_text_map *referred)
 {
     crdt_span value;
-    if (!get(doc, part, crdt_span_of(SCENE_NAME_SHARED), &value) ||
-        crdt_value_type_of(value) != CRDT_VALUE_STRING) {
-        return;
+    crdt_span id;
+    if (get(doc, part, crdt_span_of(SCENE_NAME_SHARED), &value) &&
+        scene_value_text(value, &id)) {
+        fail(d, scene_text_map_put(referred, id, 0, NULL, NULL));
     }
-    crdt_value_reader reader = crdt_value_read_open(value);
-    fail(d,
-         scene_text_map_put(referred, crdt_value_read(&reader).string, 0, NULL, NULL));
 }
 
 static void note_references(difference *d, const crdt_document *doc,
@@ -687,7 +674,7 @@ static bool is_left_over(const crdt_document *doc, const scene_text_map *referre
     }
     crdt_span id = {object.data + 2, object.size - 2};
     crdt_part own =
-        find_part(doc, find_object(doc, object), crdt_span_of(SCENE_NAME_ENTITY));
+        scene_part_find(doc, find_object(doc, object), crdt_span_of(SCENE_NAME_ENTITY));
     crdt_span unused;
     return scene_text_map_find(referred, id) == NULL &&
            !get(doc, own, crdt_span_of(SCENE_NAME_ABSENT), &unused);

@@ -140,15 +140,8 @@ scene_edit_verdict scene_edit_judge(const scene_edit *edit, crdt_span object,
 crdt_part scene_edit_document_part(const scene_edit *edit, crdt_span object,
                                    crdt_span part)
 {
-    crdt_object found = crdt_document_find_object(edit->doc, object);
-    crdt_part at = {0};
-    if (found.id != 0) {
-        at = crdt_document_find_part(edit->doc, found, part);
-    }
-    if (at.id != 0 && !crdt_document_part_live(edit->doc, at)) {
-        at = (crdt_part){0};
-    }
-    return at;
+    return scene_part_find(edit->doc, crdt_document_find_object(edit->doc, object),
+                           part);
 }
 
 bool scene_edit_part_live(const scene_edit *edit, crdt_span object, crdt_span part)

@@ -58,21 +58,12 @@ bool scene_export_get(const scene_export *export, crdt_part part, const char *fi
     return true;
 }
 
-static bool as_text(crdt_span value, crdt_span *text)
-{
-    if (crdt_value_type_of(value) != CRDT_VALUE_STRING) {
-        return false;
-    }
-    crdt_value_reader reader = crdt_value_read_open(value);
-    *text = crdt_value_read(&reader).string;
-    return true;
-}
-
 bool scene_export_get_text(const scene_export *export, crdt_part part,
                            const char *field, crdt_span *text)
 {
     crdt_span value;
-    return scene_export_get(export, part, field, &value) && as_text(value, text);
+    return scene_export_get(export, part, field, &value) &&
+           scene_value_text(value, text);
 }
 
 bool scene_export_get_integer(const scene_export *export, crdt_part part,
@@ -94,14 +85,7 @@ bool scene_export_get_integer(const scene_export *export, crdt_part part,
 crdt_part scene_export_part_of(const scene_export *export, crdt_object object,
                                crdt_span name)
 {
-    crdt_part part = {0};
-    if (object.id != 0) {
-        part = crdt_document_find_part(export->doc, object, name);
-    }
-    if (part.id != 0 && !crdt_document_part_live(export->doc, part)) {
-        part = (crdt_part){0};
-    }
-    return part;
+    return scene_part_find(export->doc, object, name);
 }
 
 crdt_part scene_export_scene_part(const scene_export *export, const char *name)

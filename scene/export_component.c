@@ -9,22 +9,12 @@
 #include "scene/derive.h"
 #include "scene/format_composite.h"
 
-static bool is_text(crdt_span value, crdt_span *text)
-{
-    if (crdt_value_type_of(value) != CRDT_VALUE_STRING) {
-        return false;
-    }
-    crdt_value_reader reader = crdt_value_read_open(value);
-    *text = crdt_value_read(&reader).string;
-    return true;
-}
-
 static bool text_field(const scene_export_component *component, const char *name,
                        crdt_span *text)
 {
     scene_field field;
     return scene_component_field(&component->shown, crdt_span_of(name), &field) &&
-           is_text(field.value, text);
+           scene_value_text(field.value, text);
 }
 
 static bool has_field(const scene_export_component *component, const char *name)
@@ -187,7 +177,8 @@ static crdt_span asset_path(scene_export *export, crdt_span asset)
     crdt_span model;
     crdt_span text;
     if (field.id != 0 && crdt_document_field_value(export->doc, field, 0, &entry) &&
-        crdt_value_map_find(entry.value, "model", &model) && is_text(model, &text)) {
+        crdt_value_map_find(entry.value, "model", &model) &&
+        scene_value_text(model, &text)) {
         return concat(export, asset, "/", text);
     }
     return asset;

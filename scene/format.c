@@ -82,9 +82,7 @@ bool scene_format_scene_name(const crdt_op *ops, size_t op_count, crdt_span *nam
                                          crdt_span_of(PARTS[i]), crdt_span_of("id"));
         for (size_t j = 0; j < op_count; j++) {
             if (ops[j].kind == CRDT_OP_SET && crdt_key_equal(&ops[j].key, &wanted) &&
-                crdt_value_type_of(ops[j].value) == CRDT_VALUE_STRING) {
-                crdt_value_reader reader = crdt_value_read_open(ops[j].value);
-                *name = crdt_value_read(&reader).string;
+                scene_value_text(ops[j].value, name)) {
                 return name->size > 0;
             }
         }

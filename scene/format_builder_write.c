@@ -328,10 +328,10 @@ static crdt_span name_source(const scene_export *export, crdt_object object)
         scene_component_open(export->doc, part, &shown);
         for (size_t i = 0; i < 2; i++) {
             scene_field field;
+            crdt_span text;
             if (scene_component_field(&shown, crdt_span_of(FIELDS[i]), &field) &&
-                crdt_value_type_of(field.value) == CRDT_VALUE_STRING) {
-                crdt_value_reader reader = crdt_value_read_open(field.value);
-                return crdt_value_read(&reader).string;
+                scene_value_text(field.value, &text)) {
+                return text;
             }
         }
     }

@@ -3,17 +3,38 @@
 #include <assert.h>
 #include <string.h>
 
+bool scene_value_text(crdt_span value, crdt_span *text)
+{
+    if (crdt_value_type_of(value) != CRDT_VALUE_STRING) {
+        return false;
+    }
+    crdt_value_reader reader = crdt_value_read_open(value);
+    *text = crdt_value_read(&reader).string;
+    return true;
+}
+
+crdt_part scene_part_find(const crdt_document *doc, crdt_object object, crdt_span name)
+{
+    crdt_part part = {0};
+    if (object.id != 0) {
+        part = crdt_document_find_part(doc, object, name);
+    }
+    if (part.id != 0 && !crdt_document_part_live(doc, part)) {
+        part = (crdt_part){0};
+    }
+    return part;
+}
+
 static scene_format read_format(const crdt_document *doc, const char *field)
 {
     crdt_key key = crdt_key_field(crdt_span_of(SCENE_NAME_SCENE),
                                   crdt_span_of(SCENE_NAME_ENTITY), crdt_span_of(field));
     crdt_span value;
-    if (!crdt_document_get(doc, &key, &value) ||
-        crdt_value_type_of(value) != CRDT_VALUE_STRING) {
+    crdt_span text;
+    if (!crdt_document_get(doc, &key, &value) || !scene_value_text(value, &text)) {
         return SCENE_FORMAT_NONE;
     }
-    crdt_value_reader reader = crdt_value_read_open(value);
-    return scene_format_parse(crdt_value_read(&reader).string);
+    return scene_format_parse(text);
 }
 
 scene_format scene_format_of(const crdt_document *doc)
@@ -63,19 +84,6 @@ static bool find_entry(const crdt_document *doc, crdt_part part, crdt_span name,
     return field.id != 0 && crdt_document_field_value(doc, field, 0, entry);
 }
 
-static crdt_part find_live_part(const crdt_document *doc, crdt_object object,
-                                crdt_span name)
-{
-    crdt_part part = {0};
-    if (object.id != 0) {
-        part = crdt_document_find_part(doc, object, name);
-    }
-    if (part.id != 0 && !crdt_document_part_live(doc, part)) {
-        part = (crdt_part){0};
-    }
-    return part;
-}
-
 /* Step to the next field that is the file's, not ours: those sort last. */
 static bool next_field(const crdt_document *doc, crdt_part part, crdt_field *field)
 {
@@ -115,12 +123,11 @@ bool scene_part_shares(const crdt_document *doc, crdt_part part,
                        uint8_t name[CRDT_NAME_SIZE_MAX], crdt_span *object)
 {
     crdt_entry entry;
+    crdt_span id;
     if (!find_entry(doc, part, crdt_span_of(SCENE_NAME_SHARED), &entry) ||
-        crdt_value_type_of(entry.value) != CRDT_VALUE_STRING) {
+        !scene_value_text(entry.value, &id)) {
         return false;
     }
-    crdt_value_reader reader = crdt_value_read_open(entry.value);
-    crdt_span id = crdt_value_read(&reader).string;
     size_t prefix = strlen(SCENE_NAME_COMPONENT);
     if (id.size > CRDT_NAME_SIZE_MAX - prefix) {
         return false; /* no object has so long a name */
@@ -143,7 +150,7 @@ static crdt_part find_shared(const crdt_document *doc, crdt_part part)
     }
     uint32_t number;
     crdt_span type = scene_layout_base(crdt_document_part_name(doc, part), &number);
-    return find_live_part(doc, crdt_document_find_object(doc, object), type);
+    return scene_part_find(doc, crdt_document_find_object(doc, object), type);
 }
 
 void scene_component_open(const crdt_document *doc, crdt_part part,
@@ -180,7 +187,7 @@ bool scene_component_find(const crdt_document *doc, crdt_span entity, crdt_span 
     if (!scene_entity_live(doc, entity)) {
         return false;
     }
-    crdt_part part = find_live_part(doc, crdt_document_find_object(doc, entity), name);
+    crdt_part part = scene_part_find(doc, crdt_document_find_object(doc, entity), name);
     if (part.id == 0) {
         return false;
     }
@@ -327,7 +334,7 @@ size_t scene_class_parts(const crdt_document *doc, crdt_object entity, scene_cla
     size_t count = 0;
     for (size_t i = 0; i < SPELLING_COUNT; i++) {
         crdt_part part =
-            find_live_part(doc, entity, scene_layout_spelling(kind, SPELLINGS[i]));
+            scene_part_find(doc, entity, scene_layout_spelling(kind, SPELLINGS[i]));
         bool known = part.id == 0;
         for (size_t k = 0; k < count; k++) {
             known = known || parts[k].id == part.id;
@@ -376,9 +383,7 @@ bool scene_entity_name(const crdt_document *doc, crdt_span entity, crdt_span *ut
         scene_field field;
         scene_component_open(doc, parts[i], &component);
         if (scene_component_field(&component, crdt_span_of("value"), &field) &&
-            crdt_value_type_of(field.value) == CRDT_VALUE_STRING) {
-            crdt_value_reader reader = crdt_value_read_open(field.value);
-            *utf8 = crdt_value_read(&reader).string;
+            scene_value_text(field.value, utf8)) {
             return true;
         }
     }

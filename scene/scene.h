@@ -26,6 +26,11 @@ bool scene_entity_live(const crdt_document *doc, crdt_span entity);
  * unspecified; false at the end. */
 bool scene_entity_next(const crdt_document *doc, crdt_object *entity);
 
+/* The bytes of a value that is a text, borrowed; false: it is none. */
+bool scene_value_text(crdt_span value, crdt_span *text);
+/* The live part of an object at hand (or of {0}), {0}: there is none. */
+crdt_part scene_part_find(const crdt_document *doc, crdt_object object, crdt_span name);
+
 /* One top-level field as it is shown. Borrowed until the next change. */
 typedef struct scene_field {
     crdt_span name;
