@@ -432,6 +432,12 @@ static void on_stored(sync_replica *replica, uint64_t sequence)
     if (sequence > replica->stored) {
         replica->stored = sequence;
     }
+    if (replica->meta.former_count > 0) {
+        replica->unsent_waits = true; /* until it is known what only others have */
+        replica_catchup_stored(replica);
+        return;
+    }
+    replica->unsent_waits = false;
     bool published = false;
     bool spoke = false;
     const sync_unsent_entry *entry = NULL;
@@ -729,6 +735,9 @@ static void look_around(sync_replica *replica)
 {
     if (replica->now_ms >= replica->wake_at_ms) {
         replica->look = true;
+    }
+    if (replica->unsent_waits && replica->meta.former_count == 0) {
+        on_stored(replica, replica->stored); /* rescued: now they may be spoken of */
     }
     if (!replica->leaving) {
         if (replica->look) {

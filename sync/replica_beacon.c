@@ -607,13 +607,16 @@ static void fill_heard(sync_replica *replica, sync_beacon *beacon, size_t known_
     beacon->known = known;
 }
 
-/* The whole version where it is small or asked for, else what is above the base. */
+/* The whole version where it is small or asked for, else what is above the base. Before a
+ * rescue none at all: it says nothing yet, and who cannot be asked shall push all it has. */
 static void fill_version(sync_replica *replica, sync_beacon *beacon, bool published)
 {
-    const crdt_version *spoken = &replica->spoken;
+    static const crdt_version none = {0};
+    bool rescue = replica->meta.former_count > 0;
+    const crdt_version *spoken = rescue ? &none : &replica->spoken;
     size_t fits = replica->o.message_size_max / 2 / 28; /* bytes of an entry at most */
     beacon->version_hash = crdt_digest_version(spoken);
-    beacon->digest = replica->spoken_digest;
+    beacon->digest = rescue ? (crdt_digest){0} : replica->spoken_digest;
     beacon->entries = spoken->stamps;
     beacon->entry_count = spoken->stamp_count;
     beacon->whole = spoken->stamp_count <= (published ? WHOLE_COUNT_MAX : fits);

@@ -585,6 +585,10 @@ void replica_catchup_serve(sync_replica *replica, uint64_t token,
                               "this is another lineage of the scene");
         return;
     }
+    if (replica->meta.former_count > 0 && !ask->full) {
+        reply_busy(replica, token, BUSY_MS); /* not spoken of before the rescue */
+        return;
+    }
     crdt_version since = replica_view(ask->since, ask->since_count);
     crdt_digest since_hash = crdt_digest_version(&since);
     sync_kept *kept = find_kept(replica, &since_hash, ask->full);
@@ -795,12 +799,29 @@ static bool same_parcel(const sync_staging *staging, const sync_parcel *parcel)
            crdt_digest_equal(staging->hash, parcel->hash);
 }
 
+/* Before a rescue the answer of who cannot be asked tells what it has: all of it, since
+ * this replica says that it has nothing. */
+static crdt_err take_pushed(sync_replica *replica, crdt_buf *bytes,
+                            const crdt_actor *from)
+{
+    bool news = false;
+    if (replica->meta.former_count == 0) {
+        return take_answer(replica, bytes, from, &news);
+    }
+    sync_peer *peer = sync_peers_find_actor(&replica->peers, from);
+    if (peer == NULL || replica->ask.active) {
+        return CRDT_EBUSY;
+    }
+    replica_identity_compare(replica, peer, REPLICA_RESCUE, crdt_buf_span(bytes));
+    return replica->meta.former_count == 0 ? CRDT_OK : CRDT_ESTALE;
+}
+
 void replica_catchup_take_push(sync_replica *replica, uint64_t token,
                                const sync_message *message)
 {
     const sync_parcel *parcel = &message->body.parcel;
     if (!replica->meta.lineage_known || !parcel->lineage_known ||
-        replica->meta.former_count > 0) {
+        replica->renew_actor) {
         reply_busy(replica, token, BUSY_MS);
         return;
     }
@@ -825,8 +846,7 @@ void replica_catchup_take_push(sync_replica *replica, uint64_t token,
     }
     bool complete = err == CRDT_OK && sync_staging_complete(&incoming->staging);
     if (complete) {
-        bool news = false;
-        err = take_answer(replica, &incoming->staging.bytes, &message->actor, &news);
+        err = take_pushed(replica, &incoming->staging.bytes, &message->actor);
     }
     if (complete || err != CRDT_OK) {
         sync_staging_reset(&incoming->staging);

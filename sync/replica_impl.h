@@ -143,6 +143,7 @@ struct sync_replica {
     crdt_version spoken;
     crdt_digest spoken_digest;
     bool spoken_stale; /* an entry of unsent was lost: copy when all is stored */
+    bool unsent_waits; /* what is stored is not spoken of while a rescue is to come */
     uint64_t own_count;
     bool absolute_next;
 

@@ -109,5 +109,34 @@ def test_a_node_cut_short_after_its_first_hello(bench):
     assert a.stop() == 0
 
 
+def test_a_server_set_back_whom_others_only_dial(bench):
+    """It could ask nobody what it had lost, and took nothing that was pushed before it had
+    asked: it never caught up again. Now a push is compared as an answer is."""
+    bench.verb("add", "a", "lamp")
+
+    def files():
+        return [path for path in [bench.path("a/data.mdb"), *bench.path("state").rglob("*")] if path.is_file()]
+    a = bench.node("a")
+    b = bench.node("b", "--peer", a.url, online=False)
+    bench.await_equal("a", "b")
+    url = a.url
+    assert a.stop() == 0
+    kept = {path: path.read_bytes() for path in files()}
+    a = bench.node("a", "--listen", url)
+    bench.verb("set", "a", "lamp", "C.lost", "1")
+    bench.verb("set", "a", "lamp", "C.both", '"before"')
+    bench.await_equal("a", "b")
+    assert a.stop() == 0
+    for path, content in kept.items():
+        path.write_bytes(content)
+    bench.verb("set", "a", "lamp", "C.new", "2")
+    a = bench.node("a", "--listen", url)
+    bench.await_equal("a", "b")
+    shown = bench.entities("b")["lamp"]["C"]
+    assert (shown["lost"], shown["both"], shown["new"]) == (1, "before", 2), shown
+    assert a.stop() == 0 and b.stop() == 0
+    assert "fork" in [e["event"] for e in a.events]
+
+
 if __name__ == "__main__":
     sys.exit(run_tests("trouble", dict(globals())))
