@@ -332,8 +332,8 @@ int cli_cmd_node(cli_run *run)
     }
     double message_max = 0;
     text = cli_args_get(run->args, "--message-max");
-    if (text != NULL && !cli_args_number(text, 1024, 1u << 30, &message_max)) {
-        return cli_run_misuse(run, "--message-max takes 1024 to 1073741824 bytes");
+    if (text != NULL && !cli_args_number(text, 4096, 1u << 30, &message_max)) {
+        return cli_run_misuse(run, "--message-max takes 4096 to 1073741824 bytes");
     }
     if (text != NULL) {
         options.message_size_max = (size_t)message_max;

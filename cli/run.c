@@ -112,13 +112,16 @@ crdt_err cli_run_close(cli_run *run)
 /* ---- saying what is wrong ---- */
 
 /* What a person can do about it. */
-static const char *advice(crdt_err err)
+static const char *advice(const cli_run *run, crdt_err err)
 {
     switch (err) {
     case CRDT_EBUSY:
         return "another process holds the store; wait for it or stop it";
     case CRDT_EEXIST:
-        return "import into a new store, or make the difference as edits with --onto";
+        return strcmp(run->args->verb->name, "import") == 0
+                   ? "import into a new store, or make the difference as edits with "
+                     "--onto"
+                   : NULL; /* an address in use */
     case CRDT_ELINEAGE:
         return "the two began from different scenes; `import --onto` a file of the one "
                "into the other";
@@ -166,8 +169,8 @@ int cli_run_fail(cli_run *run, crdt_err err, const crdt_diag *diag, const char *
     }
     bool told = diag != NULL && diag->text[0] != '\0';
     fprintf(run->err, "%s\n", told ? diag->text : crdt_err_text(err));
-    if (advice(err) != NULL) {
-        fprintf(run->err, "  %s\n", advice(err));
+    if (advice(run, err) != NULL) {
+        fprintf(run->err, "  %s\n", advice(run, err));
     }
     if (run->json) {
         fail_json(run, err, diag, said);

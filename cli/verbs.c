@@ -115,7 +115,8 @@ const cli_verb cli_verbs[] = {
                  {"--fault", 0, CLI_VALUE, false, "drop=SHARE",
                   "test aid: lose this share (0 to 1) of all messages"},
                  {"--message-max", 0, CLI_VALUE, false, "BYTES",
-                  "limit of one message on the wire; default 1048576"},
+                  "limit of one message, 4096 or more, the same at all replicas; "
+                  "default 1048576"},
                  TLS,
                  AS,
                  JSON}},

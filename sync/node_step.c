@@ -296,6 +296,9 @@ crdt_err sync_node_open_replica(sync_node *node, crdt_diag *diag)
     options.now_ms = sync_node_now_ms();
     options.discover = node->options.discover;
     options.message_size_max = node->options.message_size_max;
+    if (options.presence_size_max > options.message_size_max / 4) {
+        options.presence_size_max = options.message_size_max / 4;
+    }
     options.on_change = on_change;
     options.change_ctx = node;
     if (getrandom(&options.seed, sizeof options.seed, 0) != sizeof options.seed) {

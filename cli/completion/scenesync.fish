@@ -18,7 +18,7 @@ complete -c scenesync -n '__fish_seen_subcommand_from node' -l no-discover -d 'm
 complete -c scenesync -n '__fish_seen_subcommand_from node' -l scene -r -d 'name of the scene, for a new store'
 complete -c scenesync -n '__fish_seen_subcommand_from node' -l for -r -d 'stop after so long; else when told to'
 complete -c scenesync -n '__fish_seen_subcommand_from node' -l fault -r -d 'test aid: lose this share (0 to 1) of all messages'
-complete -c scenesync -n '__fish_seen_subcommand_from node' -l message-max -r -d 'limit of one message on the wire; default 1048576'
+complete -c scenesync -n '__fish_seen_subcommand_from node' -l message-max -r -d 'limit of one message, 4096 or more, the same at all replicas; default 1048576'
 complete -c scenesync -n '__fish_seen_subcommand_from node' -l tls-cert -r -d 'own certificate, PEM, for tls+tcp'
 complete -c scenesync -n '__fish_seen_subcommand_from node' -l tls-key -r -d 'its private key, PEM'
 complete -c scenesync -n '__fish_seen_subcommand_from node' -l tls-ca -r -d 'certificates that vouch for the peers, PEM'

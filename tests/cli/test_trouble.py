@@ -138,5 +138,25 @@ def test_a_server_set_back_whom_others_only_dial(bench):
     assert "fork" in [e["event"] for e in a.events]
 
 
+def test_the_smallest_messages(bench):
+    """--message-max below 16 KiB was an invalid argument: what is told about a person
+    did not fit a quarter of a message."""
+    bench.verb("node", "s", "--message-max", "4095", "--for", "0", code=2)
+    bench.verb("import", "a", big_scene(bench, 300))
+    a = bench.node("a", "--message-max", "4096")
+    bench.node("b", "--peer", a.url, "--message-max", "4096")
+    bench.await_equal("a", "b")
+    bench.verb("set", "b", "entity-00001", "Text.value", '"' + "x" * 100000 + '"')
+    bench.await_equal("a", "b")
+
+
+def test_an_address_in_use(bench):
+    """It was taken for a store that holds a scene already: the advice was to import into
+    another one."""
+    a = bench.node("a")
+    result = bench.verb("node", "b", "--listen", a.url, code=1)
+    assert b"in use" in result.err and b"import" not in result.err, result.err
+
+
 if __name__ == "__main__":
     sys.exit(run_tests("trouble", dict(globals())))
