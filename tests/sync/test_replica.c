@@ -115,6 +115,65 @@ static void meet(box *b)
     cr_assert_eq(b->err, CRDT_OK);
 }
 
+/* What the last step told about the peer's person; NULL data: nothing. */
+static crdt_span told_presence(const box *b)
+{
+    for (size_t i = 0; i < b->effects.notice_count; i++) {
+        const sync_notice *notice = &b->effects.notices[i];
+        if (notice->kind == SYNC_NOTICE_PRESENCE) {
+            cr_assert(crdt_actor_equal(&notice->actor, &PEER));
+            return notice->bytes.data == NULL ? crdt_span_of("") : notice->bytes;
+        }
+    }
+    return (crdt_span){0};
+}
+
+static void hear_presence(box *b, const char *presence)
+{
+    crdt_version none = {.stamp_count = 0};
+    sync_message beacon = message_of(SYNC_MESSAGE_BEACON);
+    beacon.body.beacon = (sync_beacon){.scene = crdt_span_of(SCENE),
+                                       .lineage_known = true,
+                                       .lineage = crdt_template_actor_empty(),
+                                       .whole = true,
+                                       .version_hash = crdt_digest_version(&none),
+                                       .presence = crdt_span_of(presence)};
+    b->now_ms += 100;
+    step(b, (sync_replica_event){
+                .kind = SYNC_ON_RECEIVED, .peer = 1, .bytes = encoded(b, &beacon)});
+}
+
+/* Elsewhere a message of another cleared one's own entry, and a removal that came at an
+ * equal clock was ignored. Here everybody tells of themselves alone, and the last word
+ * counts. */
+Test(replica, presence_is_its_owners)
+{
+    box b;
+    box_open(&b);
+    meet(&b);
+    step(&b,
+         (sync_replica_event){.kind = SYNC_ON_PRESENCE, .bytes = crdt_span_of("mine")});
+    hear_presence(&b, "theirs");
+    cr_assert(crdt_span_equal(told_presence(&b), crdt_span_of("theirs")));
+    hear_presence(&b, "theirs");
+    cr_assert_null(told_presence(&b).data, "told once");
+    hear_presence(&b, "");
+    cr_assert_not_null(told_presence(&b).data, "taken back");
+    cr_assert_eq(told_presence(&b).size, 0);
+    b.now_ms += 5000;
+    step(&b, (sync_replica_event){.kind = SYNC_ON_TICK});
+    crdt_arena arena;
+    crdt_arena_init(&arena, crdt_alloc_default());
+    sync_message beacon;
+    cr_assert_eq(b.effects.publish_count, 1);
+    cr_assert_eq(sync_message_decode(b.effects.publishes[0], &arena, &beacon, NULL),
+                 CRDT_OK);
+    cr_assert_eq(beacon.kind, SYNC_MESSAGE_BEACON);
+    cr_assert(crdt_span_equal(beacon.body.beacon.presence, crdt_span_of("mine")));
+    crdt_arena_deinit(&arena);
+    box_close(&b);
+}
+
 /* A writer elsewhere, whose batches come as publications of the peer. */
 typedef struct writer {
     crdt_document *doc;
