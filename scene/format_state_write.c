@@ -184,6 +184,7 @@ static void write_fields(scene_export *export, stretch wanted)
         if (!scene_layout_is_own(name) && stretch_of(name) == wanted &&
             !crdt_span_equal(name, crdt_span_of("conflicts")) &&
             !crdt_span_equal(name, crdt_span_of("entities")) &&
+            !crdt_span_equal(name, crdt_span_of("schemaVersion")) &&
             crdt_document_field_value(export->doc, field, 0, &entry)) {
             scene_json_writer_key(writer, name);
             scene_json_writer_value(writer, entry.value);
@@ -191,7 +192,7 @@ static void write_fields(scene_export *export, stretch wanted)
     }
     if (wanted == AFTER_ENTITIES) {
         scene_json_writer_key(writer, crdt_span_of("schemaVersion"));
-        scene_json_writer_integer(writer, 1); /* of two members the first stays */
+        scene_json_writer_integer(writer, 1); /* whatever was carried of it */
         scene_json_writer_key(writer, crdt_span_of(SCENE_CARRY));
         scene_json_writer_object_begin(writer);
         scene_export_scene_members(export, true, true);

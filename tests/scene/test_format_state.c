@@ -271,3 +271,19 @@ Test(format_state, carried_components_are_checked)
                    "\"scenesync\":{\"components\":[[0,7]]}}]}",
                    CRDT_ECORRUPT, 1, 88, "with a type");
 }
+
+/* Whatever a file carries of the state that it once was, the version is the one written. */
+Test(format_state, the_version_is_not_carried)
+{
+    crdt_document *doc = files_load(
+        crdt_span_of(
+            "{\"version\":1,\"components\":[],\"scenesync\":{\"format\":\"state\","
+            "\"parts\":{\"state\":{\"schemaVersion\":[7],\"more\":1}}}}"),
+        "x", SCENE_FORMAT_NONE);
+    crdt_buf out = files_write(doc, SCENE_FORMAT_STATE);
+    files_same(crdt_buf_span(&out),
+               crdt_span_of("{\"entities\":[],\"more\":1,\"schemaVersion\":1}"),
+               "state");
+    crdt_buf_deinit(&out);
+    crdt_document_close(doc);
+}
