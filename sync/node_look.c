@@ -279,10 +279,15 @@ static crdt_err look_at_peer(sync_node *node, const char *url, crdt_diag *diag)
         if (peer.connected && peer.heard && peer.version_equal && peer.digest_equal) {
             return CRDT_OK;
         }
-        crdt_diag_set(diag, CRDT_ETIMEOUT, 0, "%s",
-                      !peer.connected ? "the peer cannot be reached"
-                      : !peer.heard   ? "the peer does not answer"
-                                      : "the peer does not hold the same state yet");
+        bool tls = strncmp(url, "tls", 3) == 0;
+        crdt_diag_set(
+            diag, CRDT_ETIMEOUT, 0, "%s",
+            !peer.connected && tls
+                ? "the peer cannot be reached, or one side does not accept the "
+                  "other's certificate"
+            : !peer.connected ? "the peer cannot be reached"
+            : !peer.heard     ? "the peer does not answer"
+                              : "the peer does not hold the same state yet");
     }
     return CRDT_EGAP;
 }

@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#define REFUSED_AGAIN_MS 60000u
 #define LIVE_DEPS_MAX 256u
 #define SWEEP_MS 250u
 #define BULK_PATIENCE 5u    /* so much longer than other replies an answer may take */
@@ -294,9 +295,23 @@ void replica_refuse(sync_replica *replica, const crdt_actor *actor, crdt_err err
                     const char *text)
 {
     replica->counts.refused++;
+    char plain[sizeof replica->refused.text];
+    snprintf(plain, sizeof plain, "%s", text);
+    for (char *at = plain; *at != '\0'; at++) {
+        *at = (unsigned char)*at < ' ' || *at == 0x7f ? '?' : *at; /* foreign words */
+    }
+    replica_refusal *last = &replica->refused;
+    if (last->told && strcmp(last->text, plain) == 0 &&
+        crdt_actor_equal(&last->actor, actor) &&
+        replica->now_ms - last->told_ms < REFUSED_AGAIN_MS) {
+        return; /* who tries again and again is counted, and told now and then */
+    }
+    *last =
+        (replica_refusal){.told = true, .told_ms = replica->now_ms, .actor = *actor};
+    memcpy(last->text, plain, sizeof plain);
     sync_notice *notice = sync_outbox_notice(&replica->out, SYNC_NOTICE_REFUSED, actor);
     notice->err = err;
-    snprintf(notice->text, sizeof notice->text, "%s", text);
+    snprintf(notice->text, sizeof notice->text, "%s", plain);
 }
 
 /* ---- durable before spoken of ---- */

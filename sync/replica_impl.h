@@ -100,6 +100,14 @@ typedef struct replica_remembered {
     uint64_t used_ms;
 } replica_remembered;
 
+/* The refusal that was told last. */
+typedef struct replica_refusal {
+    bool told;
+    uint64_t told_ms;
+    crdt_actor actor;
+    char text[160];
+} replica_refusal;
+
 struct sync_replica {
     sync_replica_options o; /* meta is not used after the open */
     crdt_alloc alloc;
@@ -175,6 +183,7 @@ struct sync_replica {
     crdt_version answer_version;
     uint64_t swept_at_ms;
     uint64_t wake_at_ms; /* of the last look, beacons aside */
+    replica_refusal refused;
     sync_replica_counts counts;
 };
 

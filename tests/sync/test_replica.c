@@ -366,6 +366,41 @@ Test(replica, garbage_is_counted_and_answered)
     crdt_arena_deinit(&arena);
 }
 
+/* Who is refused tries again, for ever: each try filled a line. And what a stranger says
+ * went to the terminal as it came. */
+Test(replica, refusals_are_told_now_and_then)
+{
+    box b;
+    box_open(&b);
+    sync_message other = message_of(SYNC_MESSAGE_SYNC);
+    sync_message_topic(crdt_span_of("another scene"), other.topic);
+    size_t told = 0;
+    for (uint64_t token = 1; token <= 100; token++) {
+        b.now_ms += 1000;
+        step(&b, (sync_replica_event){.kind = SYNC_ON_REQUEST,
+                                      .token = token,
+                                      .bytes = encoded(&b, &other)});
+        for (size_t i = 0; i < b.effects.notice_count; i++) {
+            told += b.effects.notices[i].kind == SYNC_NOTICE_REFUSED;
+        }
+    }
+    cr_assert_eq(told, 2);
+    cr_assert_eq(sync_replica_count(b.replica).refused, 100);
+
+    step(&b, (sync_replica_event){.kind = SYNC_ON_ADD_PEER,
+                                  .url = crdt_span_of("tcp://peer:1")});
+    step(&b, (sync_replica_event){.kind = SYNC_ON_LINK_UP, .peer = 1});
+    sync_message refused = message_of(SYNC_MESSAGE_REFUSED);
+    refused.body.refused.err = CRDT_EREFUSED;
+    refused.body.refused.text = crdt_span_of("no\x1b[2J\nmore");
+    step(&b, (sync_replica_event){.kind = SYNC_ON_REPLY,
+                                  .token = b.effects.requests[0].token,
+                                  .bytes = encoded(&b, &refused)});
+    cr_assert_eq(b.effects.notice_count, 1);
+    cr_assert_str_eq(b.effects.notices[0].text, "no?[2J?more");
+    box_close(&b);
+}
+
 static sync_message push_of(const crdt_buf *answer)
 {
     sync_message push = message_of(SYNC_MESSAGE_PUSH);
