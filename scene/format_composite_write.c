@@ -480,12 +480,13 @@ void scene_format_composite_write_node(scene_export *export, bool with_carry)
 {
     scene_json_writer *writer = &export->writer;
     scene_json_writer_object_begin(writer);
+    /* Of two members the first stays: whatever was carried of the version. */
+    scene_json_writer_key(writer, crdt_span_of("version"));
+    scene_json_writer_integer(writer, 1);
     write_components(export);
     if (export->native) {
         scene_export_fields(export, scene_export_scene_part(export, "composite"));
     }
-    scene_json_writer_key(writer, crdt_span_of("version"));
-    scene_json_writer_integer(writer, 1); /* of two members the first stays */
     if (with_carry) {
         scene_json_writer_key(writer, crdt_span_of(SCENE_CARRY));
         scene_json_writer_object_begin(writer);

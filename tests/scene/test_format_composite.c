@@ -271,3 +271,17 @@ Test(format_composite, numbers_of_missing_parents_are_not_given_away)
     crdt_buf_deinit(&out);
     crdt_document_close(doc);
 }
+
+/* Whatever a state carries of the composite that it was, the version is the one written. */
+Test(format_composite, the_version_is_not_carried)
+{
+    crdt_document *doc = files_load(
+        crdt_span_of("{\"schemaVersion\":1,\"entities\":[],\"scenesync\":{\"format\":"
+                     "\"composite\",\"parts\":{\"composite\":{\"version\":[7]}}}}"),
+        "x", SCENE_FORMAT_NONE);
+    crdt_buf out = files_write(doc, SCENE_FORMAT_COMPOSITE);
+    files_same(crdt_buf_span(&out), crdt_span_of("{\"components\":[],\"version\":1}"),
+               "composite");
+    crdt_buf_deinit(&out);
+    crdt_document_close(doc);
+}
