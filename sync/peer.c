@@ -251,9 +251,13 @@ void sync_peer_note_bulk(sync_peer *peer, uint64_t ms)
     peer->bulk_ms = ms > peer->bulk_ms ? ms : smooth(peer->bulk_ms, ms);
 }
 
-void sync_peer_note_quick(sync_peer *peer)
+void sync_peer_note_quick(sync_peer *peer, uint64_t ms, uint64_t quick_ms)
 {
-    peer->slow -= peer->slow > 0 ? 1 : 0;
+    if (ms <= quick_ms) {
+        peer->slow = 0; /* what did not come before was lost */
+    } else {
+        peer->slow -= peer->slow > 0 ? 1 : 0;
+    }
 }
 
 void sync_peer_note_slow(sync_peer *peer, uint64_t sent_ms, uint64_t now_ms)

@@ -9,7 +9,7 @@
 
 #include "sync/message.h"
 
-#define SYNC_PEER_SLOW_MAX 8u
+#define SYNC_PEER_SLOW_MAX 12u
 
 typedef struct sync_peer {
     uint32_t number; /* of our link to it; 0: we do not dial it */
@@ -110,10 +110,10 @@ uint64_t sync_peer_lag(const sync_peer *peer, const crdt_version *me);
 
 /* One more reply took this long. Down fast, up slowly: a connection that was just being
  * made says little about it. */
-/* A chunk took so long; an answer came in time; none came in time to a question asked at
- * `sent_ms`. */
+/* A chunk took so long; an answer came in time, after `ms`, at once if within `quick_ms`;
+ * none came in time to a question asked at `sent_ms`. */
 void sync_peer_note_bulk(sync_peer *peer, uint64_t ms);
-void sync_peer_note_quick(sync_peer *peer);
+void sync_peer_note_quick(sync_peer *peer, uint64_t ms, uint64_t quick_ms);
 void sync_peer_note_slow(sync_peer *peer, uint64_t sent_ms, uint64_t now_ms);
 void sync_peer_note_rtt(sync_peer *peer, uint64_t rtt_ms);
 

@@ -11,7 +11,7 @@
 #define PUSH_BEACONS 2u /* a peer that does not hear us for so long gets a PUSH */
 #define RESCUE_TRIES_MAX 5u
 #define RESCUE_FAILURES_MAX 50u
-#define SLOW_WINDOW 3u /* doublings of patience: chunks are asked for one by one */
+#define SLOW_WINDOW 6u /* doublings of patience: chunks are asked for one by one */
 
 static const crdt_version *doc_version(const sync_replica *replica)
 {
@@ -259,6 +259,11 @@ static void take_parcel(sync_replica *replica, sync_peer *peer,
     }
 }
 
+static void note_quick(const sync_replica *replica, sync_peer *peer, uint64_t sent_ms)
+{
+    sync_peer_note_quick(peer, replica->now_ms - sent_ms, replica->o.request_ms_min);
+}
+
 static void on_first_reply(sync_replica *replica, const sync_message *message)
 {
     sync_peer *peer = asked_peer(replica);
@@ -278,7 +283,7 @@ static void on_first_reply(sync_replica *replica, const sync_message *message)
             return;
         }
         sync_peer_note_rtt(peer, replica->now_ms - first.sent_ms);
-        sync_peer_note_quick(peer);
+        note_quick(replica, peer, first.sent_ms);
         if (message->body.parcel.size > message->body.parcel.chunk_size) {
             sync_peer_note_bulk(peer, replica->now_ms - first.sent_ms);
         }
@@ -319,7 +324,7 @@ static void on_chunk(sync_replica *replica, replica_flight *flight,
     }
     replica->ask.failures = 0;
     sync_peer_note_bulk(peer, replica->now_ms - flight->sent_ms);
-    sync_peer_note_quick(peer);
+    note_quick(replica, peer, flight->sent_ms);
     const sync_chunk *chunk = &message->body.chunk;
     crdt_err err = CRDT_ECORRUPT;
     if (chunk->id == replica->ask.staging.id && chunk->index == flight->index) {
@@ -752,7 +757,7 @@ static void on_taken(sync_replica *replica, replica_flight *flight,
     push->taken_count++;
     push->failures = 0;
     sync_peer_note_bulk(peer, replica->now_ms - sent_ms);
-    sync_peer_note_quick(peer);
+    note_quick(replica, peer, sent_ms);
     if (message->body.taken.complete || push->taken_count == push->chunk_count) {
         replica_note_err(replica,
                          sync_peer_raise(&replica->peers, peer, &push->version,
