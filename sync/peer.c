@@ -265,5 +265,10 @@ void sync_peer_note_slow(sync_peer *peer, uint64_t sent_ms, uint64_t now_ms)
     if (sent_ms >= peer->slowed_ms && peer->slow < SYNC_PEER_SLOW_MAX) {
         peer->slow++; /* once for all that was asked meanwhile */
         peer->slowed_ms = now_ms;
+        if (peer->slow >= SYNC_PEER_LOSSES) {
+            /* Slow, or lossy? A HELLO comes back soon, if at all, unless the way is slow. */
+            peer->hello_wanted = true;
+            peer->hello_at_ms = now_ms < peer->hello_at_ms ? now_ms : peer->hello_at_ms;
+        }
     }
 }

@@ -10,6 +10,7 @@
 #include "sync/message.h"
 
 #define SYNC_PEER_SLOW_MAX 12u
+#define SYNC_PEER_LOSSES 4u /* failures in a row that do not say how slow a peer is */
 
 typedef struct sync_peer {
     uint32_t number; /* of our link to it; 0: we do not dial it */

@@ -7,9 +7,8 @@
 #define REFUSED_AGAIN_MS 60000u
 #define LIVE_DEPS_MAX 256u
 #define SWEEP_MS 250u
-#define LOSSES 4u        /* failures in a row that say nothing of how slow a peer is */
-#define BULK_PATIENCE 5u /* so much longer than other replies an answer may take */
-#define SLOWEST_WAY 20u  /* bytes per ms: a chunk is not waited for longer than so */
+#define BULK_PATIENCE 5u    /* so much longer than other replies an answer may take */
+#define SLOWEST_WAY 20u     /* bytes per ms: a chunk is not waited for longer than so */
 #define BEACON_SOON_MS 200u /* a beacon follows the last batch this soon */
 
 sync_replica_options sync_replica_options_default(void)
@@ -271,7 +270,7 @@ uint32_t replica_patience_ms(const sync_replica *replica, const sync_peer *peer,
     uint64_t rtt = hello || peer->rtt_ms > peer->bulk_ms ? peer->rtt_ms : peer->bulk_ms;
     uint64_t patience = replica->o.request_ms_min + 4 * rtt + backoff;
     if (!hello) { /* whose answer is a chunk, and the way may be slow */
-        patience <<= peer->slow > LOSSES ? peer->slow - LOSSES : 0;
+        patience <<= peer->slow > SYNC_PEER_LOSSES ? peer->slow - SYNC_PEER_LOSSES : 0;
     }
     uint64_t limit = patience_limit(replica, message);
     return (uint32_t)(patience < limit ? patience : limit);

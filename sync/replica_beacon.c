@@ -562,6 +562,10 @@ void replica_beacon_welcome(sync_replica *replica, sync_peer *peer,
     }
     uint64_t rtt = replica->now_ms - peer->hello_sent_ms;
     sync_peer_note_rtt(peer, rtt);
+    if (rtt <= replica->o.request_ms_min && peer->slow > 0) {
+        peer->slow = 0; /* what was asked before it and did not come was lost */
+        peer->backoff_ms = replica->o.backoff_ms_min;
+    }
     peer->hello_wanted = false;
     peer->hello_backoff_ms = 0;
     peer = replica_beacon_identify(replica, peer, message);
