@@ -36,13 +36,23 @@ uint64_t sync_node_wall_ms(void)
 const char *sync_event_name(sync_event_kind kind)
 {
     static const char *const names[] = {
-        [SYNC_EVENT_OPENED] = "opened",       [SYNC_EVENT_LISTENING] = "listening",
-        [SYNC_EVENT_JOINED] = "joined",       [SYNC_EVENT_LEFT] = "left",
-        [SYNC_EVENT_SYNCED] = "synced",       [SYNC_EVENT_CONFLICT] = "conflict",
-        [SYNC_EVENT_FORK] = "fork",           [SYNC_EVENT_FRESH] = "fresh",
-        [SYNC_EVENT_REFUSED] = "refused",     [SYNC_EVENT_ALARM] = "alarm",
-        [SYNC_EVENT_POISONED] = "poisoned",   [SYNC_EVENT_ADOPTED] = "adopted",
-        [SYNC_EVENT_REWRITTEN] = "rewritten", [SYNC_EVENT_LOST] = "lost",
+        [SYNC_EVENT_OPENED] = "opened",
+        [SYNC_EVENT_LISTENING] = "listening",
+        [SYNC_EVENT_JOINED] = "joined",
+        [SYNC_EVENT_LEFT] = "left",
+        [SYNC_EVENT_SYNCED] = "synced",
+        [SYNC_EVENT_CONFLICT] = "conflict",
+        [SYNC_EVENT_FORK] = "fork",
+        [SYNC_EVENT_FRESH] = "fresh",
+        [SYNC_EVENT_REFUSED] = "refused",
+        [SYNC_EVENT_ALARM] = "alarm",
+        [SYNC_EVENT_POISONED] = "poisoned",
+        [SYNC_EVENT_ADOPTED] = "adopted",
+        [SYNC_EVENT_REWRITTEN] = "rewritten",
+        [SYNC_EVENT_LOST] = "lost",
+        [SYNC_EVENT_PRESENCE] = "presence",
+        [SYNC_EVENT_STRANGER] = "stranger",
+        [SYNC_EVENT_UNREACHABLE] = "unreachable",
     };
     return (size_t)kind < sizeof names / sizeof names[0] ? names[kind] : "unknown";
 }
@@ -492,6 +502,11 @@ static crdt_err make_node(sync_node **out, const sync_node_options *options)
                         .wake_fd = -1};
     crdt_op_list_init(&node->ops, node->alloc);
     crdt_arena_init(&node->arena, node->alloc);
+    sync_node_init_presence(node);
+    if (options->key != NULL) {
+        memcpy(node->key, options->key, sizeof node->key);
+        node->options.key = node->key;
+    }
     pthread_mutex_init(&node->mutex, NULL);
     pthread_cond_init(&node->finished, NULL);
     if (!copy_texts(node)) {
@@ -576,6 +591,7 @@ crdt_err sync_node_close(sync_node *node)
     crdt_document_close(node->doc);
     crdt_op_list_deinit(&node->ops);
     crdt_arena_deinit(&node->arena);
+    crdt_buf_deinit(&node->presence);
     crdt_free(alloc, node->failed, node->failed_capacity * sizeof *node->failed);
     for (size_t i = 0; i < 5; i++) {
         if (node->texts[i] != NULL) {

@@ -44,6 +44,12 @@ typedef enum sync_event_kind {
     SYNC_EVENT_ADOPTED,   /* scene or lineage was taken from `actor` */
     SYNC_EVENT_REWRITTEN, /* `key`, `value`: was only held here, is written again */
     SYNC_EVENT_LOST,      /* `key`, `value`: an edit that does not show after healing */
+    SYNC_EVENT_PRESENCE,  /* `value`: what `actor` tells of the people there, whole; it
+                           * holds until the next one, and ends with LEFT */
+    SYNC_EVENT_STRANGER,  /* `actor`, alive, edits a scene of this name that began with
+                           * another template, `lineage`; told again every 10 s */
+    SYNC_EVENT_UNREACHABLE, /* `url`: a peer that was asked for is not there, `text`:
+                             * why; told again ever more seldom while it lasts */
 } sync_event_kind;
 
 typedef struct sync_event {
@@ -54,7 +60,8 @@ typedef struct sync_event {
     const char *text;              /* one sentence, or "" */
     const crdt_conflict *conflict; /* CONFLICT, else NULL */
     const crdt_key *key;           /* REWRITTEN, LOST, perhaps FORK; else NULL */
-    crdt_span value;               /* with `key` */
+    crdt_span value;               /* with `key`; PRESENCE: all of it */
+    crdt_actor lineage;            /* STRANGER, else all zero */
 } sync_event;
 
 /* The event's name in lower case ("joined"), for people and JSON. */
@@ -87,6 +94,10 @@ typedef struct sync_node_options {
     size_t peer_count;
     bool discover; /* find replicas through others' beacons; default true */
     sync_node_tls tls;
+    /* NULL, or the scene's key: 32 bytes, copied. All that is sent is sealed with it; who
+     * has not the same key is not heard and hears nothing (sync/link_sealed.h). May be
+     * used together with TLS. */
+    const uint8_t *key;
     size_t message_size_max; /* bytes on the wire; default 1 MiB */
     double fault_drop;       /* TEST AID: lose this share of all messages */
     uint64_t fault_seed;
@@ -155,7 +166,9 @@ crdt_err sync_node_edit_start(sync_node *node, const sync_edit *edit,
                               void (*done)(void *ctx, const sync_edit_result *result),
                               void *done_ctx);
 
-/* Take a template (crdt/template.h) as the scene's beginning; sets the lineage.
+/* Take a template (crdt/template.h) as the scene's beginning; sets the lineage. Edits that
+ * wait for a beginning follow it. A lineage that was adopted from a peer is given up for
+ * it if nothing of that scene has come and nobody who has it is heard any more.
  * Errors: as edit; CRDT_EEXIST: the store has a lineage or state already. */
 crdt_err sync_node_import(sync_node *node, const crdt_batch *template_batch,
                           crdt_span who, crdt_diag *diag);
@@ -184,6 +197,15 @@ crdt_err sync_node_history(sync_node *node, bool (*visit)(void *ctx, crdt_span r
  * the watch with sync_watch_close, before or after the node. Errors: CRDT_ELIMIT: 64
  * watches are open; CRDT_ECLOSED; CRDT_EIO; CRDT_ENOMEM. */
 crdt_err sync_node_watch(sync_node *node, size_t change_max, sync_watch **out);
+
+/* Run `fn` once in the node's thread with the document itself, so that it can attach or
+ * detach listeners (crdt_document_listen allows 8, the node has 2 of them). It may read,
+ * and must change nothing. A listener attached so is told of every change from then on:
+ * edits, batches of others, answers; not of what was read from the store at the open. It
+ * runs in the node's thread, and must be detached, or live, until the node is closed.
+ * Returns what `fn` returned. Errors: CRDT_ECLOSED. */
+typedef crdt_err (*sync_attach_fn)(void *ctx, crdt_document *doc);
+crdt_err sync_node_attach(sync_node *node, sync_attach_fn fn, void *ctx);
 
 #define SYNC_NODE_NAME_SIZE 256 /* bytes of a scene's name or URL, with terminator */
 
@@ -230,7 +252,28 @@ struct sync_store_report;
 crdt_err sync_node_verify(sync_node *node, struct sync_store_report *report,
                           crdt_diag *diag);
 
+/* ---- the people here ---- */
+
+#define SYNC_NODE_PRESENCE_SIZE_MAX 16384 /* bytes; a quarter of a message, if less */
+
+/* Tell the peers `bytes` of the people here, until the next call: at once after a quiet
+ * time, at most every 100 ms, then again now and then; newcomers are told with the first
+ * beacon. What it means is not looked at. Empty: nothing to tell (any more). The bytes
+ * are copied, nothing is waited for; also from within what the node runs.
+ * Errors: CRDT_ELIMIT: too long. CRDT_ECLOSED; CRDT_ENOMEM. */
+crdt_err sync_node_presence(sync_node *node, crdt_span bytes);
+
 /* ---- once ---- */
+
+/* Ask the peers given at the open whether this scene is being edited, and wait until it
+ * is here: its lineage, and all that they had when they were first heard. For a node
+ * without lineage, before it imports a template; where the lineage is known already it
+ * waits likewise until all is here that the peers had.
+ * Errors: CRDT_ENOTFOUND: peers answered, and none of them has the scene; or there are no
+ * peers to ask. CRDT_ETIMEOUT: no peer answered, or it did not all come; `diag` tells.
+ * CRDT_ELINEAGE: the peers that answered edit another lineage (STRANGER tells which).
+ * CRDT_EIO, CRDT_ECLOSED, CRDT_ENOMEM. */
+crdt_err sync_node_ask(sync_node *node, uint32_t timeout_ms, crdt_diag *diag);
 
 /* Catch up with the node at `peer_url`, both ways, until versions and digests are equal
  * and all is durable here. The node must have been opened without peers; it need not

@@ -163,7 +163,10 @@ static crdt_err change_by_import(sync_node *node, edit_task *task)
 {
     const crdt_batch *batch = task->template_batch;
     crdt_diag *diag = &task->result.diag;
-    if (node->meta.lineage_known || crdt_document_version(node->doc)->stamp_count > 0) {
+    bool given_up = node->meta.lineage_known &&
+                    sync_replica_drop_lineage(node->replica, &batch->actor);
+    if ((node->meta.lineage_known && !given_up) ||
+        crdt_document_version(node->doc)->stamp_count > 0) {
         return crdt_diag_set(diag, CRDT_EEXIST, 0, "the store holds a scene already");
     }
     crdt_err err = sync_node_name_scene(node, diag);
@@ -223,7 +226,7 @@ static bool run_edit(sync_node *node, node_task *head)
 {
     edit_task *task = (edit_task *)head;
     uint64_t again = 0;
-    crdt_err err = node->intents.first != NULL
+    crdt_err err = node->intents.first != NULL && !task->begins
                        ? CRDT_EGAP /* behind those that wait already */
                        : find_beginning(node, task, &again, &task->result.diag);
     if (err == CRDT_EGAP) {

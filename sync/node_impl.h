@@ -7,7 +7,8 @@
  *      node_step.c    one event for the replica, and its effects performed
  *      node_commit.c  the group: records, one sync, who waits for it
  *      node_edit.c    edits, imports, housekeeping
- *      node_look.c    read, history, watch, status, sync once
+ *      node_look.c    read, attach, history, watch, status
+ *      node_wait.c    presence; what waits for peers: ask, sync once
  *
  * All but the mailbox belongs to the node's thread. */
 
@@ -95,12 +96,17 @@ struct sync_node {
     crdt_op_list ops; /* scratch of edits */
     crdt_arena arena;
 
+    uint8_t key[32]; /* options.key points here, if there is one */
+
     pthread_t thread;
     bool thread_runs;
     pthread_mutex_t mutex; /* guards what follows, and the watches */
     pthread_cond_t finished;
     node_tasks mailbox;
     size_t mailbox_count;
+    node_task presence_task; /* hands `presence` to the replica */
+    bool presence_posted;
+    crdt_buf presence;
     bool closing;
     int wake_fd;
 };
@@ -149,6 +155,8 @@ void sync_node_poison(sync_node *node, const crdt_diag *diag);
 bool sync_node_maintain(sync_node *node);
 
 /* ---- edits, waits ---- */
+
+void sync_node_init_presence(sync_node *node);
 
 /* Run the edits that waited for the scene's beginning, if it is there; says when to look
  * again at the latest. */

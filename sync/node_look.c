@@ -6,7 +6,6 @@
 
 #define WATCH_CHANGES 4096
 #define WATCH_SIZE_MAX (64u << 20)
-#define WAIT_MS 10 /* how often a wait for a peer looks at least */
 
 /* ---- read ---- */
 
@@ -27,6 +26,29 @@ static bool run_read(sync_node *node, node_task *head)
 crdt_err sync_node_read(sync_node *node, sync_read_fn fn, void *ctx)
 {
     read_task task = {.head = {.run = run_read}, .fn = fn, .ctx = ctx};
+    crdt_err err = sync_node_task_call(node, &task.head);
+    return err != CRDT_OK ? err : task.err;
+}
+
+/* ---- attach ---- */
+
+typedef struct attach_task {
+    node_task head;
+    sync_attach_fn fn;
+    void *ctx;
+    crdt_err err;
+} attach_task;
+
+static bool run_attach(sync_node *node, node_task *head)
+{
+    attach_task *task = (attach_task *)head;
+    task->err = task->fn(task->ctx, node->doc);
+    return true;
+}
+
+crdt_err sync_node_attach(sync_node *node, sync_attach_fn fn, void *ctx)
+{
+    attach_task task = {.head = {.run = run_attach}, .fn = fn, .ctx = ctx};
     crdt_err err = sync_node_task_call(node, &task.head);
     return err != CRDT_OK ? err : task.err;
 }
@@ -251,111 +273,4 @@ void sync_node_status_deinit(sync_node_status *status)
     status->urls = NULL;
     status->peers = NULL;
     status->peer_count = 0;
-}
-
-/* ---- sync once ---- */
-
-typedef struct wait_task {
-    node_task head;
-    const char *url;
-    uint64_t deadline_ms;
-    crdt_err err;
-    crdt_diag diag;
-} wait_task;
-
-/* CRDT_EGAP: not yet. */
-static crdt_err look_at_peer(sync_node *node, const char *url, crdt_diag *diag)
-{
-    sync_peer_status peer;
-    for (size_t index = 0; sync_replica_next_peer(node->replica, &index, &peer);) {
-        if (!crdt_span_equal(peer.url, crdt_span_of(url))) {
-            continue;
-        }
-        if (peer.refused) {
-            return crdt_diag_set(diag, CRDT_ELINEAGE, 0, "%s",
-                                 node->refusal[0] != '\0' ? node->refusal
-                                                          : "the peer was refused");
-        }
-        if (peer.connected && peer.heard && peer.version_equal && peer.digest_equal) {
-            return CRDT_OK;
-        }
-        bool tls = strncmp(url, "tls", 3) == 0;
-        crdt_diag_set(
-            diag, CRDT_ETIMEOUT, 0, "%s",
-            !peer.connected && tls
-                ? "the peer cannot be reached, or one side does not accept the "
-                  "other's certificate"
-            : !peer.connected ? "the peer cannot be reached"
-            : !peer.heard     ? "the peer does not answer"
-                              : "the peer does not hold the same state yet");
-    }
-    return CRDT_EGAP;
-}
-
-uint64_t sync_node_run_waits(sync_node *node)
-{
-    uint64_t now = sync_node_now_ms();
-    uint64_t again = UINT64_MAX;
-    node_tasks waiting = node->waits;
-    node->waits = (node_tasks){0};
-    while (waiting.first != NULL) {
-        wait_task *task = (wait_task *)sync_node_task_pop(&waiting);
-        task->err = look_at_peer(node, task->url, &task->diag);
-        if (task->err == CRDT_OK) {
-            task->err = sync_node_flush(node);
-        } else if (task->err == CRDT_EGAP && now >= task->deadline_ms) {
-            task->err = CRDT_ETIMEOUT;
-        }
-        if (task->err == CRDT_EGAP) {
-            sync_node_task_push(&node->waits, &task->head);
-            again = now + WAIT_MS;
-        } else {
-            sync_node_task_finish(node, &task->head);
-        }
-    }
-    return again;
-}
-
-void sync_node_end_waits(sync_node *node)
-{
-    while (node->waits.first != NULL) {
-        wait_task *task = (wait_task *)sync_node_task_pop(&node->waits);
-        task->err = CRDT_ECLOSED;
-        sync_node_task_finish(node, &task->head);
-    }
-}
-
-static bool run_sync(sync_node *node, node_task *head)
-{
-    wait_task *task = (wait_task *)head;
-    task->err = sync_node_open_link(node, &task->diag);
-    node->dial_err = CRDT_OK;
-    if (task->err == CRDT_OK) {
-        task->err =
-            sync_node_step(node, &(sync_replica_event){.kind = SYNC_ON_ADD_PEER,
-                                                       .url = crdt_span_of(task->url)});
-    }
-    if (task->err == CRDT_OK && node->dial_err != CRDT_OK) {
-        task->err = node->dial_err;
-        task->diag = node->dial_diag;
-    }
-    if (task->err != CRDT_OK) {
-        return true;
-    }
-    sync_node_task_push(&node->waits, head);
-    return false;
-}
-
-crdt_err sync_node_sync_once(sync_node *node, const char *peer_url, uint32_t timeout_ms,
-                             crdt_diag *diag)
-{
-    wait_task task = {.head = {.run = run_sync},
-                      .url = peer_url,
-                      .deadline_ms = sync_node_now_ms() + timeout_ms};
-    crdt_err err = sync_node_task_call(node, &task.head);
-    err = err != CRDT_OK ? err : task.err;
-    if (err != CRDT_OK && diag != NULL) {
-        *diag = task.diag;
-    }
-    return err;
 }

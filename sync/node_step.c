@@ -39,6 +39,8 @@ static bool event_of_notice(sync_notice_kind kind, sync_event_kind *out)
         {SYNC_NOTICE_LOST, SYNC_EVENT_LOST},
         {SYNC_NOTICE_DIVERGED, SYNC_EVENT_ALARM},
         {SYNC_NOTICE_GAVE_UP, SYNC_EVENT_ALARM},
+        {SYNC_NOTICE_PRESENCE, SYNC_EVENT_PRESENCE},
+        {SYNC_NOTICE_STRANGER, SYNC_EVENT_STRANGER},
     };
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
         if (rows[i].notice == kind) {
@@ -51,7 +53,10 @@ static bool event_of_notice(sync_notice_kind kind, sync_event_kind *out)
 
 static void tell_notice(sync_node *node, const sync_notice *notice)
 {
-    sync_event event = {.actor = notice->actor, .text = notice->text};
+    sync_event event = {.actor = notice->actor,
+                        .text = notice->text,
+                        .value = notice->bytes,
+                        .lineage = notice->lineage};
     if (!event_of_notice(notice->kind, &event.kind)) {
         return;
     }
@@ -345,6 +350,9 @@ crdt_err sync_node_open_link(sync_node *node, crdt_diag *diag)
         return CRDT_OK;
     }
     const sync_node_tls *tls = &node->options.tls;
+    if (node->options.key != NULL) {
+        return crdt_diag_set(diag, CRDT_EINVAL, 0, "messages cannot be sealed yet");
+    }
     sync_link_nng_options options = sync_link_nng_options_default();
     options.alloc = node->alloc;
     options.message_size_max = node->options.message_size_max;

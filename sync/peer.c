@@ -132,6 +132,9 @@ void sync_peer_forget(sync_peers *peers, sync_peer *peer)
     crdt_buf_clear(&peer->presence);
     peer->actor_known = false;
     peer->refused = false;
+    peer->stranger = false;
+    peer->stranger_told_ms = 0;
+    peer->lineage_known = false;
     peer->leaving = false;
     peer->joined = false;
     peer->version_whole = false;

@@ -22,9 +22,12 @@ typedef struct sync_peer {
     bool actor_known;
     crdt_actor actor;
     uint64_t nonce;
-    bool refused; /* another scene, lineage or protocol: no batches, no catch-up */
-    bool leaving; /* it said goodbye */
-    bool joined;  /* JOINED was told, LEFT not yet */
+    bool refused;  /* another scene, lineage or protocol: no batches, no catch-up */
+    bool stranger; /* refused for its lineage */
+    uint64_t stranger_told_ms; /* when that was told last; 0: never */
+    bool lineage_known;        /* its last beacon told a lineage */
+    bool leaving;              /* it said goodbye */
+    bool joined;               /* JOINED was told, LEFT not yet */
 
     crdt_version version;      /* the least it has */
     bool version_whole;        /* `version` is exactly that of its last beacon */

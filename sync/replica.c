@@ -1,5 +1,7 @@
 #include "sync/replica_impl.h"
 
+#include "crdt/template.h"
+
 #include <assert.h>
 #include <stdio.h>
 #include <string.h>
@@ -35,7 +37,7 @@ sync_replica_options sync_replica_options_default(void)
         .answer_count_max = 8,
         .answer_size_max = (size_t)1 << 30,
         .staged_size_max = (size_t)1 << 30,
-        .presence_size_max = 4096,
+        .presence_size_max = 16384,
         .time_jump_max = UINT64_C(1) << 40,
         .absolute_every = 64,
     };
@@ -670,6 +672,28 @@ static crdt_err on_lineage(sync_replica *replica, const crdt_actor *lineage)
     return CRDT_OK;
 }
 
+bool sync_replica_drop_lineage(sync_replica *replica, const crdt_actor *lineage)
+{
+    crdt_actor empty = crdt_template_actor_empty();
+    if (!replica->meta.lineage_known ||
+        crdt_actor_equal(&replica->meta.lineage, &empty) ||
+        crdt_document_version(replica->doc)->stamp_count > 0) {
+        return !replica->meta.lineage_known;
+    }
+    if (crdt_actor_equal(&replica->meta.lineage, lineage)) {
+        return true;
+    }
+    for (size_t i = 0; i < replica->peers.count; i++) {
+        const sync_peer *peer = replica->peers.items[i];
+        if (peer->joined && !peer->leaving && !peer->refused && peer->lineage_known) {
+            return false;
+        }
+    }
+    replica_catchup_stop(replica);
+    replica->meta.lineage_known = false;
+    return true;
+}
+
 static crdt_err on_presence(sync_replica *replica, crdt_span bytes)
 {
     if (bytes.size > replica->o.presence_size_max) {
@@ -870,9 +894,13 @@ bool sync_replica_next_peer(const sync_replica *replica, size_t *index,
         .heard = is_heard(replica, peer),
         .version_equal = equal,
         .digest_equal = equal && crdt_digest_equal(peer->digest, digest),
+        .configured = peer->configured,
         .refused = peer->refused,
+        .stranger = peer->stranger,
+        .lineage_known = peer->lineage_known,
         .heard_at_ms = peer->heard_at_ms,
         .lag = sync_peer_lag(peer, version),
+        .version = &peer->version,
     };
     return true;
 }

@@ -103,6 +103,7 @@ typedef enum sync_notice_kind {
     SYNC_NOTICE_LOST,     /* `key`, `value`: an edit that does not show after healing */
     SYNC_NOTICE_DIVERGED, /* equal versions, unequal digests with `actor`: healing */
     SYNC_NOTICE_GAVE_UP,  /* a batch of `actor` was dropped: nobody has what it needs */
+    SYNC_NOTICE_STRANGER, /* `actor` edits this scene in another `lineage` */
 } sync_notice_kind;
 
 typedef struct sync_notice {
@@ -113,7 +114,8 @@ typedef struct sync_notice {
     crdt_key key; /* depth 0: none */
     crdt_span value;
     crdt_span bytes;
-    char text[160]; /* one sentence for people; may be empty */
+    crdt_actor lineage; /* STRANGER */
+    char text[160];     /* one sentence for people; may be empty */
 } sync_notice;
 
 /* All spans belong to the replica and last until the next step. Do the appends (queue
@@ -181,7 +183,7 @@ typedef struct sync_replica_options {
     size_t answer_count_max;  /* answers kept for askers; default 8 */
     size_t answer_size_max;   /* bytes of all of them; default 1 GiB */
     size_t staged_size_max;   /* bytes of an answer being fetched; default 1 GiB */
-    size_t presence_size_max; /* default 4096 */
+    size_t presence_size_max; /* default 16 KiB, at most a quarter of a message */
     uint64_t time_jump_max;   /* refuse versions this far ahead; default 2^40 */
     uint32_t absolute_every;  /* every N-th own batch has absolute deps; default 64 */
 } sync_replica_options;
@@ -206,6 +208,11 @@ void sync_replica_close(sync_replica *replica);
  * a foreign author, LINEAGE where there is one. CRDT_ELIMIT: too many peers or URLs. */
 crdt_err sync_replica_step(sync_replica *replica, const sync_replica_event *event,
                            sync_effects *effects);
+
+/* A lineage that was adopted, of which nothing has come yet: is `lineage` that one, or is
+ * it given up, since nobody who has it is heard any more? Then the scene may begin here
+ * (LINEAGE, LOCAL). */
+bool sync_replica_drop_lineage(sync_replica *replica, const crdt_actor *lineage);
 
 /* ---- looking ---- */
 
@@ -247,9 +254,13 @@ typedef struct sync_peer_status {
     bool heard;         /* a beacon, HELLO or WELCOME came within three periods */
     bool version_equal; /* as of its last beacon, against the document now */
     bool digest_equal;
+    bool configured;      /* given by the user (ADD_PEER) */
     bool refused;         /* another scene, lineage or protocol */
+    bool stranger;        /* another lineage */
+    bool lineage_known;   /* it has a lineage; this one's, unless it is a stranger */
     uint64_t heard_at_ms; /* 0: never */
     uint64_t lag; /* sum over actors of times that it has and the document lacks */
+    const crdt_version *version; /* the least it has; borrowed until the next step */
 } sync_peer_status;
 /* Step through the peers; `*index` starts at 0. False at the end. */
 bool sync_replica_next_peer(const sync_replica *replica, size_t *index,

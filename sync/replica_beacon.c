@@ -11,6 +11,7 @@
 #define BACKOFF_OFTEN 5u      /* times the least: failed eight times in a row */
 #define QUIET_MAX 8u          /* doublings at most */
 #define CONFIRM_MS 10000u     /* how often a new confirmed_time goes to the store */
+#define STRANGER_AGAIN_MS 10000u
 
 /* ---- dialling ---- */
 
@@ -110,6 +111,7 @@ static void tell_left(sync_replica *replica, sync_peer *peer)
     peer->synced = false;
     peer->hears_me = false;
     peer->heard_count = 0;
+    crdt_buf_clear(&peer->presence);
     sync_notice *notice =
         sync_outbox_notice(&replica->out, SYNC_NOTICE_LEFT, &peer->actor);
     notice->url = sync_outbox_copy(&replica->out, crdt_buf_span(&peer->url));
@@ -218,11 +220,31 @@ static void adopt_scene(sync_replica *replica, const sync_message *message)
     snprintf(notice->text, sizeof notice->text, "took the scene");
 }
 
+/* Now and then while it is there: who sees it can do something about it. */
+static void tell_stranger(sync_replica *replica, sync_peer *peer,
+                          const sync_message *message)
+{
+    peer->stranger = true;
+    if (message->body.beacon.leaving ||
+        (peer->stranger_told_ms != 0 &&
+         replica->now_ms - peer->stranger_told_ms < STRANGER_AGAIN_MS)) {
+        return;
+    }
+    peer->stranger_told_ms = replica->now_ms == 0 ? 1 : replica->now_ms;
+    sync_notice *notice =
+        sync_outbox_notice(&replica->out, SYNC_NOTICE_STRANGER, &message->actor);
+    notice->url = sync_outbox_copy(&replica->out, crdt_buf_span(&peer->url));
+    notice->lineage = message->body.beacon.lineage;
+    snprintf(notice->text, sizeof notice->text,
+             "edits a scene of this name that began differently");
+}
+
 /* May `peer` and this replica exchange anything? Takes over a lineage if there is none. */
 static bool check_lineage(sync_replica *replica, sync_peer *peer,
                           const sync_message *message)
 {
     const sync_beacon *beacon = &message->body.beacon;
+    peer->lineage_known = beacon->lineage_known;
     if (!beacon->lineage_known) {
         return true; /* it will take ours */
     }
@@ -237,6 +259,7 @@ static bool check_lineage(sync_replica *replica, sync_peer *peer,
     }
     if (crdt_actor_equal(&beacon->lineage, &replica->meta.lineage)) {
         peer->refused = false;
+        peer->stranger = false;
         return true;
     }
     if (!peer->refused) {
@@ -245,6 +268,8 @@ static bool check_lineage(sync_replica *replica, sync_peer *peer,
                        "it edits an unrelated scene of this name; to bring one onto "
                        "the other, export it there and `import --onto` here");
     }
+    tell_left(replica, peer); /* it had no lineage before */
+    tell_stranger(replica, peer, message);
     return false;
 }
 
