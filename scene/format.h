@@ -12,6 +12,7 @@
 
 #include "crdt/document.h"
 #include "crdt/op_list.h"
+#include "scene/descent.h"
 #include "scene/json.h"
 #include "scene/layout.h"
 #include "scene/tree.h"
@@ -43,5 +44,11 @@ bool scene_format_scene_name(const crdt_op *ops, size_t op_count, crdt_span *nam
  * Errors: CRDT_ENOMEM; `out` as before. */
 crdt_err scene_format_write(const crdt_document *doc, scene_format format,
                             const scene_tree *tree, crdt_alloc alloc, crdt_buf *out);
+/* The same as a file that is saved or published: `descent` (document's own lineage and
+ * version in front, scene_descent_push) is written instead of what the document itself
+ * comes from. */
+crdt_err scene_format_write_saved(const crdt_document *doc, scene_format format,
+                                  const scene_tree *tree, const scene_descent *descent,
+                                  crdt_alloc alloc, crdt_buf *out);
 
 #endif /* SCENE_FORMAT_H */

@@ -1,0 +1,131 @@
+#ifndef CLI_WORKER_REBASE_H
+#define CLI_WORKER_REBASE_H
+
+/* Rebase: a store comes back whose lineage was saved, and lives on under another one.
+ *
+ *   ours    L1:  ──▶ saved at V ──▶ unsaved edits ──▶ (V1)
+ *                       └─ loaded as the template of L2 ──▶ others' edits       living
+ *
+ * A file that is saved names its lineage, version and ancestors (scene/descent.h); so the
+ * living document says what of L1 it holds. What our store has beyond that is made again
+ * as edits on the living document, under the persons who made them where that is known:
+ *
+ *   - adds and shown values whose stamps V does not cover, and removes and unsets that the
+ *     remove log tells above V (if the log was trimmed: what is gone of the template)
+ *   - a value that the living lineage has changed too: ours is written, theirs is reported
+ *   - an edit in an entity that the living lineage has removed: reported, not revived
+ *   - a remove of what the living lineage has changed: done, theirs is reported; of what it
+ *     has added anew: not done, reported
+ *
+ * The last batch notes in the living document that it holds L1 up to V1, so that another
+ * store of L1 that comes back does not bring the same edits again.
+ *
+ * On disk, whole or not at all whenever it is killed:
+ *
+ *   1  DIR.new      a new store: the living document, and then our edits
+ *   2  DIR.rebase   marker, synced: DIR.new is complete, archive is DIR.archive-<n>
+ *   3  DIR      ──rename──▶ DIR.archive-<n>, made read only, never deleted
+ *   4  DIR.new  ──rename──▶ DIR
+ *   5  DIR.archive-<n>.json   the report; the marker is removed
+ *
+ * Killed before 2: DIR.new is dropped, DIR is as it was. From 2 on: worker_rebase_finish
+ * does the rest. */
+
+#include "scene/descent.h"
+#include "sync/node.h"
+
+/* ---- the plan: pure ---- */
+
+typedef struct worker_rebase_plan_input {
+    const crdt_document *ours;
+    const crdt_version *base; /* V: what the living document holds of our lineage */
+    const crdt_document *living;
+    crdt_actor template_actor; /* the living lineage: stamps of the saved file */
+    crdt_actor lineage;        /* ours */
+} worker_rebase_plan_input;
+
+typedef enum worker_rebase_clash_kind {
+    WORKER_REBASE_OVERWRITTEN, /* theirs was changed too; ours is written */
+    WORKER_REBASE_GONE,        /* they removed what ours was edited in; not written */
+    WORKER_REBASE_REMOVED,     /* ours removed what they had changed; done */
+    WORKER_REBASE_KEPT,        /* ours removed what they added anew; not done */
+} worker_rebase_clash_kind;
+
+/* "overwritten", ... */
+const char *worker_rebase_clash_name(worker_rebase_clash_kind kind);
+
+typedef struct worker_rebase_clash {
+    worker_rebase_clash_kind kind;
+    crdt_key key;
+    crdt_span ours; /* value, empty for a remove */
+    crdt_span who;
+    crdt_span theirs; /* value, empty where there is none */
+    crdt_span their_who;
+    crdt_stamp their_stamp;
+} worker_rebase_clash;
+
+/* Operations of one person, to be made as one batch. */
+typedef struct worker_rebase_group {
+    crdt_span who; /* empty: not known */
+    const crdt_op *ops;
+    size_t op_count;
+} worker_rebase_group;
+
+typedef struct worker_rebase_plan {
+    worker_rebase_group *groups; /* in this order */
+    size_t group_count;
+    worker_rebase_clash *clashes;
+    size_t clash_count;
+    crdt_arena arena; /* all of the above */
+} worker_rebase_plan;
+
+/* What has to be done on `living`. O(state). Errors: CRDT_ENOMEM, CRDT_ECORRUPT. Free with
+ * deinit in every case. */
+crdt_err worker_rebase_plan_make(worker_rebase_plan *plan,
+                                 const worker_rebase_plan_input *input,
+                                 crdt_alloc alloc);
+void worker_rebase_plan_deinit(worker_rebase_plan *plan);
+
+/* ---- doing it ---- */
+
+typedef struct worker_rebase_report {
+    bool done;
+    bool
+        nothing_unsaved; /* the living lineage holds all: archived, nothing made again */
+    size_t op_count;
+    size_t clash_count;
+    crdt_actor from;    /* lineage */
+    crdt_actor onto;    /* lineage */
+    char archive[4096]; /* its path */
+    char *text;         /* JSON, as DIR.archive-<n>.json; NULL: none */
+    size_t text_size;
+} worker_rebase_report;
+void worker_rebase_report_deinit(worker_rebase_report *report);
+
+/* Test aid: called after each step on disk (1 ..); NULL: none. */
+typedef void (*worker_rebase_step_fn)(void *ctx, int step);
+
+typedef struct worker_rebase_options {
+    crdt_alloc alloc;
+    const char *store_dir;
+    const char *scene;
+    const sync_node_options *node; /* peers, key, TLS: for a living edition */
+    const char *const *more_peers; /* beside those; NULL-terminated; may be NULL */
+    /* Onto a file instead of a living edition: the operations of its template. */
+    const crdt_op *ops;
+    size_t op_count;
+    uint32_t ask_ms; /* for the peers; default 5 s */
+    worker_rebase_step_fn on_step;
+    void *step_ctx;
+} worker_rebase_options;
+
+/* Rebase a store that nobody has open. Errors: CRDT_ETIMEOUT, CRDT_ENOTFOUND: nobody lives
+ * there any more. CRDT_ELINEAGE: what lives does not descend from ours. CRDT_EIO,
+ * CRDT_EBUSY, CRDT_ENOMEM. After an error the store is as it was. */
+crdt_err worker_rebase_run(const worker_rebase_options *options,
+                           worker_rebase_report *report, crdt_diag *diag);
+/* Finish or forget what a crash left beside `store_dir`; call it before the store is
+ * opened. *finished (may be NULL): a rebase was finished. Errors: CRDT_EIO. */
+crdt_err worker_rebase_finish(const char *store_dir, bool *finished, crdt_diag *diag);
+
+#endif /* CLI_WORKER_REBASE_H */
