@@ -108,7 +108,8 @@ static void weigh_mine(healer *h, const pair *p, verdict *v)
         if (find_stamp(p->theirs, &entry.stamp, &other)) {
             bool same = crdt_span_equal(entry.value, other.value);
             h->counts->forks += same ? 0 : 1;
-            v->write = v->write || (!same && (h->o->rescue || beats(&entry, &other)));
+            v->write = v->write || (!same && (h->o->rescue || beats(&entry, &other))) ||
+                       (h->o->rescue && is_forked(h, &entry.stamp));
             consider(v, &entry, !same);
             continue;
         }

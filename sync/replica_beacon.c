@@ -287,33 +287,55 @@ static replica_remembered *find_remembered(sync_replica *replica,
     return NULL;
 }
 
+static replica_remembered *free_remembered(sync_replica *replica,
+                                           const crdt_actor *actor)
+{
+    replica_remembered *row = &replica->remembered[0];
+    for (size_t i = 1; i < REPLICA_REMEMBERED_MAX && row->count > 0; i++) {
+        replica_remembered *other = &replica->remembered[i];
+        row = other->count == 0 || other->used_ms < row->used_ms ? other : row;
+    }
+    *row = (replica_remembered){.actor = *actor};
+    return row;
+}
+
+void replica_beacon_remember_me(sync_replica *replica)
+{
+    const sync_meta *meta = &replica->meta;
+    replica_remembered *row = find_remembered(replica, &meta->actor);
+    if (row == NULL) {
+        row = free_remembered(replica, &meta->actor);
+    }
+    memcpy(row->starts, meta->starts, sizeof row->starts);
+    row->count = meta->start_count;
+    row->time = crdt_version_get(crdt_document_version(replica->doc), &meta->actor);
+    row->used_ms = replica->now_ms;
+}
+
 /* Remember its starts; but where they do not go on from those heard before, it was set
  * back, and those before are what it has to be told. */
-static void remember_starts(sync_replica *replica, const crdt_actor *actor,
+static bool remember_starts(sync_replica *replica, const crdt_actor *actor,
                             const sync_beacon *beacon)
 {
     replica_remembered *row = find_remembered(replica, actor);
     if (beacon->start_count == 0 || beacon->start_count > SYNC_START_COUNT_MAX) {
-        return;
+        return true;
     }
     if (row == NULL) {
-        row = &replica->remembered[0];
-        for (size_t i = 1; i < REPLICA_REMEMBERED_MAX && row->count > 0; i++) {
-            replica_remembered *other = &replica->remembered[i];
-            row = other->count == 0 || other->used_ms < row->used_ms ? other : row;
-        }
-        *row = (replica_remembered){.actor = *actor};
+        row = free_remembered(replica, actor);
     }
     sync_meta told = {.start_count = beacon->start_count};
     memcpy(told.starts, beacon->starts, beacon->start_count * sizeof told.starts[0]);
     row->used_ms = replica->now_ms;
-    if (!sync_meta_was_set_back(&told, row->starts, row->count, row->time)) {
+    bool goes_on = !sync_meta_was_set_back(&told, row->starts, row->count, row->time);
+    if (goes_on) {
         crdt_version claimed = replica_view(beacon->entries, beacon->entry_count);
         uint64_t time = crdt_version_get(&claimed, actor);
         memcpy(row->starts, told.starts, sizeof row->starts);
         row->count = told.start_count;
         row->time = time > row->time ? time : row->time;
     }
+    return goes_on;
 }
 
 static void tell_remembered(sync_replica *replica, const crdt_actor *actor,
@@ -458,7 +480,7 @@ static void note_beacon(sync_replica *replica, sync_peer *peer,
         return;
     }
     peer->leaving = false;
-    remember_starts(replica, &message->actor, beacon);
+    bool goes_on = remember_starts(replica, &message->actor, beacon);
     if (beacon->your_count > 0 &&
         crdt_actor_equal(&beacon->your_actor, &replica->meta.actor)) {
         memcpy(replica->yours, beacon->yours,
@@ -485,7 +507,11 @@ static void note_beacon(sync_replica *replica, sync_peer *peer,
     } else if (peer->unheard_at_ms == 0) {
         peer->unheard_at_ms = replica->now_ms == 0 ? 1 : replica->now_ms;
     }
-    note_version(replica, peer, message);
+    if (!goes_on) {
+        peer->hello_wanted = true;
+    } else {
+        note_version(replica, peer, message);
+    }
     note_presence(replica, peer, beacon->presence);
     discover(replica, beacon);
 }

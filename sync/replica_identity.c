@@ -39,6 +39,7 @@ void replica_identity_trip(sync_replica *replica, const sync_peer *witness,
 
 void replica_identity_fresh(sync_replica *replica, const crdt_actor *actor)
 {
+    replica_beacon_remember_me(replica);
     replica->meta.actor = *actor;
     replica->meta.confirmed_time = 0;
     replica->meta.start_count = 0;

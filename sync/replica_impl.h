@@ -241,6 +241,8 @@ void replica_live_expire(sync_replica *replica);
 /* ---- replica_beacon.c ---- */
 
 void replica_beacon_send(sync_replica *replica);
+/* Whoever else writes as I did until now is told of my starts, as of anybody's. */
+void replica_beacon_remember_me(sync_replica *replica);
 /* Send one within `ms`. */
 void replica_beacon_soon(sync_replica *replica, uint32_t ms);
 /* A beacon was published by `peer`. */
