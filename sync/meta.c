@@ -4,13 +4,44 @@
 
 #include <string.h>
 
-#define META_FORMAT 2u
+#define META_FORMAT 3u /* 2 did not remember others' starts */
+#define META_FORMAT_MIN 2u
+
+static uint8_t *put_starts(uint8_t *at, const sync_start *starts, size_t count)
+{
+    at = crdt_msgpack_put_uint(at, count);
+    for (size_t i = 0; i < count; i++) {
+        at = crdt_msgpack_put_uint(at, starts[i].nonce);
+        at = crdt_msgpack_put_uint(at, starts[i].time);
+    }
+    return at;
+}
+
+static uint8_t *put_remembered(uint8_t *at, const sync_meta *meta)
+{
+    size_t count = 0;
+    for (size_t i = 0; i < SYNC_REMEMBERED_COUNT_MAX; i++) {
+        count += meta->remembered[i].count > 0;
+    }
+    at = crdt_msgpack_put_uint(at, count);
+    for (size_t i = 0; i < SYNC_REMEMBERED_COUNT_MAX; i++) {
+        const sync_remembered *row = &meta->remembered[i];
+        if (row->count > 0) {
+            at = crdt_msgpack_put_bin(at, (crdt_span){row->actor.bytes, 16});
+            at = crdt_msgpack_put_uint(at, row->time);
+            at = put_starts(at, row->starts, row->count);
+        }
+    }
+    return at;
+}
 
 crdt_err sync_meta_encode(const sync_meta *meta, crdt_buf *out)
 {
-    crdt_err err = crdt_buf_reserve(
-        out, (6 + 2 * SYNC_START_COUNT_MAX + 4 * SYNC_FORMER_COUNT_MAX) *
-                 CRDT_MSGPACK_SIZE_MAX);
+    const size_t row_numbers = 5 + 2 * SYNC_START_COUNT_MAX; /* an actor counts as 3 */
+    crdt_err err = crdt_buf_reserve(out, (7 + 2 * SYNC_START_COUNT_MAX +
+                                          4 * SYNC_FORMER_COUNT_MAX +
+                                          row_numbers * SYNC_REMEMBERED_COUNT_MAX) *
+                                             CRDT_MSGPACK_SIZE_MAX);
     if (err != CRDT_OK) {
         return err;
     }
@@ -18,18 +49,38 @@ crdt_err sync_meta_encode(const sync_meta *meta, crdt_buf *out)
     at = crdt_msgpack_put_uint(at, META_FORMAT);
     at = crdt_msgpack_put_bin(at, (crdt_span){meta->actor.bytes, 16});
     at = crdt_msgpack_put_uint(at, meta->confirmed_time);
-    at = crdt_msgpack_put_uint(at, meta->start_count);
-    for (size_t i = 0; i < meta->start_count; i++) {
-        at = crdt_msgpack_put_uint(at, meta->starts[i].nonce);
-        at = crdt_msgpack_put_uint(at, meta->starts[i].time);
-    }
+    at = put_starts(at, meta->starts, meta->start_count);
     at = crdt_msgpack_put_uint(at, meta->former_count);
     for (size_t i = 0; i < meta->former_count; i++) {
         at = crdt_msgpack_put_bin(at, (crdt_span){meta->formers[i].actor.bytes, 16});
         at = crdt_msgpack_put_uint(at, meta->formers[i].time);
     }
+    at = put_remembered(at, meta);
     out->size = (size_t)(at - out->data);
     return CRDT_OK;
+}
+
+static size_t read_starts(crdt_msgpack_reader *reader,
+                          sync_start starts[SYNC_START_COUNT_MAX])
+{
+    size_t count = crdt_msgpack_read_count(reader, SYNC_START_COUNT_MAX, 2);
+    for (size_t i = 0; i < count; i++) {
+        starts[i].nonce = crdt_msgpack_read_uint(reader, UINT64_MAX);
+        starts[i].time = crdt_msgpack_read_uint(reader, CRDT_TIME_MAX);
+    }
+    return count;
+}
+
+static void read_remembered(crdt_msgpack_reader *reader, sync_meta *meta)
+{
+    memset(meta->remembered, 0, sizeof meta->remembered);
+    size_t count = crdt_msgpack_read_count(reader, SYNC_REMEMBERED_COUNT_MAX, 3);
+    for (size_t i = 0; i < count; i++) {
+        sync_remembered *row = &meta->remembered[i];
+        crdt_msgpack_read_fixed(reader, row->actor.bytes, sizeof row->actor.bytes);
+        row->time = crdt_msgpack_read_uint(reader, CRDT_TIME_MAX);
+        row->count = read_starts(reader, row->starts);
+    }
 }
 
 crdt_err sync_meta_decode(crdt_span bytes, sync_meta *meta, crdt_diag *diag)
@@ -37,23 +88,22 @@ crdt_err sync_meta_decode(crdt_span bytes, sync_meta *meta, crdt_diag *diag)
     sync_meta read = *meta;
     crdt_actor actor = {{0}};
     crdt_msgpack_reader reader = crdt_msgpack_read_open(bytes, diag);
-    if (crdt_msgpack_read_uint(&reader, UINT64_MAX) != META_FORMAT &&
-        reader.err == CRDT_OK) {
+    uint64_t format = crdt_msgpack_read_uint(&reader, UINT64_MAX);
+    if ((format < META_FORMAT_MIN || format > META_FORMAT) && reader.err == CRDT_OK) {
         return crdt_diag_set(diag, CRDT_EVERSION, 0, "unknown format");
     }
     crdt_msgpack_read_fixed(&reader, actor.bytes, sizeof actor.bytes);
     read.confirmed_time = crdt_msgpack_read_uint(&reader, CRDT_TIME_MAX);
-    read.start_count = crdt_msgpack_read_count(&reader, SYNC_START_COUNT_MAX, 2);
-    for (size_t i = 0; i < read.start_count; i++) {
-        read.starts[i].nonce = crdt_msgpack_read_uint(&reader, UINT64_MAX);
-        read.starts[i].time = crdt_msgpack_read_uint(&reader, CRDT_TIME_MAX);
-    }
+    read.start_count = read_starts(&reader, read.starts);
     read.former_count = crdt_msgpack_read_count(&reader, SYNC_FORMER_COUNT_MAX, 2);
     for (size_t i = 0; i < read.former_count; i++) {
         sync_former *former = &read.formers[i];
         crdt_msgpack_read_fixed(&reader, former->actor.bytes,
                                 sizeof former->actor.bytes);
         former->time = crdt_msgpack_read_uint(&reader, CRDT_TIME_MAX);
+    }
+    if (format > META_FORMAT_MIN) {
+        read_remembered(&reader, &read);
     }
     crdt_err err = crdt_msgpack_read_end(&reader);
     if (err != CRDT_OK) {

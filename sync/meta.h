@@ -29,6 +29,17 @@ typedef struct sync_former {
     uint64_t time;
 } sync_former;
 
+#define SYNC_REMEMBERED_COUNT_MAX 32u
+
+/* What another replica told of its starts: who is set back, and has forgotten it, is told
+ * by those who remember. */
+typedef struct sync_remembered {
+    crdt_actor actor;
+    sync_start starts[SYNC_START_COUNT_MAX];
+    size_t count;  /* 0: free */
+    uint64_t time; /* of its last operation then */
+} sync_remembered;
+
 typedef struct sync_meta {
     crdt_span scene; /* empty: none yet */
     bool lineage_known;
@@ -42,6 +53,7 @@ typedef struct sync_meta {
      * there are any, what was written as them may have to be written again. */
     sync_former formers[SYNC_FORMER_COUNT_MAX];
     size_t former_count;
+    sync_remembered remembered[SYNC_REMEMBERED_COUNT_MAX]; /* no order; gaps are free */
 } sync_meta;
 
 /* Append the bytes of all but scene and lineage. Errors: CRDT_ENOMEM. */

@@ -191,7 +191,9 @@ static void perform_sends(sync_node *node, const sync_effects *effects)
 static void perform(sync_node *node, const sync_effects *effects)
 {
     perform_appends(node, effects);
-    keep_meta(node, &effects->meta);
+    if (effects->meta_changed) {
+        keep_meta(node, effects->meta);
+    }
     if (effects->meta_changed && !node->poisoned && !node->options.read_only) {
         store_meta(node);
     }

@@ -818,8 +818,8 @@ crdt_err sync_replica_step(sync_replica *replica, const sync_replica_event *even
 
     *effects = (sync_effects){0};
     sync_outbox_finish(&replica->out, effects);
-    effects->meta = replica->meta;
-    effects->meta.scene = crdt_buf_span(&replica->scene);
+    replica->meta.scene = crdt_buf_span(&replica->scene);
+    effects->meta = &replica->meta;
     effects->meta_changed = replica->meta_changed;
     if (replica->meta_changed) {
         replica->confirmed_told = replica->meta.confirmed_time;

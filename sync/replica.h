@@ -133,8 +133,8 @@ typedef struct sync_effects {
     size_t reply_count;
     const sync_notice *notices;
     size_t notice_count;
-    sync_meta meta;      /* always filled */
-    bool meta_changed;   /* keep it in the store's next group; nobody waits for it */
+    const sync_meta *meta; /* always filled; borrowed until the next step */
+    bool meta_changed;     /* keep it in the store's next group; nobody waits for it */
     bool renew_actor;    /* a copy of this store writes too: have the store make a fresh
                           * actor and step ACTOR with it before anything is committed */
     bool topic_changed;  /* subscribe to sync_replica_topic from now on */
@@ -147,9 +147,9 @@ typedef struct sync_replica_options {
     crdt_alloc alloc;
     crdt_document *doc; /* what is replicated; outlives the replica */
     crdt_deps *deps;    /* as replayed with the document; outlives the replica */
-    sync_meta meta;     /* borrowed during the open; actor is never all zero */
-    uint64_t nonce;     /* random, new at every start of the same actor */
-    uint64_t seed;      /* jitter comes of it */
+    sync_meta meta; /* its scene is borrowed during the open; actor is never all zero */
+    uint64_t nonce; /* random, new at every start of the same actor */
+    uint64_t seed;  /* jitter comes of it */
     uint64_t now_ms;
     bool discover; /* dial replicas that beacons tell of; default true */
 

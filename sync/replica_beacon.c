@@ -12,6 +12,7 @@
 #define QUIET_MAX 8u          /* doublings at most */
 #define CONFIRM_MS 10000u     /* how often a new confirmed_time goes to the store */
 #define STRANGER_AGAIN_MS 10000u
+#define REMEMBER_MS 1000u /* and up to when others were heard */
 
 /* ---- dialling ---- */
 
@@ -275,11 +276,10 @@ static bool check_lineage(sync_replica *replica, sync_peer *peer,
 
 /* ---- its starts ---- */
 
-static replica_remembered *find_remembered(sync_replica *replica,
-                                           const crdt_actor *actor)
+static sync_remembered *find_remembered(sync_replica *replica, const crdt_actor *actor)
 {
-    for (size_t i = 0; i < REPLICA_REMEMBERED_MAX; i++) {
-        replica_remembered *row = &replica->remembered[i];
+    for (size_t i = 0; i < SYNC_REMEMBERED_COUNT_MAX; i++) {
+        sync_remembered *row = &replica->meta.remembered[i];
         if (row->count > 0 && crdt_actor_equal(&row->actor, actor)) {
             return row;
         }
@@ -287,61 +287,77 @@ static replica_remembered *find_remembered(sync_replica *replica,
     return NULL;
 }
 
-static replica_remembered *free_remembered(sync_replica *replica,
-                                           const crdt_actor *actor)
+/* The row of `actor`: the one there is, or a new one, instead of the one not used for the
+ * longest time if there is no room. */
+static sync_remembered *take_remembered(sync_replica *replica, const crdt_actor *actor)
 {
-    replica_remembered *row = &replica->remembered[0];
-    for (size_t i = 1; i < REPLICA_REMEMBERED_MAX && row->count > 0; i++) {
-        replica_remembered *other = &replica->remembered[i];
-        row = other->count == 0 || other->used_ms < row->used_ms ? other : row;
+    sync_remembered *rows = replica->meta.remembered;
+    sync_remembered *row = find_remembered(replica, actor);
+    size_t index = row == NULL ? 0 : (size_t)(row - rows);
+    for (size_t i = 1; i < SYNC_REMEMBERED_COUNT_MAX && row == NULL; i++) {
+        if (rows[index].count > 0 &&
+            (rows[i].count == 0 ||
+             replica->remembered_used_ms[i] < replica->remembered_used_ms[index])) {
+            index = i;
+        }
     }
-    *row = (replica_remembered){.actor = *actor};
-    return row;
+    if (row == NULL) {
+        rows[index] = (sync_remembered){.actor = *actor};
+    }
+    replica->remembered_used_ms[index] = replica->now_ms;
+    return &rows[index];
+}
+
+/* Note them; what is new about the starts goes to the store, and so does the time now and
+ * then. */
+static void keep_remembered(sync_replica *replica, sync_remembered *row,
+                            const sync_start *starts, size_t count, uint64_t time)
+{
+    bool news = row->count != count ||
+                memcmp(row->starts, starts, count * sizeof starts[0]) != 0 ||
+                (time > row->time &&
+                 replica->now_ms - replica->remembered_kept_ms >= REMEMBER_MS);
+    memcpy(row->starts, starts, count * sizeof starts[0]);
+    row->count = count;
+    row->time = time > row->time ? time : row->time;
+    if (news) {
+        replica->remembered_kept_ms = replica->now_ms;
+        replica->meta_changed = true;
+    }
 }
 
 void replica_beacon_remember_me(sync_replica *replica)
 {
     const sync_meta *meta = &replica->meta;
-    replica_remembered *row = find_remembered(replica, &meta->actor);
-    if (row == NULL) {
-        row = free_remembered(replica, &meta->actor);
-    }
-    memcpy(row->starts, meta->starts, sizeof row->starts);
-    row->count = meta->start_count;
-    row->time = crdt_version_get(crdt_document_version(replica->doc), &meta->actor);
-    row->used_ms = replica->now_ms;
+    uint64_t time = crdt_version_get(crdt_document_version(replica->doc), &meta->actor);
+    sync_remembered *row = take_remembered(replica, &meta->actor);
+    keep_remembered(replica, row, meta->starts, meta->start_count, time);
 }
 
-/* Remember its starts; but where they do not go on from those heard before, it was set
- * back, and those before are what it has to be told. */
+/* Remember its starts. False: they do not go on from those heard before; it was set back,
+ * and those before are what it has to be told. */
 static bool remember_starts(sync_replica *replica, const crdt_actor *actor,
                             const sync_beacon *beacon)
 {
-    replica_remembered *row = find_remembered(replica, actor);
     if (beacon->start_count == 0 || beacon->start_count > SYNC_START_COUNT_MAX) {
         return true;
     }
-    if (row == NULL) {
-        row = free_remembered(replica, actor);
-    }
+    sync_remembered *row = take_remembered(replica, actor);
     sync_meta told = {.start_count = beacon->start_count};
     memcpy(told.starts, beacon->starts, beacon->start_count * sizeof told.starts[0]);
-    row->used_ms = replica->now_ms;
-    bool goes_on = !sync_meta_was_set_back(&told, row->starts, row->count, row->time);
-    if (goes_on) {
-        crdt_version claimed = replica_view(beacon->entries, beacon->entry_count);
-        uint64_t time = crdt_version_get(&claimed, actor);
-        memcpy(row->starts, told.starts, sizeof row->starts);
-        row->count = told.start_count;
-        row->time = time > row->time ? time : row->time;
+    if (sync_meta_was_set_back(&told, row->starts, row->count, row->time)) {
+        return false;
     }
-    return goes_on;
+    crdt_version claimed = replica_view(beacon->entries, beacon->entry_count);
+    keep_remembered(replica, row, beacon->starts, beacon->start_count,
+                    crdt_version_get(&claimed, actor));
+    return true;
 }
 
 static void tell_remembered(sync_replica *replica, const crdt_actor *actor,
                             sync_beacon *beacon)
 {
-    const replica_remembered *row = find_remembered(replica, actor);
+    const sync_remembered *row = find_remembered(replica, actor);
     if (row != NULL) {
         beacon->yours = row->starts;
         beacon->your_count = row->count;

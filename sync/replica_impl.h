@@ -20,8 +20,7 @@
 
 #define REPLICA_FLIGHT_MAX 4u /* chunks asked for and not here yet */
 #define REPLICA_DEFERRED_MAX 256u
-#define REPLICA_INCOMING_MAX 4u /* PUSHes being put together */
-#define REPLICA_REMEMBERED_MAX 64u
+#define REPLICA_INCOMING_MAX 4u  /* PUSHes being put together */
 #define REPLICA_FAILURES_MAX 12u /* chunks one after the other that do not come */
 
 typedef enum replica_purpose {
@@ -90,15 +89,6 @@ typedef struct replica_heal {
     uint64_t at_ms;
     uint32_t rounds; /* of comparing without having anything to write */
 } replica_heal;
-
-/* What another replica told of its starts. */
-typedef struct replica_remembered {
-    crdt_actor actor;
-    sync_start starts[SYNC_START_COUNT_MAX];
-    size_t count;  /* 0: free */
-    uint64_t time; /* of its last operation then */
-    uint64_t used_ms;
-} replica_remembered;
 
 /* The refusal that was told last. */
 typedef struct replica_refusal {
@@ -175,7 +165,8 @@ struct sync_replica {
     replica_deferred deferred[REPLICA_DEFERRED_MAX];
     size_t deferred_count;
     replica_rescue rescue;
-    replica_remembered remembered[REPLICA_REMEMBERED_MAX];
+    uint64_t remembered_used_ms[SYNC_REMEMBERED_COUNT_MAX]; /* of meta.remembered */
+    uint64_t remembered_kept_ms;
     sync_start yours[SYNC_START_COUNT_MAX]; /* mine, as others remember them */
     size_t your_count;
     replica_heal heal;

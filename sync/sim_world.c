@@ -592,7 +592,7 @@ static void perform(sync_sim *sim, uint32_t index, const sync_effects *effects)
         trace_notice(sim, index, &effects->notices[i]);
     }
     if (effects->meta_changed) {
-        place->disk.meta = effects->meta;
+        place->disk.meta = *effects->meta;
         place->disk.meta.scene = crdt_span_of(SCENE);
     }
     place->wake_at_ms = effects->wake_at_ms;

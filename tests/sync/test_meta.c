@@ -114,3 +114,38 @@ Test(meta, bytes)
     cr_assert_eq(sync_meta_decode(crdt_buf_span(&bytes), &same, NULL), CRDT_EVERSION);
     crdt_buf_deinit(&bytes);
 }
+
+/* A row a remembered actor; the bytes of format 2, which had none, are read too. */
+Test(meta, remembers_others)
+{
+    sync_meta meta = {.actor = {{1}}};
+    for (size_t i = 0; i < SYNC_REMEMBERED_COUNT_MAX; i += 2) {
+        meta.remembered[i] = (sync_remembered){
+            .actor = {{(uint8_t)(i + 1)}}, .count = SYNC_START_COUNT_MAX, .time = i};
+        for (size_t j = 0; j < SYNC_START_COUNT_MAX; j++) {
+            meta.remembered[i].starts[j] = (sync_start){UINT64_MAX - j, CRDT_TIME_MAX};
+        }
+    }
+    crdt_buf bytes;
+    crdt_buf_init(&bytes, crdt_alloc_default());
+    cr_assert_eq(sync_meta_encode(&meta, &bytes), CRDT_OK);
+    sync_meta same = {.actor = {{1}}};
+    same.remembered[5].count = 3;
+    cr_assert_eq(sync_meta_decode(crdt_buf_span(&bytes), &same, NULL), CRDT_OK);
+    for (size_t i = 0; i < SYNC_REMEMBERED_COUNT_MAX; i++) {
+        const sync_remembered *row = &same.remembered[i];
+        cr_assert_eq(row->count,
+                     i < SYNC_REMEMBERED_COUNT_MAX / 2 ? SYNC_START_COUNT_MAX : 0);
+        cr_assert_eq(row->time, row->count > 0 ? 2 * i : 0);
+        cr_assert(row->count == 0 || row->starts[7].nonce == UINT64_MAX - 7);
+    }
+
+    sync_meta empty = {.actor = {{1}}, .confirmed_time = 3};
+    crdt_buf_clear(&bytes);
+    cr_assert_eq(sync_meta_encode(&empty, &bytes), CRDT_OK);
+    bytes.data[0] = 2;
+    bytes.size--; /* the count of rows */
+    cr_assert_eq(sync_meta_decode(crdt_buf_span(&bytes), &same, NULL), CRDT_OK);
+    cr_assert_eq(same.confirmed_time, 3);
+    crdt_buf_deinit(&bytes);
+}

@@ -555,9 +555,9 @@ Test(replica, twin_is_noticed)
     crdt_actor now = sync_replica_actor(b.replica);
     cr_assert_eq(now.bytes[0], 77);
     cr_assert(b.effects.meta_changed);
-    cr_assert_eq(b.effects.meta.former_count, 1,
+    cr_assert_eq(b.effects.meta->former_count, 1,
                  "kept, should it crash before the rescue");
-    cr_assert(crdt_actor_equal(&b.effects.meta.formers[0].actor, &ME));
+    cr_assert(crdt_actor_equal(&b.effects.meta->formers[0].actor, &ME));
     box_close(&b);
 }
 
@@ -578,9 +578,9 @@ Test(replica, rescue_is_given_up)
     step(&b, (sync_replica_event){
                  .kind = SYNC_ON_REQUEST, .token = 1, .bytes = encoded(&b, &hello)});
     step(&b, (sync_replica_event){.kind = SYNC_ON_ACTOR, .actor = {{77}}});
-    cr_assert_eq(b.effects.meta.former_count, 1);
+    cr_assert_eq(b.effects.meta->former_count, 1);
     size_t asked = 0;
-    for (int i = 0; i < 10000 && b.effects.meta.former_count > 0; i++) {
+    for (int i = 0; i < 10000 && b.effects.meta->former_count > 0; i++) {
         b.now_ms += 100;
         step(&b, (sync_replica_event){.kind = SYNC_ON_TICK});
         size_t count = b.effects.request_count;
@@ -593,7 +593,7 @@ Test(replica, rescue_is_given_up)
             asked++;
         }
     }
-    cr_assert_eq(b.effects.meta.former_count, 0);
+    cr_assert_eq(b.effects.meta->former_count, 0);
     cr_assert_geq(asked, 50);
     cr_assert(b.effects.meta_changed);
     box_close(&b);
