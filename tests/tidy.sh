@@ -76,6 +76,10 @@ one_file 'msgpack' 'crdt/msgpack\.c' msgpack-c
 one_file 'xxhash|xxh3' 'crdt/digest\.c' xxhash
 one_file 'lmdb' 'sync/table\.c' LMDB
 one_file 'nng/' 'sync/link_nng\.c' nng
+one_file 'libwebsockets' 'cli/web/server\.c' libwebsockets
+one_file 'curl/' 'cli/web/client\.c' libcurl
+one_file 'sodium' 'sync/crypto\.c' libsodium
+one_file 'duktape' 'cli/play/script\.c' duktape
 one_file 'simdjson' 'scene/json\.cpp' simdjson
 one_file 'double-conversion' 'scene/json\.cpp' double-conversion
 code 'crdt|scene|sync|cli|bench' | grep -E 'include[[:space:]]*<criterion' |

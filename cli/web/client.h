@@ -33,9 +33,9 @@ typedef struct web_call {
     crdt_span body;
     const web_part *parts; /* instead of body */
     size_t part_count;
-    size_t answer_max;   /* bytes of the answer's body; default 64 MiB */
-    uint32_t timeout_ms; /* of the whole call; default 30 s */
-    bool follow;         /* redirects */
+    size_t answer_max;       /* bytes of the answer's body; default 64 MiB */
+    uint32_t timeout_ms;     /* of the whole call; default 30 s */
+    bool follow;             /* redirects */
     const atomic_bool *stop; /* NULL, or: give up soon after it turns true */
 } web_call;
 

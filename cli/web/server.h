@@ -80,13 +80,14 @@ typedef struct web_handlers {
 
 typedef struct web_server_options {
     crdt_alloc alloc;
-    const char *address; /* HOST:PORT, [V6]:PORT, PORT (on loopback); port 0: any free */
-    size_t body_max;     /* bytes of a request's body; default 1 MiB */
-    size_t header_max;   /* bytes of all headers; default 16 KiB (413/431 beyond) */
-    size_t message_max;  /* bytes of a WebSocket message; default 1 MiB */
+    const char
+        *address;       /* HOST:PORT, [V6]:PORT, PORT (on loopback); port 0: any free */
+    size_t body_max;    /* bytes of a request's body; default 1 MiB */
+    size_t header_max;  /* bytes of all headers; default 16 KiB (413/431 beyond) */
+    size_t message_max; /* bytes of a WebSocket message; default 1 MiB */
     uint32_t connection_max; /* default 512 */
-    uint32_t idle_ms;    /* a connection that says nothing is closed; sockets are pinged */
-    uint32_t tick_ms;    /* 0: no ticks */
+    uint32_t idle_ms; /* a connection that says nothing is closed; sockets are pinged */
+    uint32_t tick_ms; /* 0: no ticks */
     /* Names by which this server may be called besides its own address and localhost
      * (Host), and sites whose pages may call it (Origin: "https://HOST[:PORT]"; its own
      * pages and callers without Origin always may). NULL-terminated; may be NULL. */

@@ -15,3 +15,7 @@ scenesync_test(cli/test_path SOURCES ${PROJECT_SOURCE_DIR}/cli/path.c
     LIBS scenesync_scene scenesync_crdt)
 scenesync_test(cli/test_report SOURCES ${PROJECT_SOURCE_DIR}/cli/report.c
     LIBS scenesync_scene scenesync_crdt)
+
+# A server to try cli/web/server.c on, and its driver.
+add_executable(web_echo cli/web_echo.c)
+target_link_libraries(web_echo PRIVATE scenesync_flags scenesync_cli scenesync_scene scenesync_sync scenesync_crdt)
