@@ -58,10 +58,19 @@ crdt_err scene_descent_push(scene_descent *descent, const crdt_actor *lineage,
 const crdt_version *scene_descent_find(const scene_descent *descent,
                                        const crdt_actor *lineage);
 
-/* Note that a document holds `lineage` up to `version` too (rebase), as written by
- * `actor`: the operations that say so. Errors: CRDT_ENOMEM. */
-crdt_err scene_descent_note(const crdt_document *doc, const crdt_actor *lineage,
-                            const crdt_version *version, const crdt_actor *actor,
-                            crdt_op_list *ops);
+/* Append the operations that note in a document that it holds `lineage` up to `version`
+ * too (rebase), as written by `actor`. Errors: CRDT_ENOMEM. */
+crdt_err scene_descent_note(const crdt_actor *lineage, const crdt_version *version,
+                            const crdt_actor *actor, crdt_op_list *ops);
+
+/* The parts of such a row, as text and as a value: "<32 hex>", and {actor: time} into an
+ * initialized version, joined; entries that are none are passed over.
+ * Errors: CRDT_ENOMEM. */
+bool scene_descent_lineage(crdt_span text, crdt_actor *lineage);
+crdt_err scene_descent_version_read(crdt_version *version, crdt_span value);
+/* Append the value of such a field, or {actor: time} alone, canonical.
+ * Errors: CRDT_ENOMEM. */
+crdt_err scene_descent_value(const crdt_version *version, int64_t age, crdt_buf *out);
+crdt_err scene_descent_version_value(const crdt_version *version, crdt_buf *out);
 
 #endif /* SCENE_DESCENT_H */

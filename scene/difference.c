@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "crdt/value.h"
+#include "scene/descent.h"
 #include "scene/scene.h"
 #include "scene/text_map.h"
 
@@ -689,6 +690,13 @@ static bool may_remove_part(const difference *d, crdt_span object, crdt_span par
     return d->same_origin;
 }
 
+/* Where a scene comes from is no difference. */
+static bool is_past(crdt_span object, crdt_span part)
+{
+    return crdt_span_equal(part, crdt_span_of(SCENE_NAME_PAST)) &&
+           crdt_span_equal(object, crdt_span_of(SCENE_NAME_SCENE));
+}
+
 static void compare_object(difference *d, crdt_span name, crdt_object from,
                            crdt_object to)
 {
@@ -702,7 +710,7 @@ static void compare_object(difference *d, crdt_span name, crdt_object from,
     for (size_t i = 0; i < held.count; i++) {
         crdt_span part = held.rows[i].name;
         crdt_part at = {held.rows[i].id};
-        if (find_row(&wanted, part) != NULL) {
+        if (find_row(&wanted, part) != NULL || is_past(name, part)) {
             continue;
         }
         if (crdt_span_equal(part, crdt_span_of(SCENE_NAME_ENTITY))) {
@@ -715,6 +723,9 @@ static void compare_object(difference *d, crdt_span name, crdt_object from,
         crdt_span part = wanted.rows[i].name;
         const difference_row *row = find_row(&held, part);
         crdt_part to_part = {wanted.rows[i].id};
+        if (is_past(name, part)) {
+            continue;
+        }
         if (row == NULL && must_add(d, name, part, to_part)) {
             fail(d, crdt_op_list_add(d->out, crdt_key_part(name, part)));
         }

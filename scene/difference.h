@@ -11,6 +11,7 @@
  *   - scene-wide parts, ids, extra fields and entity data of another origin, where the
  *     other scene has none
  *   - whether a component is shared, where it shows the same
+ *   - what a file was saved from (scene/descent.h)
  *   - how a composite spells "$case" where the value is there already
  *   - places, as long as the order that they give is the same
  *

@@ -588,6 +588,56 @@ static void carry_shared(scene_export *export)
     scene_json_writer_object_end_or_drop(writer);
 }
 
+/* One row of the descent as members. */
+static void write_row(scene_export *export, const scene_descent_row *row)
+{
+    scene_json_writer *writer = &export->writer;
+    crdt_buf version;
+    crdt_buf_init(&version, export->alloc);
+    crdt_err err = scene_descent_version_value(&row->version, &version);
+    if (err != CRDT_OK) {
+        scene_export_fail(export, err);
+        crdt_buf_deinit(&version);
+        return;
+    }
+    char text[CRDT_ACTOR_TEXT_SIZE];
+    crdt_actor_format(&row->lineage, text);
+    scene_json_writer_key(writer, crdt_span_of("lineage"));
+    scene_json_writer_string(writer, crdt_span_of(text));
+    scene_json_writer_key(writer, crdt_span_of("version"));
+    scene_json_writer_value(writer, crdt_buf_span(&version));
+    crdt_buf_deinit(&version);
+}
+
+static void write_descent(scene_export *export)
+{
+    scene_json_writer *writer = &export->writer;
+    scene_descent own;
+    scene_descent_init(&own, export->alloc);
+    const scene_descent *descent = export->descent;
+    if (descent == NULL) {
+        crdt_err err = scene_descent_read(&own, export->doc);
+        if (err != CRDT_OK) {
+            scene_export_fail(export, err);
+        }
+        descent = &own;
+    }
+    if (descent->row_count > 0) {
+        write_row(export, &descent->rows[0]);
+    }
+    if (descent->row_count > 1) {
+        scene_json_writer_key(writer, crdt_span_of("ancestors"));
+        scene_json_writer_array_begin(writer);
+        for (size_t i = 1; i < descent->row_count; i++) {
+            scene_json_writer_object_begin(writer);
+            write_row(export, &descent->rows[i]);
+            scene_json_writer_object_end(writer);
+        }
+        scene_json_writer_array_end(writer);
+    }
+    scene_descent_deinit(&own);
+}
+
 void scene_export_scene_members(scene_export *export, bool with_columns,
                                 bool with_shared)
 {
@@ -596,6 +646,7 @@ void scene_export_scene_members(scene_export *export, bool with_columns,
         scene_json_writer_string(&export->writer,
                                  crdt_span_of(scene_format_name(export->origin)));
     }
+    write_descent(export);
     carry_parts(export);
     if (with_columns) {
         carry_columns(export);

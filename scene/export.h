@@ -12,6 +12,7 @@
  * The first failure sticks in writer.err; check it once at the end. */
 
 #include "crdt/document.h"
+#include "scene/descent.h"
 #include "scene/import.h"
 #include "scene/json_writer.h"
 #include "scene/scene.h"
@@ -63,10 +64,11 @@ typedef struct scene_export {
     scene_format target;
     scene_format origin;
     bool native; /* origin and target are the same, or a composite came in a manifest */
-    bool manifest;          /* a composite that goes into a manifest */
-    const scene_tree *tree; /* resolved parents; NULL: as written */
-    bool under_root;        /* of the entity at hand: leave its parent out */
-    crdt_object scene;      /* FF scene, {0}: there is none */
+    bool manifest;                /* a composite that goes into a manifest */
+    const scene_tree *tree;       /* resolved parents; NULL: as written */
+    const scene_descent *descent; /* NULL: what the document itself says */
+    bool under_root;              /* of the entity at hand: leave its parent out */
+    crdt_object scene;            /* FF scene, {0}: there is none */
     scene_json_writer writer;
     crdt_arena arena;              /* as long as the whole export */
     crdt_arena entity;             /* as long as one entity */

@@ -93,14 +93,21 @@ bool scene_format_scene_name(const crdt_op *ops, size_t op_count, crdt_span *nam
 crdt_err scene_format_write(const crdt_document *doc, scene_format format,
                             const scene_tree *tree, crdt_alloc alloc, crdt_buf *out)
 {
+    return scene_format_write_saved(doc, format, tree, NULL, alloc, out);
+}
+
+crdt_err scene_format_write_saved(const crdt_document *doc, scene_format format,
+                                  const scene_tree *tree, const scene_descent *descent,
+                                  crdt_alloc alloc, crdt_buf *out)
+{
     switch (format != SCENE_FORMAT_NONE ? format : scene_format_of(doc)) {
     case SCENE_FORMAT_BUILDER:
-        return scene_format_builder_write(doc, tree, alloc, out);
+        return scene_format_builder_write(doc, tree, descent, alloc, out);
     case SCENE_FORMAT_COMPOSITE:
-        return scene_format_composite_write(doc, tree, alloc, out);
+        return scene_format_composite_write(doc, tree, descent, alloc, out);
     case SCENE_FORMAT_STATE:
     case SCENE_FORMAT_NONE:
         break;
     }
-    return scene_format_state_write(doc, tree, alloc, out);
+    return scene_format_state_write(doc, tree, descent, alloc, out);
 }

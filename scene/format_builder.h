@@ -15,6 +15,7 @@
  * is read is kept as a hint for other formats. */
 
 #include "crdt/document.h"
+#include "scene/descent.h"
 #include "scene/import.h"
 #include "scene/tree.h"
 
@@ -24,9 +25,11 @@ crdt_err scene_format_builder_read(scene_import *import);
 /* Append the manifest. A scene that was none gets one of version 10: ids, names, project,
  * limits and assets of its models are made up, the same every time, and marked, so that
  * reading drops them again unless they were edited.
- * `tree` (NULL: parents as written) resolves parents. Errors: CRDT_ENOMEM; `out` as
+ * `tree` (NULL: parents as written) resolves parents; `descent` (NULL: what the document
+ * says) is where it comes from. Errors: CRDT_ENOMEM; `out` as
  * before. */
 crdt_err scene_format_builder_write(const crdt_document *doc, const scene_tree *tree,
-                                    crdt_alloc alloc, crdt_buf *out);
+                                    const scene_descent *descent, crdt_alloc alloc,
+                                    crdt_buf *out);
 
 #endif /* SCENE_FORMAT_BUILDER_H */

@@ -708,11 +708,13 @@ static void write_manifest(builder_write *write)
 }
 
 crdt_err scene_format_builder_write(const crdt_document *doc, const scene_tree *tree,
-                                    crdt_alloc alloc, crdt_buf *out)
+                                    const scene_descent *descent, crdt_alloc alloc,
+                                    crdt_buf *out)
 {
     size_t before = out->size;
     scene_export export;
     scene_export_init(&export, doc, SCENE_FORMAT_BUILDER, tree, alloc, out);
+    export.descent = descent;
     builder_write write = {.export = &export};
     scene_text_map_init(&write.taken, alloc);
     scene_text_map_init(&write.names, alloc);

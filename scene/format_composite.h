@@ -26,10 +26,12 @@ bool scene_format_composite_needs_schema(crdt_span type);
 
 /* Append the composite. Ids that are no numbers get numbers from 512 on, in the order of
  * the entities; `scenesync` at the top says whose they are.
- * `tree` (NULL: parents as written) resolves parents. Errors: CRDT_ENOMEM; `out` as
+ * `tree` (NULL: parents as written) resolves parents; `descent` (NULL: what the document
+ * says) is where it comes from. Errors: CRDT_ENOMEM; `out` as
  * before. */
 crdt_err scene_format_composite_write(const crdt_document *doc, const scene_tree *tree,
-                                      crdt_alloc alloc, crdt_buf *out);
+                                      const scene_descent *descent, crdt_alloc alloc,
+                                      crdt_buf *out);
 /* The pieces, as they stand inside a manifest: the composite as a value, and members of
  * `scenesync` (after it). */
 void scene_format_composite_write_node(scene_export *export, bool with_carry);

@@ -497,11 +497,13 @@ void scene_format_composite_write_node(scene_export *export, bool with_carry)
 }
 
 crdt_err scene_format_composite_write(const crdt_document *doc, const scene_tree *tree,
-                                      crdt_alloc alloc, crdt_buf *out)
+                                      const scene_descent *descent, crdt_alloc alloc,
+                                      crdt_buf *out)
 {
     size_t before = out->size;
     scene_export export;
     scene_export_init(&export, doc, SCENE_FORMAT_COMPOSITE, tree, alloc, out);
+    export.descent = descent;
     scene_format_composite_write_node(&export, true);
     crdt_err err = export.writer.err;
     scene_export_deinit(&export);

@@ -10,6 +10,7 @@
  * records, and `conflicts` at the top, which reading ignores. */
 
 #include "crdt/document.h"
+#include "scene/descent.h"
 #include "scene/import.h"
 #include "scene/tree.h"
 
@@ -27,12 +28,15 @@ crdt_err scene_format_state_entity(const crdt_document *doc, crdt_object entity,
  * to be a list of conflicts) and *entities_at are the places in `out` where records go,
  * separated by commas. A function of the objects FF scene and FF c....
  * Errors: CRDT_ENOMEM; `out` as before. */
-crdt_err scene_format_state_frame(const crdt_document *doc, bool with_conflicts,
+crdt_err scene_format_state_frame(const crdt_document *doc,
+                                  const scene_descent *descent, bool with_conflicts,
                                   crdt_alloc alloc, crdt_buf *out, size_t *conflicts_at,
                                   size_t *entities_at);
 
-/* Append the whole file, without conflicts. Errors: CRDT_ENOMEM; `out` as before. */
+/* Append the whole file, without conflicts. `descent` (NULL: what the document says) is where
+ * it comes from. Errors: CRDT_ENOMEM; `out` as before. */
 crdt_err scene_format_state_write(const crdt_document *doc, const scene_tree *tree,
-                                  crdt_alloc alloc, crdt_buf *out);
+                                  const scene_descent *descent, crdt_alloc alloc,
+                                  crdt_buf *out);
 
 #endif /* SCENE_FORMAT_STATE_H */

@@ -201,13 +201,14 @@ static void write_fields(scene_export *export, stretch wanted)
 }
 
 /* Append the members of one stretch, with commas where they are due. */
-static crdt_err append_stretch(const crdt_document *doc, crdt_alloc alloc,
-                               stretch wanted, crdt_buf *out)
+static crdt_err append_stretch(const crdt_document *doc, const scene_descent *descent,
+                               crdt_alloc alloc, stretch wanted, crdt_buf *out)
 {
     crdt_buf text;
     crdt_buf_init(&text, alloc);
     scene_export export;
     scene_export_init(&export, doc, SCENE_FORMAT_STATE, NULL, alloc, &text);
+    export.descent = descent;
     scene_json_writer_object_begin(&export.writer);
     write_fields(&export, wanted);
     scene_json_writer_object_end(&export.writer);
@@ -237,26 +238,27 @@ static crdt_err append_list(const char *key, crdt_buf *out, size_t *at)
     return err != CRDT_OK ? err : crdt_buf_append(out, "]", 1);
 }
 
-crdt_err scene_format_state_frame(const crdt_document *doc, bool with_conflicts,
+crdt_err scene_format_state_frame(const crdt_document *doc,
+                                  const scene_descent *descent, bool with_conflicts,
                                   crdt_alloc alloc, crdt_buf *out, size_t *conflicts_at,
                                   size_t *entities_at)
 {
     size_t before = out->size;
     crdt_err err = crdt_buf_append(out, "{", 1);
     if (err == CRDT_OK) {
-        err = append_stretch(doc, alloc, BEFORE_CONFLICTS, out);
+        err = append_stretch(doc, descent, alloc, BEFORE_CONFLICTS, out);
     }
     if (err == CRDT_OK && with_conflicts) {
         err = append_list("\"conflicts\":[", out, conflicts_at);
     }
     if (err == CRDT_OK) {
-        err = append_stretch(doc, alloc, BEFORE_ENTITIES, out);
+        err = append_stretch(doc, descent, alloc, BEFORE_ENTITIES, out);
     }
     if (err == CRDT_OK) {
         err = append_list("\"entities\":[", out, entities_at);
     }
     if (err == CRDT_OK) {
-        err = append_stretch(doc, alloc, AFTER_ENTITIES, out);
+        err = append_stretch(doc, descent, alloc, AFTER_ENTITIES, out);
     }
     if (err == CRDT_OK) {
         err = crdt_buf_append(out, "}", 1);
@@ -268,13 +270,15 @@ crdt_err scene_format_state_frame(const crdt_document *doc, bool with_conflicts,
 }
 
 crdt_err scene_format_state_write(const crdt_document *doc, const scene_tree *tree,
-                                  crdt_alloc alloc, crdt_buf *out)
+                                  const scene_descent *descent, crdt_alloc alloc,
+                                  crdt_buf *out)
 {
     crdt_buf frame;
     crdt_buf_init(&frame, alloc);
     size_t before = out->size;
     size_t at = 0;
-    crdt_err err = scene_format_state_frame(doc, false, alloc, &frame, &at, &at);
+    crdt_err err =
+        scene_format_state_frame(doc, descent, false, alloc, &frame, &at, &at);
     if (err == CRDT_OK) {
         err = crdt_buf_append(out, frame.data, at);
     }

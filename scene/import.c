@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "crdt/value.h"
+#include "scene/descent.h"
 
 void scene_import_init(scene_import *import, crdt_alloc alloc, const scene_json *json,
                        crdt_op_list *ops, crdt_diag *diag)
@@ -759,6 +760,60 @@ static crdt_err put_columns(scene_import *import, const scene_json_node *list)
     return err;
 }
 
+/* One lineage that the file comes from (scene/descent.h); what is no such row is passed
+ * over. */
+static crdt_err put_row(scene_import *import, const scene_json_node *row, int64_t age)
+{
+    const scene_json_node *lineage = scene_json_find(row, "lineage");
+    const scene_json_node *version = scene_json_find(row, "version");
+    if (lineage == NULL || lineage->type != SCENE_JSON_STRING || version == NULL ||
+        version->type != SCENE_JSON_OBJECT) {
+        return CRDT_OK;
+    }
+    crdt_span scene = crdt_span_of(SCENE_NAME_SCENE);
+    crdt_span past = crdt_span_of(SCENE_NAME_PAST);
+    crdt_buf map;
+    crdt_buf_init(&map, import->alloc);
+    crdt_buf_clear(&import->value);
+    crdt_err err = scene_json_encode(version, import->alloc, &map);
+    crdt_version held;
+    crdt_version_init(&held, import->alloc);
+    if (err == CRDT_OK) {
+        err = scene_descent_version_read(&held, crdt_buf_span(&map));
+    }
+    crdt_actor actor;
+    bool good = err == CRDT_OK && held.stamp_count > 0 &&
+                scene_descent_lineage(scene_json_text(lineage), &actor);
+    if (good) {
+        err = scene_descent_value(&held, age, &import->value);
+    }
+    if (good && err == CRDT_OK) {
+        err = scene_import_add_part(import, scene, past);
+    }
+    if (good && err == CRDT_OK) {
+        err = crdt_op_list_set(import->ops,
+                               crdt_key_field(scene, past, scene_json_text(lineage)),
+                               crdt_buf_span(&import->value));
+    }
+    crdt_version_deinit(&held);
+    crdt_buf_deinit(&map);
+    return err;
+}
+
+/* What the file was saved from: lineage and version, and those before. */
+static crdt_err put_past(scene_import *import)
+{
+    crdt_err err = put_row(import, import->carry, 0);
+    const scene_json_node *list = scene_json_find(import->carry, "ancestors");
+    uint32_t count = list != NULL && list->type == SCENE_JSON_ARRAY ? list->count : 0;
+    const scene_json_node *row = count > 0 ? list + 1 : NULL;
+    for (uint32_t i = 0; i < count && i < SCENE_DESCENT_MAX && err == CRDT_OK; i++) {
+        err = put_row(import, row, (int64_t)i + 1);
+        row = scene_json_next(row);
+    }
+    return err;
+}
+
 crdt_err scene_import_scene_data(scene_import *import)
 {
     crdt_span scene = crdt_span_of(SCENE_NAME_SCENE);
@@ -771,6 +826,9 @@ crdt_err scene_import_scene_data(scene_import *import)
     if (err == CRDT_OK && import->origin != import->format) {
         err = scene_import_set_text(import, scene, own, SCENE_NAME_ORIGIN,
                                     crdt_span_of(scene_format_name(import->origin)));
+    }
+    if (err == CRDT_OK) {
+        err = put_past(import);
     }
     if (err == CRDT_OK) {
         err = put_parts(import, scene_json_find(import->carry, "parts"));

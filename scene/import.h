@@ -7,7 +7,8 @@
  * What one format cannot say of another travels in the field `scenesync` of its records
  * (docs/FORMATS.md): the importer takes it from there, so that the way back is whole.
  *
- *   of the scene       {"format", "parts", "columns", "shared", "invented"}
+ *   of the scene       {"format", "parts", "columns", "shared", "invented", "lineage",
+ *                       "version", "ancestors"}
  *   of an entity       {"order", "fields", "components", "dangling", "name",
  *                       "nameless"}
  *   of a component     {"id", "shared", "order", "column", "case", "binary", "absent",

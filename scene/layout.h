@@ -39,6 +39,8 @@
  *                         assets               one field an asset
  *                         sdk7                 fields of scene.sdk7: id, mappings, ...
  *                         composite            fields of the file: version, ...
+ *                         FF p                 what the scene was saved from
+ *                                              (scene/descent.h)
  *                         FF k<component type> a column: jsonSchema, unknown fields;
  *                                              FF o place, FF a no data, FF t its "$case"
  *                         FF r<n>:FF k<type>   the n-th (n >= 2) column of one type

@@ -723,8 +723,8 @@ static crdt_err put_snapshot(const scene_snapshot *snapshot, const crdt_document
     bool conflicts = has_conflicts(snapshot);
     size_t conflicts_at = 0;
     size_t entities_at = 0;
-    crdt_err err = scene_format_state_frame(doc, conflicts, snapshot->alloc, &frame,
-                                            &conflicts_at, &entities_at);
+    crdt_err err = scene_format_state_frame(doc, NULL, conflicts, snapshot->alloc,
+                                            &frame, &conflicts_at, &entities_at);
     if (err == CRDT_OK) {
         err = put_scene(snapshot, &frame, conflicts, conflicts_at, entities_at, out);
     }
