@@ -79,9 +79,9 @@ one_file 'nng/' 'sync/link_nng\.c' nng
 one_file 'libwebsockets' 'cli/web/server\.c' libwebsockets
 one_file 'curl/' 'cli/web/client\.c' libcurl
 one_file 'sodium' 'sync/crypto\.c' libsodium
-one_file 'duktape' 'cli/play/script\.c' duktape
 one_file 'simdjson' 'scene/json\.cpp' simdjson
 one_file 'double-conversion' 'scene/json\.cpp' double-conversion
+one_file 'duktape' 'cli/play/engine\.c' duktape
 code 'crdt|scene|sync|cli|bench' | grep -E 'include[[:space:]]*<criterion' |
     breach_each 'criterion belongs to tests/'
 

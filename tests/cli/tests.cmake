@@ -15,6 +15,16 @@ scenesync_test(cli/test_path SOURCES ${PROJECT_SOURCE_DIR}/cli/path.c
     LIBS scenesync_scene scenesync_crdt)
 scenesync_test(cli/test_report SOURCES ${PROJECT_SOURCE_DIR}/cli/report.c
     LIBS scenesync_scene scenesync_crdt)
+scenesync_test(cli/test_dcl SOURCES ${PROJECT_SOURCE_DIR}/cli/play/dcl.c
+    LIBS scenesync_crdt scenesync_test_support)
+scenesync_test(cli/test_stage
+    SOURCES ${PROJECT_SOURCE_DIR}/cli/play/dcl.c ${PROJECT_SOURCE_DIR}/cli/play/stage.c
+    ${PROJECT_SOURCE_DIR}/cli/args.c
+    LIBS scenesync_scene scenesync_crdt scenesync_test_support)
+scenesync_test(cli/test_sandbox
+    SOURCES ${PROJECT_SOURCE_DIR}/cli/play/dcl.c ${PROJECT_SOURCE_DIR}/cli/play/sandbox.c
+    ${PROJECT_SOURCE_DIR}/cli/play/engine.c
+    LIBS scenesync_crdt ${DUKTAPE_LIBRARY})
 
 # A server to try cli/web/server.c on, and its driver.
 add_executable(web_echo cli/web_echo.c)

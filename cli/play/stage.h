@@ -1,0 +1,65 @@
+#ifndef CLI_PLAY_STAGE_H
+#define CLI_PLAY_STAGE_H
+
+/* What a scene's code builds: entities and components, made of its calls on `dcl`.
+ *
+ * A call that makes no sense (a component for an entity that is not there, a value that is
+ * no JSON) does nothing and is noted; the script goes on. So do renderers.
+ *
+ *   entity      in the order in which they were added; its parent may be added later. One
+ *               whose parent never comes, or that hangs below itself, is under the root.
+ *   component   of a name and a class id; its own (updateEntityComponent) or one that
+ *               several entities share (componentCreated, attachEntityComponent)
+ *
+ * Pure. Limits: entities, components, bytes; beyond them a call is CRDT_ELIMIT and the
+ * script should be ended. Memory: what is replaced is kept until the stage is closed. */
+
+#include "cli/play/dcl.h"
+
+typedef struct play_stage play_stage;
+
+typedef struct play_stage_limits {
+    size_t entity_max;    /* alive or removed; default 100,000 */
+    size_t component_max; /* created, set or attached; default 500,000 */
+    size_t size_max;      /* bytes of names and values; default 64 MiB */
+} play_stage_limits;
+
+play_stage_limits play_stage_limits_default(void);
+
+/* Errors: CRDT_ENOMEM. */
+crdt_err play_stage_open(play_stage **out, crdt_alloc alloc,
+                         const play_stage_limits *limits);
+/* Accepts NULL. */
+void play_stage_close(play_stage *stage);
+
+/* Do one call. O(components of the entity). Errors: CRDT_ELIMIT, in `diag`; CRDT_ENOMEM. */
+crdt_err play_stage_apply(play_stage *stage, const play_call *call, crdt_diag *diag);
+/* The script has ended: settle who hangs where. No call after it. O(entities). */
+void play_stage_finish(play_stage *stage);
+
+/* How many calls were noted, and the first: "line 7: setParent: there is no entity `9`". */
+size_t play_stage_note_count(const play_stage *stage);
+const char *play_stage_note(const play_stage *stage);
+
+/* ---- what stands there ---- */
+
+typedef struct play_component {
+    crdt_span name; /* as the code calls it: engine.transform */
+    uint32_t class_id;
+    crdt_span data; /* canonical JSON; empty where none was given */
+} play_component;
+
+typedef struct play_entity {
+    crdt_span id;
+    crdt_span parent; /* "0": the root */
+    size_t component_count;
+} play_entity;
+
+size_t play_stage_entity_count(const play_stage *stage);
+/* Step through the entities; start with 0. False at the end. Borrowed until the next
+ * call. */
+bool play_stage_next(const play_stage *stage, size_t *index, play_entity *entity);
+/* The n-th component of the entity last stepped to with `index`. */
+play_component play_stage_component(const play_stage *stage, size_t index, size_t n);
+
+#endif /* CLI_PLAY_STAGE_H */

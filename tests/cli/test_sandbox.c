@@ -1,0 +1,268 @@
+/* Scripts of all kinds, each in a process of its own: what they say, and how the hostile
+ * ones end. */
+
+#include "cli/play/sandbox.h"
+
+#include <criterion/criterion.h>
+#include <dirent.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <time.h>
+
+static char said[4096]; /* the calls, as text */
+
+static crdt_err take(void *ctx, const play_call *call, crdt_diag *diag)
+{
+    (void)ctx;
+    (void)diag;
+    size_t used = strlen(said);
+    used += (size_t)snprintf(said + used, sizeof said - used, "%u %s", call->line,
+                             play_call_name(call->kind));
+    for (size_t i = 0; i < call->argument_count && used < sizeof said; i++) {
+        used += (size_t)snprintf(said + used, sizeof said - used, " %.*s",
+                                 (int)call->arguments[i].size,
+                                 (const char *)call->arguments[i].data);
+    }
+    if (used < sizeof said) {
+        snprintf(said + used, sizeof said - used, "; ");
+    }
+    return CRDT_OK;
+}
+
+static crdt_err refuse_tenth(void *ctx, const play_call *call, crdt_diag *diag)
+{
+    (void)call;
+    int *count = ctx;
+    return ++*count == 10 ? crdt_diag_set(diag, CRDT_ELIMIT, 0, "ten are enough")
+                          : CRDT_OK;
+}
+
+static play_limits limits(void)
+{
+    play_limits some = play_limits_default();
+    some.cpu_seconds = 1;
+    some.wall_ms = 20000; /* CPU time is what should end them */
+    return some;
+}
+
+static play_failure run_with(const char *code, const play_limits *limits,
+                             play_take_fn fn, void *ctx)
+{
+    play_sandbox *sandbox = NULL;
+    play_failure failure;
+    said[0] = '\0';
+    cr_assert_eq(play_sandbox_start(&sandbox, crdt_span_of(code), limits, NULL),
+                 CRDT_OK);
+    play_sandbox_read(sandbox, fn, ctx, NULL, &failure);
+    play_sandbox_close(sandbox);
+    return failure;
+}
+
+static play_failure run(const char *code)
+{
+    play_limits some = limits();
+    return run_with(code, &some, take, NULL);
+}
+
+/* It ends with an error of this text. */
+static void fails(const char *code, uint32_t line, const char *text)
+{
+    play_failure failure = run(code);
+    cr_expect(failure.failed, "%s", code);
+    cr_expect_eq(failure.line, line, "line %u, not %u: %s", failure.line, line, code);
+    cr_expect(strstr(failure.text, text) != NULL, "`%s` lacks `%s`: %s", failure.text,
+              text, code);
+}
+
+Test(sandbox, calls_come_as_they_are_made)
+{
+    play_failure failure = run("dcl.subscribe('sceneStart');\n"
+                               "dcl.addEntity('1'); dcl.setParent('1', 0);\n"
+                               "\n"
+                               "dcl.updateEntityComponent('1', 'engine.transform', 1, "
+                               "JSON.stringify({a: 'ü'}));\n"
+                               "dcl.log('a', 1, null);");
+    cr_assert_not(failure.failed, "%s", failure.text);
+    cr_assert_str_eq(said,
+                     "1 subscribe sceneStart; 2 addEntity 1; 2 setParent 1 0; "
+                     "4 updateEntityComponent 1 engine.transform 1 {\"a\":\"ü\"}; "
+                     "5 log a 1 null; ");
+}
+
+Test(sandbox, letters_beyond_the_basic_plane)
+{
+    play_failure failure = run("dcl.log('\\ud83d\\ude00 😀 \\ud83d \\ude00');");
+    cr_assert_not(failure.failed, "%s", failure.text);
+    cr_assert_str_eq(said, "1 log 😀 😀 \xef\xbf\xbd \xef\xbf\xbd; ");
+}
+
+Test(sandbox, started_once_never_updated)
+{
+    play_failure failure = run("dcl.onUpdate(function () { dcl.log('no'); });\n"
+                               "dcl.onStart(function () { dcl.log('two'); });\n"
+                               "dcl.log('one');");
+    cr_assert_not(failure.failed, "%s", failure.text);
+    cr_assert_str_eq(said, "3 log one; 2 log two; ");
+    fails("dcl.onStart(7)", 1, "function required");
+}
+
+/* More constants than one function may have: generated code is run in pieces. */
+Test(sandbox, generated_code_of_any_length)
+{
+    size_t size = (size_t)4 << 20;
+    size_t used = 0;
+    char *code = malloc(size);
+    for (int i = 0; i < 40000; i++) {
+        used += (size_t)snprintf(code + used, size - used,
+                                 "dcl.setParent('%d', '%d.5');\n", i, i);
+    }
+    used += (size_t)snprintf(code + used, size - used, "dcl.nothing();\n");
+    int count = -100000;
+    play_limits some = play_limits_default();
+    play_failure failure = run_with(code, &some, refuse_tenth, &count);
+    free(code);
+    cr_assert_eq(count, -60000);
+    cr_assert(failure.failed);
+    cr_assert_eq(failure.line, 40001);
+}
+
+Test(sandbox, errors_of_a_script)
+{
+    fails("dcl.addEntity('1');\n\nvar a = ;", 3, "SyntaxError");
+    fails("dcl.addEntity('1');\nnull.x;", 2, "TypeError");
+    fails("function f() {\n  throw new Error('so what');\n}\nf();", 2,
+          "Error: so what");
+    fails("throw 'a text';", 0, "a text");
+    fails("throw {toString: function () { throw 1; }};", 0, "");
+    fails("throw {toString: function () { return ''; }};", 0, "without a text");
+    fails("dcl.addEntity();", 1, "takes 1 argument");
+    fails("dcl.addEntity(Symbol('a'));", 1, "TypeError");
+    fails("dcl.query('x');", 1, "not callable");
+    fails("\xff\xfe", 0, "SyntaxError");
+    cr_assert_not(run("").failed);
+}
+
+Test(sandbox, what_was_said_before_an_error_counts)
+{
+    cr_assert(run("dcl.addEntity('1'); throw 1;").failed);
+    cr_assert_str_eq(said, "1 addEntity 1; ");
+}
+
+Test(sandbox, there_is_nothing_of_the_host, .timeout = 60)
+{
+    const char *names[] = {"require", "Duktape", "process", "print", "alert",
+                           "console", "load",    "read",    "os",    "std"};
+    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
+        char code[128];
+        snprintf(code, sizeof code, "if (typeof %s !== 'undefined') { throw 1; }",
+                 names[i]);
+        cr_expect_not(run(code).failed, "%s", names[i]);
+    }
+}
+
+Test(sandbox, dcl_cannot_be_tampered_with)
+{
+    play_failure failure = run(
+        "dcl.addEntity = function () {}; dcl = 1; delete dcl.addEntity;\n"
+        "Object.prototype.toString = null; Array.prototype.join = null;\n"
+        "dcl.addEntity.call = 7; try { dcl.addEntity.__proto__ = null; } catch (e) {}\n"
+        "try { Object.defineProperty(this, 'dcl', {value: 1}); } catch (e) {}\n"
+        "Object.defineProperty(Object.prototype, 'lineNumber', {get: function () "
+        "{ throw 1; }});\n"
+        "dcl.addEntity('1');");
+    cr_assert_not(failure.failed, "%s", failure.text);
+    cr_assert_str_eq(said, "6 addEntity 1; ");
+}
+
+Test(sandbox, loops_without_end, .timeout = 120)
+{
+    fails("while (true) {}", 0, "took too long");
+    fails("for (;;) { try { throw 1; } catch (e) {} finally { continue; } }", 0,
+          "took too long");
+    fails("throw {get message() { for (;;); }, toString: function () { for (;;); }};",
+          0, "took too long");
+    fails("/^(a+)+$/.exec('aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaab');", 0,
+          "took too long");
+    fails("var a = []; a.length = 4294967295; a.sort();", 1, "");
+}
+
+Test(sandbox, a_script_that_only_waits_is_ended_too, .timeout = 60)
+{
+    play_limits some = limits();
+    some.cpu_seconds = 60;
+    some.wall_ms = 300;
+    play_failure failure = run_with("for (;;);", &some, take, NULL);
+    cr_assert(strstr(failure.text, "took too long") != NULL, "%s", failure.text);
+}
+
+Test(sandbox, memory_without_end, .timeout = 120)
+{
+    fails("var a = [], s = new Array(99999).join('x'); for (;;) { a.push(s + "
+          "a.length); }",
+          1, "too much memory");
+    fails("var s = 'x'; for (;;) { s += s; }", 1, "");
+    fails("new ArrayBuffer(2147483647);", 1, "");
+    fails("var a = []; for (;;) { try { for (;;) { a.push({a: [1]}); } } "
+          "catch (e) { a = []; throw e; } }",
+          1, "too much memory");
+    fails("'x'.repeat ? 'x'.repeat(1 << 30) : new Array(1 << 30).join('x');", 1, "");
+}
+
+Test(sandbox, recursion_without_end, .timeout = 120)
+{
+    fails("function f() { f(); }\nf();", 1, "RangeError");
+    fails("var a = []; a[0] = a; for (var i = 0; i < 1e5; i++) { a = [a]; }\n"
+          "JSON.stringify(a);",
+          2, "");
+    fails("var s = ''; for (var i = 0; i < 100000; i++) { s += '('; } eval(s);", 1, "");
+    fails("var s = ''; for (var i = 0; i < 50000; i++) { s += '('; } new RegExp(s);", 1,
+          "");
+    fails("var s = ''; for (var i = 0; i < 100000; i++) { s += '['; } JSON.parse(s);",
+          1, "");
+    fails("function F() { return new Proxy({}, {get: function (t, k, r) { return r[k]; "
+          "}}); }\nF().x;",
+          1, "");
+    fails("var o = {toString: function () { return '' + o; }};\ndcl.log(o);", 1, "");
+}
+
+Test(sandbox, calls_without_end, .timeout = 120)
+{
+    play_limits some = play_limits_default();
+    some.call_max = 1000;
+    play_failure failure =
+        run_with("for (;;) { dcl.addEntity('1'); }", &some, take, NULL);
+    cr_assert_str_eq(failure.text, "too many calls on dcl");
+    some = play_limits_default();
+    some.size_max = 1 << 20;
+    failure = run_with("var s = new Array(100000).join('x'); for (;;) { dcl.log(s); }",
+                       &some, take, NULL);
+    cr_assert_str_eq(failure.text, "too many calls on dcl");
+    fails("var s = 'x'; for (var i = 0; i < 22; i++) { s += s; }\ndcl.log(s);", 2,
+          "too long");
+}
+
+Test(sandbox, who_takes_may_end_it)
+{
+    int count = 0;
+    play_limits some = limits();
+    play_failure failure =
+        run_with("for (;;) { dcl.addEntity('1'); }", &some, refuse_tenth, &count);
+    cr_assert_eq(count, 10);
+    cr_assert_str_eq(failure.text, "ten are enough");
+}
+
+Test(sandbox, it_can_be_stopped)
+{
+    atomic_bool stop = true;
+    play_limits some = limits();
+    play_sandbox *sandbox = NULL;
+    play_failure failure;
+    cr_assert_eq(play_sandbox_start(&sandbox, crdt_span_of("for (;;);"), &some, NULL),
+                 CRDT_OK);
+    play_sandbox_read(sandbox, take, NULL, &stop, &failure);
+    play_sandbox_close(sandbox);
+    cr_assert_str_eq(failure.text, "it was stopped");
+    cr_assert_eq(play_sandbox_start(&sandbox, crdt_span_of("for (;;);"), &some, NULL),
+                 CRDT_OK);
+    play_sandbox_close(sandbox); /* without reading at all */
+}
