@@ -1,0 +1,99 @@
+"""What became of every edit that was answered "accepted": read from the histories of the
+stores, from the conflicts that were told, and from the scene that was saved.
+
+An edit is accounted for if one of these is true, and can be shown:
+
+  shown        the saved scene has its value
+  gathered     a later edit of the same person on the same field went into the same batch
+  removed      somebody removed its entity or component, having seen it or at the same time
+  overwritten  an operation on the same field, whose author had seen it: in the author's own
+               history it stands after it, or says that it replaced it
+  listed       it was told to people as a conflict, or stands in the list of conflicts
+"""
+
+import json
+
+
+def text(value):
+    return json.dumps(value, sort_keys=True)
+
+
+def stamp_of(written):
+    """"812@actor" as what stamps are ordered by."""
+    time, _, actor = written.partition("@")
+    return int(time), actor
+
+
+class Operation:
+    def __init__(self, stamp, index, line):
+        self.stamp = stamp
+        self.kind = line["kind"]
+        self.entity = line["entity"]
+        self.component = line.get("component")
+        self.field = line.get("field")
+        self.value = text(line["value"]) if "value" in line else None
+        self.was = text(line["was"]) if "was" in line else None
+        self.index = index  # of the record in its author's history
+
+    def covers(self, entity, component, field):
+        """Does it drop what its author had seen of this field?"""
+        if self.entity != entity:
+            return False
+        if self.component is None or (self.component == component and self.field is None):
+            return True
+        return self.component == component and self.field == field
+
+
+class Ledger:
+    """`histories`: {actor: lines of `log --json`, newest first} of the replicas; `final`:
+    {entity: {component: value}}; `listed`: conflicts, as they were told."""
+
+    def __init__(self, histories, final, listed):
+        self.final = final
+        self.place = {}     # (replica, author, first time) -> index in the replica's history
+        self.by_entity = {}  # entity -> operations, of all authors
+        self.batches = {}   # (author, first time) -> last time
+        for replica, lines in histories.items():
+            assert lines[-1] == {"event": "end", "complete": True}, (replica, lines[-1])
+            for index, line in enumerate(reversed(lines[:-1])):
+                if "first" not in line:
+                    continue
+                first, author = stamp_of(line["first"])
+                self.place[replica, author, first] = index
+                if author != replica:
+                    continue
+                self.batches[author, first] = stamp_of(line["last"])[0]
+                for step, operation in enumerate(line.get("operations", ())):
+                    found = Operation((first + step, author), index, operation)
+                    found.first = first
+                    self.by_entity.setdefault(found.entity, []).append(found)
+        self.listed = {(c.get("entityId", c.get("entity")), c.get("component"), c.get("field"), text(c.get("value")))
+                       for c in listed}
+
+    def made(self, entity, component, field, value, author):
+        """The operations that said this, by this author."""
+        wanted = text(value)
+        return [o for o in self.by_entity.get(entity, ()) if o.kind == "set" and o.component == component
+                and o.field == field and o.value == wanted and o.stamp[1] == author]
+
+    def account(self, entity, component, field, value):
+        """How an operation with this unique value ended; None: nobody can tell."""
+        shown = self.final.get(entity, {}).get(component)
+        if isinstance(shown, dict) and field in shown and text(shown[field]) == text(value):
+            return "shown"
+        if (entity, component, field, text(value)) in self.listed:
+            return "listed"
+        own = [o for o in self.by_entity.get(entity, ()) if o.kind == "set" and o.component == component
+               and o.field == field and o.value == text(value)]
+        for other in self.by_entity.get(entity, ()):
+            if not other.covers(entity, component, field) or other in own:
+                continue
+            if other.kind == "remove":
+                return "removed"
+            if other.was == text(value):
+                return "overwritten"
+            for mine in own:
+                seen = self.place.get((other.stamp[1], mine.stamp[1], mine.first))
+                if seen is not None and seen < other.index:
+                    return "overwritten"
+        return None
