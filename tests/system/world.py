@@ -72,7 +72,7 @@ class Process:
     def __init__(self, world, name, verb, arguments, environment=None):
         self.world = world
         self.name = name
-        self.verb = verb
+        self.program_verb = verb
         self.arguments = [str(a) for a in arguments]
         self.environment = dict(world.environment, **(environment or {}))
         self.errors_path = world.path(f"{name}.err")
@@ -89,7 +89,7 @@ class Process:
         self.starts += 1
         with open(self.errors_path, "ab") as errors:
             self.process = subprocess.Popen(
-                [PROGRAM, self.verb, *self.arguments], stdin=subprocess.DEVNULL,
+                [PROGRAM, self.program_verb, *self.arguments], stdin=subprocess.DEVNULL,
                 stdout=subprocess.PIPE, stderr=errors, env=self.environment)
         os.set_blocking(self.process.stdout.fileno(), False)
         self.world.register(self)
