@@ -85,6 +85,21 @@ const cli_verb cli_verbs[] = {
                  FORMAT("format to write"),
                  {"--output", 'o', CLI_VALUE, false, "FILE",
                   "write FILE, whole or not at all; else standard output"}}},
+    {.name = "codegen",
+     .arguments = "",
+     .summary = "write the code that builds the scene (bin/game.js)",
+     .details =
+         "Calls on the object `dcl`, as the code writers of the real systems make "
+         "them,\n"
+         "that build what the scene shows; beside them what a running worker needs to\n"
+         "build exactly that. Equal states give equal bytes. The format is told in\n"
+         "docs/CODEGEN.md.",
+     .examples = "scenesync codegen --store a -o bin/game.js",
+     .flags = CLI_VERB_OUTPUT | CLI_VERB_FORWARD,
+     .run = cli_cmd_codegen,
+     .options = {STORE,
+                 {"--output", 'o', CLI_VALUE, false, "FILE",
+                  "write FILE, whole or not at all; else standard output"}}},
     {.name = "node",
      .arguments = "",
      .summary = "be a replica on the network until stopped",
