@@ -2,7 +2,8 @@
 #define SYNC_CRYPTO_H
 
 /* The few primitives that are used, all of libsodium; crypto.c is the only file that meets
- * it. */
+ * it. Threads: every function may be called from any thread; the library is made ready at
+ * the first call. Without a source of randomness the process ends. */
 
 #include "crdt/buf.h"
 #include "crdt/err.h"
@@ -20,6 +21,8 @@ void sync_crypto_hash(crdt_span key, crdt_span bytes,
                       uint8_t hash[SYNC_CRYPTO_HASH_SIZE]);
 /* In constant time. */
 bool sync_crypto_equal(const void *a, const void *b, size_t size);
+/* Zeros over a secret that is not needed any more; never optimised away. */
+void sync_crypto_wipe(void *bytes, size_t size);
 
 /* XChaCha20-Poly1305. Sealed: 24 bytes of random nonce, the text, 16 bytes of tag. */
 #define SYNC_CRYPTO_KEY_SIZE 32

@@ -57,6 +57,13 @@ sync_link_counts sync_link_count(sync_link *link)
     return link->ops->count(link);
 }
 
+void sync_link_look(sync_link *link, sync_link_tell tell, void *ctx)
+{
+    if (link->ops->look != NULL) {
+        link->ops->look(link, tell, ctx);
+    }
+}
+
 void sync_link_close(sync_link *link)
 {
     if (link != NULL) {

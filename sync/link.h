@@ -50,7 +50,11 @@ typedef struct sync_link_counts {
     uint64_t answered;  /* requests received and answered */
     uint64_t dropped;   /* lost on purpose (fault_drop) */
     uint64_t refused;   /* connections refused: too many */
+    uint64_t unsealed;  /* messages that did not open: a foreign key, or forged */
 } sync_link_counts;
+
+/* Why does a peer not get through? `peer` 0: somebody who came to us was refused. */
+typedef void (*sync_link_tell)(void *ctx, uint32_t peer, const char *reason);
 
 typedef struct sync_link sync_link;
 
@@ -67,6 +71,7 @@ typedef struct sync_link_ops {
     bool (*receive)(sync_link *link, sync_link_event *event);
     int (*fd)(const sync_link *link);
     sync_link_counts (*count)(sync_link *link);
+    void (*look)(sync_link *link, sync_link_tell tell, void *ctx);
     void (*close)(sync_link *link);
 } sync_link_ops;
 
@@ -107,6 +112,10 @@ bool sync_link_receive(sync_link *link, sync_link_event *event);
 /* Readable (poll) while events may wait. */
 int sync_link_fd(const sync_link *link);
 sync_link_counts sync_link_count(sync_link *link);
+/* Tell of each dialed peer that does not get through why that is, as far as it is known,
+ * and whether somebody was refused here since the last look. Costs some 100 us: for now
+ * and then. `reason` is a sentence without its subject, borrowed for the call. */
+void sync_link_look(sync_link *link, sync_link_tell tell, void *ctx);
 /* Accepts NULL. Returns within about two seconds whatever the peers do. */
 void sync_link_close(sync_link *link);
 

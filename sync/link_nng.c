@@ -115,6 +115,23 @@ struct link_slot {
     topic *topics; /* SUB; its owner's thread alone */
 };
 
+/* What nng counts of a dialer or listener that did not get a connection, the most telling
+ * first. */
+static const struct {
+    const char *name;
+    const char *reason;
+} failures[] = {
+    {"auth", "one side does not accept the other's certificate"},
+    {"refused", "nobody listens there"},
+    {"timeout", "it does not answer"},
+    {"proto", "what is there is no scenesync"},
+    {"other", "no connection can be made: no such host or no way to it, or what is "
+              "there speaks no TLS, or only TLS"},
+    {"disconnect", "it ends each connection at once"},
+};
+#define FAILURE_COUNT (sizeof failures / sizeof failures[0])
+#define FAILURE_AUTH 0
+
 typedef struct link_peer {
     uint32_t number;
     link_slot *req;
@@ -127,6 +144,9 @@ typedef struct link_peer {
     bool told_up;
     bool flapped; /* down and up again since last told */
     event_node node;
+    uint64_t failed[FAILURE_COUNT];  /* of both dialers, at the last look */
+    uint64_t failing[FAILURE_COUNT]; /* at this one, while it is made */
+    const char *reason;              /* the last one, while it is not there; or NULL */
 } link_peer;
 
 struct link_nng {
@@ -140,6 +160,7 @@ struct link_nng {
     int listeners[2 * LISTENER_MAX];
     link_slot *listener_slots[2 * LISTENER_MAX];
     size_t listener_count;
+    uint64_t rejected; /* by the listeners, at the last look */
     link_peer **peers;
     size_t peer_count;
     bool closing;    /* no new connections */
@@ -1264,6 +1285,7 @@ static crdt_err nng_link_request(sync_link *head, uint32_t number, crdt_span byt
         free_call->deadline_ms = now_ms() + timeout_ms;
         free_call->node = (event_node){.peer = number, .token = token};
         link->counts.requested++;
+        link->spoke_ms = now_ms();
     }
     pthread_mutex_unlock(&lock);
     if (free_call == NULL || lost) {
@@ -1405,6 +1427,91 @@ static sync_link_counts nng_link_count(sync_link *head)
     return counts;
 }
 
+/* ---- why a connection is not there: nng's statistics ---- */
+
+/* How often each failure of `about` was counted; its id, 0: none. */
+static int read_failures(nng_stat *about, uint64_t counts[FAILURE_COUNT])
+{
+    int id = 0;
+    for (nng_stat *stat = nng_stat_child(about); stat != NULL;
+         stat = nng_stat_next(stat)) {
+        const char *name = nng_stat_name(stat);
+        if (strcmp(name, "id") == 0) {
+            id = (int)nng_stat_value(stat);
+        }
+        for (size_t i = 0; i < FAILURE_COUNT; i++) {
+            if (strcmp(name, failures[i].name) == 0) {
+                counts[i] = nng_stat_value(stat);
+            }
+        }
+    }
+    return id;
+}
+
+/* Lock held: count what became of the dialers and listeners of `link`. */
+static void read_stats(link_nng *link, nng_stat *stats, uint64_t *rejected)
+{
+    for (nng_stat *stat = nng_stat_child(stats); stat != NULL;
+         stat = nng_stat_next(stat)) {
+        uint64_t counts[FAILURE_COUNT] = {0};
+        if (strcmp(nng_stat_name(stat), "dialer") == 0) {
+            link_peer *peer = find_dialer(link, read_failures(stat, counts));
+            for (size_t i = 0; peer != NULL && i < FAILURE_COUNT; i++) {
+                peer->failing[i] += counts[i];
+            }
+        } else if (strcmp(nng_stat_name(stat), "listener") == 0) {
+            int id = read_failures(stat, counts);
+            for (size_t i = 0; i < link->listener_count; i++) {
+                *rejected += link->listeners[i] == id ? counts[FAILURE_AUTH] : 0;
+            }
+        }
+    }
+}
+
+/* Lock held: what has failed since the last look, and is not there still. */
+static void note_failures(link_peer *peer)
+{
+    for (size_t i = FAILURE_COUNT; i-- > 0;) {
+        if (peer->failing[i] > peer->failed[i]) {
+            peer->reason = failures[i].reason;
+        }
+        peer->failed[i] = peer->failing[i];
+        peer->failing[i] = 0;
+    }
+    if (peer->told_up) {
+        peer->reason = NULL;
+    }
+}
+
+static void nng_link_look(sync_link *head, sync_link_tell tell, void *ctx)
+{
+    link_nng *link = (link_nng *)head;
+    nng_stat *stats = NULL;
+    if (nng_stats_get(&stats) != 0) {
+        return; /* this nng was made without */
+    }
+    uint64_t rejected = 0;
+    pthread_mutex_lock(&lock);
+    read_stats(link, stats, &rejected);
+    for (size_t i = 0; i < link->peer_count; i++) {
+        note_failures(link->peers[i]);
+    }
+    bool again = rejected > link->rejected;
+    link->rejected = rejected;
+    pthread_mutex_unlock(&lock);
+    nng_stats_free(stats);
+    for (size_t i = 0; i < link->peer_count; i++) { /* this thread's, as the reasons */
+        if (link->peers[i]->reason != NULL) {
+            tell(ctx, link->peers[i]->number, link->peers[i]->reason);
+        }
+    }
+    if (again) {
+        tell(ctx, 0,
+             "somebody's certificate was not accepted here, or this node's "
+             "there");
+    }
+}
+
 /* ---- open and close ---- */
 
 static void free_link(link_nng *link)
@@ -1479,6 +1586,7 @@ static const sync_link_ops nng_link_ops = {
     .receive = nng_link_receive,
     .fd = nng_link_fd,
     .count = nng_link_count,
+    .look = nng_link_look,
     .close = nng_link_close,
 };
 

@@ -98,6 +98,12 @@ static void put_starts(writer *w, const sync_start *starts, size_t count)
     }
 }
 
+static void put_presence(writer *w, const sync_presence *presence)
+{
+    put_uint(w, presence->number);
+    put_bin(w, presence->bytes);
+}
+
 static void put_beacon(writer *w, const sync_beacon *beacon)
 {
     put_str(w, beacon->scene);
@@ -129,7 +135,8 @@ static void put_beacon(writer *w, const sync_beacon *beacon)
         put_actor(w, &beacon->known[i].actor);
         put_str(w, beacon->known[i].url);
     }
-    put_bin(w, beacon->presence);
+    put_uint(w, beacon->message_size_max);
+    put_presence(w, &beacon->presence);
 }
 
 static void put_lineage(writer *w, bool known, const crdt_actor *lineage)
@@ -164,6 +171,9 @@ static void put_body(writer *w, const sync_message *message)
         for (size_t i = 0; i < message->body.batches.batch_count; i++) {
             put_bin(w, message->body.batches.batches[i]);
         }
+        break;
+    case SYNC_MESSAGE_PRESENCE:
+        put_presence(w, &message->body.presence);
         break;
     case SYNC_MESSAGE_SYNC:
         put_lineage(w, message->body.ask.lineage_known, &message->body.ask.lineage);
@@ -326,6 +336,12 @@ static void read_urls(decoder *d, sync_beacon *beacon)
     beacon->known_count = count;
 }
 
+static void read_presence(decoder *d, sync_presence *presence)
+{
+    presence->number = crdt_msgpack_read_uint(&d->r, UINT64_MAX);
+    presence->bytes = crdt_msgpack_read_bin(&d->r, UINT32_MAX);
+}
+
 static void read_beacon(decoder *d, sync_beacon *beacon)
 {
     beacon->scene = crdt_msgpack_read_str(&d->r, SYNC_SCENE_SIZE_MAX);
@@ -347,7 +363,8 @@ static void read_beacon(decoder *d, sync_beacon *beacon)
         beacon->your_time = crdt_msgpack_read_uint(&d->r, CRDT_TIME_MAX);
     }
     read_urls(d, beacon);
-    beacon->presence = crdt_msgpack_read_bin(&d->r, UINT32_MAX);
+    beacon->message_size_max = crdt_msgpack_read_uint(&d->r, UINT64_MAX);
+    read_presence(d, &beacon->presence);
     if (d->r.err == CRDT_OK && beacon->whole) {
         crdt_version version = {.stamp_count = beacon->entry_count};
         memcpy(&version.stamps, &beacon->entries, sizeof version.stamps);
@@ -411,6 +428,9 @@ static void read_body(decoder *d, sync_message *message)
         break;
     case SYNC_MESSAGE_BATCHES:
         read_batches(d, &message->body.batches);
+        break;
+    case SYNC_MESSAGE_PRESENCE:
+        read_presence(d, &message->body.presence);
         break;
     case SYNC_MESSAGE_SYNC: {
         sync_ask *ask = &message->body.ask;

@@ -14,7 +14,7 @@
 #include "crdt/document.h"
 #include "sync/meta.h"
 
-#define SYNC_MESSAGE_VERSION 1u
+#define SYNC_MESSAGE_VERSION 2u
 #define SYNC_TOPIC_SIZE 12u
 #define SYNC_URL_SIZE_MAX 255u
 #define SYNC_SCENE_SIZE_MAX 255u
@@ -26,6 +26,7 @@ typedef enum sync_message_kind {
     /* published */
     SYNC_MESSAGE_BEACON = 1,
     SYNC_MESSAGE_BATCHES = 2,
+    SYNC_MESSAGE_PRESENCE = 3, /* between beacons */
     /* requests */
     SYNC_MESSAGE_HELLO = 16, /* body of a beacon; the reply is WELCOME */
     SYNC_MESSAGE_SYNC = 17,  /* replies: ANSWER, BUSY */
@@ -46,6 +47,13 @@ typedef struct sync_known {
     crdt_actor actor;
     crdt_span url;
 } sync_known;
+
+/* PRESENCE, and a part of beacons: what the sender tells of the people there. */
+typedef struct sync_presence {
+    uint64_t number; /* grows with each change since the sender's start; 0: nothing is
+                      * told, neither that there is something nor that there is not */
+    crdt_span bytes;
+} sync_presence;
 
 /* BEACON, HELLO, WELCOME: who I am, what I have, whom I hear. */
 typedef struct sync_beacon {
@@ -70,7 +78,8 @@ typedef struct sync_beacon {
     size_t url_count;
     const sync_known *known; /* some of those heard */
     size_t known_count;
-    crdt_span presence;
+    uint64_t message_size_max; /* the sender takes no longer ones */
+    sync_presence presence;
 } sync_beacon;
 
 /* BATCHES: encoded batches, oldest first (crdt/batch.h). */
@@ -120,13 +129,14 @@ typedef struct sync_message {
     crdt_actor actor; /* who speaks */
     uint64_t nonce;   /* of its start */
     union {
-        sync_beacon beacon;   /* BEACON, HELLO, WELCOME */
-        sync_batches batches; /* BATCHES */
-        sync_ask ask;         /* SYNC */
-        sync_chunk chunk;     /* FETCH, CHUNK, GONE */
-        sync_parcel parcel;   /* ANSWER, PUSH */
-        sync_taken taken;     /* TAKEN */
-        uint64_t retry_ms;    /* BUSY */
+        sync_beacon beacon;     /* BEACON, HELLO, WELCOME */
+        sync_batches batches;   /* BATCHES */
+        sync_presence presence; /* PRESENCE */
+        sync_ask ask;           /* SYNC */
+        sync_chunk chunk;       /* FETCH, CHUNK, GONE */
+        sync_parcel parcel;     /* ANSWER, PUSH */
+        sync_taken taken;       /* TAKEN */
+        uint64_t retry_ms;      /* BUSY */
         struct {
             crdt_err err;
             crdt_span text;

@@ -1,5 +1,7 @@
 #include "sync/node_impl.h"
 
+#include "sync/crypto.h"
+
 #include <assert.h>
 #include <errno.h>
 #include <poll.h>
@@ -248,6 +250,7 @@ static void turn(sync_node *node)
         sync_node_flush(node);
     }
     until = least(until, sync_node_run_waits(node));
+    until = least(until, sync_node_look_around(node));
     if (busy) {
         return;
     }
@@ -592,6 +595,8 @@ crdt_err sync_node_close(sync_node *node)
     crdt_op_list_deinit(&node->ops);
     crdt_arena_deinit(&node->arena);
     crdt_buf_deinit(&node->presence);
+    crdt_free(alloc, node->troubles, node->trouble_capacity * sizeof *node->troubles);
+    sync_crypto_wipe(node->key, sizeof node->key);
     crdt_free(alloc, node->failed, node->failed_capacity * sizeof *node->failed);
     for (size_t i = 0; i < 5; i++) {
         if (node->texts[i] != NULL) {

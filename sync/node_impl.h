@@ -8,6 +8,7 @@
  *      node_commit.c  the group: records, one sync, who waits for it
  *      node_edit.c    edits, imports, housekeeping
  *      node_look.c    read, attach, history, watch, status
+ *      node_reach.c   which peers are not there, and why
  *      node_wait.c    presence; what waits for peers: ask, sync once
  *
  * All but the mailbox belongs to the node's thread. */
@@ -45,6 +46,17 @@ typedef struct node_record {
     crdt_buf bytes;
     bool stored; /* it is in the store's queue */
 } node_record;
+
+/* A peer that was given and is not there (`peer`, as in sync_dial), or those who came to
+ * us and were refused (0). */
+typedef struct node_trouble {
+    uint32_t peer;
+    bool over;
+    uint64_t since_ms;
+    uint64_t next_ms; /* when it is told, or may be told, next */
+    uint64_t wait_ms;
+    char reason[160];
+} node_trouble;
 
 struct sync_node {
     sync_node_options
@@ -89,6 +101,11 @@ struct sync_node {
 
     node_tasks intents; /* edits that wait for the scene's beginning */
     node_tasks waits;   /* for a peer to be equal */
+
+    node_trouble *troubles;
+    size_t trouble_count;
+    size_t trouble_capacity;
+    uint64_t looked_ms;
 
     sync_watch *watches[NODE_WATCHES_MAX]; /* under the mutex */
     size_t watch_count;
@@ -155,6 +172,9 @@ void sync_node_poison(sync_node *node, const crdt_diag *diag);
 bool sync_node_maintain(sync_node *node);
 
 /* ---- edits, waits ---- */
+
+/* Look now and then who is not there, and tell; says when to look again. */
+uint64_t sync_node_look_around(sync_node *node);
 
 void sync_node_init_presence(sync_node *node);
 

@@ -237,6 +237,9 @@ static crdt_err fill_status(sync_node *node, sync_node_status *status)
     sync_replica_counts counts = sync_replica_count(node->replica);
     status->held_back = counts.held;
     status->refused = counts.refused;
+    if (node->link != NULL) {
+        status->refused += sync_link_count(node->link).unsealed;
+    }
     return CRDT_OK;
 }
 

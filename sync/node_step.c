@@ -1,4 +1,5 @@
 #include "sync/link_nng.h"
+#include "sync/link_sealed.h"
 #include "sync/node_impl.h"
 
 #include <assert.h>
@@ -41,6 +42,7 @@ static bool event_of_notice(sync_notice_kind kind, sync_event_kind *out)
         {SYNC_NOTICE_GAVE_UP, SYNC_EVENT_ALARM},
         {SYNC_NOTICE_PRESENCE, SYNC_EVENT_PRESENCE},
         {SYNC_NOTICE_STRANGER, SYNC_EVENT_STRANGER},
+        {SYNC_NOTICE_MISFIT, SYNC_EVENT_UNREACHABLE},
     };
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
         if (rows[i].notice == kind) {
@@ -346,15 +348,23 @@ crdt_err sync_node_name_scene(sync_node *node, crdt_diag *diag)
     return err;
 }
 
+static crdt_err seal_link(sync_node *node)
+{
+    sync_link_sealed_options options = sync_link_sealed_options_default();
+    options.alloc = node->alloc;
+    options.key = node->options.key;
+    options.message_size_max = node->options.message_size_max;
+    sync_link *inner = node->link;
+    node->link = NULL;
+    return sync_link_sealed_open(&node->link, inner, &options);
+}
+
 crdt_err sync_node_open_link(sync_node *node, crdt_diag *diag)
 {
     if (node->link != NULL) {
         return CRDT_OK;
     }
     const sync_node_tls *tls = &node->options.tls;
-    if (node->options.key != NULL) {
-        return crdt_diag_set(diag, CRDT_EINVAL, 0, "messages cannot be sealed yet");
-    }
     sync_link_nng_options options = sync_link_nng_options_default();
     options.alloc = node->alloc;
     options.message_size_max = node->options.message_size_max;
@@ -364,7 +374,12 @@ crdt_err sync_node_open_link(sync_node *node, crdt_diag *diag)
                                   .key_file = tls->key_file,
                                   .ca_file = tls->ca_file,
                                   .peer_name = tls->peer_name};
+    bool sealed = node->options.key != NULL;
+    options.message_size_max += sealed ? SYNC_LINK_SEALED_OVERHEAD : 0;
     crdt_err err = sync_link_nng_open(&node->link, &options, diag);
+    if (err == CRDT_OK && sealed) {
+        err = seal_link(node);
+    }
     /* Others hear of this start: it is on disk before, else a store that is cut short now
      * looks like one that was set back. */
     if (err == CRDT_OK) {

@@ -42,6 +42,8 @@ typedef struct sync_peer {
     size_t heard_capacity;
     bool hears_me;
     crdt_buf presence;
+    uint64_t presence_number; /* 0: none was told */
+    bool misfit;              /* MISFIT was told */
 
     uint64_t heard_at_ms;     /* any beacon, HELLO or WELCOME; 0: never */
     uint64_t published_at_ms; /* its publications came over our link; 0: never */

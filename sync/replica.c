@@ -20,6 +20,7 @@ sync_replica_options sync_replica_options_default(void)
         .discover = true,
         .beacon_ms = 1000,
         .beacon_gap_ms = 50,
+        .presence_gap_ms = 100,
         .request_ms_min = 100,
         .request_ms = 3000,
         .grace_ms_min = 10,
@@ -119,6 +120,7 @@ crdt_err sync_replica_open(sync_replica **out, const sync_replica_options *optio
         .confirmed_told = options->meta.confirmed_time,
         .now_ms = options->now_ms,
         .beacon_at_ms = options->now_ms,
+        .presence_at_ms = UINT64_MAX,
         .wake_at_ms = UINT64_MAX,
         .absolute_next = true,
         .look = true,
@@ -281,7 +283,13 @@ uint32_t replica_patience_ms(const sync_replica *replica, const sync_peer *peer,
 uint64_t replica_request(sync_replica *replica, const sync_peer *peer,
                          const sync_message *message)
 {
-    crdt_span bytes = replica_encode(replica, message);
+    return replica_request_bytes(replica, peer, message,
+                                 replica_encode(replica, message));
+}
+
+uint64_t replica_request_bytes(sync_replica *replica, const sync_peer *peer,
+                               const sync_message *message, crdt_span bytes)
+{
     if (bytes.size == 0) {
         return 0;
     }
@@ -514,7 +522,7 @@ static void on_received(sync_replica *replica, const sync_replica_event *event)
             ? crdt_diag_set(&diag, CRDT_ELIMIT, 0, "message over its limit")
             : sync_message_decode(event->bytes, &replica->arena, &message, &diag);
     if (err == CRDT_OK && message.kind != SYNC_MESSAGE_BEACON &&
-        message.kind != SYNC_MESSAGE_BATCHES) {
+        message.kind != SYNC_MESSAGE_BATCHES && message.kind != SYNC_MESSAGE_PRESENCE) {
         err = crdt_diag_set(&diag, CRDT_ECORRUPT, 0, "a kind that is not published");
     }
     if (err == CRDT_OK && memcmp(message.topic, replica->topic, SYNC_TOPIC_SIZE) != 0) {
@@ -531,6 +539,8 @@ static void on_received(sync_replica *replica, const sync_replica_event *event)
     peer->published_at_ms = replica->now_ms;
     if (message.kind == SYNC_MESSAGE_BEACON) {
         replica_beacon_receive(replica, peer, &message);
+    } else if (message.kind == SYNC_MESSAGE_PRESENCE) {
+        replica_beacon_presence(replica, peer, &message.body.presence);
     } else {
         replica_live_receive(replica, peer, &message);
     }
@@ -699,11 +709,21 @@ static crdt_err on_presence(sync_replica *replica, crdt_span bytes)
     if (bytes.size > replica->o.presence_size_max) {
         return CRDT_ELIMIT;
     }
+    if (crdt_span_equal(crdt_buf_span(&replica->presence), bytes)) {
+        return CRDT_OK;
+    }
     crdt_err err = crdt_buf_reserve(&replica->presence, bytes.size);
-    if (err == CRDT_OK) {
-        crdt_buf_clear(&replica->presence);
-        err = crdt_buf_append_span(&replica->presence, bytes);
-        replica_beacon_soon(replica, 0);
+    if (err != CRDT_OK) {
+        return err;
+    }
+    crdt_buf_clear(&replica->presence);
+    err = crdt_buf_append_span(&replica->presence, bytes);
+    replica->presence_number++;
+    if (replica->presence_at_ms == UINT64_MAX) {
+        uint64_t gap_end = replica->presence_sent_ms + replica->o.presence_gap_ms;
+        bool first = replica->presence_sent_ms == 0;
+        replica->presence_at_ms =
+            first || gap_end < replica->now_ms ? replica->now_ms : gap_end;
     }
     return err;
 }
@@ -714,6 +734,7 @@ static void on_leave(sync_replica *replica)
     replica->leaving = true;
     replica->meta_changed |= replica->meta.confirmed_time != replica->confirmed_told;
     replica_beacon_send(replica);
+    replica_beacon_say_goodbye(replica);
 }
 
 static crdt_err dispatch(sync_replica *replica, const sync_replica_event *event)
@@ -788,6 +809,9 @@ static void look_around(sync_replica *replica)
         if (replica->now_ms >= replica->beacon_at_ms) {
             replica_beacon_send(replica);
         }
+        if (replica->now_ms >= replica->presence_at_ms) {
+            replica_beacon_send_presence(replica);
+        }
     }
     if (replica->now_ms - replica->swept_at_ms >= SWEEP_MS) {
         replica->swept_at_ms = replica->now_ms;
@@ -796,6 +820,14 @@ static void look_around(sync_replica *replica)
         sync_shelf_expire(&replica->shelf,
                           replica->now_ms > age ? replica->now_ms - age : 0);
     }
+}
+
+static uint64_t when_to_wake(const sync_replica *replica)
+{
+    uint64_t at = replica->wake_at_ms;
+    at = replica->beacon_at_ms < at ? replica->beacon_at_ms : at;
+    at = replica->presence_at_ms < at ? replica->presence_at_ms : at;
+    return replica->leaving ? UINT64_MAX : at;
 }
 
 crdt_err sync_replica_step(sync_replica *replica, const sync_replica_event *event,
@@ -827,10 +859,7 @@ crdt_err sync_replica_step(sync_replica *replica, const sync_replica_event *even
     }
     effects->renew_actor = replica->renew_actor;
     effects->topic_changed = replica->topic_changed;
-    effects->wake_at_ms = replica->leaving ? UINT64_MAX
-                          : replica->beacon_at_ms < replica->wake_at_ms
-                              ? replica->beacon_at_ms
-                              : replica->wake_at_ms;
+    effects->wake_at_ms = when_to_wake(replica);
     return err != CRDT_OK ? err : replica->out.err;
 }
 

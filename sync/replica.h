@@ -104,6 +104,8 @@ typedef enum sync_notice_kind {
     SYNC_NOTICE_DIVERGED, /* equal versions, unequal digests with `actor`: healing */
     SYNC_NOTICE_GAVE_UP,  /* a batch of `actor` was dropped: nobody has what it needs */
     SYNC_NOTICE_STRANGER, /* `actor` edits this scene in another `lineage` */
+    SYNC_NOTICE_MISFIT,   /* `actor` is there, and not all can be exchanged with it */
+    SYNC_NOTICE_COUNT,    /* how many there are */
 } sync_notice_kind;
 
 typedef struct sync_notice {
@@ -160,8 +162,9 @@ typedef struct sync_replica_options {
     void *change_ctx;
 
     /* Times, ms. */
-    uint32_t beacon_ms;     /* default 1000 */
-    uint32_t beacon_gap_ms; /* no two beacons closer than this; default 50 */
+    uint32_t beacon_ms;       /* default 1000 */
+    uint32_t beacon_gap_ms;   /* no two beacons closer than this; default 50 */
+    uint32_t presence_gap_ms; /* nor two tellings of presence; default 100 */
     uint32_t
         request_ms_min;    /* a request without answer has failed after this long and */
     uint32_t request_ms;   /* what the peer's former replies took; defaults 100, and
@@ -238,6 +241,7 @@ typedef struct sync_replica_counts {
     uint64_t served;     /* answers made for others */
     uint64_t pushed;     /* answers handed to peers that cannot ask */
     uint64_t beacons;    /* sent */
+    uint64_t presences;  /* sent between beacons */
     uint64_t refused;    /* foreign messages refused */
     uint64_t forks;      /* forked batches and entries seen */
     uint64_t diverged;   /* times that equal versions had unequal digests */

@@ -1,5 +1,6 @@
 #include "sync/replica_impl.h"
 
+#include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -112,7 +113,8 @@ static void tell_left(sync_replica *replica, sync_peer *peer)
     peer->synced = false;
     peer->hears_me = false;
     peer->heard_count = 0;
-    crdt_buf_clear(&peer->presence);
+    crdt_buf_clear(&peer->presence); /* if it comes again, all is told again */
+    peer->presence_number = 0;
     sync_notice *notice =
         sync_outbox_notice(&replica->out, SYNC_NOTICE_LEFT, &peer->actor);
     notice->url = sync_outbox_copy(&replica->out, crdt_buf_span(&peer->url));
@@ -188,6 +190,8 @@ sync_peer *replica_beacon_identify(sync_replica *replica, sync_peer *peer,
         peer->synced = false;
         peer->leaving = false;
         peer->hello_wanted = true;
+        peer->presence_number = 0;
+        peer->misfit = false;
         crdt_version_clear(&peer->version);
         sync_peer_check_ahead(&replica->peers, peer,
                               crdt_document_version(replica->doc));
@@ -455,17 +459,42 @@ static void note_version(sync_replica *replica, sync_peer *peer,
     replica_beacon_compare(replica, peer);
 }
 
-static void note_presence(sync_replica *replica, sync_peer *peer, crdt_span presence)
+/* What is older than what is known came by a slower way: a reply, a HELLO. */
+static void note_presence(sync_replica *replica, sync_peer *peer,
+                          const sync_presence *presence)
 {
-    if (presence.size > replica->o.presence_size_max ||
-        crdt_span_equal(crdt_buf_span(&peer->presence), presence)) {
+    if (presence->number <= peer->presence_number ||
+        presence->bytes.size > replica->o.presence_size_max) {
+        return;
+    }
+    peer->presence_number = presence->number;
+    if (crdt_span_equal(crdt_buf_span(&peer->presence), presence->bytes)) {
         return;
     }
     crdt_buf_clear(&peer->presence);
-    replica_note_err(replica, crdt_buf_append_span(&peer->presence, presence));
+    replica_note_err(replica, crdt_buf_append_span(&peer->presence, presence->bytes));
     sync_notice *notice =
         sync_outbox_notice(&replica->out, SYNC_NOTICE_PRESENCE, &peer->actor);
-    notice->bytes = sync_outbox_copy(&replica->out, presence);
+    notice->bytes = sync_outbox_copy(&replica->out, presence->bytes);
+}
+
+/* What one side may send, the other does not take: its connection would be cut. */
+static void check_limits(sync_replica *replica, sync_peer *peer,
+                         const sync_beacon *beacon)
+{
+    if (peer->misfit || beacon->message_size_max == replica->o.message_size_max) {
+        return;
+    }
+    peer->misfit = true;
+    sync_notice *notice =
+        sync_outbox_notice(&replica->out, SYNC_NOTICE_MISFIT, &peer->actor);
+    notice->err = CRDT_ELIMIT;
+    notice->url = sync_outbox_copy(&replica->out, crdt_buf_span(&peer->url));
+    snprintf(notice->text, sizeof notice->text,
+             "takes messages of %" PRIu64
+             " bytes, this node of %zu: longer ones do not "
+             "come through; give all the same --message-max",
+             beacon->message_size_max, replica->o.message_size_max);
 }
 
 static void discover(sync_replica *replica, const sync_beacon *beacon)
@@ -528,7 +557,8 @@ static void note_beacon(sync_replica *replica, sync_peer *peer,
     } else {
         note_version(replica, peer, message);
     }
-    note_presence(replica, peer, beacon->presence);
+    note_presence(replica, peer, &beacon->presence);
+    check_limits(replica, peer, beacon);
     discover(replica, beacon);
 }
 
@@ -538,6 +568,14 @@ void replica_beacon_receive(sync_replica *replica, sync_peer *peer,
                             const sync_message *message)
 {
     note_beacon(replica, peer, message);
+}
+
+void replica_beacon_presence(sync_replica *replica, sync_peer *peer,
+                             const sync_presence *presence)
+{
+    if (peer->joined && !peer->refused && !peer->leaving) {
+        note_presence(replica, peer, presence);
+    }
 }
 
 /* The peer behind a request: by its actor, or by a URL of its that we dial. */
@@ -561,12 +599,14 @@ static sync_peer *find_asker(sync_replica *replica, const sync_message *message)
 static sync_message make_beacon(sync_replica *replica, sync_message_kind kind,
                                 size_t known_max);
 
+static crdt_span encode_beacon(sync_replica *replica, sync_message *message);
+
 static void send_welcome(sync_replica *replica, uint64_t token, const crdt_actor *to)
 {
     sync_message welcome =
         make_beacon(replica, SYNC_MESSAGE_WELCOME, SYNC_KNOWN_COUNT_MAX);
     tell_remembered(replica, to, &welcome.body.beacon);
-    replica_reply(replica, token, &welcome);
+    sync_outbox_reply(&replica->out, token, encode_beacon(replica, &welcome));
 }
 
 void replica_beacon_hello(sync_replica *replica, uint64_t token,
@@ -716,7 +756,9 @@ static sync_message make_beacon(sync_replica *replica, sync_message_kind kind,
                             .lineage_known = replica->meta.lineage_known,
                             .lineage = replica->meta.lineage,
                             .leaving = replica->leaving,
-                            .presence = crdt_buf_span(&replica->presence)};
+                            .message_size_max = replica->o.message_size_max,
+                            .presence = {.number = replica->presence_number,
+                                         .bytes = crdt_buf_span(&replica->presence)}};
     fill_version(replica, beacon, kind == SYNC_MESSAGE_BEACON);
     fill_heard(replica, beacon, known_max);
     beacon->starts = replica->meta.starts;
@@ -729,6 +771,21 @@ static sync_message make_beacon(sync_replica *replica, sync_message_kind kind,
     }
     beacon->urls = urls;
     return message;
+}
+
+/* Where messages are short: without the URLs of others, without the people. */
+static crdt_span encode_beacon(sync_replica *replica, sync_message *message)
+{
+    crdt_span bytes = replica_encode(replica, message);
+    if (bytes.size == 0 && message->body.beacon.known_count > 0) {
+        message->body.beacon.known_count = 0;
+        bytes = replica_encode(replica, message);
+    }
+    if (bytes.size == 0 && message->body.beacon.presence.number > 0) {
+        message->body.beacon.presence = (sync_presence){0};
+        bytes = replica_encode(replica, message);
+    }
+    return bytes;
 }
 
 /* Changed entries are those above a version four to eight beacons old, so a receiver
@@ -767,13 +824,44 @@ void replica_beacon_send(sync_replica *replica)
     }
     sync_message message =
         make_beacon(replica, SYNC_MESSAGE_BEACON, KNOWN_PUBLISHED_MAX);
-    crdt_span bytes = replica_encode(replica, &message);
+    crdt_span bytes = encode_beacon(replica, &message);
     if (bytes.size > 0) {
         sync_outbox_publish(&replica->out, bytes);
         replica->counts.beacons++;
         move_base(replica);
     }
     replica->beacon_sent_ms = replica->now_ms;
+    if (bytes.size > 0 &&
+        message.body.beacon.presence.number == replica->presence_number) {
+        replica->presence_at_ms = UINT64_MAX;
+        replica->presence_sent_ms = replica->now_ms;
+    }
+}
+
+void replica_beacon_send_presence(sync_replica *replica)
+{
+    replica->presence_at_ms = UINT64_MAX;
+    replica->presence_sent_ms = replica->now_ms;
+    if (replica->scene.size == 0) {
+        return; /* the first beacon tells it */
+    }
+    sync_message message = replica_message(replica, SYNC_MESSAGE_PRESENCE);
+    message.body.presence = (sync_presence){.number = replica->presence_number,
+                                            .bytes = crdt_buf_span(&replica->presence)};
+    crdt_span bytes = replica_encode(replica, &message);
+    if (bytes.size > 0) {
+        sync_outbox_publish(&replica->out, bytes);
+        replica->counts.presences++;
+    }
+    /* Whom publications do not reach is told by the next HELLO: now. */
+    for (size_t i = 0; i < replica->peers.count; i++) {
+        sync_peer *peer = replica->peers.items[i];
+        if (peer->joined && peer->connected && !peer->hears_me &&
+            peer->hello_at_ms > replica->now_ms) {
+            peer->hello_at_ms = replica->now_ms;
+            replica_wake(replica, replica->now_ms);
+        }
+    }
 }
 
 void replica_beacon_soon(sync_replica *replica, uint32_t ms)
@@ -829,7 +917,8 @@ static void say_hello(sync_replica *replica, sync_peer *peer)
     if (peer->actor_known) {
         tell_remembered(replica, &peer->actor, &hello.body.beacon);
     }
-    peer->hello_token = replica_request(replica, peer, &hello);
+    peer->hello_token =
+        replica_request_bytes(replica, peer, &hello, encode_beacon(replica, &hello));
     peer->hello_sent_ms = replica->now_ms;
     peer->hello_end_ms = replica->now_ms + replica_patience_ms(replica, peer, &hello);
     peer->hello_at_ms = replica->now_ms + replica->o.beacon_ms;
@@ -838,6 +927,16 @@ static void say_hello(sync_replica *replica, sync_peer *peer)
     }
     if (peer->hello_token == 0) {
         hello_failed(replica, peer);
+    }
+}
+
+void replica_beacon_say_goodbye(sync_replica *replica)
+{
+    for (size_t i = 0; i < replica->peers.count; i++) {
+        sync_peer *peer = replica->peers.items[i];
+        if (peer->joined && peer->connected && !peer->hears_me) {
+            say_hello(replica, peer);
+        }
     }
 }
 

@@ -116,6 +116,9 @@ struct sync_replica {
     crdt_buf urls[SYNC_URL_COUNT_MAX];
     size_t url_count;
     crdt_buf presence;
+    uint64_t presence_number;  /* 0: none was ever given */
+    uint64_t presence_at_ms;   /* when it is told next, beacons aside; or never */
+    uint64_t presence_sent_ms; /* by whatever message */
 
     /* one step */
     uint64_t now_ms;
@@ -200,6 +203,9 @@ uint32_t replica_patience_ms(const sync_replica *replica, const sync_peer *peer,
 /* Ask `peer`; the token, 0 if it could not be. */
 uint64_t replica_request(sync_replica *replica, const sync_peer *peer,
                          const sync_message *message);
+/* The same, the bytes of `message` being there. */
+uint64_t replica_request_bytes(sync_replica *replica, const sync_peer *peer,
+                               const sync_message *message, crdt_span bytes);
 /* Count and report foreign bytes that were refused. */
 void replica_refuse(sync_replica *replica, const crdt_actor *actor, crdt_err err,
                     const char *text);
@@ -236,6 +242,13 @@ void replica_beacon_send(sync_replica *replica);
 void replica_beacon_remember_me(sync_replica *replica);
 /* Send one within `ms`. */
 void replica_beacon_soon(sync_replica *replica, uint32_t ms);
+/* A HELLO that says goodbye, to whom the beacon does not reach. */
+void replica_beacon_say_goodbye(sync_replica *replica);
+/* Tell the presence alone, to who listens. */
+void replica_beacon_send_presence(sync_replica *replica);
+/* A presence was published by `peer`. */
+void replica_beacon_presence(sync_replica *replica, sync_peer *peer,
+                             const sync_presence *presence);
 /* A beacon was published by `peer`. */
 void replica_beacon_receive(sync_replica *replica, sync_peer *peer,
                             const sync_message *message);

@@ -56,7 +56,8 @@ typedef struct sim_place {
     size_t link_count;
     size_t link_capacity;
     bool configured[SYNC_SIM_PLACES_MAX];
-    uint64_t notices[SYNC_NOTICE_GAVE_UP + 1];
+    uint64_t notices[SYNC_NOTICE_COUNT];
+    char presences[SYNC_SIM_PLACES_MAX][16]; /* as told by the others */
     sync_replica_counts traced;
 } sim_place;
 
@@ -487,6 +488,7 @@ static const char *const notice_names[] = {
     [SYNC_NOTICE_FORK] = "fork",           [SYNC_NOTICE_FRESH] = "fresh",
     [SYNC_NOTICE_REWRITTEN] = "rewritten", [SYNC_NOTICE_LOST] = "lost",
     [SYNC_NOTICE_DIVERGED] = "diverged",   [SYNC_NOTICE_GAVE_UP] = "gave up",
+    [SYNC_NOTICE_STRANGER] = "stranger",   [SYNC_NOTICE_MISFIT] = "misfit",
 };
 
 static uint32_t place_of_actor(const sync_sim *sim, const crdt_actor *actor)
@@ -563,6 +565,24 @@ static void trace_messages(sync_sim *sim, uint32_t index, const sync_effects *ef
     place->traced = counts;
 }
 
+/* What an actor tells of its people, until it has left. */
+static void note_presence(const sync_sim *sim, sim_place *place,
+                          const sync_notice *notice)
+{
+    for (uint32_t i = 0; i < sim->o.place_count; i++) {
+        if (!crdt_actor_equal(&sim->places[i].disk.meta.actor, &notice->actor)) {
+            continue;
+        }
+        char *text = place->presences[i];
+        if (notice->kind == SYNC_NOTICE_PRESENCE) {
+            snprintf(text, sizeof place->presences[i], "%.*s", (int)notice->bytes.size,
+                     notice->bytes.size > 0 ? (const char *)notice->bytes.data : "");
+        } else if (notice->kind == SYNC_NOTICE_LEFT) {
+            text[0] = '\0';
+        }
+    }
+}
+
 static void perform(sync_sim *sim, uint32_t index, const sync_effects *effects)
 {
     sim_place *place = &sim->places[index];
@@ -589,6 +609,7 @@ static void perform(sync_sim *sim, uint32_t index, const sync_effects *effects)
     }
     for (size_t i = 0; i < effects->notice_count; i++) {
         place->notices[effects->notices[i].kind]++;
+        note_presence(sim, place, &effects->notices[i]);
         trace_notice(sim, index, &effects->notices[i]);
     }
     if (effects->meta_changed) {
@@ -795,6 +816,17 @@ void sync_sim_stop(sync_sim *sim, uint32_t index)
     step(sim, index, (sync_replica_event){.kind = SYNC_ON_LEAVE});
     trace(sim, index, "stops");
     halt(sim, index);
+}
+
+void sync_sim_presence(sync_sim *sim, uint32_t index, const char *text)
+{
+    step(sim, index,
+         (sync_replica_event){.kind = SYNC_ON_PRESENCE, .bytes = crdt_span_of(text)});
+}
+
+const char *sync_sim_heard_presence(const sync_sim *sim, uint32_t index, uint32_t other)
+{
+    return sim->places[index].presences[other];
 }
 
 void sync_sim_set_lineage(sync_sim *sim, uint32_t index, const crdt_actor *lineage)

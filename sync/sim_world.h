@@ -82,6 +82,11 @@ void sync_sim_set(sync_sim *sim, uint32_t place, const char *object, const char 
 void sync_sim_remove(sync_sim *sim, uint32_t place, const char *object);
 crdt_err sync_sim_housekeep(sync_sim *sim, uint32_t place);
 
+/* What the place tells of its people; "" nothing. What `other` told it: the last notice. */
+void sync_sim_presence(sync_sim *sim, uint32_t place, const char *text);
+const char *sync_sim_heard_presence(const sync_sim *sim, uint32_t place,
+                                    uint32_t other);
+
 void sync_sim_set_faults(sync_sim *sim, sync_sim_faults faults);
 /* Both directions. */
 void sync_sim_cut(sync_sim *sim, uint32_t a, uint32_t b);

@@ -239,6 +239,79 @@ Test(stories, leaving_and_falling_silent)
     sync_sim_close(sim);
 }
 
+/* Presence is told to who is there, to who comes later, and again to who was away; it ends
+ * when its owner leaves or falls silent. */
+Test(stories, presence_comes_and_goes)
+{
+    sync_sim *sim = open_sim(3, false);
+    sync_sim_mesh(sim);
+    sync_sim_crash(sim, 2, false);
+    sync_sim_run(sim, 3000);
+    sync_sim_presence(sim, 0, "ann");
+    sync_sim_run(sim, 60);
+    cr_assert_str_eq(sync_sim_heard_presence(sim, 1, 0), "ann", "told at once");
+    sync_sim_start_place(sim, 2, SYNC_SIM_KEEP);
+    sync_sim_run(sim, 1000);
+    cr_assert_str_eq(sync_sim_heard_presence(sim, 2, 0), "ann", "and to a newcomer");
+    sync_sim_cut(sim, 0, 1);
+    sync_sim_run(sim, 4000);
+    cr_assert_str_eq(sync_sim_heard_presence(sim, 1, 0), "", "silent: gone");
+    sync_sim_heal_all(sim);
+    sync_sim_run(sim, 4000);
+    cr_assert_str_eq(sync_sim_heard_presence(sim, 1, 0), "ann", "told again");
+    uint64_t sent = counts(sim, 0).presences;
+    uint64_t beacons = counts(sim, 0).beacons;
+    for (int i = 0; i < 500; i++) { /* moves at 100 Hz for 5 s */
+        char text[16];
+        snprintf(text, sizeof text, "at %d", i);
+        sync_sim_presence(sim, 0, text);
+        sync_sim_run(sim, 10);
+    }
+    sync_sim_run(sim, 200);
+    cr_assert_str_eq(sync_sim_heard_presence(sim, 1, 0), "at 499");
+    cr_assert_str_eq(sync_sim_heard_presence(sim, 2, 0), "at 499");
+    cr_assert_leq(counts(sim, 0).presences - sent, 52, "no storm");
+    cr_assert_leq(counts(sim, 0).beacons - beacons, 7, "no more beacons than else");
+    sync_sim_stop(sim, 0);
+    sync_sim_run(sim, 50);
+    cr_assert_str_eq(sync_sim_heard_presence(sim, 1, 0), "", "left: gone at once");
+    sync_sim_close(sim);
+}
+
+/* Whom nobody can dial publishes to nobody: it tells by HELLO, and says goodbye so. */
+Test(stories, presence_of_whom_nobody_can_dial)
+{
+    sync_sim *sim = open_sim(2, false);
+    sync_sim_set_dialable(sim, 1, false);
+    sync_sim_peer(sim, 1, 0);
+    sync_sim_run(sim, 3000);
+    sync_sim_presence(sim, 1, "bob");
+    sync_sim_run(sim, 300);
+    cr_assert_str_eq(sync_sim_heard_presence(sim, 0, 1), "bob");
+    sync_sim_stop(sim, 1);
+    sync_sim_run(sim, 300);
+    cr_assert_str_eq(sync_sim_heard_presence(sim, 0, 1), "");
+    sync_sim_close(sim);
+}
+
+/* One publication in two is lost: presence is right all the same, a beacon later. */
+Test(stories, presence_gets_lost)
+{
+    sync_sim *sim = open_sim(2, false);
+    sync_sim_mesh(sim);
+    sync_sim_run(sim, 2000);
+    sync_sim_set_faults(sim, (sync_sim_faults){.drop_percent = 50, .delay_ms_max = 10});
+    for (int i = 0; i < 20; i++) {
+        char text[16];
+        snprintf(text, sizeof text, "at %d", i);
+        sync_sim_presence(sim, 0, text);
+        sync_sim_run(sim, 500);
+    }
+    sync_sim_run(sim, 20000);
+    cr_assert_str_eq(sync_sim_heard_presence(sim, 1, 0), "at 19");
+    sync_sim_close(sim);
+}
+
 /* ---- lineage ---- */
 
 static crdt_actor other_lineage(void)
@@ -271,6 +344,9 @@ Test(lineage, taken_or_refused)
     cr_assert_geq(sync_sim_notices(sim, 2, SYNC_NOTICE_REFUSED), 1);
     cr_assert(sync_sim_notices(sim, 0, SYNC_NOTICE_REFUSED) < 8,
               "said once, not always");
+    cr_assert_geq(sync_sim_notices(sim, 0, SYNC_NOTICE_STRANGER), 1);
+    cr_assert_geq(sync_sim_notices(sim, 2, SYNC_NOTICE_STRANGER), 1);
+    cr_assert_eq(sync_sim_notices(sim, 0, SYNC_NOTICE_JOINED), 1, "no stranger");
     sync_sim_close(sim);
 }
 

@@ -51,7 +51,11 @@ static sync_message make(sync_message_kind kind)
                                       .url_count = 1,
                                       .known = known,
                                       .known_count = 1,
-                                      .presence = crdt_span_of("here")};
+                                      .message_size_max = 1u << 20,
+                                      .presence = {7, crdt_span_of("here")}};
+        break;
+    case SYNC_MESSAGE_PRESENCE:
+        m.body.presence = (sync_presence){8, crdt_span_of("there")};
         break;
     case SYNC_MESSAGE_BATCHES:
         m.body.batches = (sync_batches){batches, 2};
@@ -96,7 +100,7 @@ static const sync_message_kind KINDS[] = {
     SYNC_MESSAGE_SYNC,    SYNC_MESSAGE_FETCH,   SYNC_MESSAGE_PUSH,
     SYNC_MESSAGE_WELCOME, SYNC_MESSAGE_ANSWER,  SYNC_MESSAGE_CHUNK,
     SYNC_MESSAGE_GONE,    SYNC_MESSAGE_TAKEN,   SYNC_MESSAGE_BUSY,
-    SYNC_MESSAGE_REFUSED};
+    SYNC_MESSAGE_REFUSED, SYNC_MESSAGE_PRESENCE};
 #define KIND_COUNT (sizeof KINDS / sizeof KINDS[0])
 
 static crdt_buf encode(const sync_message *message)
@@ -331,7 +335,7 @@ Test(message, topics)
 Test(message, pinned_bytes)
 {
     static const uint8_t expected[] = {
-        0x53, 0x53, 0x4e, 0x01, 0x84, 0x3d, 0x63, 0x1d, 0xe7, 0x17, 0x83, 0x53, 0x11,
+        0x53, 0x53, 0x4e, 0x02, 0x84, 0x3d, 0x63, 0x1d, 0xe7, 0x17, 0x83, 0x53, 0x11,
         0xc4, 0x10, 0,    1,    2,    3,    4,    5,    6,    7,    8,    9,    10,
         11,   12,   13,   14,   15,   0x07, 0x01, 0xc4, 0x10, 32,   33,   34,   35,
         36,   37,   38,   39,   40,   41,   42,   43,   44,   45,   46,   47,   0x00,

@@ -108,7 +108,8 @@ static void meet(box *b)
                                         .whole = true,
                                         .version_hash = crdt_digest_version(&none),
                                         .heard = &ME,
-                                        .heard_count = 1};
+                                        .heard_count = 1,
+                                        .message_size_max = 1u << 20};
     step(b, (sync_replica_event){.kind = SYNC_ON_REPLY,
                                  .token = b->effects.requests[0].token,
                                  .bytes = encoded(b, &welcome)});
@@ -128,7 +129,7 @@ static crdt_span told_presence(const box *b)
     return (crdt_span){0};
 }
 
-static void hear_presence(box *b, const char *presence)
+static sync_message beacon_of(uint64_t number, crdt_span presence)
 {
     crdt_version none = {.stamp_count = 0};
     sync_message beacon = message_of(SYNC_MESSAGE_BEACON);
@@ -137,10 +138,49 @@ static void hear_presence(box *b, const char *presence)
                                        .lineage = crdt_template_actor_empty(),
                                        .whole = true,
                                        .version_hash = crdt_digest_version(&none),
-                                       .presence = crdt_span_of(presence)};
+                                       .message_size_max = 1u << 20,
+                                       .presence = {number, presence}};
+    return beacon;
+}
+
+static void hear(box *b, const sync_message *message)
+{
     b->now_ms += 100;
     step(b, (sync_replica_event){
-                .kind = SYNC_ON_RECEIVED, .peer = 1, .bytes = encoded(b, &beacon)});
+                .kind = SYNC_ON_RECEIVED, .peer = 1, .bytes = encoded(b, message)});
+}
+
+static void hear_presence(box *b, uint64_t number, const char *presence)
+{
+    sync_message beacon = beacon_of(number, crdt_span_of(presence));
+    hear(b, &beacon);
+}
+
+static size_t count_notices(const box *b, sync_notice_kind kind)
+{
+    size_t count = 0;
+    for (size_t i = 0; i < b->effects.notice_count; i++) {
+        count += b->effects.notices[i].kind == kind;
+    }
+    return count;
+}
+
+/* The one message that the last step published, of that kind. */
+static sync_message published(box *b, sync_message_kind kind, crdt_arena *arena)
+{
+    sync_message message = {0};
+    size_t count = 0;
+    for (size_t i = 0; i < b->effects.publish_count; i++) {
+        sync_message one;
+        cr_assert_eq(sync_message_decode(b->effects.publishes[i], arena, &one, NULL),
+                     CRDT_OK);
+        if (one.kind == kind) {
+            message = one;
+            count++;
+        }
+    }
+    cr_assert_eq(count, 1, "%zu of kind %d", count, (int)kind);
+    return message;
 }
 
 /* Elsewhere a message of another cleared one's own entry, and a removal that came at an
@@ -153,24 +193,169 @@ Test(replica, presence_is_its_owners)
     meet(&b);
     step(&b,
          (sync_replica_event){.kind = SYNC_ON_PRESENCE, .bytes = crdt_span_of("mine")});
-    hear_presence(&b, "theirs");
+    hear_presence(&b, 1, "theirs");
     cr_assert(crdt_span_equal(told_presence(&b), crdt_span_of("theirs")));
-    hear_presence(&b, "theirs");
+    hear_presence(&b, 1, "theirs");
     cr_assert_null(told_presence(&b).data, "told once");
-    hear_presence(&b, "");
+    hear_presence(&b, 2, "");
     cr_assert_not_null(told_presence(&b).data, "taken back");
     cr_assert_eq(told_presence(&b).size, 0);
     b.now_ms += 5000;
     step(&b, (sync_replica_event){.kind = SYNC_ON_TICK});
     crdt_arena arena;
     crdt_arena_init(&arena, crdt_alloc_default());
-    sync_message beacon;
-    cr_assert_eq(b.effects.publish_count, 1);
-    cr_assert_eq(sync_message_decode(b.effects.publishes[0], &arena, &beacon, NULL),
-                 CRDT_OK);
-    cr_assert_eq(beacon.kind, SYNC_MESSAGE_BEACON);
-    cr_assert(crdt_span_equal(beacon.body.beacon.presence, crdt_span_of("mine")));
+    sync_message beacon = published(&b, SYNC_MESSAGE_BEACON, &arena);
+    cr_assert(crdt_span_equal(beacon.body.beacon.presence.bytes, crdt_span_of("mine")));
     crdt_arena_deinit(&arena);
+    box_close(&b);
+}
+
+static void set_presence(box *b, const char *text)
+{
+    step(b,
+         (sync_replica_event){.kind = SYNC_ON_PRESENCE, .bytes = crdt_span_of(text)});
+    cr_assert_eq(b->err, CRDT_OK);
+}
+
+/* A change is told at once, then at most every 100 ms, by a message that holds nothing
+ * else; what was between is never told. The same again is no change. */
+Test(replica, presence_is_told_soon_and_not_too_often)
+{
+    box b;
+    crdt_arena arena;
+    crdt_arena_init(&arena, crdt_alloc_default());
+    box_open(&b);
+    meet(&b);
+    b.now_ms += 400; /* the beacons of the beginning are over */
+    step(&b, (sync_replica_event){.kind = SYNC_ON_TICK});
+    b.now_ms += 150;
+    set_presence(&b, "a");
+    sync_message told = published(&b, SYNC_MESSAGE_PRESENCE, &arena);
+    cr_assert(crdt_span_equal(told.body.presence.bytes, crdt_span_of("a")));
+    cr_assert_lt(b.effects.publishes[0].size, 64, "nothing but the presence");
+    uint64_t first = told.body.presence.number;
+    size_t count = 0;
+    uint64_t last_ms = b.now_ms;
+    for (int i = 0; i < 20; i++) { /* 20 changes, 10 ms apart */
+        b.now_ms += 10;
+        char text[8];
+        snprintf(text, sizeof text, "b%d", i);
+        set_presence(&b, text);
+        for (size_t k = 0; k < b.effects.publish_count; k++) {
+            cr_assert_eq(
+                sync_message_decode(b.effects.publishes[k], &arena, &told, NULL),
+                CRDT_OK);
+            if (told.kind == SYNC_MESSAGE_PRESENCE) {
+                cr_assert_geq(b.now_ms, last_ms + 100, "no sooner");
+                last_ms = b.now_ms;
+                count++;
+            }
+        }
+    }
+    cr_assert(count >= 1 && count <= 2, "%zu messages in 200 ms", count);
+    cr_assert_leq(b.effects.wake_at_ms, b.now_ms + 100);
+    b.now_ms += 100;
+    step(&b, (sync_replica_event){.kind = SYNC_ON_TICK});
+    told = (sync_message){0};
+    for (size_t i = 0; i < b.effects.publish_count; i++) {
+        cr_assert_eq(sync_message_decode(b.effects.publishes[i], &arena, &told, NULL),
+                     CRDT_OK);
+    }
+    crdt_span last = told.kind == SYNC_MESSAGE_BEACON ? told.body.beacon.presence.bytes
+                                                      : told.body.presence.bytes;
+    cr_assert(count == 2 || crdt_span_equal(last, crdt_span_of("b19")));
+    b.now_ms += 100;
+    set_presence(&b, "b19");
+    for (size_t i = 0; i < b.effects.publish_count; i++) {
+        cr_assert_eq(sync_message_decode(b.effects.publishes[i], &arena, &told, NULL),
+                     CRDT_OK);
+        cr_assert_neq(told.kind, SYNC_MESSAGE_PRESENCE, "no change, no message");
+    }
+    cr_assert_gt(first, 0);
+    crdt_arena_deinit(&arena);
+    box_close(&b);
+}
+
+/* A reply that was slow does not bring back what is over; who left and comes again with
+ * the same is told of again; who is not here is not listened to. */
+Test(replica, presence_is_the_newest)
+{
+    box b;
+    box_open(&b);
+    meet(&b);
+    hear_presence(&b, 5, "new");
+    sync_message message = message_of(SYNC_MESSAGE_PRESENCE);
+    message.body.presence = (sync_presence){4, crdt_span_of("old")};
+    hear(&b, &message);
+    cr_assert_null(told_presence(&b).data);
+    message.body.presence = (sync_presence){6, crdt_span_of("newer")};
+    hear(&b, &message);
+    cr_assert(crdt_span_equal(told_presence(&b), crdt_span_of("newer")));
+    b.now_ms += 4000;
+    step(&b, (sync_replica_event){.kind = SYNC_ON_TICK});
+    cr_assert_eq(count_notices(&b, SYNC_NOTICE_LEFT), 1);
+    hear(&b, &message);
+    cr_assert_null(told_presence(&b).data, "it has left");
+    hear_presence(&b, 6, "newer");
+    cr_assert(crdt_span_equal(told_presence(&b), crdt_span_of("newer")));
+    box_close(&b);
+}
+
+/* 16 KiB go through, a byte more does not; foreign ones beyond it are not taken. */
+Test(replica, presence_has_a_limit)
+{
+    static uint8_t bytes[16385];
+    box b;
+    box_open(&b);
+    meet(&b);
+    step(&b, (sync_replica_event){.kind = SYNC_ON_PRESENCE, .bytes = {bytes, 16385}});
+    cr_assert_eq(b.err, CRDT_ELIMIT);
+    step(&b, (sync_replica_event){.kind = SYNC_ON_PRESENCE, .bytes = {bytes, 16384}});
+    cr_assert_eq(b.err, CRDT_OK);
+    sync_message beacon = beacon_of(1, (crdt_span){bytes, 16384});
+    hear(&b, &beacon);
+    cr_assert_eq(told_presence(&b).size, 16384);
+    beacon = beacon_of(2, (crdt_span){bytes, 16385});
+    hear(&b, &beacon);
+    cr_assert_null(told_presence(&b).data);
+    box_close(&b);
+}
+
+/* Another limit of messages is said once; another lineage now and then. */
+Test(replica, misfits_and_strangers_are_told)
+{
+    box b;
+    box_open(&b);
+    meet(&b);
+    sync_message beacon = beacon_of(0, (crdt_span){0});
+    beacon.body.beacon.message_size_max = 4096;
+    hear(&b, &beacon);
+    cr_assert_eq(count_notices(&b, SYNC_NOTICE_MISFIT), 1);
+    hear(&b, &beacon);
+    cr_assert_eq(count_notices(&b, SYNC_NOTICE_MISFIT), 0);
+
+    static const crdt_actor other = {{9}};
+    beacon.body.beacon.lineage = other;
+    size_t strangers = 0;
+    size_t refused = 0;
+    size_t left = 0;
+    for (int i = 0; i < 250; i++) { /* 25 s */
+        hear(&b, &beacon);
+        strangers += count_notices(&b, SYNC_NOTICE_STRANGER);
+        refused += count_notices(&b, SYNC_NOTICE_REFUSED);
+        left += count_notices(&b, SYNC_NOTICE_LEFT);
+        for (size_t k = 0; k < b.effects.notice_count; k++) {
+            const sync_notice *notice = &b.effects.notices[k];
+            cr_assert(notice->kind != SYNC_NOTICE_STRANGER ||
+                      crdt_actor_equal(&notice->lineage, &other));
+        }
+    }
+    cr_assert_eq(strangers, 3);
+    cr_assert_eq(refused, 1);
+    cr_assert_eq(left, 1, "it is no peer of this scene any more");
+    beacon.body.beacon.lineage = crdt_template_actor_empty();
+    hear(&b, &beacon);
+    cr_assert_eq(count_notices(&b, SYNC_NOTICE_JOINED), 1, "it was rebased");
     box_close(&b);
 }
 
