@@ -1,5 +1,7 @@
 # Tests of the program and of its parts.
 scenesync_test(cli/test_args SOURCES ${PROJECT_SOURCE_DIR}/cli/args.c)
+scenesync_test(cli/test_cid SOURCES ${PROJECT_SOURCE_DIR}/cli/content/cid.c
+    LIBS scenesync_sync scenesync_crdt)
 scenesync_test(cli/test_control THREADED SOURCES ${PROJECT_SOURCE_DIR}/cli/control.c
     LIBS scenesync_crdt Threads::Threads)
 scenesync_script(cli/test_help.sh)
