@@ -12,8 +12,8 @@
  * No file: nobody but callers on the loopback, as far as `loopback` lets them.
  *
  * The file is looked at again when it changes; so a role that is changed or taken away
- * counts at the next message. A file that cannot be read as one lets nobody in, and says
- * why: never "everybody".
+ * counts at the next message. A file that cannot be read as one lets nobody in, on the
+ * loopback neither, and says why: never "everybody". What is refused: cli/access_file.h.
  *
  * Threads: one thread. */
 
@@ -39,7 +39,7 @@ bool access_role_parse(const char *text, access_role *role);
 
 typedef struct access_person {
     access_role role;
-    char id[32];                 /* of the entry; "" for the loopback and the kernel */
+    char id[32];                 /* of the entry; "": the loopback; "kernel" */
     char name[ACCESS_NAME_SIZE]; /* as shown to others, and as `who` of edits */
 } access_person;
 
@@ -49,7 +49,8 @@ typedef struct cli_access_options {
     crdt_alloc alloc;
     const char *file;     /* NULL: none */
     access_role loopback; /* of callers on this machine without a token */
-    const char *master;   /* NULL, or a token that may do all (a kernel's for its workers) */
+    const char
+        *master; /* NULL, or a token that may do all (a kernel's for its workers) */
 } cli_access_options;
 
 /* Errors: CRDT_ENOMEM. A bad file is no error here: see cli_access_trouble. */
@@ -73,6 +74,7 @@ const char *cli_access_trouble(const cli_access *access);
 /* ---- changing the file: whole or not at all ---- */
 
 /* Add a person; `token` is what to give them. `expires_ms` 0: never.
+ * Whole seconds count.
  * Errors: CRDT_EINVAL: the name. CRDT_ECORRUPT, CRDT_EIO: the file, in `diag`. */
 crdt_err cli_access_add(const char *file, const char *name, access_role role,
                         uint64_t expires_ms, char token[ACCESS_TOKEN_SIZE],

@@ -327,6 +327,33 @@ const cli_verb cli_verbs[] = {
      .flags = CLI_VERB_FORWARD,
      .run = cli_cmd_watch,
      .options = {STORE, FOR, JSON}},
+    {.name = "access",
+     .arguments = "add|list|role|remove [NAME] [ROLE]",
+     .argument_min = 1,
+     .argument_max = 3,
+     .summary = "say who may take part in an edition",
+     .details =
+         "`add NAME --role ROLE` prints the token of that person, once: the file "
+         "keeps\n"
+         "a hash of it. `role NAME ROLE` changes what somebody may do, `remove NAME`\n"
+         "takes the token away; NAME may be the id that `list` shows. A worker sees\n"
+         "the change at once, also for those who are connected.\n"
+         "Roles: view (see the scene and who is there), edit (and change and save "
+         "it),\n"
+         "publish (and publish it), admin (and start, stop and unpublish it).\n"
+         "The file is one that its owner alone may write; what is not exactly an\n"
+         "access file lets nobody in.",
+     .examples =
+         "scenesync access add --file access.json Ana --role edit --expires 30\n"
+         "scenesync access role --file access.json Ana view\n"
+         "scenesync access list --file access.json",
+     .run = cli_cmd_access,
+     .options = {{"--file", 'f', CLI_VALUE, true, "FILE", "the access file"},
+                 {"--role", 'r', CLI_VALUE, false, "view|edit|publish|admin",
+                  "what the person added may do"},
+                 {"--expires", 0, CLI_VALUE, false, "DATE",
+                  "until when: 2027-01-31, 2027-01-31T12:00:00Z, or a number of days"},
+                 JSON}},
 };
 
 const size_t cli_verb_count = sizeof cli_verbs / sizeof cli_verbs[0];

@@ -5,7 +5,7 @@ _scenesync()
     local words=
     COMPREPLY=()
     if [ "$COMP_CWORD" -eq 1 ]; then
-        words="import export codegen node sync add remove set unset move undo redo status log conflicts blame diff verify watch --help --version"
+        words="import export codegen node sync add remove set unset move undo redo status log conflicts blame diff verify watch access --help --version"
         mapfile -t COMPREPLY < <(compgen -W "$words" -- "$word")
         return
     fi
@@ -16,6 +16,10 @@ _scenesync()
         return ;;
     'export --format')
         words="state builder composite"
+        mapfile -t COMPREPLY < <(compgen -W "$words" -- "$word")
+        return ;;
+    'access --role')
+        words="view edit publish admin"
         mapfile -t COMPREPLY < <(compgen -W "$words" -- "$word")
         return ;;
     *' --store')
@@ -43,6 +47,7 @@ _scenesync()
         diff) words="--json --help" ;;
         verify) words="--store --json --help" ;;
         watch) words="--store --for --json --help" ;;
+        access) words="--file --role --expires --json --help" ;;
         esac
         mapfile -t COMPREPLY < <(compgen -W "$words" -- "$word")
     else

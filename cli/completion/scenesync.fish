@@ -93,3 +93,8 @@ complete -c scenesync -n __fish_use_subcommand -f -a watch -d 'follow the change
 complete -c scenesync -n '__fish_seen_subcommand_from watch' -l store -s s -r -d 'the directory of the replica'
 complete -c scenesync -n '__fish_seen_subcommand_from watch' -l for -r -d 'stop after so long; else when told to'
 complete -c scenesync -n '__fish_seen_subcommand_from watch' -l json -s j -d 'print one JSON object a line'
+complete -c scenesync -n __fish_use_subcommand -f -a access -d 'say who may take part in an edition'
+complete -c scenesync -n '__fish_seen_subcommand_from access' -l file -s f -r -d 'the access file'
+complete -c scenesync -n '__fish_seen_subcommand_from access' -l role -s r -r -f -a 'view edit publish admin' -d 'what the person added may do'
+complete -c scenesync -n '__fish_seen_subcommand_from access' -l expires -r -d 'until when: 2027-01-31, 2027-01-31T12:00:00Z, or a number of days'
+complete -c scenesync -n '__fish_seen_subcommand_from access' -l json -s j -d 'print one JSON object a line'
