@@ -6,6 +6,7 @@ scenesync_test(cli/test_cid SOURCES ${PROJECT_SOURCE_DIR}/cli/content/cid.c
     LIBS scenesync_sync scenesync_crdt)
 scenesync_test(cli/test_control THREADED SOURCES ${PROJECT_SOURCE_DIR}/cli/control.c
     LIBS scenesync_crdt Threads::Threads)
+scenesync_script(cli/test_generated_code.py)
 scenesync_script(cli/test_help.sh)
 scenesync_script(cli/test_node_verb.py THREADED)
 add_dependencies(threaded scenesync)
