@@ -49,6 +49,12 @@ static void format_json(FILE *out, const sync_event *event)
     if (event->text[0] != '\0') {
         cli_report_text(&report, "text", event->text);
     }
+    if (event->kind == SYNC_EVENT_STRANGER) {
+        cli_report_actor(&report, "lineage", &event->lineage);
+    }
+    if (event->kind == SYNC_EVENT_PRESENCE) {
+        cli_report_number(&report, "bytes", event->value.size);
+    }
     if (event->key != NULL) {
         cli_report_key(&report, event->key);
         if (event->key->depth == CRDT_FIELD && event->value.size > 0) {
@@ -71,7 +77,7 @@ static void format_text(FILE *out, const sync_event *event)
     static const crdt_actor nobody = {{0}};
     char time[CLI_TIME_TEXT_SIZE];
     cli_report_time(event->wall_ms, time);
-    fprintf(out, "%s %-9s", time, sync_event_name(event->kind));
+    fprintf(out, "%s %-11s", time, sync_event_name(event->kind));
     if (event->url[0] != '\0') {
         fprintf(out, " %s", event->url);
     }
@@ -121,6 +127,9 @@ static void post(event_outbox *outbox, const char *text, size_t size)
 static void on_event(void *ctx, const sync_event *event)
 {
     event_outbox *outbox = ctx;
+    if (event->kind == SYNC_EVENT_PRESENCE && !outbox->json) {
+        return; /* people move all the time */
+    }
     char *text = NULL;
     size_t size = 0;
     FILE *out = open_memstream(&text, &size);

@@ -1,5 +1,7 @@
 #include "cli/run.h"
 
+#include "cli/key_file.h"
+
 #include "crdt/history.h"
 
 #include <inttypes.h>
@@ -44,6 +46,23 @@ static void note_event(void *ctx, const sync_event *event)
     }
 }
 
+/* --key FILE, where it was given. */
+static bool read_key(cli_run *run, sync_node_options *options)
+{
+    const char *path = cli_args_get(run->args, "--key");
+    crdt_diag diag = {0};
+    if (path == NULL) {
+        return true;
+    }
+    crdt_err err = cli_key_file_read(path, run->key, &diag);
+    if (err != CRDT_OK) {
+        cli_run_fail(run, err, &diag, "read the key");
+        return false;
+    }
+    options->key = run->key;
+    return true;
+}
+
 bool cli_run_node_options(cli_run *run, sync_node_options *options)
 {
     const cli_args *args = run->args;
@@ -68,7 +87,7 @@ bool cli_run_node_options(cli_run *run, sync_node_options *options)
         cli_run_misuse(run, "--tls-cert, --tls-key and --tls-ca belong together");
         return false;
     }
-    return true;
+    return read_key(run, options);
 }
 
 bool cli_run_open(cli_run *run, cli_open how, const char *scene)

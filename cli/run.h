@@ -10,6 +10,7 @@
 #include "cli/report.h"
 #include "scene/edit.h"
 #include "scene/scene.h"
+#include "sync/crypto.h"
 #include "sync/node.h"
 
 /* Exit codes. */
@@ -26,6 +27,7 @@ typedef struct cli_run {
     bool served;       /* for a caller: `node` is the running one */
     bool busy;         /* cli_run_open found the store held by another process */
     cli_caller caller; /* who waits for it */
+    uint8_t key[SYNC_CRYPTO_KEY_SIZE]; /* of --key, once cli_run_node_options read it */
 } cli_run;
 
 typedef enum cli_open {
@@ -38,8 +40,8 @@ typedef enum cli_open {
  * On error it has been said (unless run->busy: the caller of the verb tries again), and
  * the verb returns CLI_FAILED. */
 bool cli_run_open(cli_run *run, cli_open how, const char *scene);
-/* Fill in the store, the person, TLS and the like from the options, for verbs that open a
- * node with links themselves. False: it has been said. */
+/* Fill in the store, the person, TLS, the key and the like from the options, for verbs
+ * that open a node with links themselves. False: it has been said. */
 bool cli_run_node_options(cli_run *run, sync_node_options *options);
 /* Close the node, if it is the verb's own. Errors: as sync_node_close. */
 crdt_err cli_run_close(cli_run *run);

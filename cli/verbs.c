@@ -32,6 +32,12 @@
         "--for", 0, CLI_VALUE, false, "SECONDS",                                       \
             "stop after so long; else when told to"                                    \
     }
+#define KEY                                                                            \
+    {                                                                                  \
+        "--key", 0, CLI_VALUE, false, "FILE",                                          \
+            "the scene's key: who has another one, or none, is not heard and hears "   \
+            "nothing; see `key`"                                                       \
+    }
 #define TLS                                                                            \
     {"--tls-cert", 0, CLI_VALUE, false, "FILE", "own certificate, PEM, for tls+tcp"},  \
         {"--tls-key", 0, CLI_VALUE, false, "FILE", "its private key, PEM"},            \
@@ -110,7 +116,10 @@ const cli_verb cli_verbs[] = {
          "node\n"
          "runs, the other verbs on its store are done by it, so a live scene can be\n"
          "edited from a shell. Prints what happens, one line each: opened, listening,\n"
-         "joined, left, synced, adopted, conflict, refused; and what should not be:\n"
+         "joined, left, synced, adopted, conflict, refused, stranger (a replica whose\n"
+         "scene of this name began differently), unreachable (a peer that was given "
+         "is\n"
+         "not there, and why); and what should not be:\n"
          "fork (two histories under one actor), fresh (the store is a copy), alarm,\n"
          "rewritten, lost (what healing made of it), poisoned (the disk failed).\n"
          "SIGINT and SIGTERM stop it cleanly: peers are told, all is on disk.",
@@ -132,6 +141,7 @@ const cli_verb cli_verbs[] = {
                  {"--message-max", 0, CLI_VALUE, false, "BYTES",
                   "limit of one message, 4096 or more, the same at all replicas; "
                   "default 1048576"},
+                 KEY,
                  TLS,
                  AS,
                  JSON}},
@@ -149,7 +159,25 @@ const cli_verb cli_verbs[] = {
                  {"--timeout", 0, CLI_VALUE, false, "SECONDS",
                   "give up after so long; default 30"},
                  SCENE,
+                 KEY,
                  TLS,
+                 JSON}},
+    {.name = "key",
+     .arguments = "",
+     .summary = "make the key that a scene's replicas share",
+     .details =
+         "Give every replica the same file with --key: all that they say to each "
+         "other\n"
+         "is sealed with it. The file is made new, readable by its owner alone, and\n"
+         "never overwritten. The fingerprint tells that two files hold the same key,\n"
+         "and nothing of the key. A key file may also be written by hand: 64\n"
+         "hexadecimal digits, or 32 bytes in base64.",
+     .examples = "scenesync key -o plaza.key\n"
+                 "scenesync key --check plaza.key",
+     .run = cli_cmd_key,
+     .options = {{"--output", 'o', CLI_VALUE, false, "FILE", "make this file"},
+                 {"--check", 0, CLI_VALUE, false, "FILE",
+                  "print the fingerprint of this key file"},
                  JSON}},
     {.name = "add",
      .arguments = "ENTITY",

@@ -33,6 +33,7 @@ int cli_cmd_move(struct cli_run *run);
 int cli_cmd_undo(struct cli_run *run);
 int cli_cmd_redo(struct cli_run *run);
 int cli_cmd_status(struct cli_run *run);
+int cli_cmd_key(struct cli_run *run);
 int cli_cmd_log(struct cli_run *run);
 int cli_cmd_conflicts(struct cli_run *run);
 int cli_cmd_blame(struct cli_run *run);

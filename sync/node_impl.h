@@ -175,6 +175,8 @@ bool sync_node_maintain(sync_node *node);
 
 /* Look now and then who is not there, and tell; says when to look again. */
 uint64_t sync_node_look_around(sync_node *node);
+/* Why `peer` is not there, as far as it is known; borrowed until the next look. */
+const char *sync_node_reason(sync_node *node, const sync_peer_status *peer);
 
 void sync_node_init_presence(sync_node *node);
 

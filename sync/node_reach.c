@@ -76,11 +76,23 @@ static void note_peers(sync_node *node, uint64_t now)
             continue;
         }
         trouble->over = there;
+        trouble->reason[0] = '\0';
         if (trouble->since_ms == 0) {
             trouble->since_ms = now;
             trouble->next_ms = now + FIRST_MS;
         }
     }
+}
+
+const char *sync_node_reason(sync_node *node, const sync_peer_status *peer)
+{
+    const node_trouble *trouble =
+        peer->peer == 0 ? NULL : find_trouble(node, peer->peer, false);
+    if (trouble != NULL && trouble->reason[0] != '\0') {
+        return trouble->reason;
+    }
+    return peer->connected ? "is connected and does not answer; it may want a key"
+                           : "there is no connection to it";
 }
 
 static void tell_troubles(sync_node *node, uint64_t now)
@@ -92,17 +104,13 @@ static void tell_troubles(sync_node *node, uint64_t now)
         if (trouble == NULL || trouble->over || !is_due(trouble, now)) {
             continue;
         }
-        const char *reason = trouble->reason[0] != '\0' ? trouble->reason
-                             : peer.connected
-                                 ? "is connected and does not answer; it may want a key"
-                                 : "there is no connection to it";
         char url[SYNC_NODE_NAME_SIZE];
         snprintf(url, sizeof url, "%.*s", (int)peer.url.size,
                  peer.url.size > 0 ? (const char *)peer.url.data : "");
         sync_node_emit(node, &(sync_event){.kind = SYNC_EVENT_UNREACHABLE,
                                            .actor = peer.actor,
                                            .url = url,
-                                           .text = reason});
+                                           .text = sync_node_reason(node, &peer)});
     }
 }
 
@@ -111,8 +119,7 @@ static void drop_over(sync_node *node)
     size_t kept = 0;
     for (size_t i = 0; i < node->trouble_count; i++) {
         if (!node->troubles[i].over) {
-            node->troubles[kept] = node->troubles[i];
-            node->troubles[kept++].reason[0] = '\0';
+            node->troubles[kept++] = node->troubles[i];
         }
     }
     node->trouble_count = kept;

@@ -116,15 +116,10 @@ static crdt_err look_at_peer(sync_node *node, wait_task *task)
         if (peer.connected && peer.heard && peer.version_equal && peer.digest_equal) {
             return CRDT_OK;
         }
-        bool tls = strncmp(url, "tls", 3) == 0;
-        crdt_diag_set(
-            diag, CRDT_ETIMEOUT, 0, "%s",
-            !peer.connected && tls
-                ? "the peer cannot be reached, or one side does not accept the "
-                  "other's certificate"
-            : !peer.connected ? "the peer cannot be reached"
-            : !peer.heard     ? "the peer does not answer"
-                              : "the peer does not hold the same state yet");
+        crdt_diag_set(diag, CRDT_ETIMEOUT, 0, "%s",
+                      peer.connected && peer.heard
+                          ? "the peer does not hold the same state yet"
+                          : sync_node_reason(node, &peer));
     }
     return CRDT_EGAP;
 }

@@ -5,7 +5,7 @@ _scenesync()
     local words=
     COMPREPLY=()
     if [ "$COMP_CWORD" -eq 1 ]; then
-        words="import export codegen node sync add remove set unset move undo redo status log conflicts blame diff verify watch access --help --version"
+        words="import export codegen node sync key add remove set unset move undo redo status log conflicts blame diff verify watch access --help --version"
         mapfile -t COMPREPLY < <(compgen -W "$words" -- "$word")
         return
     fi
@@ -31,8 +31,9 @@ _scenesync()
         import) words="--store --scene --format --onto --as --json --help" ;;
         export) words="--store --format --output --help" ;;
         codegen) words="--store --output --help" ;;
-        node) words="--store --listen --peer --no-discover --scene --for --fault --message-max --tls-cert --tls-key --tls-ca --tls-name --as --json --help" ;;
-        sync) words="--store --peer --timeout --scene --tls-cert --tls-key --tls-ca --tls-name --json --help" ;;
+        node) words="--store --listen --peer --no-discover --scene --for --fault --message-max --key --tls-cert --tls-key --tls-ca --tls-name --as --json --help" ;;
+        sync) words="--store --peer --timeout --scene --key --tls-cert --tls-key --tls-ca --tls-name --json --help" ;;
+        key) words="--output --check --json --help" ;;
         add) words="--store --parent --as --json --help" ;;
         remove) words="--store --as --json --help" ;;
         set) words="--store --scene --seen --as --json --help" ;;

@@ -16,6 +16,8 @@ endif()
 scenesync_script(cli/test_round_trip.py)
 scenesync_script(cli/test_verbs.py)
 scenesync_script(cli/test_trouble.py)
+scenesync_test(cli/test_key_file SOURCES ${PROJECT_SOURCE_DIR}/cli/key_file.c
+    LIBS scenesync_sync scenesync_crdt scenesync_test_support)
 scenesync_test(cli/test_path SOURCES ${PROJECT_SOURCE_DIR}/cli/path.c
     LIBS scenesync_scene scenesync_crdt)
 scenesync_test(cli/test_report SOURCES ${PROJECT_SOURCE_DIR}/cli/report.c
