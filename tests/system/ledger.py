@@ -5,7 +5,7 @@ An edit is accounted for if one of these is true, and can be shown:
 
   shown        the saved scene has its value
   gathered     a later edit of the same person on the same field went into the same batch
-  removed      somebody removed its entity or component, having seen it or at the same time
+  removed      somebody removed its entity or component, later or at the same time
   overwritten  an operation on the same field, whose author had seen it: in the author's own
                history it stands after it, or says that it replaced it
   listed       it was told to people as a conflict, or stands in the list of conflicts
@@ -25,7 +25,8 @@ def stamp_of(written):
 
 
 class Operation:
-    def __init__(self, stamp, index, line):
+    def __init__(self, stamp, first, line):
+        self.first = first  # of its batch
         self.stamp = stamp
         self.kind = line["kind"]
         self.entity = line["entity"]
@@ -33,7 +34,6 @@ class Operation:
         self.field = line.get("field")
         self.value = text(line["value"]) if "value" in line else None
         self.was = text(line["was"]) if "was" in line else None
-        self.index = index  # of the record in its author's history
 
     def covers(self, entity, component, field):
         """Does it drop what its author had seen of this field?"""
@@ -64,8 +64,7 @@ class Ledger:
                     continue
                 self.batches[author, first] = stamp_of(line["last"])[0]
                 for step, operation in enumerate(line.get("operations", ())):
-                    found = Operation((first + step, author), index, operation)
-                    found.first = first
+                    found = Operation((first + step, author), first, operation)
                     self.by_entity.setdefault(found.entity, []).append(found)
         self.listed = {(c.get("entityId", c.get("entity")), c.get("component"), c.get("field"), text(c.get("value")))
                        for c in listed}
@@ -89,11 +88,18 @@ class Ledger:
             if not other.covers(entity, component, field) or other in own:
                 continue
             if other.kind == "remove":
-                return "removed"
+                if any(other.stamp > mine.stamp or self.stands_before(mine.stamp[1], mine, other) or
+                       self.stands_before(other.stamp[1], mine, other) for mine in own):
+                    return "removed"
+                continue
             if other.was == text(value):
                 return "overwritten"
-            for mine in own:
-                seen = self.place.get((other.stamp[1], mine.stamp[1], mine.first))
-                if seen is not None and seen < other.index:
-                    return "overwritten"
+            if any(self.stands_before(other.stamp[1], mine, other) for mine in own):
+                return "overwritten"
         return None
+
+    def stands_before(self, replica, one, other):
+        """Does the history of this replica list the batch of `one` before that of `other`?"""
+        first = self.place.get((replica, one.stamp[1], one.first))
+        second = self.place.get((replica, other.stamp[1], other.first))
+        return first is not None and second is not None and first < second

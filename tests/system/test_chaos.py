@@ -202,6 +202,41 @@ class Chaos:
         assert counts.get("shown", 0) > 0 and counts.get("overwritten", 0) > 0, counts
 
 
+def test_ledger(world):
+    """The ledger finds what is lost: histories of two replicas, written by hand."""
+    def edit(stamp, field, value, entity="lamp", **more):
+        return {"event": "edit", "first": stamp, "last": stamp,
+                "operations": [dict({"kind": "set", "entity": entity, "component": "Name", "field": field,
+                                     "value": value}, **more)]}
+    end = {"event": "end", "complete": True}
+    one, two, three = edit("1@a", "value", "one"), edit("2@b", "value", "two"), edit("3@a", "value", "three")
+    gone = {"event": "edit", "first": "4@b", "last": "4@b", "operations": [{"kind": "remove", "entity": "door"}]}
+    what = ("lamp", "Name", "value")
+
+    def account(a, b, final, listed, *claim):
+        return Ledger({"a": [*reversed(a), end], "b": [*reversed(b), end]}, final, listed).account(*claim)
+    final = {"lamp": {"Name": {"value": "two"}}}
+    assert account([one, two], [one, two], final, [], *what, "two") == "shown"
+    assert account([one, two], [one, two], final, [], *what, "one") == "overwritten"
+    # b had not seen it, and nobody was told: lost.
+    assert account([one, two], [two], final, [], *what, "one") is None
+    assert account([one, two], [two, one], final, [], *what, "one") is None
+    conflict = {"entityId": "lamp", "component": "Name", "field": "value", "value": "one"}
+    assert account([one, two], [two], final, [conflict], *what, "one") == "listed"
+    # It came with an answer, which lists no operations; but b says what it replaced.
+    said = edit("2@b", "value", "two", was="one")
+    assert account([one, said], [said], final, [], *what, "one") == "overwritten"
+    # Another field, another entity: no excuse.
+    assert account([one, edit("2@b", "color", "two")], [one, edit("2@b", "color", "two")], {}, [], *what, "one") is None
+    assert account([one, gone], [one, gone], {}, [], *what, "one") is None
+    assert account([edit("1@a", "value", "one", "door"), gone], [gone], {}, [], "door", "Name", "value", "one") == "removed"
+    # Whoever wrote it had seen the remove: that is no excuse either.
+    late = edit("5@a", "value", "one", "door")
+    assert account([gone, late], [gone], {}, [], "door", "Name", "value", "one") is None
+    # An unanswered one in between is proof as well as any.
+    assert account([one, three], [two], final, [], *what, "one") == "overwritten"
+
+
 def difference(a, b):
     """In what two scenes differ, shortly."""
     found = [f"{e}: {text(a.get(e))} not {text(b.get(e))}" for e in sorted(set(a) | set(b)) if a.get(e) != b.get(e)]
@@ -234,7 +269,7 @@ def main():
               f"{sum(p.count for p in chaos.people)} edits")
         assert waits[-1] < STATE_LIMIT, waits[-5:]
 
-    return run_tests("chaos", {"test_four_workers": test_four_workers}, wanted=())
+    return run_tests("chaos", {"test_ledger": test_ledger, "test_four_workers": test_four_workers}, wanted=())
 
 
 if __name__ == "__main__":
