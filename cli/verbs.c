@@ -48,6 +48,31 @@
             "name in the peers' certificates; else the host of the URL"                \
     }
 
+/* What verbs with a web server take. */
+#define HTTP                                                                           \
+    {                                                                                  \
+        "--http", 0, CLI_VALUE, false, "ADDRESS",                                      \
+            "HOST:PORT to serve at; default 127.0.0.1 and any free port"               \
+    }
+#define ACCESS                                                                         \
+    {                                                                                  \
+        "--access", 0, CLI_VALUE, false, "FILE",                                       \
+            "who may do what: tokens and roles (verb access)"                          \
+    }
+#define LOOPBACK_ROLE(text)                                                            \
+    {                                                                                  \
+        "--loopback-role", 0, CLI_VALUE, false, "none|view|edit|publish|admin", text   \
+    }
+#define HOSTS                                                                          \
+    {                                                                                  \
+        "--host", 0,                                                                   \
+        CLI_LIST, false,                                                               \
+        "NAME",   "a name that the server may be called by, besides its address"},     \
+    {                                                                                  \
+        "--origin", 0, CLI_LIST, false, "URL",                                         \
+            "a site whose pages may call: https://HOST[:PORT]"                         \
+    }
+
 const cli_verb cli_verbs[] = {
     {.name = "import",
      .arguments = "FILE",
@@ -381,6 +406,74 @@ const cli_verb cli_verbs[] = {
                   "what the person added may do"},
                  {"--expires", 0, CLI_VALUE, false, "DATE",
                   "until when: 2027-01-31, 2027-01-31T12:00:00Z, or a number of days"},
+                 JSON}},
+    {.name = "kernel",
+     .arguments = "",
+     .summary = "start, stop and look after the workers of scenes",
+     .details =
+         "One worker a scene, a process of its own: the edition worker after\n"
+         "POST /scenes/X,Y/edit, the running worker after /play: it runs the code "
+         "that\n"
+         "the edition makes, or, if there was none, that of the deployed scene. /stop\n"
+         "ends play and goes back to the edition it came from; else it ends the "
+         "worker.\n"
+         "GET /scenes and /scenes/X,Y tell what is there.\n"
+         "A worker that crashes or hangs is started again from its store at the same\n"
+         "address. When the kernel ends, its workers save and leave; when it is "
+         "killed,\n"
+         "they do so too, and the next one goes on where it was.",
+     .examples = "scenesync kernel --http 127.0.0.1:8080 --dir work --content "
+                 "http://127.0.0.1:8090\n"
+                 "curl -X POST http://127.0.0.1:8080/scenes/0,0/edit",
+     .run = cli_cmd_kernel,
+     .options = {HTTP,
+                 {"--dir", 0, CLI_VALUE, true, "DIR",
+                  "where stores, code and logs of the scenes lie"},
+                 {"--content", 0, CLI_VALUE, false, "URL", "the content server"},
+                 {"--builder", 0, CLI_VALUE, false, "URL", "the builder server"},
+                 {"--listen", 'l', CLI_VALUE, false, "URL",
+                  "where workers meet others: tcp://HOST:0; default tcp://127.0.0.1:0"},
+                 PEER(false, CLI_LIST),
+                 {"--no-discover", 0, CLI_FLAG, false, NULL,
+                  "workers meet only the peers given, not those they know"},
+                 {"--key", 0, CLI_VALUE, false, "FILE",
+                  "the key that workers share with their peers (verb key)"},
+                 {"--tick", 0, CLI_VALUE, false, "MS",
+                  "workers: how long edits are gathered"},
+                 {"--autosave", 0, CLI_VALUE, false, "SECONDS",
+                  "workers: save so long after the last change; 0: not"},
+                 TLS,
+                 ACCESS,
+                 LOOPBACK_ROLE("what callers on this machine may do without a token; "
+                               "default edit"),
+                 HOSTS,
+                 JSON}},
+    {.name = "play",
+     .arguments = "",
+     .summary = "run a scene's code and show what it builds",
+     .details =
+         "The running worker: FILE (bin/game.js) is run once, in a process of its own\n"
+         "with limits on time and memory and without access to anything but the "
+         "object\n"
+         "`dcl`. Renderers see what it built at ws://ADDRESS/renderer; edits are "
+         "refused.\n"
+         "A script that fails is no end: what it built until then is shown, with its\n"
+         "error. --print writes what is built as JSON, and ends: 0, or 1 with an "
+         "error.",
+     .examples = "scenesync play --scene 0,0 --code bin/game.js --http 127.0.0.1:8081\n"
+                 "scenesync play --code bin/game.js --print",
+     .run = cli_cmd_play,
+     .options = {{"--code", 0, CLI_VALUE, true, "FILE",
+                  "the code; `-`: standard input"},
+                 {"--scene", 0, CLI_VALUE, false, "X,Y", "its place; default 0,0"},
+                 HTTP,
+                 {"--print", 0, CLI_FLAG, false, NULL, "print what is built, and end"},
+                 {"--seconds", 0, CLI_VALUE, false, "SECONDS",
+                  "of work that a script may do; default 5"},
+                 ACCESS,
+                 LOOPBACK_ROLE("what callers on this machine may do without a token; "
+                               "default none"),
+                 HOSTS,
                  JSON}},
 };
 

@@ -5,7 +5,7 @@ _scenesync()
     local words=
     COMPREPLY=()
     if [ "$COMP_CWORD" -eq 1 ]; then
-        words="import export codegen node sync key add remove set unset move undo redo status log conflicts blame diff verify watch access --help --version"
+        words="import export codegen node sync key add remove set unset move undo redo status log conflicts blame diff verify watch access kernel play --help --version"
         mapfile -t COMPREPLY < <(compgen -W "$words" -- "$word")
         return
     fi
@@ -20,6 +20,14 @@ _scenesync()
         return ;;
     'access --role')
         words="view edit publish admin"
+        mapfile -t COMPREPLY < <(compgen -W "$words" -- "$word")
+        return ;;
+    'kernel --loopback-role')
+        words="none view edit publish admin"
+        mapfile -t COMPREPLY < <(compgen -W "$words" -- "$word")
+        return ;;
+    'play --loopback-role')
+        words="none view edit publish admin"
         mapfile -t COMPREPLY < <(compgen -W "$words" -- "$word")
         return ;;
     *' --store')
@@ -49,6 +57,8 @@ _scenesync()
         verify) words="--store --json --help" ;;
         watch) words="--store --for --json --help" ;;
         access) words="--file --role --expires --json --help" ;;
+        kernel) words="--http --dir --content --builder --listen --peer --no-discover --key --tick --autosave --tls-cert --tls-key --tls-ca --tls-name --access --loopback-role --host --origin --json --help" ;;
+        play) words="--code --scene --http --print --seconds --access --loopback-role --host --origin --json --help" ;;
         esac
         mapfile -t COMPREPLY < <(compgen -W "$words" -- "$word")
     else

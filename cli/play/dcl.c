@@ -5,21 +5,23 @@
 static const struct {
     const char *name;
     size_t argument_count;
+    bool carries;
 } functions[PLAY_CALL_KIND_COUNT] = {
-    [PLAY_CALL_END] = {"end", 1},
-    [PLAY_CALL_ADD_ENTITY] = {"addEntity", 1},
-    [PLAY_CALL_REMOVE_ENTITY] = {"removeEntity", 1},
-    [PLAY_CALL_SET_PARENT] = {"setParent", 2},
-    [PLAY_CALL_UPDATE] = {"updateEntityComponent", 4},
-    [PLAY_CALL_REMOVE_COMPONENT] = {"removeEntityComponent", 2},
-    [PLAY_CALL_CREATED] = {"componentCreated", 3},
-    [PLAY_CALL_UPDATED] = {"componentUpdated", 2},
-    [PLAY_CALL_ATTACH] = {"attachEntityComponent", 3},
-    [PLAY_CALL_DISPOSED] = {"componentDisposed", 1},
-    [PLAY_CALL_SUBSCRIBE] = {"subscribe", 1},
-    [PLAY_CALL_UNSUBSCRIBE] = {"unsubscribe", 1},
-    [PLAY_CALL_LOG] = {"log", 1},
-    [PLAY_CALL_ERROR] = {"error", 1},
+    [PLAY_CALL_END] = {"end", 2, false},
+    [PLAY_CALL_ADD_ENTITY] = {"addEntity", 2, true},
+    [PLAY_CALL_REMOVE_ENTITY] = {"removeEntity", 1, false},
+    [PLAY_CALL_SET_PARENT] = {"setParent", 2, false},
+    [PLAY_CALL_UPDATE] = {"updateEntityComponent", 5, true},
+    [PLAY_CALL_REMOVE_COMPONENT] = {"removeEntityComponent", 2, false},
+    [PLAY_CALL_CREATED] = {"componentCreated", 4, true},
+    [PLAY_CALL_UPDATED] = {"componentUpdated", 3, true},
+    [PLAY_CALL_ATTACH] = {"attachEntityComponent", 3, false},
+    [PLAY_CALL_DISPOSED] = {"componentDisposed", 1, false},
+    [PLAY_CALL_SCENESYNC] = {"scenesync", 2, true},
+    [PLAY_CALL_SUBSCRIBE] = {"subscribe", 2, true},
+    [PLAY_CALL_UNSUBSCRIBE] = {"unsubscribe", 1, false},
+    [PLAY_CALL_LOG] = {"log", 1, false},
+    [PLAY_CALL_ERROR] = {"error", 1, false},
 };
 
 const char *play_call_name(play_call_kind kind)
@@ -30,6 +32,11 @@ const char *play_call_name(play_call_kind kind)
 size_t play_call_argument_count(play_call_kind kind)
 {
     return functions[kind].argument_count;
+}
+
+bool play_call_carries(play_call_kind kind)
+{
+    return functions[kind].carries;
 }
 
 static void put_u32(uint8_t *bytes, uint32_t number)

@@ -8,7 +8,8 @@
  *            per argument: u32 size, bytes
  *
  * Numbers are little-endian. The last record is PLAY_CALL_END: its line and first argument
- * tell the error that ended the script (line 0 and no text: none).
+ * tell the error that ended the script (no text: none), the second is "thrown" if the code
+ * itself threw it.
  *
  * The reader trusts nothing: who writes the records runs foreign code. */
 
@@ -16,21 +17,24 @@
 
 #include <stdbool.h>
 
-#define PLAY_CALL_ARGUMENT_MAX 4
+#define PLAY_CALL_ARGUMENT_MAX 5
 #define PLAY_CALL_SIZE_MAX (4u << 20) /* bytes of one record */
 
+/* "carried" is what generated code tells in a further argument (docs/CODEGEN.md), an object
+ * as JSON text; empty where there is none. */
 typedef enum play_call_kind {
-    PLAY_CALL_END = 0,
-    PLAY_CALL_ADD_ENTITY,       /* entity */
+    PLAY_CALL_END = 0,          /* error text, "thrown" or "" */
+    PLAY_CALL_ADD_ENTITY,       /* entity, carried */
     PLAY_CALL_REMOVE_ENTITY,    /* entity */
     PLAY_CALL_SET_PARENT,       /* entity, parent */
-    PLAY_CALL_UPDATE,           /* entity, name, class, JSON */
-    PLAY_CALL_REMOVE_COMPONENT, /* entity, name */
-    PLAY_CALL_CREATED,          /* component, name, class */
-    PLAY_CALL_UPDATED,          /* component, JSON */
-    PLAY_CALL_ATTACH,           /* entity, name, component */
+    PLAY_CALL_UPDATE,           /* entity, slot, class, JSON, carried */
+    PLAY_CALL_REMOVE_COMPONENT, /* entity, slot */
+    PLAY_CALL_CREATED,          /* component, slot, class, carried */
+    PLAY_CALL_UPDATED,          /* component, JSON, carried */
+    PLAY_CALL_ATTACH,           /* entity, slot, component */
     PLAY_CALL_DISPOSED,         /* component */
-    PLAY_CALL_SUBSCRIBE,        /* event */
+    PLAY_CALL_SCENESYNC,        /* entity, carried: what the other calls cannot say */
+    PLAY_CALL_SUBSCRIBE,        /* event, carried */
     PLAY_CALL_UNSUBSCRIBE,      /* event */
     PLAY_CALL_LOG,              /* text */
     PLAY_CALL_ERROR,            /* text */
@@ -44,9 +48,11 @@ typedef struct play_call {
     crdt_span arguments[PLAY_CALL_ARGUMENT_MAX]; /* UTF-8; borrowed */
 } play_call;
 
-/* The name of the function ("addEntity") and how many arguments it takes. */
+/* The name of the function ("addEntity"), how many arguments a call has, and whether the
+ * last of them is what is carried. */
 const char *play_call_name(play_call_kind kind);
 size_t play_call_argument_count(play_call_kind kind);
+bool play_call_carries(play_call_kind kind);
 
 /* Append the record of a call. Errors: CRDT_ELIMIT: it is too large; CRDT_ENOMEM. */
 crdt_err play_call_encode(const play_call *call, crdt_buf *out);

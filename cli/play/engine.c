@@ -136,27 +136,51 @@ static void join_arguments(duk_context *js)
     duk_join(js, duk_get_top(js) - 1);
 }
 
+/* Make an argument a text in its place; of what is carried, the JSON of an object. */
+static void to_text(duk_context *js, duk_idx_t i, bool carried)
+{
+    if (carried && duk_is_object(js, i)) {
+        duk_json_encode(js, i);
+    }
+    if (carried && !duk_is_string(js, i)) {
+        duk_push_string(js, ""); /* something else: nothing is carried */
+        duk_replace(js, i);
+    }
+    duk_to_string(js, i);
+}
+
+/* One argument, a text by now, into e->texts. */
+static void take_text(duk_context *js, engine *e, play_call_kind kind, size_t i)
+{
+    duk_size_t size;
+    const char *text = duk_get_lstring(js, (duk_idx_t)i, &size);
+    crdt_buf_clear(&e->texts[i]);
+    if (size > PLAY_CALL_SIZE_MAX / 2 ||
+        append_utf8(&e->texts[i], (const uint8_t *)text, size) != CRDT_OK) {
+        (void)duk_error(js, DUK_ERR_RANGE_ERROR, "dcl.%s: too long a text",
+                        play_call_name(kind));
+    }
+}
+
 static duk_ret_t call_host(duk_context *js)
 {
     engine *e = engine_of(js);
     play_call_kind kind = (play_call_kind)duk_get_current_magic(js);
     size_t count = play_call_argument_count(kind);
+    size_t needed = count - play_call_carries(kind);
     if (kind == PLAY_CALL_LOG || kind == PLAY_CALL_ERROR) {
         join_arguments(js);
-    } else if ((size_t)duk_get_top(js) < count) {
+    } else if ((size_t)duk_get_top(js) < needed) {
         return duk_error(js, DUK_ERR_TYPE_ERROR, "dcl.%s takes %lu arguments",
-                         play_call_name(kind), (unsigned long)count);
+                         play_call_name(kind), (unsigned long)needed);
     }
+    duk_set_top(js, (duk_idx_t)count);
     play_call call = {.kind = kind, .argument_count = count};
+    for (size_t i = 0; i < count; i++) { /* may run code of the script, and come here */
+        to_text(js, (duk_idx_t)i, i >= needed);
+    }
     for (size_t i = 0; i < count; i++) {
-        duk_size_t size;
-        const char *text = duk_to_lstring(js, (duk_idx_t)i, &size);
-        crdt_buf_clear(&e->texts[i]);
-        if (size > PLAY_CALL_SIZE_MAX / 2 ||
-            append_utf8(&e->texts[i], (const uint8_t *)text, size) != CRDT_OK) {
-            return duk_error(js, DUK_ERR_RANGE_ERROR, "dcl.%s: too long a text",
-                             play_call_name(kind));
-        }
+        take_text(js, e, kind, i);
         call.arguments[i] = crdt_buf_span(&e->texts[i]);
     }
     uint32_t line = line_of_caller(js);
@@ -298,13 +322,16 @@ static void fail(engine *e)
 {
     play_failure *failure = e->failure;
     failure->failed = true;
+    failure->thrown = true;
     if (duk_safe_call(e->js, read_error, e, 1, 1) != DUK_EXEC_SUCCESS ||
         failure->text[0] == '\0') {
         snprintf(failure->text, sizeof failure->text, "an error without a text");
     }
     if (was_memory(e)) {
+        failure->thrown = false;
         snprintf(failure->text, sizeof failure->text,
-                 "too much memory: the limit is %zu MiB", e->script->memory_max >> 20);
+                 "took too much memory: the limit is %zu MiB",
+                 e->script->memory_max >> 20);
     }
 }
 
@@ -380,7 +407,7 @@ void play_engine_run(const play_script *script, crdt_span code, play_failure *fa
     e.js = duk_create_heap(allocate, resize, release, &e, fatal);
     if (e.js == NULL) {
         failure->failed = true;
-        snprintf(failure->text, sizeof failure->text, "no memory for the engine");
+        snprintf(failure->text, sizeof failure->text, "could not be run: no memory");
     } else if (safely(&e, prepare)) {
         run_code(&e, code);
     }
@@ -389,5 +416,19 @@ void play_engine_run(const play_script *script, crdt_span code, play_failure *fa
     }
     for (size_t i = 0; i < PLAY_CALL_ARGUMENT_MAX; i++) {
         crdt_buf_deinit(&e.texts[i]);
+    }
+}
+
+void play_failure_tell(const play_failure *failure, char *text, size_t size)
+{
+    /* Of a call of what is no function the engine knows only the line of the call before. */
+    const char *where = strstr(failure->text, "not callable") != NULL ? "near" : "at";
+    if (failure->thrown && failure->line != 0) {
+        snprintf(text, size, "error %s line %u: %s", where, failure->line,
+                 failure->text);
+    } else if (failure->thrown) {
+        snprintf(text, size, "error: %s", failure->text);
+    } else {
+        snprintf(text, size, "the script %s", failure->text);
     }
 }

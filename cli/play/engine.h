@@ -8,7 +8,7 @@
  *
  *   addEntity removeEntity setParent updateEntityComponent removeEntityComponent
  *   componentCreated componentUpdated attachEntityComponent componentDisposed
- *   subscribe unsubscribe log error     each becomes a play_call
+ *   scenesync subscribe unsubscribe log error     each becomes a play_call
  *   onStart(fn)                         fn is called once, after the code
  *   onUpdate(fn) onEvent(fn)            taken and never called
  *
@@ -22,9 +22,13 @@
 /* Why a script ended before its end. */
 typedef struct play_failure {
     bool failed;
+    bool thrown;               /* by the code: `text` is its own error text */
     uint32_t line;             /* of the code; 0: unknown */
-    char text[PLAY_TEXT_SIZE]; /* the script's own error text, UTF-8 */
+    char text[PLAY_TEXT_SIZE]; /* UTF-8; if not thrown: "took too long ..." */
 } play_failure;
+
+/* One sentence: "error at line 3: TypeError: ..."; "the script took too long: ...". */
+void play_failure_tell(const play_failure *failure, char *text, size_t size);
 
 typedef struct play_script {
     size_t memory_max; /* bytes the engine may hold at once */

@@ -186,8 +186,9 @@ static void emit_end(crdt_buf *waiting, const play_failure *failure)
 {
     play_call end = {.kind = PLAY_CALL_END,
                      .line = failure->line,
-                     .argument_count = 1,
-                     .arguments = {crdt_span_of(failure->text)}};
+                     .argument_count = 2,
+                     .arguments = {crdt_span_of(failure->text),
+                                   crdt_span_of(failure->thrown ? "thrown" : "")}};
     emit(waiting, &end);
     flush(waiting);
 }
@@ -195,7 +196,7 @@ static void emit_end(crdt_buf *waiting, const play_failure *failure)
 static void end_fatally(void *ctx, const char *text)
 {
     play_failure failure = {.failed = true};
-    snprintf(failure.text, sizeof failure.text, "the engine gave up: %s", text);
+    snprintf(failure.text, sizeof failure.text, "could not go on: %s", text);
     emit_end(ctx, &failure);
     _exit(0);
 }
@@ -299,12 +300,13 @@ static crdt_err take_records(play_sandbox *sandbox, play_take_fn take, void *ctx
         if (call.kind == PLAY_CALL_END) {
             *ended = true;
             failure->failed = call.arguments[0].size > 0;
+            failure->thrown = call.arguments[1].size > 0;
             failure->line = call.line;
             snprintf(failure->text, sizeof failure->text, "%.*s",
                      (int)call.arguments[0].size, (const char *)call.arguments[0].data);
         } else if (++sandbox->call_count > sandbox->limits.call_max ||
                    sandbox->size > sandbox->limits.size_max) {
-            err = crdt_diag_set(&diag, CRDT_ELIMIT, 0, "too many calls on dcl");
+            err = crdt_diag_set(&diag, CRDT_ELIMIT, 0, "makes too many calls on dcl");
         } else {
             err = take(ctx, &call, &diag);
         }
@@ -347,10 +349,10 @@ static void ask_why(play_sandbox *sandbox, play_failure *failure)
         fail_slow(sandbox, failure);
     } else if (WIFSIGNALED(status)) {
         failure->failed = true;
-        snprintf(failure->text, sizeof failure->text, "the engine crashed (signal %d)",
-                 WTERMSIG(status));
+        snprintf(failure->text, sizeof failure->text,
+                 "made the engine crash (signal %d)", WTERMSIG(status));
     } else {
-        fail(failure, "the engine ended early");
+        fail(failure, "ended early");
     }
 }
 
@@ -364,7 +366,7 @@ void play_sandbox_read(play_sandbox *sandbox, play_take_fn take, void *ctx,
         uint64_t now = now_ms();
         struct pollfd ready = {.fd = sandbox->fd, .events = POLLIN};
         if (stop != NULL && atomic_load(stop)) {
-            fail(failure, "it was stopped");
+            fail(failure, "was stopped");
             break;
         }
         if (now >= until) {

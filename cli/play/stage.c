@@ -2,7 +2,9 @@
 
 #include "cli/args.h"
 #include "scene/array.h"
+#include "scene/class_id.h"
 #include "scene/json.h"
+#include "scene/json_writer.h"
 #include "scene/text_map.h"
 
 #include <stdio.h>
@@ -13,22 +15,23 @@
 /* A component that several entities may show. */
 typedef struct shared_component {
     crdt_span id;
-    uint32_t class_id;
-    crdt_span data;
+    play_component shown;
     bool disposed;
 } shared_component;
 
 /* A component of an entity: its own, or one that is shared. */
 typedef struct part {
-    crdt_span name;
-    uint32_t class_id;
-    crdt_span data;
+    crdt_span slot; /* the type, where no slot can be said */
+    play_component own;
     uint32_t shared; /* number of the shared one + 1; 0: its own */
 } part;
 
 typedef struct entity {
     crdt_span id;
     crdt_span parent;
+    crdt_span shown_id;
+    bool carried;
+    crdt_span fields;
     bool removed;
     uint8_t mark; /* while cycles are looked for */
     part *parts;
@@ -44,7 +47,9 @@ struct play_stage {
     size_t entity_count;
     size_t entity_capacity;
     size_t alive_count;
-    scene_text_map entity_by_id; /* removed ones stay in it */
+    scene_text_map entity_by_id;    /* removed ones stay in it */
+    scene_text_map entity_by_shown; /* once all are there */
+    scene_format origin;
     shared_component *shared;
     size_t shared_count;
     size_t shared_capacity;
@@ -69,10 +74,12 @@ crdt_err play_stage_open(play_stage **out, crdt_alloc alloc,
     if (stage == NULL) {
         return CRDT_ENOMEM;
     }
-    *stage = (play_stage){.alloc = alloc, .limits = *limits};
+    *stage =
+        (play_stage){.alloc = alloc, .limits = *limits, .origin = SCENE_FORMAT_STATE};
     crdt_arena_init(&stage->texts, alloc);
     stage->texts.size_max = limits->size_max;
     scene_text_map_init(&stage->entity_by_id, alloc);
+    scene_text_map_init(&stage->entity_by_shown, alloc);
     scene_text_map_init(&stage->shared_by_id, alloc);
     *out = stage;
     return CRDT_OK;
@@ -91,6 +98,7 @@ void play_stage_close(play_stage *stage)
     crdt_free(alloc, stage->entities, stage->entity_capacity * sizeof *stage->entities);
     crdt_free(alloc, stage->shared, stage->shared_capacity * sizeof *stage->shared);
     scene_text_map_deinit(&stage->entity_by_id);
+    scene_text_map_deinit(&stage->entity_by_shown);
     scene_text_map_deinit(&stage->shared_by_id);
     crdt_arena_deinit(&stage->texts);
     crdt_free(alloc, stage, sizeof *stage);
@@ -118,7 +126,7 @@ static void note(play_stage *stage, const play_call *call, const char *what,
 static crdt_err too_much(const play_stage *stage, crdt_diag *diag)
 {
     return crdt_diag_set(diag, CRDT_ELIMIT, 0,
-                         "the scene is too large: more than %zu MiB of values",
+                         "builds too much: more than %zu MiB of values",
                          stage->limits.size_max >> 20);
 }
 
@@ -186,37 +194,159 @@ static bool read_class(play_stage *stage, const play_call *call, uint32_t *class
     return true;
 }
 
+/* ---- JSON ---- */
+
+static scene_json_limits json_limits(void)
+{
+    return (scene_json_limits){.size_max = PLAY_CALL_SIZE_MAX, .depth_max = DEPTH_MAX};
+}
+
+/* Does the list of texts (may be NULL) name `key`? */
+static bool lists(const scene_json_node *list, crdt_span key)
+{
+    if (list == NULL || list->type != SCENE_JSON_ARRAY) {
+        return false;
+    }
+    const scene_json_node *node = list + 1;
+    for (uint32_t i = 0; i < list->count; i++, node = scene_json_next(node)) {
+        if (node->type == SCENE_JSON_STRING &&
+            crdt_span_equal(scene_json_text(node), key)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* The canonical text of `node`, without the members that `made` lists, kept. */
+static crdt_err keep_json(play_stage *stage, const scene_json_node *node,
+                          const scene_json_node *made, crdt_span *data, crdt_diag *diag)
+{
+    crdt_buf value;
+    crdt_buf text;
+    crdt_buf_init(&value, stage->alloc);
+    crdt_buf_init(&text, stage->alloc);
+    crdt_err err = CRDT_OK;
+    if (node->type != SCENE_JSON_OBJECT || made == NULL) {
+        err = scene_json_encode(node, stage->alloc, &value);
+        if (err == CRDT_OK) {
+            err = scene_json_write_value(crdt_buf_span(&value), &text);
+        }
+    } else {
+        scene_json_writer writer;
+        scene_json_writer_init(&writer, stage->alloc, &text);
+        scene_json_writer_object_begin(&writer);
+        const scene_json_node *key = node + 1;
+        for (uint32_t i = 0; err == CRDT_OK && i < node->count; i++) {
+            if (!lists(made, scene_json_text(key))) {
+                crdt_buf_clear(&value);
+                err = scene_json_encode(key + 1, stage->alloc, &value);
+                scene_json_writer_key(&writer, scene_json_text(key));
+                scene_json_writer_value(&writer, crdt_buf_span(&value));
+            }
+            key = scene_json_next(key + 1);
+        }
+        scene_json_writer_object_end(&writer);
+        err = err != CRDT_OK ? err : writer.err;
+        scene_json_writer_deinit(&writer);
+    }
+    if (err == CRDT_OK) {
+        err = copy(stage, crdt_buf_span(&text), data, diag);
+    }
+    crdt_buf_deinit(&value);
+    crdt_buf_deinit(&text);
+    return err;
+}
+
+/* Open what a call carries; *json NULL where it carries nothing of sense. */
+static crdt_err open_carried(play_stage *stage, crdt_span text, scene_json **json)
+{
+    scene_json_limits limits = json_limits();
+    *json = NULL;
+    crdt_err err = text.size == 0
+                       ? CRDT_OK
+                       : scene_json_open(json, stage->alloc, text, &limits, NULL);
+    return err == CRDT_ENOMEM ? err : CRDT_OK;
+}
+
+/* The text that is the member `key`; false: there is none, or it is of no use as a name. */
+static bool carried_text(const scene_json *json, const char *key, crdt_span *text)
+{
+    const scene_json_node *node =
+        json != NULL ? scene_json_find(scene_json_root(json), key) : NULL;
+    if (node == NULL || node->type != SCENE_JSON_STRING || node->count == 0 ||
+        node->count > NAME_SIZE_MAX) {
+        return false;
+    }
+    *text = scene_json_text(node);
+    return true;
+}
+
 /* The canonical text of a value, kept. *fits false: it is none, noted. */
 static crdt_err read_data(play_stage *stage, const play_call *call, crdt_span text,
-                          crdt_span *data, bool *fits, crdt_diag *diag)
+                          const scene_json *carried, crdt_span *data, bool *fits,
+                          crdt_diag *diag)
 {
-    scene_json_limits limits = {.size_max = PLAY_CALL_SIZE_MAX, .depth_max = DEPTH_MAX};
+    scene_json_limits limits = json_limits();
     scene_json *json = NULL;
-    crdt_buf value;
-    crdt_buf canonical;
-    crdt_buf_init(&value, stage->alloc);
-    crdt_buf_init(&canonical, stage->alloc);
     crdt_err err = scene_json_open(&json, stage->alloc, text, &limits, NULL);
     *fits = err == CRDT_OK;
     if (err == CRDT_ECORRUPT || err == CRDT_ELIMIT) {
         note(stage, call, "no JSON:", text);
         err = CRDT_OK;
     } else if (err == CRDT_OK) {
-        err = scene_json_encode(scene_json_root(json), stage->alloc, &value);
-    }
-    if (err == CRDT_OK && *fits) {
-        err = scene_json_write_value(crdt_buf_span(&value), &canonical);
-    }
-    if (err == CRDT_OK && *fits) {
-        err = copy(stage, crdt_buf_span(&canonical), data, diag);
+        const scene_json_node *made =
+            carried != NULL ? scene_json_find(scene_json_root(carried), "made") : NULL;
+        err = keep_json(stage, scene_json_root(json), made, data, diag);
     }
     scene_json_close(json);
-    crdt_buf_deinit(&value);
-    crdt_buf_deinit(&canonical);
+    return err;
+}
+
+/* What a component is: by what is carried, else by its class, else by its slot. */
+static crdt_err read_type(play_stage *stage, const scene_json *carried, crdt_span slot,
+                          play_component *component, crdt_diag *diag)
+{
+    crdt_span type = slot;
+    if (!carried_text(carried, "type", &type)) {
+        scene_class_id_type(component->class_id, stage->origin, &type);
+    }
+    return copy(stage, type, &component->type, diag);
+}
+
+static crdt_err subscribe(play_stage *stage, const play_call *call)
+{
+    scene_json *carried = NULL;
+    crdt_span origin;
+    crdt_err err = open_carried(stage, call->arguments[1], &carried);
+    if (err == CRDT_OK && carried_text(carried, "origin", &origin) &&
+        scene_format_parse(origin) != SCENE_FORMAT_NONE) {
+        stage->origin = scene_format_parse(origin);
+    }
+    scene_json_close(carried);
     return err;
 }
 
 /* ---- entities ---- */
+
+/* Who an entity is in the scene. */
+static crdt_err read_entity(play_stage *stage, crdt_span text, entity *added,
+                            crdt_diag *diag)
+{
+    scene_json *carried = NULL;
+    crdt_span id;
+    crdt_err err = open_carried(stage, text, &carried);
+    if (err == CRDT_OK && carried_text(carried, "id", &id)) {
+        added->carried = true;
+        err = copy(stage, id, &added->shown_id, diag);
+    }
+    const scene_json_node *fields =
+        carried != NULL ? scene_json_find(scene_json_root(carried), "fields") : NULL;
+    if (err == CRDT_OK && fields != NULL && fields->type == SCENE_JSON_OBJECT) {
+        err = keep_json(stage, fields, NULL, &added->fields, diag);
+    }
+    scene_json_close(carried);
+    return err;
+}
 
 static crdt_err add_entity(play_stage *stage, const play_call *call, crdt_diag *diag)
 {
@@ -230,7 +360,8 @@ static crdt_err add_entity(play_stage *stage, const play_call *call, crdt_diag *
         return CRDT_OK; /* it is there already */
     }
     if (stage->entity_count >= stage->limits.entity_max) {
-        return crdt_diag_set(diag, CRDT_ELIMIT, 0, "too many entities: more than %zu",
+        return crdt_diag_set(diag, CRDT_ELIMIT, 0,
+                             "builds too many entities: more than %zu",
                              stage->limits.entity_max);
     }
     crdt_span kept;
@@ -253,9 +384,10 @@ static crdt_err add_entity(play_stage *stage, const play_call *call, crdt_diag *
         return err;
     }
     *slot = stage->entity_count;
-    stage->entities[stage->entity_count++] = (entity){.id = kept, .parent = root};
+    entity *added = &stage->entities[stage->entity_count++];
+    *added = (entity){.id = kept, .shown_id = kept, .parent = root};
     stage->alive_count++;
-    return CRDT_OK;
+    return read_entity(stage, call->arguments[1], added, diag);
 }
 
 static void remove_entity(play_stage *stage, const play_call *call)
@@ -283,20 +415,22 @@ static crdt_err set_parent(play_stage *stage, const play_call *call, crdt_diag *
 static crdt_err count_component(play_stage *stage, crdt_diag *diag)
 {
     if (stage->component_count >= stage->limits.component_max) {
-        return crdt_diag_set(diag, CRDT_ELIMIT, 0, "too many components: more than %zu",
+        return crdt_diag_set(diag, CRDT_ELIMIT, 0,
+                             "builds too many components: more than %zu",
                              stage->limits.component_max);
     }
     stage->component_count++;
     return CRDT_OK;
 }
 
-/* The entity's component of this name and class, made if it is not there. */
-static crdt_err reach_part(play_stage *stage, entity *owner, crdt_span name,
-                           uint32_t class_id, part **out, crdt_diag *diag)
+/* The entity's component of this slot, class and number, made if it is not there. */
+static crdt_err reach_part(play_stage *stage, entity *owner, crdt_span slot,
+                           const play_component *like, part **out, crdt_diag *diag)
 {
     for (size_t i = 0; i < owner->part_count; i++) {
         part *p = &owner->parts[i];
-        if (p->class_id == class_id && crdt_span_equal(p->name, name)) {
+        if (p->own.has_class == like->has_class && p->own.class_id == like->class_id &&
+            p->own.number == like->number && crdt_span_equal(p->slot, slot)) {
             *out = p;
             return CRDT_OK;
         }
@@ -304,7 +438,7 @@ static crdt_err reach_part(play_stage *stage, entity *owner, crdt_span name,
     crdt_span kept;
     crdt_err err = count_component(stage, diag);
     if (err == CRDT_OK) {
-        err = copy(stage, name, &kept, diag);
+        err = copy(stage, slot, &kept, diag);
     }
     if (err != CRDT_OK) {
         return err;
@@ -320,29 +454,84 @@ static crdt_err reach_part(play_stage *stage, entity *owner, crdt_span name,
         owner->part_capacity = more;
     }
     *out = &owner->parts[owner->part_count++];
-    **out = (part){.name = kept, .class_id = class_id};
+    **out = (part){.slot = kept, .own = *like};
     return CRDT_OK;
+}
+
+static crdt_err put_own(play_stage *stage, entity *owner, crdt_span slot,
+                        const play_component *component, crdt_diag *diag)
+{
+    part *p;
+    crdt_err err = reach_part(stage, owner, slot, component, &p, diag);
+    if (err == CRDT_OK) {
+        p->own = *component;
+        p->shared = 0;
+    }
+    return err;
 }
 
 static crdt_err update(play_stage *stage, const play_call *call, crdt_diag *diag)
 {
     entity *owner = find_entity(stage, call);
-    uint32_t class_id;
+    play_component made = {.number = 1, .has_class = true};
     if (owner == NULL || !name_fits(stage, call, call->arguments[1]) ||
-        !read_class(stage, call, &class_id)) {
+        !read_class(stage, call, &made.class_id)) {
         return CRDT_OK;
     }
-    crdt_span data;
-    bool fits;
-    part *p;
-    crdt_err err = read_data(stage, call, call->arguments[3], &data, &fits, diag);
-    if (err == CRDT_OK && fits) {
-        err = reach_part(stage, owner, call->arguments[1], class_id, &p, diag);
+    scene_json *carried = NULL;
+    bool fits = false;
+    crdt_err err = open_carried(stage, call->arguments[4], &carried);
+    if (err == CRDT_OK) {
+        err = read_data(stage, call, call->arguments[3], carried, &made.data, &fits,
+                        diag);
     }
     if (err == CRDT_OK && fits) {
-        p->data = data;
-        p->shared = 0;
+        err = read_type(stage, carried, call->arguments[1], &made, diag);
     }
+    if (err == CRDT_OK && fits) {
+        err = put_own(stage, owner, call->arguments[1], &made, diag);
+    }
+    scene_json_close(carried);
+    return err;
+}
+
+/* dcl.scenesync: type, and value or binary or neither. */
+static crdt_err put_beside(play_stage *stage, const play_call *call, crdt_diag *diag)
+{
+    entity *owner = find_entity(stage, call);
+    scene_json *carried = NULL;
+    crdt_err err =
+        owner != NULL ? open_carried(stage, call->arguments[1], &carried) : CRDT_OK;
+    crdt_span type;
+    if (carried == NULL || !carried_text(carried, "type", &type)) {
+        if (owner != NULL && err == CRDT_OK) {
+            note(stage, call, "no component:", call->arguments[1]);
+        }
+        scene_json_close(carried);
+        return err;
+    }
+    const scene_json_node *root_node = scene_json_root(carried);
+    const scene_json_node *number = scene_json_find(root_node, "number");
+    const scene_json_node *value = scene_json_find(root_node, "value");
+    const scene_json_node *binary = scene_json_find(root_node, "binary");
+    play_component made = {.number = 1, .kind = PLAY_VALUE_ABSENT};
+    if (number != NULL && number->type == SCENE_JSON_NUMBER && number->as.number >= 1 &&
+        number->as.number <= UINT32_MAX) {
+        made.number = (uint32_t)number->as.number;
+    }
+    if (value != NULL || binary != NULL) {
+        made.kind = value != NULL ? PLAY_VALUE_JSON : PLAY_VALUE_BINARY;
+        err = keep_json(stage, value != NULL ? value : binary, NULL, &made.data, diag);
+    }
+    if (err == CRDT_OK) {
+        err = copy(stage, type, &made.type, diag);
+    }
+    if (err == CRDT_OK) {
+        made.has_class =
+            made.number == 1 && scene_class_id(type, stage->origin, &made.class_id);
+        err = put_own(stage, owner, made.type, &made, diag);
+    }
+    scene_json_close(carried);
     return err;
 }
 
@@ -354,29 +543,16 @@ static void remove_component(play_stage *stage, const play_call *call)
     }
     size_t kept = 0;
     for (size_t i = 0; i < owner->part_count; i++) {
-        if (!crdt_span_equal(owner->parts[i].name, call->arguments[1])) {
+        if (!crdt_span_equal(owner->parts[i].slot, call->arguments[1])) {
             owner->parts[kept++] = owner->parts[i];
         }
     }
     owner->part_count = kept;
 }
 
-static crdt_err create_shared(play_stage *stage, const play_call *call, crdt_diag *diag)
+/* Put a shared component under its id; a second one of this id is another component. */
+static crdt_err add_shared(play_stage *stage, const shared_component *made)
 {
-    crdt_span id = call->arguments[0];
-    uint32_t class_id;
-    if (!name_fits(stage, call, id) || !name_fits(stage, call, call->arguments[1]) ||
-        !read_class(stage, call, &class_id)) {
-        return CRDT_OK;
-    }
-    crdt_span kept;
-    crdt_err err = count_component(stage, diag);
-    if (err == CRDT_OK) {
-        err = copy(stage, id, &kept, diag);
-    }
-    if (err != CRDT_OK) {
-        return err;
-    }
     if (stage->shared_count == stage->shared_capacity) {
         shared_component *grown =
             scene_array_grow(stage->alloc, stage->shared, stage->shared_count,
@@ -387,14 +563,38 @@ static crdt_err create_shared(play_stage *stage, const play_call *call, crdt_dia
         stage->shared = grown;
     }
     uint64_t *slot;
-    err = scene_text_map_put(&stage->shared_by_id, kept, 0, &slot, NULL);
-    if (err != CRDT_OK) {
-        return err;
+    crdt_err err = scene_text_map_put(&stage->shared_by_id, made->id, 0, &slot, NULL);
+    if (err == CRDT_OK) {
+        *slot = stage->shared_count;
+        stage->shared[stage->shared_count++] = *made;
     }
-    *slot = stage->shared_count; /* a second one of this id is another component */
-    stage->shared[stage->shared_count++] =
-        (shared_component){.id = kept, .class_id = class_id};
-    return CRDT_OK;
+    return err;
+}
+
+static crdt_err create_shared(play_stage *stage, const play_call *call, crdt_diag *diag)
+{
+    shared_component made = {.shown = {.number = 1, .has_class = true}};
+    if (!name_fits(stage, call, call->arguments[0]) ||
+        !name_fits(stage, call, call->arguments[1]) ||
+        !read_class(stage, call, &made.shown.class_id)) {
+        return CRDT_OK;
+    }
+    scene_json *carried = NULL;
+    crdt_err err = count_component(stage, diag);
+    if (err == CRDT_OK) {
+        err = copy(stage, call->arguments[0], &made.id, diag);
+    }
+    if (err == CRDT_OK) {
+        err = open_carried(stage, call->arguments[3], &carried);
+    }
+    if (err == CRDT_OK) {
+        err = read_type(stage, carried, call->arguments[1], &made.shown, diag);
+    }
+    if (err == CRDT_OK) {
+        err = add_shared(stage, &made);
+    }
+    scene_json_close(carried);
+    return err;
 }
 
 static crdt_err update_shared(play_stage *stage, const play_call *call, crdt_diag *diag)
@@ -403,12 +603,17 @@ static crdt_err update_shared(play_stage *stage, const play_call *call, crdt_dia
     if (s == NULL) {
         return CRDT_OK;
     }
+    scene_json *carried = NULL;
     crdt_span data;
-    bool fits;
-    crdt_err err = read_data(stage, call, call->arguments[1], &data, &fits, diag);
-    if (err == CRDT_OK && fits) {
-        s->data = data;
+    bool fits = false;
+    crdt_err err = open_carried(stage, call->arguments[2], &carried);
+    if (err == CRDT_OK) {
+        err = read_data(stage, call, call->arguments[1], carried, &data, &fits, diag);
     }
+    if (err == CRDT_OK && fits) {
+        s->shown.data = data;
+    }
+    scene_json_close(carried);
     return err;
 }
 
@@ -421,7 +626,7 @@ static crdt_err attach(play_stage *stage, const play_call *call, crdt_diag *diag
         return CRDT_OK;
     }
     part *p;
-    crdt_err err = reach_part(stage, owner, call->arguments[1], s->class_id, &p, diag);
+    crdt_err err = reach_part(stage, owner, call->arguments[1], &s->shown, &p, diag);
     if (err == CRDT_OK) {
         p->shared = (uint32_t)(s - stage->shared) + 1;
     }
@@ -460,6 +665,10 @@ crdt_err play_stage_apply(play_stage *stage, const play_call *call, crdt_diag *d
     case PLAY_CALL_DISPOSED:
         dispose_shared(stage, call);
         return CRDT_OK;
+    case PLAY_CALL_SCENESYNC:
+        return put_beside(stage, call, diag);
+    case PLAY_CALL_SUBSCRIBE:
+        return subscribe(stage, call);
     default:
         return CRDT_OK; /* says nothing about what stands there */
     }
@@ -514,15 +723,43 @@ static void settle(play_stage *stage, entity *first)
     }
 }
 
-void play_stage_finish(play_stage *stage)
+/* Ids that are shown are unique: of two who claim one, the second keeps what the code
+ * calls it, or, if that is taken too, a name made of its place. */
+static crdt_err name_entity(play_stage *stage, size_t index)
 {
+    entity *e = &stage->entities[index];
+    play_call call = {.kind = PLAY_CALL_ADD_ENTITY};
+    crdt_err err = CRDT_OK;
+    bool fresh = false;
+    for (int attempt = 0; err == CRDT_OK && !fresh; attempt++) {
+        if (attempt == 1) {
+            note(stage, &call, "another entity has the id", e->shown_id);
+            e->shown_id = e->id;
+        } else if (attempt > 1) {
+            char text[48];
+            snprintf(text, sizeof text, "#%d/%zu", attempt, index + 1);
+            err = copy(stage, crdt_span_of(text), &e->shown_id, NULL);
+        }
+        if (err == CRDT_OK) {
+            err = scene_text_map_put(&stage->entity_by_shown, e->shown_id, index, NULL,
+                                     &fresh);
+        }
+    }
+    return err;
+}
+
+crdt_err play_stage_finish(play_stage *stage)
+{
+    crdt_err err = CRDT_OK;
     for (size_t i = 0; i < stage->entity_count; i++) {
         entity *e = &stage->entities[i];
         if (!e->removed) {
             drop_disposed(stage, e);
             settle(stage, e);
+            err = err != CRDT_OK ? err : name_entity(stage, i);
         }
     }
+    return err;
 }
 
 /* ---- what stands there ---- */
@@ -551,14 +788,31 @@ bool play_stage_next(const play_stage *stage, size_t *index, play_entity *out)
         return false;
     }
     const entity *e = &stage->entities[(*index)++];
-    *out = (play_entity){
-        .id = e->id, .parent = e->parent, .component_count = e->part_count};
+    const uint64_t *parent = scene_text_map_find(&stage->entity_by_id, e->parent);
+    bool under_root = parent == NULL || crdt_span_equal(e->parent, root);
+    *out = (play_entity){.id = e->shown_id,
+                         .carried = e->carried,
+                         .fields = e->fields,
+                         .component_count = e->part_count};
+    if (!under_root) {
+        out->parent = stage->entities[*parent].shown_id;
+    }
     return true;
+}
+
+bool play_stage_find(const play_stage *stage, crdt_span id, size_t *index,
+                     play_entity *out)
+{
+    const uint64_t *slot = scene_text_map_find(&stage->entity_by_shown, id);
+    if (slot == NULL) {
+        return false;
+    }
+    *index = (size_t)*slot;
+    return play_stage_next(stage, index, out);
 }
 
 play_component play_stage_component(const play_stage *stage, size_t index, size_t n)
 {
     const part *p = &stage->entities[index - 1].parts[n];
-    crdt_span data = p->shared != 0 ? stage->shared[p->shared - 1].data : p->data;
-    return (play_component){.name = p->name, .class_id = p->class_id, .data = data};
+    return p->shared != 0 ? stage->shared[p->shared - 1].shown : p->own;
 }

@@ -55,15 +55,15 @@ Test(dcl, what_is_no_record_is_refused)
         const char *hex;
         crdt_err err;
     } rows[] = {
-        {"07000000 01 01 0000 000000", CRDT_ECORRUPT},               /* no head */
-        {"08000000 01 00 0000 00000000", CRDT_ECORRUPT},             /* too few */
+        {"07000000 02 01 0000 000000", CRDT_ECORRUPT},               /* no head */
+        {"08000000 02 00 0000 00000000", CRDT_ECORRUPT},             /* too few */
         {"08000000 0e 00 0000 00000000", CRDT_ECORRUPT},             /* no such call */
         {"08000000 ff 01 0000 00000000", CRDT_ECORRUPT},             /* likewise */
-        {"08000000 01 01 0000 00000000", CRDT_ECORRUPT},             /* no argument */
-        {"0c000000 01 01 0000 00000000 01000000", CRDT_ECORRUPT},    /* cut off */
-        {"0c000000 01 01 0000 00000000 ffffffff", CRDT_ECORRUPT},    /* likewise */
-        {"0d000000 01 01 0000 00000000 00000000 00", CRDT_ECORRUPT}, /* a tail */
-        {"ffffffff 01 01 0000 00000000", CRDT_ELIMIT},
+        {"08000000 02 01 0000 00000000", CRDT_ECORRUPT},             /* no argument */
+        {"0c000000 02 01 0000 00000000 01000000", CRDT_ECORRUPT},    /* cut off */
+        {"0c000000 02 01 0000 00000000 ffffffff", CRDT_ECORRUPT},    /* likewise */
+        {"0d000000 02 01 0000 00000000 00000000 00", CRDT_ECORRUPT}, /* a tail */
+        {"ffffffff 02 01 0000 00000000", CRDT_ELIMIT},
     };
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
         crdt_buf bytes;

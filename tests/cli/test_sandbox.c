@@ -19,6 +19,9 @@ static crdt_err take(void *ctx, const play_call *call, crdt_diag *diag)
     used += (size_t)snprintf(said + used, sizeof said - used, "%u %s", call->line,
                              play_call_name(call->kind));
     for (size_t i = 0; i < call->argument_count && used < sizeof said; i++) {
+        if (call->arguments[i].size == 0) {
+            continue; /* nothing is carried */
+        }
         used += (size_t)snprintf(said + used, sizeof said - used, " %.*s",
                                  (int)call->arguments[i].size,
                                  (const char *)call->arguments[i].data);
@@ -87,6 +90,27 @@ Test(sandbox, calls_come_as_they_are_made)
                      "1 subscribe sceneStart; 2 addEntity 1; 2 setParent 1 0; "
                      "4 updateEntityComponent 1 engine.transform 1 {\"a\":\"ü\"}; "
                      "5 log a 1 null; ");
+}
+
+Test(sandbox, what_is_carried_comes_as_json)
+{
+    play_failure failure = run("dcl.addEntity('1', {b: [1], a: 'x'});\n"
+                               "dcl.addEntity('2', 7); dcl.addEntity('3', '{}');\n"
+                               "dcl.addEntity('4', function () {});\n"
+                               "dcl.scenesync && dcl.scenesync('1', {});");
+    cr_assert_not(failure.failed, "%s", failure.text);
+    cr_assert_str_eq(said, "1 addEntity 1 {\"b\":[1],\"a\":\"x\"}; 2 addEntity 2; "
+                           "2 addEntity 3 {}; 3 addEntity 4; 4 scenesync 1 {}; ");
+    fails("var c = {}; c.c = c; dcl.addEntity('1', c);", 1, "TypeError");
+}
+
+/* A text that calls while it is made: each call has its own arguments. */
+Test(sandbox, calls_within_a_call)
+{
+    play_failure failure = run(
+        "dcl.setParent('a', {toString: function () { dcl.log('b'); return 'c'; }});");
+    cr_assert_not(failure.failed, "%s", failure.text);
+    cr_assert_str_eq(said, "1 log b; 1 setParent a c; ");
 }
 
 Test(sandbox, letters_beyond_the_basic_plane)
@@ -231,12 +255,12 @@ Test(sandbox, calls_without_end, .timeout = 120)
     some.call_max = 1000;
     play_failure failure =
         run_with("for (;;) { dcl.addEntity('1'); }", &some, take, NULL);
-    cr_assert_str_eq(failure.text, "too many calls on dcl");
+    cr_assert_str_eq(failure.text, "makes too many calls on dcl");
     some = play_limits_default();
     some.size_max = 1 << 20;
     failure = run_with("var s = new Array(100000).join('x'); for (;;) { dcl.log(s); }",
                        &some, take, NULL);
-    cr_assert_str_eq(failure.text, "too many calls on dcl");
+    cr_assert_str_eq(failure.text, "makes too many calls on dcl");
     fails("var s = 'x'; for (var i = 0; i < 22; i++) { s += s; }\ndcl.log(s);", 2,
           "too long");
 }
@@ -261,7 +285,7 @@ Test(sandbox, it_can_be_stopped)
                  CRDT_OK);
     play_sandbox_read(sandbox, take, NULL, &stop, &failure);
     play_sandbox_close(sandbox);
-    cr_assert_str_eq(failure.text, "it was stopped");
+    cr_assert_str_eq(failure.text, "was stopped");
     cr_assert_eq(play_sandbox_start(&sandbox, crdt_span_of("for (;;);"), &some, NULL),
                  CRDT_OK);
     play_sandbox_close(sandbox); /* without reading at all */

@@ -1,0 +1,40 @@
+#include "cli/visitor.h"
+
+#include <string.h>
+#include <strings.h>
+
+access_person cli_visitor_of(cli_access *access, const web_request *request,
+                             uint64_t now_ms)
+{
+    static const char scheme[] = "Bearer ";
+    /* One byte more than a token may have: a longer one is cut, and wrong. */
+    char header[sizeof scheme + ACCESS_TOKEN_SIZE] = "";
+    char token[ACCESS_TOKEN_SIZE] = "";
+    const char *why = NULL;
+    bool given = web_request_header(request, "authorization", header, sizeof header);
+    const char *shown = token;
+    if (given) {
+        bool bearer = strncasecmp(header, scheme, sizeof scheme - 1) == 0;
+        shown = bearer ? header + sizeof scheme - 1 : "?";
+    } else if (!web_request_parameter(request, "token", token, sizeof token) &&
+               strstr(request->query, "token=") != NULL) {
+        shown = "?"; /* one that does not fit is no token, not none */
+    }
+    return cli_access_check(access, shown, request->loopback, now_ms, &why);
+}
+
+bool cli_visitor_may(cli_access *access, const web_request *request, access_role role,
+                     uint64_t now_ms, web_reply *reply)
+{
+    access_person person = cli_visitor_of(access, request, now_ms);
+    if (person.role >= role) {
+        return true;
+    }
+    if (person.role == ACCESS_NONE) {
+        web_reply_error(reply, 401, "a token is needed, and this is none that counts");
+    } else {
+        web_reply_error(reply, 403, "this takes the role %s; yours is %s",
+                        access_role_name(role), access_role_name(person.role));
+    }
+    return false;
+}

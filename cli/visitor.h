@@ -1,0 +1,19 @@
+#ifndef CLI_VISITOR_H
+#define CLI_VISITOR_H
+
+/* Who calls over HTTP: the token of a request, and what it lets its bearer do. */
+
+#include "cli/access.h"
+#include "cli/web/server.h"
+
+/* Who sent it: by `Authorization: Bearer TOKEN`, else by `?token=TOKEN`; without a token by
+ * the loopback. `now_ms` is Unix time. */
+access_person cli_visitor_of(cli_access *access, const web_request *request,
+                             uint64_t now_ms);
+
+/* May the sender do what takes `role`? If not, `reply` says so: 401 for nobody, 403 for
+ * somebody who may not. */
+bool cli_visitor_may(cli_access *access, const web_request *request, access_role role,
+                     uint64_t now_ms, web_reply *reply);
+
+#endif /* CLI_VISITOR_H */
