@@ -41,7 +41,6 @@ typedef enum worker_load_kind {
     WORKER_LOAD_REBASE, /* the store must be rebased. At most once. Take no more edits
                           * (keep them as at the beginning), close the node, call
                           * worker_load_rebase, close the load, open node and load again */
-    WORKER_LOAD_REBASED, /* at the open: an earlier rebase ended here; see `text` */
 } worker_load_kind;
 
 typedef struct worker_load_event {
@@ -88,6 +87,7 @@ void worker_load_hear(worker_load *load, const sync_event *event);
 typedef struct worker_load_source {
     bool ready;
     bool settled;
+    bool deployed_known; /* the content server has told what is deployed */
     char from[16]; /* "store", "bus", "builder", "content", "empty"; "" before READY */
     char where[256];                   /* URL */
     char project[WORKER_PROJECT_SIZE]; /* given, or named by the deployed scene */
