@@ -192,6 +192,7 @@ sync_peer *replica_beacon_identify(sync_replica *replica, sync_peer *peer,
         peer->hello_wanted = true;
         peer->presence_number = 0;
         peer->misfit = false;
+        peer->lineage_known = false;
         crdt_version_clear(&peer->version);
         sync_peer_check_ahead(&replica->peers, peer,
                               crdt_document_version(replica->doc));

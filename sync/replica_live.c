@@ -206,10 +206,11 @@ void replica_live_retry(sync_replica *replica)
 void replica_live_receive(sync_replica *replica, sync_peer *peer,
                           const sync_message *message)
 {
-    if (peer->refused || !replica->meta.lineage_known ||
+    if (peer->refused || !peer->lineage_known || !replica->meta.lineage_known ||
         replica->meta.former_count > 0) {
-        /* Batches of others may have seen another history of my former actor: they would
-         * drop what only I hold of it. Catch-up brings them afterwards. */
+        /* Whose lineage was not told yet may have begun another scene this moment. And
+         * batches of others may have seen another history of my former actor: they would
+         * drop what only I hold of it. Catch-up brings both afterwards. */
         return;
     }
     bool grew = false;

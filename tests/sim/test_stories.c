@@ -1,6 +1,7 @@
 /* Stories in a simulated world: what replicas do, told as traces, and what real
  * replication engines got wrong. */
 
+#include "crdt/template.h"
 #include "crdt/value.h"
 #include "sync/message.h"
 #include "tests/sim/sim_oracle.h"
@@ -596,6 +597,27 @@ Test(bugs, live_path_resumes)
     sync_sim_close(sim);
 }
 
+/* `from` was started again and says to `to` that it still edits this scene. */
+static void inject_beacon(sync_sim *sim, uint32_t from, uint32_t to)
+{
+    crdt_buf bytes;
+    crdt_buf_init(&bytes, crdt_alloc_default());
+    crdt_version none = {.stamp_count = 0};
+    sync_message message = {.kind = SYNC_MESSAGE_BEACON,
+                            .actor = sync_sim_actor(sim, from)};
+    message.body.beacon = (sync_beacon){.scene = crdt_span_of("test"),
+                                        .lineage_known = true,
+                                        .lineage = crdt_template_actor_empty(),
+                                        .whole = true,
+                                        .version_hash = crdt_digest_version(&none),
+                                        .message_size_max = 1u << 20};
+    memcpy(message.topic, sync_replica_topic(sync_sim_replica(sim, from)).data,
+           SYNC_TOPIC_SIZE);
+    cr_assert_eq(sync_message_encode(&message, &bytes), CRDT_OK);
+    sync_sim_inject(sim, from, to, crdt_buf_span(&bytes));
+    crdt_buf_deinit(&bytes);
+}
+
 /* What nobody has any more is waited for, reported and given up; not asked for for ever. */
 Test(bugs, unobtainable_dependencies_are_given_up)
 {
@@ -620,6 +642,7 @@ Test(bugs, unobtainable_dependencies_are_given_up)
     memcpy(message.topic, sync_replica_topic(sync_sim_replica(sim, 1)).data,
            SYNC_TOPIC_SIZE);
     cr_assert_eq(sync_message_encode(&message, &bytes), CRDT_OK);
+    inject_beacon(sim, 1, 2);
     sync_sim_inject(sim, 1, 2, crdt_buf_span(&bytes));
     cr_assert_eq(counts(sim, 2).held, 1);
     /* Then all who had it are gone. */

@@ -34,6 +34,14 @@ static void on_event(void *ctx, const sync_event *event)
     if (event->kind == SYNC_EVENT_LISTENING) {
         snprintf(box->url, sizeof box->url, "%s", event->url);
     }
+    if (event->kind == SYNC_EVENT_STRANGER) {
+        box->lineage = event->lineage;
+    }
+    if (event->kind == SYNC_EVENT_PRESENCE) {
+        snprintf(box->presence, sizeof box->presence, "%.*s", (int)event->value.size,
+                 event->value.size > 0 ? (const char *)event->value.data : "");
+        box->presence_size = event->value.size;
+    }
     pthread_cond_broadcast(&box->happened);
     pthread_mutex_unlock(&box->mutex);
 }
@@ -188,6 +196,20 @@ bool box_await(node_box *box, sync_event_kind kind, uint64_t count)
     bool reached = box->counts[kind] >= count;
     pthread_mutex_unlock(&box->mutex);
     return reached;
+}
+
+bool box_await_presence(node_box *box, const char *text)
+{
+    struct timespec until;
+    deadline_after(&until, AWAIT_MS);
+    pthread_mutex_lock(&box->mutex);
+    int result = 0;
+    while (strcmp(box->presence, text) != 0 && result == 0) {
+        result = pthread_cond_timedwait(&box->happened, &box->mutex, &until);
+    }
+    bool same = strcmp(box->presence, text) == 0;
+    pthread_mutex_unlock(&box->mutex);
+    return same;
 }
 
 static bool all_equal(node_box *const *boxes, size_t count)

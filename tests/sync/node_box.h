@@ -16,6 +16,9 @@ typedef struct node_box {
     uint64_t counts[32];           /* by sync_event_kind */
     char url[SYNC_NODE_NAME_SIZE]; /* the last it listens at */
     char text[32][160];            /* the last text, by kind */
+    crdt_actor lineage;            /* of the last stranger */
+    char presence[64];             /* the begin of what was told last, by anybody */
+    size_t presence_size;
 } node_box;
 
 /* Options with the box as listener; change them before box_open. */
@@ -38,6 +41,8 @@ crdt_digest box_digest(node_box *box);
 /* Until `kind` has happened `count` times in all; false: not within 30 s. */
 bool box_await(node_box *box, sync_event_kind kind, uint64_t count);
 uint64_t box_count(node_box *box, sync_event_kind kind);
+/* Until the last presence heard is this one; false: not within 30 s. */
+bool box_await_presence(node_box *box, const char *text);
 /* Until all hold the same version and digest; false: not within `timeout_ms`. */
 bool box_await_equal(node_box *const *boxes, size_t count, unsigned timeout_ms);
 

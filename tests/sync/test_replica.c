@@ -517,6 +517,78 @@ Test(replica, receiving_allocates_nothing)
     box_close(&b);
 }
 
+/* A peer that has not told its lineage, or was started again since, may be writing another
+ * scene: its first batch, which depends on nothing, is not taken for one of this. */
+Test(replica, batches_of_an_unknown_lineage_wait)
+{
+    box b;
+    writer w;
+    box_open(&b);
+    writer_open(&w);
+    meet(&b);
+    sync_message beacon = beacon_of(0, (crdt_span){0});
+    beacon.body.beacon.lineage_known = false;
+    hear(&b, &beacon);
+    write(&w, &PEER, 1);
+    receive(&b, crdt_buf_span(&w.bytes));
+    cr_assert_eq(sync_replica_count(b.replica).applied, 0);
+    beacon.body.beacon.lineage_known = true;
+    hear(&b, &beacon);
+    receive(&b, crdt_buf_span(&w.bytes));
+    cr_assert_eq(sync_replica_count(b.replica).applied, 1);
+
+    beacon.nonce = 8;
+    write(&w, &PEER, 2);
+    crdt_span bytes = crdt_buf_span(&w.bytes);
+    sync_message batches = message_of(SYNC_MESSAGE_BATCHES);
+    batches.nonce = 8;
+    batches.body.batches = (sync_batches){&bytes, 1};
+    hear(&b, &batches);
+    cr_assert_eq(sync_replica_count(b.replica).applied, 1);
+    hear(&b, &beacon);
+    hear(&b, &batches);
+    cr_assert_eq(sync_replica_count(b.replica).applied, 2);
+    writer_close(&w);
+    box_close(&b);
+}
+
+/* A lineage was adopted, and its scene never came: it is given up for another beginning
+ * once nobody who has it is there; for the same one at any time. */
+Test(replica, a_lineage_by_name_can_be_given_up)
+{
+    static const crdt_actor theirs = {{9}};
+    static const crdt_actor mine = {{8}};
+    box b;
+    box_open(&b);
+    cr_assert(!sync_replica_drop_lineage(b.replica, &mine), "it began empty");
+    sync_replica_close(b.replica);
+    sync_replica_options options = sync_replica_options_default();
+    options.alloc = fault_alloc_init(&b.fault);
+    options.doc = b.doc;
+    options.deps = b.deps;
+    options.now_ms = b.now_ms;
+    options.nonce = 42;
+    options.meta = (sync_meta){.scene = crdt_span_of(SCENE), .actor = ME};
+    cr_assert_eq(sync_replica_open(&b.replica, &options), CRDT_OK);
+    cr_assert(sync_replica_drop_lineage(b.replica, &mine), "there is none");
+    step(&b, (sync_replica_event){.kind = SYNC_ON_ADD_PEER,
+                                  .url = crdt_span_of("tcp://peer:1")});
+    sync_message beacon = beacon_of(0, (crdt_span){0});
+    beacon.body.beacon.lineage = theirs;
+    hear(&b, &beacon);
+    cr_assert_eq(count_notices(&b, SYNC_NOTICE_ADOPTED), 1);
+    cr_assert(sync_replica_drop_lineage(b.replica, &theirs));
+    cr_assert(!sync_replica_drop_lineage(b.replica, &mine), "it may come yet");
+    b.now_ms += 4000;
+    step(&b, (sync_replica_event){.kind = SYNC_ON_TICK});
+    cr_assert(sync_replica_drop_lineage(b.replica, &mine), "nobody is there");
+    step(&b, (sync_replica_event){.kind = SYNC_ON_LINEAGE, .actor = mine});
+    cr_assert_eq(b.err, CRDT_OK);
+    hear(&b, &beacon);
+    cr_assert_eq(count_notices(&b, SYNC_NOTICE_STRANGER), 1, "it came back");
+    box_close(&b);
+}
+
 /* ---- foreign bytes ---- */
 
 static const uint8_t GARBAGE[64] =
