@@ -362,6 +362,54 @@ const cli_verb cli_verbs[] = {
                  "scenesync diff scene.json a",
      .run = cli_cmd_diff,
      .options = {JSON}},
+    {.name = "servers",
+     .arguments = "",
+     .summary = "be a content server and a Builder server",
+     .details =
+         "One address answers /content/... as a content server does (entities, files\n"
+         "by their hash, deployments) and /v1/... as the Builder's server (projects,\n"
+         "manifests, pictures). All is kept below DIR; what was answered with success\n"
+         "is on disk. One machine without internet has with it all that workers need.\n"
+         "Auth chains must be well-formed, not expired and sign the right text, but\n"
+         "their signatures are NOT verified, nor who owns a parcel: whoever may write\n"
+         "here may write as anybody. So writes come from this machine only, unless\n"
+         "--open is given. docs/SERVERS.md tells all calls, checks and limits.\n"
+         "--deploy and --project fill the servers with scene files; what is there\n"
+         "already stays. With --json a line {\"event\":\"ready\",\"http\":URL} says "
+         "when and\n"
+         "where they can be reached; written, refused and damaged tell of writes and "
+         "of\n"
+         "files that cannot be read. SIGINT and SIGTERM stop it.",
+     .examples = "scenesync servers --dir servers --http 127.0.0.1:8900\n"
+                 "scenesync servers --dir servers --http 8900 --deploy "
+                 "0,0=builder.json",
+     .run = cli_cmd_servers,
+     .options = {{"--dir", 'd', CLI_VALUE, true, "DIR",
+                  "where all is kept; made if it is not there"},
+                 {"--http", 0, CLI_VALUE, false, "ADDR",
+                  "HOST:PORT or PORT to listen at; default 127.0.0.1:0 (any port)"},
+                 {"--deploy", 0, CLI_LIST, false, "X,Y=FILE",
+                  "deploy a scene file there, if nothing is"},
+                 {"--project", 0, CLI_LIST, false, "UUID=FILE",
+                  "put a Builder manifest as this project, if it is not there"},
+                 {"--body-max", 0, CLI_VALUE, false, "BYTES",
+                  "limit of one request; default 67108864 (deployments are 15 MB a "
+                  "parcel)"},
+                 {"--size-max", 0, CLI_VALUE, false, "BYTES",
+                  "limit of all files; default 10 GiB, 0: none"},
+                 {"--any-age", 0, CLI_FLAG, false, NULL,
+                  "take entities whose timestamp is older than 20 minutes"},
+                 {"--open", 0, CLI_FLAG, false, NULL,
+                  "take writes from other machines, though nobody's signature is "
+                  "verified"},
+                 {"--host", 0, CLI_LIST, false, "NAME",
+                  "another name by which it may be called"},
+                 {"--origin", 0, CLI_LIST, false, "URL",
+                  "a site whose pages may call it"},
+                 {"--tls-cert", 0, CLI_VALUE, false, "FILE",
+                  "own certificate, PEM, for https"},
+                 {"--tls-key", 0, CLI_VALUE, false, "FILE", "its private key, PEM"},
+                 JSON}},
     {.name = "verify",
      .arguments = "",
      .summary = "check every byte of a store",

@@ -41,6 +41,7 @@ int cli_cmd_conflicts(struct cli_run *run);
 int cli_cmd_blame(struct cli_run *run);
 int cli_cmd_diff(struct cli_run *run);
 int cli_cmd_verify(struct cli_run *run);
+int cli_cmd_servers(struct cli_run *run);
 int cli_cmd_watch(struct cli_run *run);
 
 #endif /* CLI_VERBS_H */

@@ -5,7 +5,7 @@ _scenesync()
     local words=
     COMPREPLY=()
     if [ "$COMP_CWORD" -eq 1 ]; then
-        words="import export codegen node sync key add remove set unset move undo redo status log conflicts blame diff verify watch access kernel play --help --version"
+        words="import export codegen node sync key add remove set unset move undo redo status log conflicts blame diff servers verify watch access kernel play --help --version"
         mapfile -t COMPREPLY < <(compgen -W "$words" -- "$word")
         return
     fi
@@ -54,6 +54,7 @@ _scenesync()
         conflicts) words="--store --clear --json --help" ;;
         blame) words="--store --json --help" ;;
         diff) words="--json --help" ;;
+        servers) words="--dir --http --deploy --project --body-max --size-max --any-age --open --host --origin --tls-cert --tls-key --json --help" ;;
         verify) words="--store --json --help" ;;
         watch) words="--store --for --json --help" ;;
         access) words="--file --role --expires --json --help" ;;
