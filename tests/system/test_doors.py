@@ -34,14 +34,22 @@ class Guarded:
 
     def person(self, name, role, *more):
         """Put somebody into the access file; their token."""
-        out, _ = self.world.run("access", "add", "--file", self.file, "--name", name, "--role", role, *more, "--json")
+        out, _ = self.world.run("access", "add", "--file", self.file, name, "--role", role, *more, "--json")
         return json.loads(out)["token"]
+
+    def expire(self, name):
+        """What has run out is not made, it comes to be: by hand."""
+        access = json.loads(self.file.read_text())
+        for person in access["people"]:
+            if person["name"] == name:
+                person["expires"] = "2020-01-01T00:00:00Z"
+        self.file.write_text(json.dumps(access))
 
     def set_role(self, name, role):
         if role == "none":
-            self.world.run("access", "remove", "--file", self.file, "--name", name)
+            self.world.run("access", "remove", "--file", self.file, name)
         else:
-            self.world.run("access", "role", "--file", self.file, "--name", name, "--role", role)
+            self.world.run("access", "role", "--file", self.file, name, role)
 
     def unchanged(self):
         assert self.worker.mark == self.before, (self.worker.mark, self.before)
@@ -110,7 +118,8 @@ def test_tokens(world):
     guarded = Guarded(world, role="edit")
     good = guarded.person("Ana", "edit")
     other = guarded.person("Ben", "view")
-    expired = guarded.person("Old", "edit", "--expires", "2020-01-01T00:00:00Z")
+    expired = guarded.person("Old", "edit", "--expires", "1")
+    guarded.expire("Old")
     kind, number, secret = good.split("_", 2)
     flipped = secret[:-5] + ("A" if secret[-5] != "A" else "B") + secret[-4:]
     forged = ["x", good[:-1], good + "A", f"{kind}_{number}_{flipped}",
@@ -125,6 +134,11 @@ def test_tokens(world):
         for path in ("/v1/save", "/v1/publish", "/v1/unpublish"):
             assert guarded.worker.call("POST", path, {}, token=token).status == 401, (token, path)
     refused(world, guarded.worker, 401, query="token=" + expired)
+    # One that runs out while the link is open closes it.
+    leaving = world.renderer(guarded.worker, "leaving", token=guarded.person("Leaving", "edit"), reconnect=False)
+    guarded.expire("Leaving")
+    world.wait(lambda: leaving.socket.closed, "who ran out is shown out")
+    assert leaving.socket.close_code == 1008, leaving.socket.close_code
     assert world.renderer(guarded.worker, "ana", token=good).role == "edit"
     assert world.renderer(guarded.worker, "ana2", query=f"token={good}").role == "edit"
     guarded.unchanged()
@@ -259,7 +273,7 @@ class Tap:
 
 def key_file(world, name):
     path = world.path(name)
-    world.run("key", path)
+    world.run("key", "-o", path)
     return path
 
 
