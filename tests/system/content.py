@@ -5,6 +5,7 @@ import base64
 import hashlib
 import json
 import time
+import uuid
 
 from world import call
 
@@ -50,7 +51,7 @@ def node_of(children):
 
 
 def auth_chain(entity_id):
-    return [{"type": "SIGNER", "payload": "0x1111111111111111111111111111111111111111", "signature": ""},
+    return [{"type": "SIGNER", "payload": SIGNER, "signature": ""},
             {"type": "ECDSA_SIGNED_ENTITY", "payload": entity_id, "signature": "0x" + "22" * 65}]
 
 
@@ -105,13 +106,44 @@ def fetch(servers, name):
     return answer.body
 
 
+SIGNER = "0x" + "11" * 20
+SPELLING = {"isPublic": "is_public", "sceneId": "scene_id", "ethAddress": "eth_address", "createdAt": "created_at",
+            "updatedAt": "updated_at", "isTemplate": "is_template", "templateStatus": "template_status"}
+ROW = {"id", "title", "description", "thumbnail", "is_public", "scene_id", "eth_address", "rows", "cols", "created_at",
+       "updated_at", "creation_coords", "is_template", "video", "template_status"}
+
+
+def project_id(name):
+    """Builder projects are called by UUIDs."""
+    return str(uuid.uuid5(uuid.NAMESPACE_URL, f"scenesync:{name}"))
+
+
+def signed_fetch(method, path):
+    """The headers with which a call is signed, as far as it can be seen without keys."""
+    chain = [{"type": "SIGNER", "payload": SIGNER, "signature": ""},
+             {"type": "ECDSA_SIGNED_ENTITY", "payload": f"{method}:{path}".lower(), "signature": "0x" + "22" * 65}]
+    return {f"x-identity-auth-chain-{i}": json.dumps(link) for i, link in enumerate(chain)}
+
+
+def in_server_spelling(manifest):
+    """A manifest as a Builder uploads it: its project as the server spells it."""
+    project = {SPELLING.get(k, k): v for k, v in manifest["project"].items()}
+    project.update(project.pop("layout", None) or {})
+    project.setdefault("rows", 1)
+    project.setdefault("cols", 1)
+    project.setdefault("scene_id", project["id"])
+    project.setdefault("description", "")
+    return dict(manifest, project={k: v for k, v in project.items() if k in ROW})
+
+
 def put_manifest(servers, project, manifest, headers=None):
     return call(servers.http, "PUT", f"/v1/projects/{project}/manifest", {"manifest": manifest}, headers=headers)
 
 
-def get_manifest(servers, project):
+def get_manifest(servers, project, signed=False):
     """The stored manifest, or None."""
-    answer = call(servers.http, "GET", f"/v1/projects/{project}/manifest")
+    path = f"/projects/{project}/manifest"
+    answer = call(servers.http, "GET", "/v1" + path, headers=signed_fetch("get", path) if signed else None)
     for _ in range(3):
         if answer.status not in (301, 302):
             break

@@ -8,7 +8,8 @@ import json
 import sys
 import time
 
-from content import active, auth_chain, deploy_state, fetch, from_manifest, get_manifest, lamp_scene
+from content import (SIGNER, active, auth_chain, deploy_state, fetch, from_manifest, get_manifest, lamp_scene,
+                     project_id, signed_fetch)
 from world import call, run_tests, shown
 
 HERE = {"position": {"x": 3, "y": 1, "z": 4}, "rotation": {"x": 0, "y": 0, "z": 0, "w": 1},
@@ -241,18 +242,22 @@ def test_save(world):
     """user -> renderer: save; renderer -> worker: save; worker: serialize, store (PUT manifest)."""
     servers = deployed(world)
     way = world.recorder(servers)
-    worker = world.worker("a", "--project", "courtyard", servers=way)
+    project = project_id("courtyard")
+    worker = world.worker("a", "--project", project, servers=way)
     ana = world.renderer(worker, "ana")
     ana.accepted(ana.set("lamp1", "Transform", HERE))
-    ana.say("SaveSceneState", {"headers": {"x-identity-auth-chain-0": '{"type":"SIGNER"}'}})
-    result = world.wait(lambda: [r for r in ana.heard("SaveResult") if r["ok"]], "a save result")[-1]
+    signed = signed_fetch("put", f"/projects/{project}/manifest")
+    ana.say("SaveSceneState", {"headers": signed})
+    result = world.wait(lambda: ana.heard("SaveResult"), "a save result")[-1]
     status = worker.status
-    assert result["version"] == status["version"] and result["lineage"] == status["lineage"], (result, status)
-    manifest = get_manifest(servers, "courtyard")
+    assert result["ok"] and result["version"] == status["version"], (result, status)
+    assert result["lineage"] == status["lineage"], (result, status)
+    manifest = get_manifest(servers, project, signed=True)
     assert from_manifest(manifest)["lamp1"]["Transform"] == HERE
-    puts = way.asked("PUT", "/v1/projects/courtyard/manifest")
-    assert any(v == '{"type":"SIGNER"}' for c in puts for k, v in c.headers.items()
-               if k.lower() == "x-identity-auth-chain-0"), puts
+    assert manifest["project"]["eth_address"].lower() == SIGNER
+    put = way.asked("PUT", f"/v1/projects/{project}/manifest")[-1]
+    heads = {k.lower(): v for k, v in put.headers.items()}
+    assert {k: heads.get(k) for k in signed} == signed, put.headers
     assert worker.status["save"]["state"] == "saved", worker.status["save"]
 
 
@@ -290,16 +295,16 @@ def test_play_and_stop(world):
     edition = world.wait(lambda: (s := kernel_scene(kernel, world.scene)) and s["state"] == "editing" and s, "edited")
     ana = world.renderer(edition["http"], "ana")
     ana.accepted(ana.set("lamp1", "Transform", HERE))
+    edited = dict(shown(lamp_scene()))
+    edited["lamp1"] = dict(edited["lamp1"], Transform=HERE)
     kernel.post(f"/scenes/{world.scene}/play")
     world.wait(lambda: ana.ready and ana.welcome["state"] == "running", "ana is at the running worker")
-    shapes = [c["GLTFShape"] for c in ana.model.values() if "GLTFShape" in c]
-    places = [c["Transform"]["position"] for c in ana.model.values() if "Transform" in c]
-    assert len(shapes) == 12 and HERE["position"] in places, ana.model
+    assert ana.model == edited, "the running worker builds what the snapshot shows"
     refused = ana.answer(ana.set("lamp1", "Transform", HERE))
     assert not refused["ok"], refused
     kernel.post(f"/scenes/{world.scene}/stop")
     world.wait(lambda: ana.ready and ana.welcome["state"] in ("editing", "loading"), "ana is at the edition again")
-    assert ana.model["lamp1"]["Transform"] == HERE and len(ana.model) == 12
+    assert ana.model == edited
 
 
 if __name__ == "__main__":

@@ -15,13 +15,14 @@ import random
 import sys
 import time
 
-from content import deploy_state, from_manifest, get_manifest, lamp_scene
+from content import deploy_state, from_manifest, get_manifest, lamp_scene, project_id
 from ledger import Ledger, stamp_of, text
 from world import run_tests
 
 RATE = 20.0          # edits a second of each person
 STATE_WANTED = 2.0   # seconds without a state after a crash
 STATE_LIMIT = 20.0   # the same, before it is a failure
+PROJECT = project_id("chaos")
 
 
 class Person:
@@ -81,16 +82,16 @@ class Chaos:
         self.random = random.Random(options.seed)
         self.servers = world.servers()
         deploy_state(self.servers, world.scene, lamp_scene(24))
-        first = world.worker("w0", "--autosave", "5", "--project", "chaos", servers=self.servers)
+        first = world.worker("w0", "--autosave", "5", "--project", PROJECT, servers=self.servers)
         world.wait(lambda: first.status["state"] == "editing", "the first has the scene")
         way = world.relay(first)
         self.way = way
         self.workers = [
             first,
-            world.worker("w1", "--autosave", "5", "--project", "chaos", "--fault", "drop=0.2",
+            world.worker("w1", "--autosave", "5", "--project", PROJECT, "--fault", "drop=0.2",
                          servers=self.servers, peers=[first]),
-            world.worker("w2", "--autosave", "5", "--project", "chaos", servers=self.servers, peers=[first]),
-            world.worker("w3", "--autosave", "5", "--project", "chaos", "--no-discover",
+            world.worker("w2", "--autosave", "5", "--project", PROJECT, servers=self.servers, peers=[first]),
+            world.worker("w3", "--autosave", "5", "--project", PROJECT, "--no-discover",
                          servers=self.servers, peers=[way.url]),
         ]
         self.people = [Person(world, w, f"p{3 * i + k}", options.seed)
@@ -152,7 +153,7 @@ class Chaos:
         result = self.workers[2].post("/v1/save")
         assert result["ok"], result
         assert result["version"] == self.workers[2].status["version"]
-        manifest = from_manifest(get_manifest(self.servers, "chaos"))
+        manifest = from_manifest(get_manifest(self.servers, PROJECT))
         assert set(manifest) == set(self.final), difference(manifest, self.final)
         return manifest
 

@@ -9,13 +9,13 @@ import copy
 import json
 import sys
 
-from content import deploy, get_manifest, put_manifest
+from content import deploy, get_manifest, in_server_spelling, project_id, put_manifest
 from world import ROOT, Skip, canonical, run_tests, shared
 
 PLACE = {"position": {"x": 7.25, "y": 1.5, "z": 3}, "rotation": {"x": 0, "y": 0, "z": 0, "w": 1},
          "scale": {"x": 1, "y": 1, "z": 1}}
 FILES = {"state": "scene-state-definition.json", "builder": "builder.json", "composite": "main.composite"}
-SERVER_WRITES = {"updated_at", "updatedAt", "created_at", "createdAt", "eth_address", "ethAddress", "id"}
+SERVER_WRITES = {"updated_at", "created_at", "eth_address", "id"}
 
 
 def samples(form):
@@ -41,8 +41,18 @@ def without_carry(value):
     return value
 
 
+def plain(scene):
+    """A scene as it is compared: without our own field, without what a server writes into a
+    project's row, its project in the server's spelling."""
+    kept = without_carry(scene)
+    if isinstance(kept, dict) and "project" in kept and "scene" in kept:
+        kept = in_server_spelling(kept)
+        kept["project"] = {k: v for k, v in kept["project"].items() if k not in SERVER_WRITES and v is not None}
+    return canonical(kept)
+
+
 def same(a, b):
-    return canonical(without_carry(a)) == canonical(without_carry(b))
+    return plain(a) == plain(b)
 
 
 def where(a, b, path=""):
@@ -58,7 +68,7 @@ def where(a, b, path=""):
 
 
 def expect_same(a, b, what):
-    a, b = canonical(without_carry(a)), canonical(without_carry(b))
+    a, b = plain(a), plain(b)
     assert a == b, (what, where(a, b))
 
 
@@ -82,7 +92,7 @@ def load_edit_save_load(world, form, files):
         content = path.read_bytes()
         name = FILES[form]
         deploy(servers, [scene], {name: content})
-        worker = world.worker(f"a{number}", "--project", f"round-{number}", servers=servers, scene=scene, listen=False)
+        worker = world.worker(f"a{number}", "--project", project_id(scene), servers=servers, scene=scene, listen=False)
         await_state(world, worker)
         expect_same(exported(worker, form), json.loads(content), (path.name, "loaded"))
         ana = world.renderer(worker, "ana")
@@ -101,7 +111,7 @@ def load_edit_save_load(world, form, files):
         ana.close()
         worker.stop()
         deploy(servers, [scene], {"scene.json": b"{}"},
-               metadata={"source": {"version": 1, "origin": "builder", "projectId": f"round-{number}"}})
+               metadata={"source": {"version": 1, "origin": "builder", "projectId": project_id(scene)}})
         again = world.worker(f"b{number}", servers=servers, scene=scene, listen=False)
         await_state(world, again)
         expect_same(exported(again, form), edited, (path.name, "loaded again"))
@@ -111,7 +121,7 @@ def load_edit_save_load(world, form, files):
 
 def expect_edit(edited, was, form, path):
     """Nothing but positions differs."""
-    differences = where(canonical(without_carry(edited)), canonical(without_carry(was)))
+    differences = where(plain(edited), plain(was))
     assert all("position" in d or "conflicts" in d for d in differences), (path.name, differences)
 
 
@@ -122,8 +132,8 @@ def builder_worker_builder(world, files):
     for number, path in enumerate(files):
         scene = f"{number},9"
         world.scene = scene
-        project = f"builder-{number}"
-        manifest = json.loads(path.read_bytes())
+        project = project_id(scene)
+        manifest = in_server_spelling(json.loads(path.read_bytes()))
         answer = put_manifest(servers, project, manifest)
         assert answer.status == 200 and answer.json["ok"], (path, answer)
         stored = get_manifest(servers, project)
@@ -133,26 +143,19 @@ def builder_worker_builder(world, files):
         await_state(world, worker)
         result = worker.post("/v1/save")
         assert result["ok"], (path, result)
-        expect_same(plain(get_manifest(servers, project)), plain(stored), path.name)
-        expect_same(plain(stored), plain(manifest), (path.name, "as put"))
+        expect_same(get_manifest(servers, project), stored, path.name)
+        expect_same(stored, manifest, (path.name, "as put"))
         ana = world.renderer(worker, "ana")
         entity = next((e for e, c in ana.model.items() if "Transform" in c), None)
         if entity is not None:
             ana.accepted(ana.set(entity, "Transform", dict(ana.model[entity]["Transform"], position=PLACE["position"])))
             result = worker.post("/v1/save")
             assert result["ok"], (path, result)
-            now = plain(get_manifest(servers, project))
-            wanted = moved(plain(stored), entity, PLACE["position"])
+            now = get_manifest(servers, project)
+            wanted = moved(stored, entity, PLACE["position"])
             expect_same(now, wanted, (path.name, "edited"))
         ana.close()
         worker.stop()
-
-
-def plain(manifest):
-    """Without what a server writes into the project's row."""
-    kept = copy.deepcopy(manifest)
-    kept["project"] = {k: v for k, v in kept["project"].items() if k not in SERVER_WRITES}
-    return kept
 
 
 def moved(manifest, entity, position):
