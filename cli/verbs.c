@@ -170,6 +170,57 @@ const cli_verb cli_verbs[] = {
                  TLS,
                  AS,
                  JSON}},
+    {.name = "worker",
+     .arguments = "",
+     .summary = "be the edition worker of a scene until stopped",
+     .details =
+         "Renderers connect to ws://ADDR/renderer and edit the scene together; "
+         "programs\n"
+         "ask by HTTP; other workers of the scene are met as a node meets them. The\n"
+         "scene comes from whoever edits it already, else from the content or the\n"
+         "builder server, else from the store. Who may do what stands in the access\n"
+         "file (`scenesync access`); without one, callers on this machine may edit "
+         "and\n"
+         "nobody else may anything. SIGTERM: what is unsaved is saved, peers are "
+         "told.\n"
+         "The other verbs on its store are done by the running worker.",
+     .examples =
+         "scenesync worker --scene 0,0 --store a --http 127.0.0.1:8080\n"
+         "scenesync worker --scene 0,0 --store b --content http://127.0.0.1:6969 "
+         "--peer tcp://host-a:7700",
+     .run = cli_cmd_worker,
+     .options =
+         {STORE,
+          {"--scene", 0, CLI_VALUE, true, "X,Y", "the scene's base parcel"},
+          {"--http", 0, CLI_VALUE, false, "ADDR",
+           "where renderers and programs reach it, HOST:PORT; default 127.0.0.1:0"},
+          {"--content", 0, CLI_VALUE, false, "URL",
+           "the content server: what is before /content/..."},
+          {"--builder", 0, CLI_VALUE, false, "URL",
+           "the builder server: what is before /v1/..."},
+          {"--project", 0, CLI_VALUE, false, "ID",
+           "the builder project to load and save"},
+          {"--save", 0, CLI_VALUE, false, "FILE", "save to this file too"},
+          {"--autosave", 0, CLI_VALUE, false, "SECONDS",
+           "save so long after a change at the latest; 0: only on demand; "
+           "default 5"},
+          {"--access", 0, CLI_VALUE, false, "FILE", "who may do what"},
+          {"--loopback-role", 0, CLI_VALUE, false, "none|view|edit|publish|admin",
+           "of callers on this machine without a token; default edit, with "
+           "--access none"},
+          {"--host", 0, CLI_LIST, false, "NAME", "a name by which it may be called"},
+          {"--origin", 0, CLI_LIST, false, "URL", "a site whose pages may call it"},
+          {"--tick", 0, CLI_VALUE, false, "MS",
+           "edits are gathered so long; default 50"},
+          {"--listen", 'l', CLI_LIST, false, "URL",
+           "where other workers reach it: tcp://HOST:PORT, tls+tcp://HOST:PORT"},
+          PEER(false, CLI_LIST),
+          {"--no-discover", 0, CLI_FLAG, false, NULL,
+           "meet only the peers given, not those they know"},
+          {"--fault", 0, CLI_VALUE, false, "drop=SHARE",
+           "test aid: lose this share (0 to 1) of all messages"},
+          TLS,
+          JSON}},
     {.name = "sync",
      .arguments = "",
      .summary = "catch up with a replica, both ways, once",

@@ -43,5 +43,6 @@ int cli_cmd_diff(struct cli_run *run);
 int cli_cmd_verify(struct cli_run *run);
 int cli_cmd_servers(struct cli_run *run);
 int cli_cmd_watch(struct cli_run *run);
+int cli_cmd_worker(struct cli_run *run);
 
 #endif /* CLI_VERBS_H */

@@ -64,6 +64,13 @@ static crdt_err check_live(const scene_edit *edit, crdt_span entity, crdt_diag *
     return err;
 }
 
+bool scene_edit_has(const scene_edit *edit, crdt_span entity,
+                    const crdt_span *component)
+{
+    return scene_edit_object_live(edit, entity) &&
+           (component == NULL || scene_edit_part_live(edit, entity, *component));
+}
+
 /* ---- entities ---- */
 
 static bool is_root_id(crdt_span id)

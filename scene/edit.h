@@ -41,6 +41,11 @@ crdt_err scene_edit_remove(scene_edit *edit, crdt_span entity, crdt_diag *diag);
 crdt_err scene_edit_move(scene_edit *edit, crdt_span entity, const crdt_span *parent,
                          crdt_diag *diag);
 
+/* Is the entity there, and (`component` not NULL) the component, with the operations put
+ * so far? */
+bool scene_edit_has(const scene_edit *edit, crdt_span entity,
+                    const crdt_span *component);
+
 /* Make the component's value `value` (canonical), whole: fields that it lacks are
  * unset, equal ones are left alone. Creates what is missing, entity included. A
  * component that is shared stays so while it can. */

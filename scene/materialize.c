@@ -46,6 +46,7 @@ struct scene_snapshot {
     crdt_alloc alloc;
     crdt_document *doc;
     scene_tree *tree;
+    scene_snapshot_follower follower;
 
     /* What changed since the last update. */
     bool everything;
@@ -149,6 +150,12 @@ crdt_err scene_snapshot_open(scene_snapshot **out, crdt_document *doc, crdt_allo
     snapshot->doc = doc;
     *out = snapshot;
     return CRDT_OK;
+}
+
+void scene_snapshot_follow(scene_snapshot *snapshot,
+                           const scene_snapshot_follower *follower)
+{
+    snapshot->follower = *follower;
 }
 
 /* Names are kept with one byte more, so that the empty one too has memory of its own. */
@@ -401,6 +408,9 @@ static bool read_order(const crdt_document *doc, crdt_span id, int64_t *order)
 static crdt_err remake_entry(scene_snapshot *snapshot, const crdt_document *doc,
                              crdt_span id)
 {
+    if (snapshot->follower.object != NULL) {
+        snapshot->follower.object(snapshot->follower.ctx, id);
+    }
     crdt_object object = crdt_document_find_object(doc, id);
     uint32_t number = scene_id_map_find(&snapshot->entry_map, snapshot, id);
     if (number == NONE && object.id == 0) {
@@ -516,6 +526,9 @@ static crdt_err update_order(scene_snapshot *snapshot)
 static crdt_err rebuild(scene_snapshot *snapshot, const crdt_document *doc)
 {
     clear_entries(snapshot);
+    if (snapshot->follower.everything != NULL) {
+        snapshot->follower.everything(snapshot->follower.ctx);
+    }
     crdt_err err = scene_tree_build(snapshot->tree, doc);
     crdt_object object = {0};
     while (err == CRDT_OK && crdt_document_next_object(doc, &object)) {

@@ -42,6 +42,18 @@ crdt_err scene_snapshot_open(scene_snapshot **out, crdt_document *doc,
                              crdt_alloc alloc);
 void scene_snapshot_close(scene_snapshot *snapshot);
 
+/* Who wants to know what an update looks at: `everything` at the beginning of one that
+ * reads all anew, then `object` for each object (entity or not, there or gone) that is
+ * looked at; may repeat. Called within the update; at the time of `object` the tree says
+ * how that object is shown. One at a time; `follower` is copied. */
+typedef struct scene_snapshot_follower {
+    void *ctx;
+    void (*everything)(void *ctx);
+    void (*object)(void *ctx, crdt_span object);
+} scene_snapshot_follower;
+void scene_snapshot_follow(scene_snapshot *snapshot,
+                           const scene_snapshot_follower *follower);
+
 /* Take in what changed. O(entities changed, and those that share with them).
  * Errors: CRDT_ENOMEM: nothing is lost, the next update tries again. */
 crdt_err scene_snapshot_update(scene_snapshot *snapshot);

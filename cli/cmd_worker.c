@@ -1,0 +1,167 @@
+#include "cli/run.h"
+#include "cli/serve.h"
+#include "cli/verbs.h"
+#include "cli/worker/worker.h"
+
+#include <pthread.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/signalfd.h>
+#include <unistd.h>
+
+#define LIST_MAX 64       /* --listen, --peer, --host, --origin */
+#define SAVE_MS_MAX 10000 /* what is unsaved is given so long when it leaves */
+#define TICK_MS_MAX 1000
+#define AUTOSAVE_S_MAX 86400
+
+/* What the options point to. */
+typedef struct worker_lists {
+    const char *listen[LIST_MAX];
+    const char *peers[LIST_MAX];
+    const char *hosts[LIST_MAX + 1];
+    const char *origins[LIST_MAX + 1];
+} worker_lists;
+
+static size_t collect(const cli_run *run, const char *option,
+                      const char *list[LIST_MAX])
+{
+    size_t count = 0;
+    size_t index = 0;
+    const char *text;
+    while ((text = cli_args_next(run->args, option, &index)) != NULL &&
+           count < LIST_MAX) {
+        list[count++] = text;
+    }
+    return count;
+}
+
+static void note(void *ctx, const char *text)
+{
+    cli_run *run = ctx;
+    fprintf(run->err, "scenesync worker: %s\n", text);
+}
+
+/* Numbers and choices; false: it was said what is wrong. */
+static bool parse_numbers(cli_run *run, worker_options *options)
+{
+    double number;
+    const char *text = cli_args_get(run->args, "--tick");
+    if (text != NULL && !cli_args_number(text, 5, TICK_MS_MAX, &number)) {
+        cli_run_misuse(run, "--tick takes 5 to %d milliseconds", TICK_MS_MAX);
+        return false;
+    }
+    options->tick_ms = text != NULL ? (uint32_t)number : options->tick_ms;
+    text = cli_args_get(run->args, "--autosave");
+    if (text != NULL && !cli_args_number(text, 0, AUTOSAVE_S_MAX, &number)) {
+        cli_run_misuse(run, "--autosave takes 0 to %d seconds", AUTOSAVE_S_MAX);
+        return false;
+    }
+    options->autosave_ms =
+        text != NULL ? (uint32_t)(number * 1000) : options->autosave_ms;
+    text = cli_args_get(run->args, "--fault");
+    if (text != NULL &&
+        !(strncmp(text, "drop=", 5) == 0 && cli_args_number(text + 5, 0, 1, &number))) {
+        cli_run_misuse(run, "--fault takes drop=SHARE, SHARE from 0 to 1");
+        return false;
+    }
+    options->node.fault_drop = text != NULL ? number : 0;
+    text = cli_args_get(run->args, "--loopback-role");
+    if (text != NULL && !access_role_parse(text, &options->loopback)) {
+        cli_run_misuse(run, "--loopback-role takes none, view, edit, publish or admin");
+        return false;
+    }
+    return true;
+}
+
+static bool parse_options(cli_run *run, worker_options *options, worker_lists *lists)
+{
+    const cli_args *args = run->args;
+    *lists = (worker_lists){{NULL}, {NULL}, {NULL}, {NULL}};
+    *options = worker_options_default();
+    if (!cli_run_node_options(run, &options->node)) {
+        return false;
+    }
+    options->node.listen_count = collect(run, "--listen", lists->listen);
+    options->node.peer_count = collect(run, "--peer", lists->peers);
+    options->node.listen_urls = lists->listen;
+    options->node.peer_urls = lists->peers;
+    options->node.discover = !cli_args_has(args, "--no-discover");
+    collect(run, "--host", lists->hosts);
+    collect(run, "--origin", lists->origins);
+    options->hosts = lists->hosts;
+    options->origins = lists->origins;
+    options->scene = cli_args_get(args, "--scene");
+    options->http =
+        cli_args_has(args, "--http") ? cli_args_get(args, "--http") : options->http;
+    options->content_url = cli_args_get(args, "--content");
+    options->builder_url = cli_args_get(args, "--builder");
+    options->project = cli_args_get(args, "--project");
+    options->save_file = cli_args_get(args, "--save");
+    options->access_file = cli_args_get(args, "--access");
+    options->loopback = options->access_file != NULL ? ACCESS_NONE : ACCESS_EDIT;
+    options->master = getenv("SCENESYNC_MASTER_TOKEN");
+    options->note = note;
+    options->note_ctx = run;
+    return parse_numbers(run, options);
+}
+
+static void say_ready(cli_run *run, const worker *w)
+{
+    if (run->json) {
+        cli_report report;
+        cli_report_begin(&report, run->out);
+        cli_report_text(&report, "event", "ready");
+        cli_report_text(&report, "http", worker_http_url(w));
+        cli_report_text(&report, "url", worker_peer_url(w));
+        cli_report_end(&report);
+    } else {
+        fprintf(run->out, "renderers: %s/renderer\n", worker_http_url(w));
+        if (worker_peer_url(w)[0] != '\0') {
+            fprintf(run->out, "peers: %s\n", worker_peer_url(w));
+        }
+    }
+    fflush(run->out);
+}
+
+int cli_cmd_worker(cli_run *run)
+{
+    static worker_lists lists;
+    worker_options options;
+    if (!parse_options(run, &options, &lists)) {
+        return CLI_USAGE;
+    }
+    /* The signals that end it, before any thread: all inherit the mask. */
+    sigset_t signals;
+    sigemptyset(&signals);
+    sigaddset(&signals, SIGINT);
+    sigaddset(&signals, SIGTERM);
+    pthread_sigmask(SIG_BLOCK, &signals, NULL);
+    int signal_fd = signalfd(-1, &signals, SFD_CLOEXEC | SFD_NONBLOCK);
+    if (signal_fd < 0) {
+        return cli_run_fail(run, CRDT_EIO, NULL, "wait for signals");
+    }
+    worker *w = NULL;
+    crdt_diag diag = {0};
+    int code = CLI_DONE;
+    crdt_err err = worker_open(&w, &options, &diag);
+    if (err != CRDT_OK) {
+        code = cli_run_fail(run, err, &diag, "work on %s", options.node.store_dir);
+    } else {
+        say_ready(run, w);
+        err = worker_run(w, signal_fd);
+        struct signalfd_siginfo taken;
+        bool told = read(signal_fd, &taken, sizeof taken) > 0;
+        (void)told;
+        pthread_sigmask(SIG_UNBLOCK, &signals, NULL); /* a second one ends it at once */
+        if (err != CRDT_OK) {
+            code = cli_run_fail(run, err, NULL, "go on");
+        }
+        err = worker_close(w, SAVE_MS_MAX);
+        if (err != CRDT_OK && code == CLI_DONE) {
+            code = cli_run_fail(run, err, NULL, "stop cleanly");
+        }
+    }
+    close(signal_fd);
+    return code;
+}

@@ -1,0 +1,293 @@
+#include "cli/worker/known.h"
+
+#include "scene/array.h"
+
+worker_known *worker_known_open(worker_hub *hub, crdt_span entity)
+{
+    crdt_alloc alloc = worker_hub_alloc(hub);
+    worker_known *known = crdt_allocate(alloc, sizeof *known);
+    if (known == NULL) {
+        return NULL;
+    }
+    *known = (worker_known){.entity = worker_hub_hold(hub, entity)};
+    if (known->entity == NULL) {
+        crdt_free(alloc, known, sizeof *known);
+        return NULL;
+    }
+    return known;
+}
+
+static void drop_past(worker_past *past)
+{
+    worker_blob_drop(past->from);
+    worker_blob_drop(past->to);
+}
+
+static void drop_pending(worker_pending *pending)
+{
+    worker_blob_drop(pending->name);
+    worker_blob_drop(pending->value);
+}
+
+static void clear_part(worker_known_part *part, crdt_alloc alloc)
+{
+    worker_blob_drop(part->value);
+    worker_blob_drop(part->mine);
+    for (size_t i = 0; i < part->past_count; i++) {
+        drop_past(&part->pasts[i]);
+    }
+    for (size_t i = 0; i < part->pending_count; i++) {
+        drop_pending(&part->pendings[i]);
+    }
+    crdt_free(alloc, part->pasts, part->past_capacity * sizeof *part->pasts);
+    crdt_free(alloc, part->pendings, part->pending_capacity * sizeof *part->pendings);
+}
+
+void worker_known_close(worker_known *known, worker_hub *hub)
+{
+    crdt_alloc alloc = worker_hub_alloc(hub);
+    for (size_t i = 0; i < known->part_count; i++) {
+        clear_part(&known->parts[i], alloc);
+    }
+    crdt_free(alloc, known->parts, known->part_capacity * sizeof *known->parts);
+    worker_hub_drop(hub, known->entity);
+    crdt_free(alloc, known, sizeof *known);
+}
+
+worker_known_part *worker_known_find(const worker_known *known, uint32_t type)
+{
+    for (size_t i = 0; i < known->part_count; i++) {
+        if (known->parts[i].type == type) {
+            return &known->parts[i];
+        }
+    }
+    return NULL;
+}
+
+worker_known_part *worker_known_part_of(worker_known *known, worker_hub *hub,
+                                        uint32_t type)
+{
+    worker_known_part *part = worker_known_find(known, type);
+    if (part != NULL) {
+        return part;
+    }
+    if (known->part_count == known->part_capacity) {
+        size_t capacity = known->part_capacity == 0 ? 4 : known->part_capacity * 2;
+        worker_known_part *parts =
+            crdt_resize_array(worker_hub_alloc(hub), known->parts, known->part_capacity,
+                              capacity, sizeof *parts);
+        if (parts == NULL) {
+            return NULL;
+        }
+        known->parts = parts;
+        known->part_capacity = capacity;
+    }
+    part = &known->parts[known->part_count++];
+    *part = (worker_known_part){.type = type};
+    return part;
+}
+
+static void forget_pasts(worker_known_part *part, uint64_t now_ms)
+{
+    size_t old = 0;
+    while (old < part->past_count && part->pasts[old].until_ms <= now_ms) {
+        drop_past(&part->pasts[old++]);
+    }
+    if (old > 0) {
+        part->past_count -= old;
+        memmove(part->pasts, part->pasts + old, part->past_count * sizeof *part->pasts);
+    }
+}
+
+void worker_known_forget(worker_known_part *part)
+{
+    for (size_t i = 0; i < part->past_count; i++) {
+        drop_past(&part->pasts[i]);
+    }
+    part->past_count = 0;
+}
+
+void worker_known_prune(worker_known *known, worker_hub *hub, uint64_t now_ms)
+{
+    for (size_t i = known->part_count; i > 0; i--) {
+        worker_known_part *part = &known->parts[i - 1];
+        forget_pasts(part, now_ms);
+        if (part->value == NULL && part->past_count == 0 && part->pending_count == 0 &&
+            part->edited == 0 && !part->force && !part->unsure) {
+            clear_part(part, worker_hub_alloc(hub));
+            *part = known->parts[--known->part_count];
+        }
+    }
+}
+
+bool worker_known_empty(const worker_known *known, uint64_t now_ms)
+{
+    return !known->shown && !known->queued && !known->settling && !known->force &&
+           known->edited == 0 && known->gone_until_ms <= now_ms &&
+           known->part_count == 0;
+}
+
+void worker_known_got(worker_known_part *part, worker_blob *value, uint64_t now_ms)
+{
+    forget_pasts(part, now_ms);
+    worker_blob_drop(part->value);
+    worker_blob_drop(part->mine);
+    part->value = value;
+    part->mine = worker_blob_hold(value);
+    part->edited_ms = now_ms;
+    part->unsure = part->unsure || part->past_count > 0;
+}
+
+crdt_err worker_known_told(worker_known_part *part, worker_hub *hub, worker_blob *value,
+                           uint64_t now_ms)
+{
+    forget_pasts(part, now_ms);
+    if (part->past_count == WORKER_PASTS_MAX) {
+        drop_past(&part->pasts[0]);
+        part->past_count--;
+        memmove(part->pasts, part->pasts + 1, part->past_count * sizeof *part->pasts);
+    }
+    if (part->past_count == part->past_capacity) {
+        size_t capacity = part->past_capacity == 0 ? 2 : part->past_capacity * 2;
+        worker_past *pasts =
+            crdt_resize_array(worker_hub_alloc(hub), part->pasts, part->past_capacity,
+                              capacity, sizeof *pasts);
+        if (pasts == NULL) {
+            return CRDT_ENOMEM;
+        }
+        part->pasts = pasts;
+        part->past_capacity = capacity;
+    }
+    part->pasts[part->past_count++] =
+        (worker_past){.from = part->value,
+                      .to = worker_blob_hold(value),
+                      .until_ms = now_ms + WORKER_CROSSING_MS};
+    part->value = value;
+    part->unsure = false;
+    part->force = false;
+    return CRDT_OK;
+}
+
+static crdt_span span_of(const worker_blob *blob)
+{
+    return blob == NULL ? (crdt_span){0} : worker_blob_span(blob);
+}
+
+worker_crossing *worker_known_crossings(const worker_known_part *part,
+                                        crdt_arena *arena, uint64_t now_ms,
+                                        size_t *count)
+{
+    worker_crossing *crossings =
+        crdt_arena_alloc(arena, part->past_count * sizeof *crossings);
+    *count = 0;
+    for (size_t i = 0; crossings != NULL && i < part->past_count; i++) {
+        if (part->pasts[i].until_ms > now_ms) {
+            crossings[(*count)++] = (worker_crossing){
+                .from = span_of(part->pasts[i].from), .to = span_of(part->pasts[i].to)};
+        }
+    }
+    return crossings;
+}
+
+static worker_pending *find_pending(worker_known_part *part, crdt_span name)
+{
+    for (size_t i = 0; i < part->pending_count; i++) {
+        if (crdt_span_equal(worker_blob_span(part->pendings[i].name), name)) {
+            return &part->pendings[i];
+        }
+    }
+    return NULL;
+}
+
+crdt_err worker_known_pend(worker_known_part *part, worker_hub *hub,
+                           const worker_member *field, uint64_t batch)
+{
+    crdt_alloc alloc = worker_hub_alloc(hub);
+    worker_blob *value = NULL;
+    if (field->value.data != NULL) {
+        value = worker_blob_make(alloc, field->value);
+        if (value == NULL) {
+            return CRDT_ENOMEM;
+        }
+    }
+    worker_pending *pending = find_pending(part, field->name);
+    if (pending != NULL) {
+        worker_blob_drop(pending->value);
+        pending->value = value;
+        pending->batch = batch;
+        return CRDT_OK;
+    }
+    worker_blob *name = worker_blob_make(alloc, field->name);
+    worker_pending *pendings =
+        scene_array_grow(alloc, part->pendings, part->pending_count,
+                         &part->pending_capacity, sizeof *pendings);
+    part->pendings = pendings != NULL ? pendings : part->pendings;
+    if (name == NULL || pendings == NULL) {
+        worker_blob_drop(name);
+        worker_blob_drop(value);
+        return CRDT_ENOMEM;
+    }
+    pendings[part->pending_count++] =
+        (worker_pending){.name = name, .value = value, .batch = batch};
+    return CRDT_OK;
+}
+
+static void settle_part(worker_known_part *part, crdt_alloc alloc, uint64_t batch)
+{
+    for (size_t i = part->pending_count; i > 0; i--) {
+        if (part->pendings[i - 1].batch <= batch) {
+            drop_pending(&part->pendings[i - 1]);
+            part->pendings[i - 1] = part->pendings[--part->pending_count];
+        }
+    }
+    if (part->pending_count == 0) {
+        crdt_free(alloc, part->pendings,
+                  part->pending_capacity * sizeof *part->pendings);
+        part->pendings = NULL;
+        part->pending_capacity = 0;
+    }
+    if (part->edited <= batch) {
+        part->edited = 0;
+    }
+}
+
+void worker_known_settle(worker_known *known, worker_hub *hub, uint64_t batch)
+{
+    for (size_t i = 0; i < known->part_count; i++) {
+        settle_part(&known->parts[i], worker_hub_alloc(hub), batch);
+    }
+    if (known->edited <= batch) {
+        known->edited = 0;
+    }
+}
+
+worker_blob *worker_known_overlay(const worker_known_part *part, worker_hub *hub,
+                                  worker_blob *value)
+{
+    if (part == NULL || part->pending_count == 0 ||
+        crdt_value_type_of(worker_blob_span(value)) != CRDT_VALUE_MAP) {
+        return worker_blob_hold(value);
+    }
+    crdt_alloc alloc = worker_hub_alloc(hub);
+    crdt_arena arena;
+    crdt_buf bytes;
+    crdt_arena_init(&arena, alloc);
+    crdt_buf_init(&bytes, alloc);
+    worker_members members;
+    crdt_err err = worker_members_open(&members, &arena, worker_blob_span(value),
+                                       part->pending_count);
+    for (size_t i = 0; i < part->pending_count && err == CRDT_OK; i++) {
+        const worker_pending *pending = &part->pendings[i];
+        worker_members_put(&members,
+                           &(worker_member){.name = worker_blob_span(pending->name),
+                                            .value = span_of(pending->value)});
+    }
+    if (err == CRDT_OK) {
+        err = worker_members_write(&members, &bytes);
+    }
+    worker_blob *laid =
+        err == CRDT_OK ? worker_blob_make(alloc, crdt_buf_span(&bytes)) : NULL;
+    crdt_buf_deinit(&bytes);
+    crdt_arena_deinit(&arena);
+    return laid;
+}

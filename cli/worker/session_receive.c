@@ -1,0 +1,615 @@
+/* Messages of a renderer into intents: who may, what is meant, what differs from what it
+ * was last known to show. */
+
+#include "cli/worker/session_impl.h"
+
+#include <stdio.h>
+
+/* One event being taken in. */
+typedef struct arrival {
+    worker_session *session;
+    const worker_event *event;
+    crdt_span id; /* JSON text, empty: none */
+    uint64_t now_ms;
+    worker_batch *batch;
+    bool entity_expected; /* the renderer was shown the entity */
+    size_t first;         /* its intents, as an await names them */
+    size_t count;
+} arrival;
+
+static access_role role_needed(worker_event_kind kind)
+{
+    switch (kind) {
+    case WORKER_EVENT_PRESENCE:
+        return ACCESS_VIEW;
+    case WORKER_EVENT_PUBLISH:
+        return ACCESS_PUBLISH;
+    default:
+        return ACCESS_EDIT;
+    }
+}
+
+static bool is_edit(worker_event_kind kind)
+{
+    switch (kind) {
+    case WORKER_EVENT_SAVE:
+    case WORKER_EVENT_PROJECT:
+    case WORKER_EVENT_PUBLISH:
+    case WORKER_EVENT_PRESENCE:
+        return false;
+    default:
+        return true;
+    }
+}
+
+static void fail(arrival *at)
+{
+    at->session->broken = true;
+}
+
+/* ---- the batch at hand ---- */
+
+/* The one that events join; `alone`: one of its own, for what is a batch by itself. */
+static bool open_batch(arrival *at, bool alone)
+{
+    worker_session *session = at->session;
+    worker_batch *batch = session->open;
+    if (batch == NULL || batch->alone || alone) {
+        batch = worker_batch_open(session->alloc, session->options.name,
+                                  session->batch_number + 1);
+        if (batch == NULL) {
+            fail(at);
+            return false;
+        }
+        batch->alone = alone;
+        session->batch_number++;
+        *(session->open == NULL ? &session->first : &session->open->next) = batch;
+        session->open = batch;
+    }
+    at->batch = batch;
+    at->first = batch->intent_count;
+    return true;
+}
+
+static worker_intent *add_intent(arrival *at, worker_intent_kind kind, crdt_span entity,
+                                 crdt_span part)
+{
+    worker_intent *intent = worker_batch_add(at->batch, kind, entity, part);
+    if (intent == NULL) {
+        fail(at);
+        return NULL;
+    }
+    intent->group = at->first;
+    at->count++;
+    return intent;
+}
+
+/* ---- components ---- */
+
+static uint32_t find_type(arrival *at, const scene_json_node *component)
+{
+    worker_hub *hub = at->session->options.hub;
+    return component->type == SCENE_JSON_NUMBER
+               ? worker_hub_type_by_number(hub, (uint32_t)component->as.number)
+               : worker_hub_type_by_name(hub, scene_json_text(component));
+}
+
+static bool is_script(crdt_span part)
+{
+    uint32_t number;
+    return crdt_span_equal(scene_layout_base(part, &number), crdt_span_of("Script"));
+}
+
+/* `data` of a Script without assetId sets its `values` alone. */
+static crdt_err complete_script(arrival *at, const worker_known_part *part,
+                                crdt_buf *value)
+{
+    crdt_span unused;
+    crdt_span given = crdt_buf_span(value);
+    if (crdt_value_type_of(given) != CRDT_VALUE_MAP ||
+        crdt_value_map_find(given, "assetId", &unused)) {
+        return CRDT_OK;
+    }
+    crdt_value_reader reader = crdt_value_read_open(given);
+    crdt_span values = given;
+    crdt_span inner;
+    if (crdt_value_read(&reader).count == 1 &&
+        crdt_value_map_find(given, "values", &inner)) {
+        values = inner;
+    }
+    worker_members members;
+    crdt_arena *arena = &at->session->scratch;
+    crdt_span base = {0};
+    if (part->value != NULL) {
+        base = worker_blob_span(part->value);
+    }
+    crdt_err err = worker_members_open(&members, arena, base, 1);
+    if (err != CRDT_OK) {
+        return err;
+    }
+    worker_members_put(&members, &(worker_member){crdt_span_of("values"), values});
+    crdt_buf whole;
+    crdt_buf_init(&whole, at->session->alloc);
+    err = worker_members_write(&members, &whole);
+    if (err == CRDT_OK) {
+        crdt_buf_deinit(value);
+        *value = whole;
+    } else {
+        crdt_buf_deinit(&whole);
+    }
+    return err;
+}
+
+/* The value as it counts. NULL: no memory. */
+static worker_blob *read_value(arrival *at, const worker_known_part *part,
+                               crdt_span name, const scene_json_node *data)
+{
+    crdt_buf value;
+    crdt_buf_init(&value, at->session->alloc);
+    crdt_err err = scene_json_encode(data, at->session->alloc, &value);
+    if (err == CRDT_OK && is_script(name)) {
+        err = complete_script(at, part, &value);
+    }
+    worker_blob *blob =
+        err == CRDT_OK ? worker_blob_make(at->session->alloc, crdt_buf_span(&value))
+                       : NULL;
+    crdt_buf_deinit(&value);
+    return blob;
+}
+
+static bool is_map(const worker_blob *blob)
+{
+    return blob != NULL && crdt_value_type_of(worker_blob_span(blob)) == CRDT_VALUE_MAP;
+}
+
+static worker_intent_field field_of(const arrival *at, const worker_known_part *part,
+                                    const worker_member *touched)
+{
+    worker_intent_field field = {.name = touched->name,
+                                 .value = touched->value,
+                                 .has_seen = at->event->has_seen,
+                                 .seen = at->event->seen};
+    worker_members mine;
+    if (is_map(part->mine) &&
+        worker_members_open(&mine, &at->session->scratch, worker_blob_span(part->mine),
+                            0) == CRDT_OK) {
+        const worker_member *found = worker_members_find(&mine, touched->name);
+        field.mine = found == NULL ? (crdt_span){0} : found->value;
+    }
+    return field;
+}
+
+/* Fields that differ, into the intent at hand or a new one. */
+static bool put_fields(arrival *at, worker_known_part *part, crdt_span name,
+                       worker_blob *value, const worker_members *touched)
+{
+    bool places = false;
+    for (size_t i = 0; i < touched->count; i++) {
+        places =
+            places || (scene_layout_class(name) == SCENE_CLASS_TRANSFORM &&
+                       crdt_span_equal(touched->items[i].name, crdt_span_of("parent")));
+    }
+    bool expected = part->value != NULL || part->past_count > 0;
+    worker_intent *intent = NULL;
+    if (!places && at->count == 0) {
+        intent = worker_batch_find(at->batch, at->event->entity, name);
+    }
+    if (intent != NULL) {
+        at->first = (size_t)(intent - at->batch->intents);
+        at->count = 1;
+    } else {
+        intent = add_intent(at, WORKER_INTENT_FIELDS, at->event->entity, name);
+        if (intent == NULL) {
+            return false;
+        }
+        intent->entity_expected = at->entity_expected;
+        intent->expected = expected;
+        intent->places = places;
+        if (!expected) {
+            intent->value = worker_batch_copy(at->batch, worker_blob_span(value));
+            intent->places = scene_layout_class(name) == SCENE_CLASS_TRANSFORM;
+            return intent->value.data != NULL;
+        }
+    }
+    for (size_t i = 0; i < touched->count; i++) {
+        worker_intent_field field = field_of(at, part, &touched->items[i]);
+        if (worker_batch_put(at->batch, intent, &field) != CRDT_OK ||
+            worker_known_pend(part, at->session->options.hub, &touched->items[i],
+                              at->batch->number) != CRDT_OK) {
+            return false;
+        }
+    }
+    return true;
+}
+
+static bool put_whole(arrival *at, worker_known_part *part, crdt_span name,
+                      worker_blob *value)
+{
+    bool expected = part->value != NULL || part->past_count > 0;
+    if (worker_blob_equal(part->value, value)) {
+        return true;
+    }
+    worker_intent *intent =
+        add_intent(at, WORKER_INTENT_WHOLE, at->event->entity, name);
+    if (intent == NULL) {
+        return false;
+    }
+    intent->entity_expected = at->entity_expected;
+    intent->expected = expected;
+    intent->value = worker_batch_copy(at->batch, worker_blob_span(value));
+    part->edited = at->batch->number;
+    return intent->value.data != NULL;
+}
+
+/* One component as the renderer has it now. */
+static bool take_component(arrival *at, worker_known *known, uint32_t type,
+                           const scene_json_node *data)
+{
+    worker_session *session = at->session;
+    worker_hub *hub = session->options.hub;
+    worker_known_part *part = worker_known_part_of(known, hub, type);
+    crdt_span name = worker_blob_span(worker_hub_type(hub, type)->part);
+    worker_blob *value = part == NULL ? NULL : read_value(at, part, name, data);
+    if (value == NULL) {
+        fail(at);
+        return false;
+    }
+    worker_known_prune(known, hub, at->now_ms);
+    part = worker_known_part_of(known, hub, type); /* a prune may have moved it */
+    bool done = false;
+    if (is_map(value) && (part->value == NULL || is_map(part->value))) {
+        size_t count = 0;
+        worker_members touched;
+        worker_crossing *crossings =
+            worker_known_crossings(part, &session->scratch, at->now_ms, &count);
+        crdt_span base = {0};
+        if (part->value != NULL) {
+            base = worker_blob_span(part->value);
+        }
+        done = crossings != NULL &&
+               worker_members_touched(&session->scratch, base, worker_blob_span(value),
+                                      crossings, count, &touched) == CRDT_OK &&
+               put_fields(at, part, name, value, &touched);
+    } else {
+        done = put_whole(at, part, name, value);
+    }
+    if (part->value == NULL) {
+        part->edited = at->batch->number;
+    }
+    if (!known->shown) {
+        known->shown = true;
+        known->edited = at->batch->number;
+    }
+    worker_known_got(part, value, at->now_ms);
+    if (part->unsure) {
+        worker_session_look_later(session, known);
+    }
+    if (!done) {
+        fail(at);
+    }
+    return done;
+}
+
+/* ---- events ---- */
+
+static void refuse(arrival *at, const char *code, const char *reason)
+{
+    worker_session_refuse(at->session, at->id, code, reason);
+}
+
+/* A refused edit is undone at its sender. */
+static void refuse_edit(arrival *at, const char *code, const char *reason)
+{
+    refuse(at, code, reason);
+    worker_known *known = at->event->entity.size == 0
+                              ? NULL
+                              : worker_session_known(at->session, at->event->entity);
+    if (known == NULL) {
+        return;
+    }
+    known->force = true;
+    for (size_t i = 0; i < known->part_count; i++) {
+        known->parts[i].force = true;
+    }
+    worker_session_look(at->session, known);
+}
+
+static bool too_many_fields(const scene_json_node *data)
+{
+    return data->type == SCENE_JSON_OBJECT && data->count > WORKER_FIELDS_MAX;
+}
+
+static void set_component(arrival *at)
+{
+    uint32_t type = find_type(at, at->event->component);
+    worker_known *known = NULL;
+    if (type == WORKER_NONE) {
+        refuse_edit(at, "invalid", "there is no component of this number or name");
+        return;
+    }
+    if (too_many_fields(at->event->data)) {
+        refuse_edit(at, "invalid", "the component has too many fields");
+        return;
+    }
+    known = worker_session_known(at->session, at->event->entity);
+    if (known == NULL) {
+        return;
+    }
+    if (known->part_count >= WORKER_PARTS_MAX &&
+        worker_known_find(known, type) == NULL) {
+        refuse_edit(at, "invalid", "the entity has too many components");
+        return;
+    }
+    at->entity_expected = known->shown || known->gone_until_ms > at->now_ms;
+    take_component(at, known, type, at->event->data);
+}
+
+/* The renderer removed the component: of those it shows. */
+static bool drop_part(arrival *at, worker_known_part *part)
+{
+    worker_hub *hub = at->session->options.hub;
+    crdt_span name = worker_blob_span(worker_hub_type(hub, part->type)->part);
+    if (add_intent(at, WORKER_INTENT_REMOVE_PART, at->event->entity, name) == NULL) {
+        return false;
+    }
+    worker_known_got(part, NULL, at->now_ms);
+    part->edited = at->batch->number;
+    return true;
+}
+
+static void remove_component(arrival *at)
+{
+    uint32_t type = find_type(at, at->event->component);
+    if (type == WORKER_NONE) {
+        refuse_edit(at, "invalid", "there is no component of this number or name");
+        return;
+    }
+    worker_known *known = worker_session_known(at->session, at->event->entity);
+    worker_known_part *part =
+        known == NULL ? NULL
+                      : worker_known_part_of(known, at->session->options.hub, type);
+    if (part == NULL || !drop_part(at, part)) {
+        fail(at);
+    }
+}
+
+static void remove_entity(arrival *at)
+{
+    worker_known *known = worker_session_known(at->session, at->event->entity);
+    if (known == NULL || add_intent(at, WORKER_INTENT_REMOVE, at->event->entity,
+                                    (crdt_span){0}) == NULL) {
+        fail(at);
+        return;
+    }
+    for (size_t i = 0; i < known->part_count; i++) {
+        worker_known_got(&known->parts[i], NULL, at->now_ms);
+        known->parts[i].edited = at->batch->number;
+        known->parts[i].unsure = false;
+    }
+    known->shown = false;
+    known->edited = at->batch->number;
+}
+
+/* Its components, checked before anything is done: types in `types`. */
+static bool check_components(arrival *at, uint32_t *types, size_t count)
+{
+    const scene_json_node *record = at->event->components + 1;
+    char reason[160];
+    for (size_t i = 0; i < count; i++, record = scene_json_next(record)) {
+        const scene_json_node *component;
+        const scene_json_node *data;
+        if (!worker_event_component(record, &component, &data, reason)) {
+            refuse_edit(at, "invalid", reason);
+            return false;
+        }
+        types[i] = find_type(at, component);
+        if (types[i] == WORKER_NONE) {
+            refuse_edit(at, "invalid", "there is no component of this number or name");
+            return false;
+        }
+        if (too_many_fields(data)) {
+            refuse_edit(at, "invalid", "a component has too many fields");
+            return false;
+        }
+    }
+    return true;
+}
+
+static bool names_type(const uint32_t *types, size_t count, uint32_t type)
+{
+    for (size_t i = 0; i < count; i++) {
+        if (types[i] == type) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* Transforms first: a parent that is refused leaves nothing of the event. */
+static bool take_components(arrival *at, worker_known *known, const uint32_t *types,
+                            size_t count)
+{
+    worker_hub *hub = at->session->options.hub;
+    for (int pass = 0; pass < 2; pass++) {
+        const scene_json_node *record =
+            at->event->components == NULL ? NULL : at->event->components + 1;
+        for (size_t i = 0; i < count; i++, record = scene_json_next(record)) {
+            crdt_span name = worker_blob_span(worker_hub_type(hub, types[i])->part);
+            bool transform = scene_layout_class(name) == SCENE_CLASS_TRANSFORM;
+            if (transform == (pass == 0) &&
+                !take_component(at, known, types[i], scene_json_find(record, "data"))) {
+                return false;
+            }
+        }
+    }
+    return true;
+}
+
+static void add_entity(arrival *at)
+{
+    size_t count = at->event->components == NULL ? 0 : at->event->components->count;
+    uint32_t *types = crdt_arena_alloc(&at->session->scratch, count * sizeof *types);
+    if (types == NULL) {
+        fail(at);
+        return;
+    }
+    if (count > WORKER_PARTS_MAX) {
+        refuse_edit(at, "invalid", "the entity has too many components");
+        return;
+    }
+    if (!check_components(at, types, count)) {
+        return;
+    }
+    worker_known *known = worker_session_known(at->session, at->event->entity);
+    if (known == NULL ||
+        add_intent(at, WORKER_INTENT_ADD, at->event->entity, (crdt_span){0}) == NULL) {
+        fail(at);
+        return;
+    }
+    /* What it was shown and is not told of any more. */
+    for (size_t i = 0; i < known->part_count; i++) {
+        worker_known_part *part = &known->parts[i];
+        if (part->value != NULL && !names_type(types, count, part->type) &&
+            !drop_part(at, part)) {
+            fail(at);
+            return;
+        }
+        if (!known->shown && part->value == NULL) {
+            /* It comes back by this event: nothing that was before counts. */
+            worker_known_forget(part);
+        }
+    }
+    known->shown = true;
+    known->edited = at->batch->number;
+    take_components(at, known, types, count);
+}
+
+static void undo_or_redo(arrival *at, worker_intent_kind kind)
+{
+    add_intent(at, kind, (crdt_span){0}, (crdt_span){0});
+}
+
+/* Too much waits for the scene. */
+static bool held_up(arrival *at)
+{
+    const worker_held *held = at->session->options.held;
+    return strcmp(at->session->state, "loading") == 0 &&
+           (held->events >= WORKER_HELD_EVENTS_MAX ||
+            held->size >= WORKER_HELD_SIZE_MAX);
+}
+
+static void count_held(arrival *at, size_t size_before)
+{
+    worker_session *session = at->session;
+    if (strcmp(session->state, "loading") == 0) {
+        size_t grown = worker_batch_size(at->batch) - size_before;
+        session->held_events++;
+        session->held_size += grown;
+        session->options.held->events++;
+        session->options.held->size += grown;
+    }
+}
+
+static void edit(arrival *at)
+{
+    if (strcmp(at->session->state, "running") == 0) {
+        refuse_edit(at, "forbidden", "the scene is running: it takes no edits");
+        return;
+    }
+    if (held_up(at)) {
+        refuse_edit(at, "busy", "too many edits wait for the scene to be loaded");
+        return;
+    }
+    bool alone =
+        at->event->kind == WORKER_EVENT_UNDO || at->event->kind == WORKER_EVENT_REDO;
+    if (!open_batch(at, alone)) {
+        return;
+    }
+    size_t before = worker_batch_size(at->batch);
+    switch (at->event->kind) {
+    case WORKER_EVENT_ADD_ENTITY:
+        add_entity(at);
+        break;
+    case WORKER_EVENT_REMOVE_ENTITY:
+        remove_entity(at);
+        break;
+    case WORKER_EVENT_SET_COMPONENT:
+        set_component(at);
+        break;
+    case WORKER_EVENT_REMOVE_COMPONENT:
+        remove_component(at);
+        break;
+    default:
+        undo_or_redo(at, at->event->kind == WORKER_EVENT_UNDO ? WORKER_INTENT_UNDO
+                                                              : WORKER_INTENT_REDO);
+        break;
+    }
+    if (at->count > 0) {
+        if (worker_batch_await(at->batch, at->id, at->first, at->count) != CRDT_OK) {
+            fail(at);
+        }
+        at->session->unanswered++;
+        count_held(at, before);
+    }
+}
+
+static void take_event(arrival *at)
+{
+    worker_session *session = at->session;
+    const worker_event *event = at->event;
+    session->counts.events++;
+    if (event->err != CRDT_OK) {
+        refuse(at, "invalid", event->reason);
+        return;
+    }
+    if (session->role < role_needed(event->kind)) {
+        char reason[96];
+        snprintf(reason, sizeof reason, "the role %s does not allow %s",
+                 access_role_name(session->role), worker_event_name(event->kind));
+        if (is_edit(event->kind)) {
+            refuse_edit(at, "forbidden", reason);
+        } else {
+            refuse(at, "forbidden", reason);
+        }
+        return;
+    }
+    if (is_edit(event->kind)) {
+        edit(at);
+    } else {
+        session->options.request(session->options.ctx, session, event, at->id);
+    }
+}
+
+void worker_session_receive(worker_session *session, crdt_span text, access_role role,
+                            uint64_t now_ms)
+{
+    worker_message message;
+    crdt_diag diag = {0};
+    worker_session_set_role(session, role);
+    crdt_err err = worker_message_open(
+        &message, session->alloc, worker_hub_scene(session->options.hub), text, &diag);
+    if (err != CRDT_OK) {
+        char reason[220];
+        snprintf(reason, sizeof reason, "line %u, column %u: %s", diag.line,
+                 diag.column, diag.text);
+        worker_session_refuse(session, (crdt_span){0}, "invalid", reason);
+        return;
+    }
+    worker_event event;
+    crdt_buf id;
+    crdt_buf_init(&id, session->alloc);
+    while (!session->broken && worker_message_next(&message, &event)) {
+        crdt_arena_reset(&session->scratch);
+        crdt_buf_clear(&id);
+        if (event.id != NULL && worker_event_write_id(event.id, &id) != CRDT_OK) {
+            session->broken = true;
+        }
+        arrival at = {.session = session,
+                      .event = &event,
+                      .id = crdt_buf_span(&id),
+                      .now_ms = now_ms};
+        take_event(&at);
+    }
+    crdt_buf_deinit(&id);
+    worker_message_close(&message);
+}

@@ -1,0 +1,408 @@
+#include "cli/worker/worker.h"
+
+#include "cli/serve.h"
+#include "cli/worker/wording.h"
+#include "cli/worker/worker_impl.h"
+#include "sync/crypto.h"
+
+#include <inttypes.h>
+#include <poll.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <sys/eventfd.h>
+#include <time.h>
+#include <unistd.h>
+
+#define CONFLICTS_A_SECOND 50u
+
+worker_options worker_options_default(void)
+{
+    return (worker_options){.alloc = crdt_alloc_default(),
+                            .http = "127.0.0.1:0",
+                            .node = sync_node_options_default(),
+                            .autosave_ms = 5000,
+                            .tick_ms = 50,
+                            .loopback = ACCESS_EDIT};
+}
+
+static uint64_t clock_ms(clockid_t clock)
+{
+    struct timespec now;
+    clock_gettime(clock, &now);
+    return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
+}
+
+uint64_t worker_now_ms(void)
+{
+    return clock_ms(CLOCK_MONOTONIC);
+}
+
+uint64_t worker_wall_ms(void)
+{
+    return clock_ms(CLOCK_REALTIME);
+}
+
+void worker_note(worker *w, const char *format, ...)
+{
+    char text[512];
+    va_list list;
+    va_start(list, format);
+    vsnprintf(text, sizeof text, format, list);
+    va_end(list);
+    if (w->options.note != NULL) {
+        w->options.note(w->options.note_ctx, text);
+    }
+}
+
+/* ---- the node, from any thread ---- */
+
+sync_node *worker_node_acquire(worker *w)
+{
+    pthread_mutex_lock(&w->node_mutex);
+    sync_node *node = w->node;
+    w->node_users += node != NULL;
+    pthread_mutex_unlock(&w->node_mutex);
+    return node;
+}
+
+void worker_node_release(worker *w)
+{
+    pthread_mutex_lock(&w->node_mutex);
+    if (--w->node_users == 0) {
+        pthread_cond_broadcast(&w->node_free);
+    }
+    pthread_mutex_unlock(&w->node_mutex);
+}
+
+void worker_post(worker *w, worker_mail *mail)
+{
+    worker_mailbox_post(&w->mailbox, mail);
+    web_server_wake(w->web);
+}
+
+static void post_text(worker *w, worker_mail_kind kind, const char *state,
+                      crdt_span text)
+{
+    worker_mail *mail = worker_mail_open(&w->mailbox, kind);
+    if (mail == NULL) {
+        return;
+    }
+    mail->state = state;
+    if (crdt_buf_append_span(&mail->text, text) == CRDT_OK) {
+        worker_post(w, mail);
+    } else {
+        worker_mail_close(mail);
+    }
+}
+
+/* ---- events of the node, in its thread ---- */
+
+static void post_actor(worker *w, worker_mail_kind kind, const sync_event *event)
+{
+    worker_mail *mail = worker_mail_open(&w->mailbox, kind);
+    if (mail == NULL) {
+        return;
+    }
+    mail->actor = event->actor;
+    if (crdt_buf_append_span(&mail->text, event->value) == CRDT_OK) {
+        worker_post(w, mail);
+    } else {
+        worker_mail_close(mail);
+    }
+}
+
+static void post_conflict(worker *w, const sync_event *event)
+{
+    const crdt_conflict *conflict = event->conflict;
+    uint64_t second = worker_now_ms() / 1000;
+    if (second != w->conflict_second) {
+        w->conflict_second = second;
+        w->conflict_count = 0;
+    }
+    if (!scene_layout_is_entity(conflict->key.object) ||
+        w->conflict_count++ >= CONFLICTS_A_SECOND) {
+        return;
+    }
+    const worker_conflict told = {
+        .kind = conflict->kind == CRDT_CONFLICT_REMOVED ? "removed" : "concurrent",
+        .entity = conflict->key.object,
+        .part = conflict->key.part,
+        .field = conflict->key.field,
+        .value = conflict->loser.value,
+        .author = conflict->loser.who,
+        .stamp = conflict->loser.stamp};
+    worker_mail *mail = worker_mail_open(&w->mailbox, WORKER_MAIL_EVENT);
+    if (mail == NULL) {
+        return;
+    }
+    if (worker_word_conflict(&told, &mail->text) == CRDT_OK) {
+        worker_post(w, mail);
+    } else {
+        worker_mail_close(mail);
+    }
+}
+
+static void on_event(void *ctx, const sync_event *event)
+{
+    worker *w = ctx;
+    switch (event->kind) {
+    case SYNC_EVENT_PRESENCE:
+        post_actor(w, WORKER_MAIL_PRESENCE, event);
+        break;
+    case SYNC_EVENT_LEFT:
+        post_actor(w, WORKER_MAIL_LEFT, event);
+        break;
+    case SYNC_EVENT_CONFLICT:
+        post_conflict(w, event);
+        break;
+    case SYNC_EVENT_FRESH:
+        w->actor = event->actor;
+        w->fresh = true;
+        post_actor(w, WORKER_MAIL_ACTOR, event);
+        worker_note(w, "%s", event->text);
+        break;
+    case SYNC_EVENT_POISONED:
+        atomic_store(&w->poisoned, true);
+        post_text(w, WORKER_MAIL_TEXT, NULL, crdt_span_of(event->text));
+        uint64_t one = 1;
+        if (write(w->wake_fd, &one, sizeof one) < 0) {
+            break; /* it is awake already */
+        }
+        break;
+    case SYNC_EVENT_ALARM:
+    case SYNC_EVENT_FORK:
+    case SYNC_EVENT_UNREACHABLE:
+    case SYNC_EVENT_REFUSED:
+        if (event->text[0] != '\0') {
+            worker_note(w, "%s: %s%s%s", sync_event_name(event->kind), event->url,
+                        event->url[0] != '\0' ? ": " : "", event->text);
+        }
+        break;
+    default:
+        break;
+    }
+}
+
+void worker_hear_saver(worker *w, const crdt_actor *actor,
+                       const worker_presence_worker *told)
+{
+    (void)w;
+    (void)actor;
+    (void)told;
+}
+
+crdt_err worker_write_presence(worker *w, crdt_buf *out)
+{
+    return worker_presence_write(w->presence, false, (crdt_span){0},
+                                 SYNC_NODE_PRESENCE_SIZE_MAX, out);
+}
+
+/* ---- opening ---- */
+
+static crdt_err open_desk(worker *w, crdt_diag *diag)
+{
+    const worker_options *options = &w->options;
+    const cli_access_options access = {.alloc = w->alloc,
+                                       .file = options->access_file,
+                                       .loopback = options->loopback,
+                                       .master = options->master};
+    crdt_err err = cli_access_open(&w->access, &access);
+    if (err == CRDT_OK) {
+        err = worker_hub_open(&w->hub, w->alloc, crdt_span_of(options->scene));
+    }
+    if (err == CRDT_OK) {
+        err = worker_presence_open(&w->presence, w->alloc);
+    }
+    if (err != CRDT_OK) {
+        return err;
+    }
+    web_server_options web = web_server_options_default();
+    web.alloc = w->alloc;
+    web.address = options->http;
+    web.tick_ms = options->tick_ms;
+    web.hosts = options->hosts;
+    web.origins = options->origins;
+    web.handlers = (web_handlers){.ctx = w,
+                                  .request = worker_http_request,
+                                  .socket_open = worker_desk_open,
+                                  .socket_message = worker_desk_message,
+                                  .socket_write = worker_desk_write,
+                                  .socket_closed = worker_desk_closed,
+                                  .wake = worker_desk_wake,
+                                  .tick = worker_desk_tick};
+    return web_server_open(&w->web, &web, diag);
+}
+
+static crdt_err open_node(worker *w, crdt_diag *diag)
+{
+    sync_node_options options = w->options.node;
+    options.on_event = on_event;
+    options.event_ctx = w;
+    options.scene = w->options.scene;
+    sync_node *node = NULL;
+    w->fresh = false;
+    crdt_err err = sync_node_open(&node, &options, diag);
+    if (err != CRDT_OK) {
+        return err;
+    }
+    sync_node_status status;
+    err = sync_node_status_get(node, &status);
+    if (err == CRDT_OK) {
+        snprintf(w->peer_url, sizeof w->peer_url, "%s",
+                 status.url_count > 0 ? status.urls[0] : "");
+        if (strcmp(status.scene, w->options.scene) != 0 && status.scene[0] != '\0') {
+            err = crdt_diag_set(diag, CRDT_EINVAL, 0, "the store holds the scene %s",
+                                status.scene);
+        }
+        post_actor(w, WORKER_MAIL_ACTOR, &(sync_event){.actor = status.actor});
+        sync_node_status_deinit(&status);
+    }
+    if (err == CRDT_OK && options.store_dir != NULL) {
+        err = cli_control_open(&w->control, options.store_dir, cli_serve, node, diag);
+    }
+    if (err != CRDT_OK) {
+        sync_node_close(node);
+        return err;
+    }
+    pthread_mutex_lock(&w->node_mutex);
+    w->node = node;
+    pthread_mutex_unlock(&w->node_mutex);
+    return CRDT_OK;
+}
+
+/* Nobody uses the node any more: close it. */
+static crdt_err close_node(worker *w)
+{
+    pthread_mutex_lock(&w->node_mutex);
+    sync_node *node = w->node;
+    w->node = NULL;
+    while (w->node_users > 0) {
+        pthread_cond_wait(&w->node_free, &w->node_mutex);
+    }
+    pthread_mutex_unlock(&w->node_mutex);
+    if (node == NULL) {
+        return CRDT_OK;
+    }
+    cli_control_close(w->control);
+    w->control = NULL;
+    worker_view_detach(w, node);
+    return sync_node_close(node);
+}
+
+static void *run_web(void *ctx)
+{
+    worker *w = ctx;
+    web_server_run(w->web);
+    return NULL;
+}
+
+static crdt_err start_threads(worker *w)
+{
+    w->clerk_running = pthread_create(&w->clerk_thread, NULL, worker_clerk_run, w) == 0;
+    w->web_running = pthread_create(&w->web_thread, NULL, run_web, w) == 0;
+    return w->clerk_running && w->web_running ? CRDT_OK : CRDT_ENOMEM;
+}
+
+crdt_err worker_open(worker **out, const worker_options *options, crdt_diag *diag)
+{
+    worker *w = crdt_allocate(options->alloc, sizeof *w);
+    if (w == NULL) {
+        return CRDT_ENOMEM;
+    }
+    *w = (worker){.options = *options,
+                  .alloc = options->alloc,
+                  .state = "loading",
+                  .wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)};
+    crdt_buf_init(&w->about, w->alloc);
+    worker_mailbox_init(&w->mailbox, w->alloc);
+    pthread_mutex_init(&w->node_mutex, NULL);
+    pthread_cond_init(&w->node_free, NULL);
+    pthread_mutex_init(&w->clerk_mutex, NULL);
+    pthread_cond_init(&w->clerk_wake, NULL);
+    uint32_t random;
+    sync_crypto_random(&random, sizeof random);
+    snprintf(w->instance, sizeof w->instance, "%08" PRIx32, random);
+    crdt_err err = w->wake_fd < 0 ? CRDT_EIO : open_desk(w, diag);
+    if (err == CRDT_OK) {
+        err = open_node(w, diag);
+    }
+    if (err == CRDT_OK) {
+        err = worker_view_attach(w, w->node);
+    }
+    if (err == CRDT_OK) {
+        post_text(w, WORKER_MAIL_STATE, "editing", (crdt_span){0});
+        err = start_threads(w);
+    }
+    if (err != CRDT_OK) {
+        worker_close(w, 0);
+        return err;
+    }
+    *out = w;
+    return CRDT_OK;
+}
+
+const char *worker_http_url(const worker *w)
+{
+    return web_server_url(w->web);
+}
+
+const char *worker_peer_url(const worker *w)
+{
+    return w->peer_url;
+}
+
+/* ---- working ---- */
+
+crdt_err worker_run(worker *w, int stop_fd)
+{
+    for (;;) {
+        struct pollfd fds[2] = {{.fd = stop_fd, .events = POLLIN},
+                                {.fd = w->wake_fd, .events = POLLIN}};
+        poll(fds, 2, -1);
+        uint64_t count;
+        if (fds[1].revents != 0 && read(w->wake_fd, &count, sizeof count) < 0) {
+            continue;
+        }
+        if (atomic_load(&w->poisoned)) {
+            return CRDT_EIO;
+        }
+        if (fds[0].revents != 0) {
+            return CRDT_OK;
+        }
+    }
+}
+
+crdt_err worker_close(worker *w, uint32_t save_ms)
+{
+    if (w == NULL) {
+        return CRDT_OK;
+    }
+    (void)save_ms;
+    if (w->web_running) {
+        web_server_stop(w->web);
+        pthread_join(w->web_thread, NULL);
+    }
+    worker_clerk_stop(w);
+    if (w->clerk_running) {
+        pthread_join(w->clerk_thread, NULL);
+    }
+    crdt_err err = close_node(w);
+    worker_desk_close(w);
+    worker_mailbox_deinit(&w->mailbox);
+    web_server_close(w->web);
+    worker_presence_close(w->presence);
+    worker_hub_close(w->hub);
+    if (w->access != NULL) {
+        cli_access_close(w->access);
+    }
+    crdt_buf_deinit(&w->about);
+    if (w->wake_fd >= 0) {
+        close(w->wake_fd);
+    }
+    pthread_mutex_destroy(&w->node_mutex);
+    pthread_cond_destroy(&w->node_free);
+    pthread_mutex_destroy(&w->clerk_mutex);
+    pthread_cond_destroy(&w->clerk_wake);
+    crdt_free(w->alloc, w, sizeof *w);
+    return err;
+}

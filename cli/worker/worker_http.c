@@ -1,0 +1,190 @@
+/* The HTTP calls of docs/RENDERER.md: who may, and who does it. */
+
+#include "cli/worker/text.h"
+#include "cli/worker/worker_impl.h"
+
+#include <stdio.h>
+
+/* ---- what the desk knows for a status ---- */
+
+static void put_refused(worker_text *text, worker *w)
+{
+    worker_session_counts sum = w->gone_counts;
+    for (const worker_link *link = w->links; link != NULL; link = link->next) {
+        const worker_session_counts counts = worker_session_count(link->session);
+        sum.events += counts.events;
+        sum.forbidden += counts.forbidden;
+        sum.invalid += counts.invalid;
+        sum.other += counts.other;
+        sum.lost += counts.lost;
+    }
+    const web_server_counts web = web_server_count(w->web);
+    const struct {
+        const char *key;
+        uint64_t number;
+    } rows[] = {{"\"forbidden\":", sum.forbidden}, {",\"invalid\":", sum.invalid},
+                {",\"other\":", sum.other},        {",\"token\":", w->refused_token},
+                {",\"host\":", web.refused_host},  {",\"origin\":", web.refused_origin},
+                {",\"size\":", web.refused_size},  {",\"path\":", web.refused_path},
+                {",\"full\":", web.refused_full}};
+    worker_text_put(text, ",\"events\":");
+    worker_text_number(text, sum.events);
+    worker_text_put(text, ",\"lost\":");
+    worker_text_number(text, sum.lost);
+    worker_text_put(text, ",\"refused\":{");
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        worker_text_put(text, rows[i].key);
+        worker_text_number(text, rows[i].number);
+    }
+    worker_text_put(text, "}");
+}
+
+static crdt_err write_desk(worker *w, crdt_buf *out)
+{
+    worker_text text = worker_text_open(out);
+    worker_text_put(&text, ",\"state\":\"");
+    worker_text_put(&text, w->state);
+    worker_text_put(&text, "\"");
+    if (w->about.size > 0) {
+        worker_text_put(&text, ",\"text\":");
+        worker_text_string(&text, crdt_buf_span(&w->about));
+    }
+    worker_text_put(&text, ",\"entities\":");
+    worker_text_number(&text, worker_hub_entity_count(w->hub));
+    worker_text_put(&text, ",\"renderers\":");
+    worker_text_number(&text, w->link_count);
+    worker_text_put(&text, ",\"people\":");
+    if (text.err == CRDT_OK) {
+        text.err = worker_presence_list(w->presence, out);
+    }
+    const char *trouble = cli_access_trouble(w->access);
+    if (trouble != NULL) {
+        worker_text_put(&text, ",\"accessError\":");
+        worker_text_string(&text, crdt_span_of(trouble));
+    }
+    put_refused(&text, w);
+    return text.err;
+}
+
+/* ---- the calls ---- */
+
+typedef struct route {
+    const char *method;
+    const char *path;
+    access_role role;
+    void (*answer)(worker *w, const web_request *request, web_reply *reply);
+} route;
+
+static void defer(worker *w, web_reply *reply,
+                  crdt_err (*fn)(worker_call *call, sync_node *node, crdt_buf *out,
+                                 crdt_diag *diag),
+                  int format, crdt_buf *extra)
+{
+    if (worker_clerk_call(w, reply, fn, format, extra)) {
+        reply->deferred = true;
+    } else {
+        web_reply_error(reply, 503, "too many calls wait");
+    }
+}
+
+static void answer_health(worker *w, const web_request *request, web_reply *reply)
+{
+    (void)w;
+    (void)request;
+    crdt_buf_append_span(&reply->body, crdt_span_of("{\"ok\":true}"));
+}
+
+static void answer_status(worker *w, const web_request *request, web_reply *reply)
+{
+    (void)request;
+    crdt_buf extra;
+    crdt_buf_init(&extra, w->alloc);
+    if (write_desk(w, &extra) == CRDT_OK) {
+        defer(w, reply, worker_call_status, 0, &extra);
+    } else {
+        web_reply_error(reply, 500, "out of memory");
+    }
+    crdt_buf_deinit(&extra);
+}
+
+static void answer_snapshot(worker *w, const web_request *request, web_reply *reply)
+{
+    (void)request;
+    defer(w, reply, worker_call_snapshot, 0, NULL);
+}
+
+static void answer_export(worker *w, const web_request *request, web_reply *reply)
+{
+    char text[16] = "";
+    scene_format format = SCENE_FORMAT_NONE;
+    if (web_request_parameter(request, "format", text, sizeof text) ||
+        request->query[0] != '\0') {
+        format = scene_format_parse(crdt_span_of(text));
+        if (format == SCENE_FORMAT_NONE) {
+            web_reply_error(reply, 400, "format is state, builder or composite");
+            return;
+        }
+    }
+    defer(w, reply, worker_call_export, (int)format, NULL);
+}
+
+static void answer_code(worker *w, const web_request *request, web_reply *reply)
+{
+    (void)request;
+    defer(w, reply, worker_call_code, 0, NULL);
+}
+
+static void answer_conflicts(worker *w, const web_request *request, web_reply *reply)
+{
+    (void)request;
+    defer(w, reply, worker_call_conflicts, 0, NULL);
+}
+
+static const route ROUTES[] = {
+    {"GET", "/v1/health", ACCESS_NONE, answer_health},
+    {"GET", "/v1/status", ACCESS_VIEW, answer_status},
+    {"GET", "/v1/snapshot", ACCESS_VIEW, answer_snapshot},
+    {"GET", "/v1/export", ACCESS_VIEW, answer_export},
+    {"GET", "/v1/code", ACCESS_VIEW, answer_code},
+    {"GET", "/v1/conflicts", ACCESS_VIEW, answer_conflicts},
+};
+
+static bool same_method(const char *asked, const char *method)
+{
+    return strcmp(asked, method) == 0 ||
+           (strcmp(asked, "HEAD") == 0 && strcmp(method, "GET") == 0);
+}
+
+void worker_http_request(void *ctx, const web_request *request, web_reply *reply)
+{
+    worker *w = ctx;
+    bool known = false;
+    for (size_t i = 0; i < sizeof ROUTES / sizeof ROUTES[0]; i++) {
+        const route *r = &ROUTES[i];
+        if (strcmp(request->path, r->path) != 0) {
+            continue;
+        }
+        known = true;
+        if (!same_method(request->method, r->method)) {
+            continue;
+        }
+        access_role role = ACCESS_NONE;
+        if (r->role > ACCESS_NONE) {
+            role = worker_desk_person(w, request).role;
+        }
+        if (r->role > ACCESS_NONE && role == ACCESS_NONE) {
+            web_reply_error(reply, 401, "a token is needed");
+        } else if (role < r->role) {
+            web_reply_error(reply, 403, "the role %s does not allow this",
+                            access_role_name(role));
+        } else {
+            r->answer(w, request, reply);
+        }
+        return;
+    }
+    if (known) {
+        web_reply_error(reply, 405, "%s is not for %s", request->method, request->path);
+    } else {
+        web_reply_error(reply, 404, "there is nothing at %s", request->path);
+    }
+}

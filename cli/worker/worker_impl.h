@@ -1,0 +1,191 @@
+#ifndef CLI_WORKER_WORKER_IMPL_H
+#define CLI_WORKER_WORKER_IMPL_H
+
+/* What the files of the worker share.
+ *
+ *      worker.c        open, run, close; node, loader and saver wired together
+ *      worker_desk.c   the thread of the sockets: renderers, ticks, mail
+ *      worker_edit.c   edits and looks at the view, in the node's thread
+ *      worker_http.c   the HTTP calls
+ *      worker_clerk.c  calls that wait for the node */
+
+#include "cli/control.h"
+#include "cli/web/server.h"
+#include "cli/worker/mailbox.h"
+#include "cli/worker/presence.h"
+#include "cli/worker/session.h"
+#include "cli/worker/view.h"
+#include "cli/worker/worker.h"
+
+#include <stdatomic.h>
+
+#define WORKER_RENDERERS_MAX 256u
+#define WORKER_PRESENCE_MS 100u /* between two words to other workers, at least */
+#define WORKER_CLERK_MAX 64u    /* calls that wait */
+
+/* One renderer at the desk. */
+typedef struct worker_link {
+    struct worker_link *next;
+    worker *w;
+    web_socket *socket;
+    worker_session *session;
+    uint64_t serial; /* never used again */
+    char person[32]; /* of the access file; "" on the loopback */
+    bool loopback;
+    bool paused;
+    bool closing;
+    uint64_t presence_revision; /* told up to here */
+    uint64_t presence_ms;       /* told last */
+} worker_link;
+
+/* An edit on its way through the node; or (batch NULL) a look at the view. */
+typedef struct worker_job {
+    struct worker_job *next; /* of those that could not be posted yet */
+    worker *w;
+    uint64_t serial; /* of the link */
+    worker_batch *batch;
+    worker_mail *mail; /* the word that it is done; NULL: it is posted */
+    sync_edit edit;
+    sync_edit_result result;
+} worker_job;
+
+/* A call for the clerk. */
+typedef struct worker_call {
+    struct worker_call *next;
+    crdt_err (*fn)(struct worker_call *call, sync_node *node, crdt_buf *out,
+                   crdt_diag *diag);
+    worker *w;
+    web_reply reply;
+    int format;     /* of an export */
+    crdt_buf extra; /* JSON members that the desk knows (status) */
+} worker_call;
+
+struct worker {
+    worker_options options;
+    crdt_alloc alloc;
+    char instance[9]; /* random, hex: makes ids of people unique */
+    web_server *web;
+    pthread_t web_thread;
+    bool web_running;
+    pthread_t clerk_thread;
+    bool clerk_running;
+    worker_mailbox mailbox;
+    int wake_fd; /* wakes the main thread */
+    atomic_bool poisoned;
+
+    /* the node, which may be closed and opened again while others work */
+    pthread_mutex_t node_mutex;
+    pthread_cond_t node_free;
+    sync_node *node; /* NULL: there is none */
+    size_t node_users;
+    worker_view *view; /* made and used in the node's thread */
+    char peer_url[SYNC_NODE_NAME_SIZE];
+    cli_control *control; /* the other verbs on the store; main thread's */
+
+    /* the clerk's calls */
+    pthread_mutex_t clerk_mutex;
+    pthread_cond_t clerk_wake;
+    worker_call *calls_first;
+    worker_call *calls_last;
+    size_t call_count;
+    bool clerk_stop;
+
+    /* events of the node, bounded; in the node's thread */
+    crdt_actor actor; /* as whom the node writes */
+    bool fresh;       /* it was told by an event */
+    uint64_t conflict_second;
+    uint32_t conflict_count;
+
+    /* the desk's */
+    cli_access *access;
+    worker_hub *hub;
+    worker_presence *presence;
+    worker_held held;
+    worker_link *links;
+    size_t link_count;
+    uint64_t serial;
+    const char *state;
+    crdt_buf about;
+    worker_job *stalled_first; /* jobs that the node could not take yet, in order */
+    worker_job *stalled_last;
+    bool pulling;
+    uint64_t presence_ms;
+    uint64_t clash_second;
+    uint32_t clash_count;
+    worker_session_counts gone_counts; /* of renderers that left */
+    uint64_t refused_token;
+};
+
+uint64_t worker_now_ms(void);  /* monotonic */
+uint64_t worker_wall_ms(void); /* Unix time */
+void worker_note(worker *w, const char *format, ...)
+    __attribute__((format(printf, 2, 3)));
+
+/* ---- the node, from any thread ---- */
+
+/* The node, which then stays until worker_node_release; NULL: there is none now. */
+sync_node *worker_node_acquire(worker *w);
+void worker_node_release(worker *w);
+/* Another worker told this of itself. */
+void worker_hear_saver(worker *w, const crdt_actor *actor,
+                       const worker_presence_worker *told);
+/* What is told to other workers of this one and its people. Errors: CRDT_ENOMEM. */
+crdt_err worker_write_presence(worker *w, crdt_buf *out);
+/* Post a letter and wake the desk. */
+void worker_post(worker *w, worker_mail *mail);
+
+/* ---- worker_edit.c ---- */
+
+/* Hand the batch of a renderer to the node, or (batch NULL) ask for a look. Takes the
+ * batch; the answer is mail. False: no memory; nothing happened. */
+bool worker_edit_start(worker *w, uint64_t serial, worker_batch *batch);
+/* Try again what the node could not take. */
+void worker_edit_retry(worker *w);
+/* The node was closed before it did the job: give it to the next one. False: no memory. */
+bool worker_edit_again(worker *w, worker_job *job);
+void worker_job_close(worker_job *job);
+/* Did anything change since the last look? */
+bool worker_view_changed(worker *w);
+/* Make the view, in the node's thread, and post all it shows. Errors: as sync_node_attach,
+ * worker_view_open. */
+crdt_err worker_view_attach(worker *w, sync_node *node);
+void worker_view_detach(worker *w, sync_node *node);
+
+/* ---- worker_desk.c: handlers of the web server ---- */
+
+int worker_desk_open(void *ctx, web_socket *socket, const web_request *request,
+                     void **user);
+void worker_desk_message(void *ctx, web_socket *socket, void *user, crdt_span text);
+void worker_desk_write(void *ctx, web_socket *socket, void *user, crdt_buf *out);
+void worker_desk_closed(void *ctx, web_socket *socket, void *user);
+void worker_desk_wake(void *ctx);
+void worker_desk_tick(void *ctx);
+/* Who asks, by its token. */
+access_person worker_desk_person(worker *w, const web_request *request);
+/* All that is open, at the end. */
+void worker_desk_close(worker *w);
+
+/* ---- worker_http.c, worker_clerk.c ---- */
+
+void worker_http_request(void *ctx, const web_request *request, web_reply *reply);
+/* Hand over a call; false: too many wait, or no memory. Takes `extra`. */
+bool worker_clerk_call(worker *w, const web_reply *reply,
+                       crdt_err (*fn)(worker_call *call, sync_node *node, crdt_buf *out,
+                                      crdt_diag *diag),
+                       int format, crdt_buf *extra);
+void *worker_clerk_run(void *ctx);
+void worker_clerk_stop(worker *w);
+
+/* The calls themselves. */
+crdt_err worker_call_status(worker_call *call, sync_node *node, crdt_buf *out,
+                            crdt_diag *diag);
+crdt_err worker_call_snapshot(worker_call *call, sync_node *node, crdt_buf *out,
+                              crdt_diag *diag);
+crdt_err worker_call_export(worker_call *call, sync_node *node, crdt_buf *out,
+                            crdt_diag *diag);
+crdt_err worker_call_code(worker_call *call, sync_node *node, crdt_buf *out,
+                          crdt_diag *diag);
+crdt_err worker_call_conflicts(worker_call *call, sync_node *node, crdt_buf *out,
+                               crdt_diag *diag);
+
+#endif /* CLI_WORKER_WORKER_IMPL_H */
