@@ -5,7 +5,7 @@ _scenesync()
     local words=
     COMPREPLY=()
     if [ "$COMP_CWORD" -eq 1 ]; then
-        words="import export codegen node sync key add remove set unset move undo redo status log conflicts blame diff servers verify watch access kernel play --help --version"
+        words="import export codegen node worker sync key add remove set unset move undo redo status log conflicts blame diff servers verify watch access kernel play --help --version"
         mapfile -t COMPREPLY < <(compgen -W "$words" -- "$word")
         return
     fi
@@ -16,6 +16,10 @@ _scenesync()
         return ;;
     'export --format')
         words="state builder composite"
+        mapfile -t COMPREPLY < <(compgen -W "$words" -- "$word")
+        return ;;
+    'worker --loopback-role')
+        words="none view edit publish admin"
         mapfile -t COMPREPLY < <(compgen -W "$words" -- "$word")
         return ;;
     'access --role')
@@ -40,6 +44,7 @@ _scenesync()
         export) words="--store --format --output --help" ;;
         codegen) words="--store --output --help" ;;
         node) words="--store --listen --peer --no-discover --scene --for --fault --message-max --key --tls-cert --tls-key --tls-ca --tls-name --as --json --help" ;;
+        worker) words="--store --scene --http --content --builder --project --save --autosave --access --loopback-role --host --origin --tick --listen --peer --no-discover --fault --tls-cert --tls-key --tls-ca --tls-name --json --help" ;;
         sync) words="--store --peer --timeout --scene --key --tls-cert --tls-key --tls-ca --tls-name --json --help" ;;
         key) words="--output --check --json --help" ;;
         add) words="--store --parent --as --json --help" ;;
