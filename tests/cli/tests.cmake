@@ -36,3 +36,7 @@ scenesync_test(cli/test_sandbox
 # A server to try cli/web/server.c on, and its driver.
 add_executable(web_echo cli/web_echo.c)
 target_link_libraries(web_echo PRIVATE scenesync_flags scenesync_cli scenesync_scene scenesync_sync scenesync_crdt)
+
+# Loading, saving, bringing over.
+scenesync_test(cli/test_rebase_plan SOURCES ${PROJECT_SOURCE_DIR}/cli/worker/rebase_plan.c
+    LIBS scenesync_scene scenesync_crdt scenesync_test_support)
