@@ -9,6 +9,8 @@
 
 #define AWAIT_MS 30000
 
+const uint8_t *box_key;
+
 static void must(crdt_err err, const char *what, const char *text)
 {
     if (err != CRDT_OK) {
@@ -53,6 +55,7 @@ sync_node_options box_options(node_box *box)
     pthread_cond_init(&box->happened, NULL);
     sync_node_options options = sync_node_options_default();
     options.scene = "test";
+    options.key = box_key;
     options.on_event = on_event;
     options.event_ctx = box;
     return options;

@@ -21,6 +21,9 @@ typedef struct node_box {
     size_t presence_size;
 } node_box;
 
+/* The key of nodes opened from now on; NULL: none. */
+extern const uint8_t *box_key;
+
 /* Options with the box as listener; change them before box_open. */
 sync_node_options box_options(node_box *box);
 /* Errors: as sync_node_open. */

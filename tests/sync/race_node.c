@@ -1,15 +1,16 @@
 /* Everything a node offers, from many threads at once, for ThreadSanitizer: edits that
- * wait and edits that do not, reads, status, history, watches that come and go, peers that
- * come and go. Ends by itself; exits 0 when both nodes hold the same. */
+ * wait and edits that do not, reads, status, history, watches that come and go, presence,
+ * listeners, peers that come and go, with a key and without. Ends by itself; exits 0 when both nodes hold the same. */
 
 #include "crdt/value.h"
+#include "sync/crypto.h"
 #include "tests/sync/node_box.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#define EDITORS 3
+#define EDITORS 4
 #define EDITS 40
 
 typedef struct editor {
@@ -118,14 +119,80 @@ static void *look(void *ctx)
     return NULL;
 }
 
+static void note_change(void *ctx, crdt_span object)
+{
+    (void)object;
+    *(unsigned *)ctx += 1; /* in the node's thread alone */
+}
+
+static crdt_err attach(void *ctx, crdt_document *doc)
+{
+    crdt_listener listener = {.ctx = ctx, .changed = note_change};
+    return crdt_document_listen(doc, &listener);
+}
+
+static crdt_err detach(void *ctx, crdt_document *doc)
+{
+    crdt_document_unlisten(doc, ctx);
+    return CRDT_OK;
+}
+
+/* Somebody moves about, and something hangs on the document for a while. */
+static void *be_present(void *ctx)
+{
+    editor *e = ctx;
+    for (unsigned i = 0; i < EDITS; i++) {
+        unsigned changes = 0;
+        char text[32];
+        snprintf(text, sizeof text, "%u at %u", e->number, i);
+        if (sync_node_presence(e->box->node, crdt_span_of(text)) != CRDT_OK ||
+            sync_node_attach(e->box->node, attach, &changes) != CRDT_OK) {
+            die("presence");
+        }
+        box_get(e->box, "shared", "f2");
+        if (sync_node_attach(e->box->node, detach, &changes) != CRDT_OK) {
+            die("detach");
+        }
+        if (i % 10 == 0) { /* it has a scene: this waits for what the peer has */
+            crdt_err err = sync_node_ask(e->box->node, 10000, NULL);
+            if (err != CRDT_OK && err != CRDT_ENOTFOUND) {
+                die("ask");
+            }
+        }
+    }
+    return NULL;
+}
+
+/* The library below is made ready by whoever comes first. */
+static void *use_crypto(void *ctx)
+{
+    sync_crypto_hash((crdt_span){0}, crdt_span_of("first"), ctx);
+    sync_crypto_random(ctx, SYNC_CRYPTO_HASH_SIZE);
+    return NULL;
+}
+
+static void race_for_crypto(void)
+{
+    pthread_t threads[4];
+    uint8_t bytes[4][SYNC_CRYPTO_HASH_SIZE];
+    for (size_t i = 0; i < 4; i++) {
+        if (pthread_create(&threads[i], NULL, use_crypto, bytes[i]) != 0) {
+            die("thread");
+        }
+    }
+    for (size_t i = 0; i < 4; i++) {
+        pthread_join(threads[i], NULL);
+    }
+}
+
 static void run_threads(node_box *a, node_box *b)
 {
-    void *(*const roles[])(void *) = {edit_and_wait, edit_and_go_on, look};
+    void *(*const roles[])(void *) = {edit_and_wait, edit_and_go_on, look, be_present};
     pthread_t threads[2 * EDITORS];
     editor editors[2 * EDITORS];
     for (unsigned i = 0; i < 2 * EDITORS; i++) {
         editors[i] = (editor){.box = i < EDITORS ? a : b, .number = i};
-        if (pthread_create(&threads[i], NULL, roles[i % 3], &editors[i]) != 0) {
+        if (pthread_create(&threads[i], NULL, roles[i % EDITORS], &editors[i]) != 0) {
             die("thread");
         }
     }
@@ -159,7 +226,11 @@ static void check_round(const char *url)
 
 int main(void)
 {
+    static const uint8_t key[SYNC_CRYPTO_KEY_SIZE] = {7};
+    race_for_crypto();
     check_round("inproc://race-a");
+    check_round("tcp://127.0.0.1:0");
+    box_key = key;
     check_round("tcp://127.0.0.1:0");
     printf("equal\n");
     return 0;

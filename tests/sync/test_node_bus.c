@@ -91,12 +91,12 @@ static void meet_over_a_wire(const uint8_t *key, bool shown)
     relay_close(wire);
 }
 
-Test(keys, without_one_all_is_seen, .timeout = 120)
+Test(keys, without_one_all_is_seen)
 {
     meet_over_a_wire(NULL, true);
 }
 
-Test(keys, with_one_nothing_is_seen, .timeout = 120)
+Test(keys, with_one_nothing_is_seen)
 {
     meet_over_a_wire(KEY, false);
 }
@@ -134,23 +134,23 @@ static void be_refused(const uint8_t *host_key, const uint8_t *guest_key)
     relay_close(wire);
 }
 
-Test(keys, another_one_is_refused, .timeout = 120)
+Test(keys, another_one_is_refused)
 {
     be_refused(KEY, OTHER_KEY);
 }
 
-Test(keys, a_guest_without_one_is_refused, .timeout = 120)
+Test(keys, a_guest_without_one_is_refused)
 {
     be_refused(KEY, NULL);
 }
 
-Test(keys, a_host_without_one_is_refused, .timeout = 120)
+Test(keys, a_host_without_one_is_refused)
 {
     be_refused(NULL, KEY);
 }
 
 /* The first of the refusals is told at once, the thousandth is not told a thousand times. */
-Test(keys, refusals_are_told_now_and_then, .timeout = 120)
+Test(keys, refusals_are_told_now_and_then)
 {
     node_box host;
     node_box guests[6];
@@ -172,7 +172,7 @@ Test(keys, refusals_are_told_now_and_then, .timeout = 120)
 
 /* A scene of many messages, the smallest messages there are, over a link that loses a
  * tenth: sealed ones keep the limit too. */
-Test(keys, short_messages_and_losses, .timeout = 180)
+Test(keys, short_messages_and_losses)
 {
     node_box a;
     node_box b;
@@ -211,7 +211,7 @@ Test(keys, short_messages_and_losses, .timeout = 180)
 /* ---- peers that are not there ---- */
 
 /* Nobody listens: it is told why, and once somebody does, they meet. */
-Test(reach, nobody_listens, .timeout = 120)
+Test(reach, nobody_listens)
 {
     node_box a;
     node_box b;
@@ -232,7 +232,7 @@ Test(reach, nobody_listens, .timeout = 120)
 
 /* The wire is cut: the peer has left after three beacons, and is not reached; the wire is
  * whole again: it is back, and so is what it tells of its people. */
-Test(reach, a_wire_is_cut, .timeout = 120)
+Test(reach, a_wire_is_cut)
 {
     node_box a;
     node_box b;
@@ -257,7 +257,7 @@ Test(reach, a_wire_is_cut, .timeout = 120)
 }
 
 /* Two limits of messages: both sides say so. */
-Test(reach, unequal_message_limits_are_told, .timeout = 120)
+Test(reach, unequal_message_limits_are_told)
 {
     node_box a;
     node_box b;
@@ -279,7 +279,7 @@ Test(reach, unequal_message_limits_are_told, .timeout = 120)
 /* ---- presence ---- */
 
 /* Told to who is there, changed, told to a newcomer, ended by leaving. */
-Test(presence, comes_and_goes, .timeout = 120)
+Test(presence, comes_and_goes)
 {
     node_box a;
     node_box b;
@@ -316,7 +316,7 @@ Test(presence, comes_and_goes, .timeout = 120)
     cr_assert_eq(box_close(&b), CRDT_OK);
 }
 
-Test(presence, has_a_limit, .timeout = 120)
+Test(presence, has_a_limit)
 {
     static uint8_t bytes[SYNC_NODE_PRESENCE_SIZE_MAX + 1];
     memset(bytes, 'p', sizeof bytes);
@@ -396,7 +396,7 @@ static crdt_err fail_to_attach(void *ctx, crdt_document *doc)
 }
 
 /* Of edits here, of the answer that brings what was before, of batches as they come. */
-Test(attach, is_told_of_everything, .timeout = 120)
+Test(attach, is_told_of_everything)
 {
     node_box a;
     node_box b;
@@ -474,7 +474,7 @@ static crdt_err ask(node_box *box, uint32_t timeout_ms)
 }
 
 /* Nobody to ask; nobody there; somebody who does not know; somebody who does. */
-Test(ask, who_has_the_scene, .timeout = 120)
+Test(ask, who_has_the_scene)
 {
     node_box a;
     node_box b;
@@ -512,7 +512,7 @@ Test(ask, who_has_the_scene, .timeout = 120)
 }
 
 /* The one peer edits another lineage. */
-Test(ask, a_stranger, .timeout = 120)
+Test(ask, a_stranger)
 {
     node_box a;
     node_box b;
@@ -540,7 +540,7 @@ static void *ask_until_closed(void *ctx)
     return err == CRDT_ECLOSED ? box : NULL;
 }
 
-Test(ask, ends_with_the_node, .timeout = 120)
+Test(ask, ends_with_the_node)
 {
     node_box a;
     start(&a, NULL, "tcp://127.0.0.1:9", NULL);
@@ -594,7 +594,7 @@ static void begin_together(node_box *a, node_box *b, const beginning *of_a,
 }
 
 /* The same template: one lineage, no strangers, whoever was first. */
-Test(begin, the_same_together, .timeout = 240)
+Test(begin, the_same_together)
 {
     beginning begin;
     make_beginning(&begin, "table");
@@ -618,7 +618,7 @@ Test(begin, the_same_together, .timeout = 240)
 
 /* Two templates: both go on, each tells of the other and its lineage; or one was sooner,
  * and the other took its scene. */
-Test(begin, another_together, .timeout = 240)
+Test(begin, another_together)
 {
     beginning begin[2];
     make_beginning(&begin[0], "table");
@@ -669,7 +669,7 @@ static crdt_err fill_lamp(void *ctx, const crdt_document *doc, crdt_op_list *ops
     return crdt_op_list_add(ops, crdt_key_object(crdt_span_of("lamp")));
 }
 
-Test(begin, waiting_edits_follow_the_import, .timeout = 120)
+Test(begin, waiting_edits_follow_the_import)
 {
     node_box a;
     beginning begin;
