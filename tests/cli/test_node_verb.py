@@ -371,6 +371,70 @@ def test_tls(bench):
     bench.verb("sync", "c", "--peer", a.url, "--timeout", "2", *stranger, code=1)
     bench.verb("sync", "d", "--peer", a.url, "--timeout", "2", code=1)
     bench.verb("node", "e", "--listen", "tls+tcp://127.0.0.1:0", "--for", "0", code=1)
+    # A node that runs says what is wrong, at both ends.
+    f = bench.node("f", "--peer", a.url, *map(str, stranger), online=False)
+    assert "certificate" in f.wait_for("unreachable")["text"]
+    assert "certificate" in a.wait_for("refused")["text"]
+    assert f.stop() == 0
+    g = bench.node("g", "--peer", a.url.replace("tls+tcp", "tcp"), online=False)
+    assert "TLS" in g.wait_for("unreachable")["text"]
+    assert g.stop() == 0
+    assert bench.status("f")["lineage"] is None and bench.status("g")["lineage"] is None
+
+
+def test_keys(bench):
+    store_with_scene(bench, "a")
+    for name in ("plaza.key", "other.key"):
+        made = bench.command("key", "-o", bench.path(name), "--json")
+        assert made.code == 0 and bench.path(name).stat().st_mode & 0o777 == 0o600
+    before = bench.path("plaza.key").read_bytes()
+    assert bench.command("key", "-o", bench.path("plaza.key")).code == 1
+    assert bench.path("plaza.key").read_bytes() == before
+    checked = bench.command("key", "--check", bench.path("plaza.key"), "--json").json[0]
+    assert checked["fingerprint"] != made.json[0]["fingerprint"]
+    assert bench.command("key").code == 2
+    key = ("--key", bench.path("plaza.key"))
+    a = bench.node("a", *map(str, key))
+    bench.verb("sync", "b", "--peer", a.url, *key)
+    assert bench.status("b")["digest"] == bench.status("a")["digest"]
+    bench.verb("sync", "c", "--peer", a.url, "--timeout", "2", code=1)
+    refused = bench.verb("sync", "d", "--peer", a.url, "--timeout", "2", "--key", bench.path("other.key"), code=1)
+    assert "key" in refused.err.decode()
+    assert "key" in a.wait_for("refused")["text"]
+    assert bench.status("c")["lineage"] is None and bench.status("d")["lineage"] is None
+    assert bench.status("a")["refused"] > 0
+    assert bench.status("a")["digest"] == bench.status("b")["digest"]
+    b = bench.node("b", "--peer", a.url, *map(str, key))
+    bench.verb("set", "b", "lamp", "Transform.scale", "[3]")
+    bench.await_equal("a", "b")
+    assert b.stop() == 0 and a.stop() == 0
+    assert not any(event["event"] == "unreachable" for event in b.events)
+
+
+def test_bad_key_files(bench):
+    good = "00108310518720928b30d38f41149351559761969b71d79f8218a39259a7a29a"
+    for content, mode in ((good, 0o644), (good, 0o660), ("short", 0o600), ("", 0o600), ("0" * 64, 0o600)):
+        path = bench.write("bad.key", content)
+        path.chmod(mode)
+        bad = bench.command("node", "--store", bench.path("s"), "--for", "0", "--key", path)
+        assert bad.code != 0 and b"bad.key" in bad.err, (content, mode, bad.err)
+        assert good.encode() not in bad.err
+        assert not bench.path("s").exists(), "nothing was begun"
+    missing = bench.command("node", "--store", bench.path("s"), "--for", "0", "--key", bench.path("none.key"))
+    assert missing.code != 0 and b"none.key" in missing.err
+
+
+def test_nobody_listens(bench):
+    a = bench.node("a")
+    url = a.url
+    assert a.stop() == 0
+    b = bench.node("b", "--peer", url, online=False)
+    told = b.wait_for("unreachable")
+    assert told["url"] == url and "nobody listens" in told["text"], told
+    again = bench.node("a", "--listen", url)
+    assert again.url == url
+    b.wait_for("joined")
+    assert b.stop() == 0 and again.stop() == 0
 
 
 if __name__ == "__main__":
