@@ -166,7 +166,7 @@ def run_tests(suite, tests):
     """Run all functions test_* in `tests` (or those named on the command line)."""
     failed = 0
     wanted = sys.argv[1:]
-    for name, test in tests.items():
+    for name, test in list(tests.items()):
         if not name.startswith("test_") or not callable(test) or (wanted and name not in wanted):
             continue
         folder = tempfile.mkdtemp(prefix="scenesync-test-")

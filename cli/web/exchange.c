@@ -1,0 +1,546 @@
+#include "cli/web/server_impl.h"
+
+#include "scene/json_writer.h"
+
+#include <assert.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+#include <strings.h>
+
+/* ---- replies ---- */
+
+void web_reply_error(web_reply *reply, int status, const char *format, ...)
+{
+    char text[512];
+    va_list arguments;
+    va_start(arguments, format);
+    vsnprintf(text, sizeof text, format, arguments);
+    va_end(arguments);
+    crdt_buf_clear(&reply->body);
+    scene_json_writer writer;
+    scene_json_writer_init(&writer, reply->body.alloc, &reply->body);
+    scene_json_writer_object_begin(&writer);
+    scene_json_writer_key(&writer, crdt_span_of("ok"));
+    scene_json_writer_bool(&writer, false);
+    scene_json_writer_key(&writer, crdt_span_of("error"));
+    scene_json_writer_string(&writer, crdt_span_of(text));
+    scene_json_writer_object_end(&writer);
+    if (writer.err != CRDT_OK) {
+        crdt_buf_clear(&reply->body);
+    }
+    scene_json_writer_deinit(&writer);
+    reply->status = status;
+    reply->type = "application/json";
+}
+
+static void reply_init(web_socket *socket)
+{
+    socket->reply = (web_reply){.status = 200};
+    crdt_buf_init(&socket->reply.body, socket->core->options.alloc);
+    socket->head_sent = false;
+    socket->out_sent = 0;
+}
+
+static const char *status_text(int status)
+{
+    static const struct {
+        int status;
+        const char *text;
+    } known[] = {{200, "OK"},
+                 {201, "Created"},
+                 {202, "Accepted"},
+                 {204, "No Content"},
+                 {301, "Moved Permanently"},
+                 {302, "Found"},
+                 {304, "Not Modified"},
+                 {400, "Bad Request"},
+                 {401, "Unauthorized"},
+                 {403, "Forbidden"},
+                 {404, "Not Found"},
+                 {405, "Method Not Allowed"},
+                 {409, "Conflict"},
+                 {411, "Length Required"},
+                 {413, "Content Too Large"},
+                 {415, "Unsupported Media Type"},
+                 {421, "Misdirected Request"},
+                 {422, "Unprocessable Content"},
+                 {426, "Upgrade Required"},
+                 {429, "Too Many Requests"},
+                 {431, "Request Header Fields Too Large"},
+                 {500, "Internal Server Error"},
+                 {501, "Not Implemented"},
+                 {502, "Bad Gateway"},
+                 {503, "Service Unavailable"},
+                 {504, "Gateway Timeout"}};
+    for (size_t i = 0; i < sizeof known / sizeof *known; i++) {
+        if (known[i].status == status) {
+            return known[i].text;
+        }
+    }
+    return "Status";
+}
+
+/* One header; a value with a line break in it is left out. */
+static void add_header(crdt_buf *out, crdt_err *err, const char *name,
+                       const char *value)
+{
+    if (value == NULL || strpbrk(value, "\r\n") != NULL) {
+        return;
+    }
+    const char *parts[] = {name, ": ", value, "\r\n"};
+    for (size_t i = 0; i < 4 && *err == CRDT_OK; i++) {
+        *err = crdt_buf_append_span(out, crdt_span_of(parts[i]));
+    }
+}
+
+/* What browsers are told; who is no browser does not mind. */
+static void add_page_headers(const web_socket *socket, crdt_buf *out, crdt_err *err)
+{
+    const char *type = socket->reply.type;
+    bool page = type != NULL && strncmp(type, "text/html", 9) == 0;
+    add_header(out, err, "X-Content-Type-Options", "nosniff");
+    add_header(out, err, "X-Frame-Options", "DENY");
+    add_header(out, err, "Referrer-Policy", "no-referrer"); /* tokens stand in URLs */
+    add_header(out, err, "Content-Security-Policy",
+               page ? "default-src 'self'; frame-ancestors 'none'"
+                    : "default-src 'none'; frame-ancestors 'none'");
+    if (socket->cors[0] == '\0') {
+        add_header(out, err, "Cross-Origin-Resource-Policy", "same-origin");
+        return;
+    }
+    add_header(out, err, "Access-Control-Allow-Origin", socket->cors);
+    add_header(out, err, "Vary", "Origin");
+    if (strcmp(socket->method, "OPTIONS") == 0) {
+        add_header(out, err, "Access-Control-Allow-Methods",
+                   "GET, HEAD, POST, PUT, DELETE");
+        add_header(out, err, "Access-Control-Allow-Headers",
+                   "authorization, content-type, x-identity-timestamp, "
+                   "x-identity-metadata, x-identity-auth-chain-0, "
+                   "x-identity-auth-chain-1, x-identity-auth-chain-2");
+    }
+}
+
+crdt_err web_exchange_head(const web_socket *socket, crdt_buf *out)
+{
+    const web_reply *reply = &socket->reply;
+    crdt_err err = CRDT_OK;
+    char text[64];
+    int status = reply->status >= 200 && reply->status <= 599 ? reply->status : 500;
+    int size =
+        snprintf(text, sizeof text, "HTTP/1.1 %d %s\r\n", status, status_text(status));
+    err = crdt_buf_append(out, text, (size_t)size);
+    add_header(out, &err, "Server", "scenesync");
+    if (status != 204 && status != 304) {
+        snprintf(text, sizeof text, "%zu", reply->body.size);
+        add_header(out, &err, "Content-Type",
+                   reply->type == NULL ? "application/json" : reply->type);
+        add_header(out, &err, "Content-Length", text);
+    }
+    add_header(out, &err, "Cache-Control",
+               reply->cache == NULL ? "no-store" : reply->cache);
+    add_header(out, &err, "Location", reply->location);
+    add_page_headers(socket, out, &err);
+    if (socket->close_after) {
+        add_header(out, &err, "Connection", "close");
+    }
+    return err == CRDT_OK ? crdt_buf_append(out, "\r\n", 2) : err;
+}
+
+static bool send_head(web_socket *socket)
+{
+    crdt_buf head;
+    crdt_buf_init(&head, socket->core->options.alloc);
+    bool fine = web_exchange_head(socket, &head) == CRDT_OK &&
+                web_wire_write(socket, WEB_WIRE_HEAD, crdt_buf_span(&head), true, true);
+    crdt_buf_deinit(&head);
+    socket->head_sent = true;
+    return fine;
+}
+
+static bool is_bodiless(const web_socket *socket)
+{
+    int status = socket->reply.status;
+    return socket->head_only || socket->reply.body.size == 0 || status == 204 ||
+           status == 304;
+}
+
+/* The caller takes more later: soon enough, and fast enough on the whole. */
+static web_verdict send_on(web_socket *socket)
+{
+    uint64_t now = web_wire_now_s();
+    if (now >= socket->out_late_s) {
+        return WEB_CLOSE;
+    }
+    uint64_t idle_s = socket->core->options.idle_ms / 1000 + 1;
+    uint64_t left_s = socket->out_late_s - now;
+    web_wire_timer(socket, idle_s < left_s ? idle_s : left_s);
+    web_wire_want_write(socket);
+    return WEB_GO_ON;
+}
+
+web_verdict web_exchange_writable(web_socket *socket)
+{
+    if (socket->phase != WEB_PHASE_REPLY) {
+        return WEB_GO_ON;
+    }
+    if (!socket->head_sent && !send_head(socket)) {
+        return WEB_CLOSE;
+    }
+    const crdt_buf *body = &socket->reply.body;
+    bool whole = is_bodiless(socket);
+    for (size_t turn = 0; !whole && turn < WEB_TURN_SIZE && web_wire_can_write(socket);
+         turn += WEB_FRAGMENT_SIZE) {
+        size_t size = body->size - socket->out_sent;
+        size = size < WEB_FRAGMENT_SIZE ? size : WEB_FRAGMENT_SIZE;
+        crdt_span piece = {body->data + socket->out_sent, size};
+        whole = socket->out_sent + size == body->size;
+        if (!web_wire_write(socket, whole ? WEB_WIRE_BODY_LAST : WEB_WIRE_BODY, piece,
+                            false, whole)) {
+            return WEB_CLOSE;
+        }
+        socket->out_sent += size;
+    }
+    if (!whole) {
+        return send_on(socket);
+    }
+    crdt_buf_deinit(&socket->reply.body);
+    reply_init(socket);
+    crdt_buf_deinit(&socket->in);
+    crdt_buf_init(&socket->in, socket->core->options.alloc);
+    web_wire_timer(socket, 0);
+    if (socket->close_after) {
+        socket->phase = WEB_PHASE_OVER;
+        if (!socket->lingers) {
+            return WEB_CLOSE;
+        }
+        web_wire_timer(socket, WEB_LINGER_S);
+        return WEB_GO_ON;
+    }
+    web_exchange_await(socket, socket->core->options.idle_ms / 1000);
+    return web_wire_next(socket);
+}
+
+static void start_reply(web_socket *socket)
+{
+    socket->phase = WEB_PHASE_REPLY;
+    web_wire_patient(socket);
+    uint64_t allowed_s = WEB_BODY_WAIT_S + socket->reply.body.size / WEB_BODY_RATE;
+    socket->out_late_s = web_wire_now_s() + allowed_s;
+    web_wire_timer(socket, WEB_BODY_WAIT_S);
+    web_wire_want_write(socket);
+}
+
+/* ---- requests ---- */
+
+/* The wire hands the query decoded and in pieces: put it together again. */
+static crdt_err gather_query(web_socket *socket)
+{
+    char piece[2048];
+    crdt_buf *query = &socket->query;
+    crdt_err err = CRDT_OK;
+    crdt_buf_clear(query);
+    for (int i = 0; err == CRDT_OK; i++) {
+        int size = web_wire_query(socket, i, piece, sizeof piece);
+        if (size < 0) {
+            break;
+        }
+        crdt_span text = {(const uint8_t *)piece, (size_t)size};
+        const char *equals = memchr(piece, '=', text.size);
+        size_t name_size = equals == NULL ? text.size : (size_t)(equals - piece);
+        if (i > 0) {
+            err = crdt_buf_append(query, "&", 1);
+        }
+        if (err == CRDT_OK) {
+            err = web_url_encode((crdt_span){text.data, name_size}, query);
+        }
+        if (err == CRDT_OK && equals != NULL) {
+            crdt_span value = {text.data + name_size + 1, text.size - name_size - 1};
+            err = crdt_buf_append(query, "=", 1);
+            err = err == CRDT_OK ? web_url_encode(value, query) : err;
+        }
+    }
+    return err == CRDT_OK ? crdt_buf_append(query, "", 1) : err;
+}
+
+/* Make the reply of a request that goes no further; false, for the caller to return. */
+static bool refuse(web_socket *socket, int status, uint64_t *count, const char *text)
+{
+    if (count != NULL) {
+        (*count)++;
+    }
+    socket->close_after = true;
+    web_reply_error(&socket->reply, status, "%s", text);
+    return false;
+}
+
+/* Host and Origin. False: refused. */
+static bool check_caller(web_socket *socket)
+{
+    web_core *core = socket->core;
+    char text[256];
+    int size = web_wire_header(socket, "host", text, sizeof text);
+    if (size < 0 || (size_t)size >= sizeof text ||
+        !web_origin_host_ok(&core->rules, text, socket->local)) {
+        return refuse(socket, 421, &core->counts.refused_host,
+                      "this server has another name: call it by its address, or start "
+                      "it with --host NAME");
+    }
+    size = web_wire_header(socket, "origin", text, sizeof text);
+    web_origin_kind kind = WEB_ORIGIN_REFUSED;
+    if (size < (int)sizeof text) {
+        kind = web_origin_check(&core->rules, size < 0 ? NULL : text, socket->local);
+    }
+    if (kind == WEB_ORIGIN_REFUSED) {
+        return refuse(socket, 403, &core->counts.refused_origin,
+                      "pages of other sites may not call this server: start it with "
+                      "--origin URL to let one");
+    }
+    if (kind == WEB_ORIGIN_LISTED) {
+        snprintf(socket->cors, sizeof socket->cors, "%s", text);
+    }
+    return true;
+}
+
+/* Method, path, caller, query. False: refused. */
+static bool begin_request(web_socket *socket)
+{
+    web_core *core = socket->core;
+    crdt_span path = {0};
+    core->counts.requests++;
+    socket->cors[0] = '\0';
+    socket->close_after = false;
+    socket->lingers = false;
+    socket->in_ended = false;
+    socket->method = web_wire_method(socket, &path);
+    socket->head_only = socket->method != NULL && strcmp(socket->method, "HEAD") == 0;
+    if (socket->method == NULL) {
+        socket->method = "GET";
+        return refuse(socket, 405, NULL, "this method is not known");
+    }
+    if (socket->surplus) {
+        return refuse(socket, 503, &core->counts.refused_full,
+                      "too many connections: try again later");
+    }
+    if (!web_url_path_ok(path)) {
+        return refuse(socket, 400, &core->counts.refused_path, "the path is refused");
+    }
+    memcpy(socket->path, path.data, path.size);
+    socket->path[path.size] = '\0';
+    if (!check_caller(socket)) {
+        return false;
+    }
+    return gather_query(socket) == CRDT_OK ||
+           refuse(socket, 500, NULL, "out of memory");
+}
+
+/* The body's size. False: refused. */
+static bool begin_body(web_socket *socket)
+{
+    web_core *core = socket->core;
+    char text[32];
+    if (web_wire_header(socket, "transfer-encoding", text, sizeof text) >= 0) {
+        return refuse(socket, 411, NULL,
+                      "give the body's Content-Length: chunks are not taken");
+    }
+    int got = web_wire_header(socket, "content-length", text, sizeof text);
+    size_t digits = got < 0 ? 0 : strspn(text, "0123456789");
+    if (got >= 0 && (digits == 0 || digits > 15 || text[digits] != '\0')) {
+        return refuse(socket, 400, NULL, "Content-Length is no number");
+    }
+    socket->in_wanted = 0;
+    for (size_t i = 0; i < digits; i++) {
+        socket->in_wanted = socket->in_wanted * 10 + (size_t)(text[i] - '0');
+    }
+    if (socket->in_wanted > core->options.body_max) {
+        return refuse(socket, 413, &core->counts.refused_size, "the body is too large");
+    }
+    /* of these the wire expects a body: without its size there is none, nor a request
+     * after it */
+    bool expected = strcmp(socket->method, "POST") == 0 ||
+                    strcmp(socket->method, "PUT") == 0 ||
+                    strcmp(socket->method, "PATCH") == 0;
+    socket->close_after = got < 0 && expected;
+    crdt_buf_clear(&socket->in);
+    return true;
+}
+
+static web_request request_of(const web_socket *socket)
+{
+    return (web_request){.method = socket->method,
+                         .path = socket->path,
+                         .query = (const char *)socket->query.data,
+                         .body = crdt_buf_span(&socket->in),
+                         .peer = socket->peer,
+                         .loopback = socket->loopback,
+                         .handle = socket};
+}
+
+/* `location` is the handler's until it returns. */
+static void keep_location(web_socket *socket)
+{
+    if (socket->reply.location != NULL) {
+        int size = snprintf(socket->location, sizeof socket->location, "%s",
+                            socket->reply.location);
+        socket->reply.location = size >= 0 && (size_t)size < sizeof socket->location
+                                     ? socket->location
+                                     : NULL;
+    }
+}
+
+static void call_handler(web_socket *socket)
+{
+    const web_handlers *handlers = &socket->core->options.handlers;
+    web_request request = request_of(socket);
+    if (socket->cors[0] != '\0' && strcmp(socket->method, "OPTIONS") == 0) {
+        socket->reply.status = 204;
+        start_reply(socket);
+        return;
+    }
+    socket->token = ++socket->core->token_last;
+    socket->reply.token = socket->token;
+    handlers->request(handlers->ctx, &request, &socket->reply);
+    if (socket->reply.deferred) {
+        socket->phase = WEB_PHASE_WAITING;
+        web_wire_patient(socket);
+        web_wire_timer(socket, 0);
+        web_socket_pause(socket, true);
+    } else {
+        keep_location(socket);
+        start_reply(socket);
+    }
+}
+
+web_verdict web_exchange_request(web_socket *socket)
+{
+    if (socket->phase != WEB_PHASE_IDLE) {
+        return WEB_CLOSE;
+    }
+    if (!begin_request(socket) || !begin_body(socket)) {
+        /* who is cut off while sending does not see the answer */
+        socket->lingers = web_wire_header(socket, "content-length", NULL, 0) >= 0;
+        start_reply(socket);
+    } else if (socket->in_wanted == 0) {
+        call_handler(socket);
+    } else {
+        socket->phase = WEB_PHASE_BODY;
+        web_wire_patient(socket);
+        web_wire_timer(socket, WEB_BODY_WAIT_S + socket->in_wanted / WEB_BODY_RATE);
+    }
+    return WEB_GO_ON;
+}
+
+web_verdict web_exchange_body(web_socket *socket, const void *bytes, size_t size)
+{
+    socket->core->counts.received_size += size;
+    if (socket->phase != WEB_PHASE_BODY) {
+        return WEB_GO_ON; /* of a request that is answered already */
+    }
+    if (size > socket->in_wanted - socket->in.size ||
+        crdt_buf_append(&socket->in, bytes, size) != CRDT_OK) {
+        return WEB_CLOSE;
+    }
+    if (socket->in.size == socket->in_wanted) {
+        call_handler(socket);
+    }
+    return WEB_GO_ON;
+}
+
+/* The library says so once; but where more than the body came, it says so again and again,
+ * and reads no further: what can be answered at once is, and it closes. */
+web_verdict web_exchange_body_end(web_socket *socket)
+{
+    if (socket->phase == WEB_PHASE_OVER) {
+        return WEB_CLOSE;
+    }
+    if (!socket->in_ended) {
+        socket->in_ended = true;
+        socket->lingers = false;
+        return WEB_GO_ON;
+    }
+    socket->close_after = true;
+    web_exchange_writable(socket);
+    return WEB_CLOSE;
+}
+
+/* The library has limits of its own, but some bytes (CONNECT) make it forget them. */
+void web_exchange_await(web_socket *socket, size_t idle_s)
+{
+    socket->phase = WEB_PHASE_IDLE;
+    web_wire_timer(socket, idle_s + WEB_HEAD_WAIT_S + 1);
+}
+
+web_verdict web_exchange_late(web_socket *socket)
+{
+    bool timeless =
+        socket->phase == WEB_PHASE_WAITING || socket->phase == WEB_PHASE_SOCKET;
+    return timeless ? WEB_GO_ON : WEB_CLOSE;
+}
+
+void web_exchange_deliver(web_socket *socket, web_reply *reply)
+{
+    assert(socket->phase == WEB_PHASE_WAITING);
+    crdt_buf_deinit(&socket->reply.body);
+    socket->reply = *reply;
+    socket->reply.deferred = false;
+    keep_location(socket);
+    web_socket_pause(socket, false);
+    start_reply(socket);
+}
+
+/* ---- becoming a WebSocket ---- */
+
+/* 101, or the reply is made. */
+static int ask_upgrade(web_socket *socket, const char *protocol)
+{
+    const web_handlers *handlers = &socket->core->options.handlers;
+    if (!begin_request(socket)) {
+        return socket->reply.status;
+    }
+    if (strcasecmp(protocol, "websocket") != 0 || strcmp(socket->method, "GET") != 0) {
+        web_reply_error(&socket->reply, 400, "only WebSocket can be upgraded to");
+        return 400;
+    }
+    web_request request = request_of(socket);
+    int status =
+        handlers->socket_open == NULL
+            ? 404
+            : handlers->socket_open(handlers->ctx, socket, &request, &socket->user);
+    if (status != 101) {
+        web_reply_error(&socket->reply, status, "%s", status_text(status));
+    }
+    return status;
+}
+
+int web_exchange_upgrade(web_socket *socket, const char *protocol)
+{
+    if (ask_upgrade(socket, protocol) == 101) {
+        socket->accepted = true;
+        socket->core->counts.sockets_total++;
+        socket->core->counts.sockets_open++;
+        return 0;
+    }
+    socket->close_after = true;
+    socket->phase = WEB_PHASE_OVER;
+    bool fine = send_head(socket) &&
+                web_wire_write(socket, WEB_WIRE_BODY_LAST,
+                               crdt_buf_span(&socket->reply.body), false, true);
+    return fine ? 1 : WEB_CLOSE;
+}
+
+/* ---- memory ---- */
+
+void web_exchange_init(web_socket *socket, web_core *core)
+{
+    *socket = (web_socket){.core = core};
+    crdt_buf_init(&socket->in, core->options.alloc);
+    crdt_buf_init(&socket->query, core->options.alloc);
+    reply_init(socket);
+}
+
+void web_exchange_deinit(web_socket *socket)
+{
+    crdt_buf_deinit(&socket->in);
+    crdt_buf_deinit(&socket->query);
+    crdt_buf_deinit(&socket->reply.body);
+}
