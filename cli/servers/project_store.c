@@ -391,7 +391,7 @@ static crdt_err give_row(const project_change *change, crdt_alloc alloc, crdt_bu
 }
 
 /* Change a project that is there: `fn` says how. */
-typedef void (*change_fn)(void *ctx, project_change *change);
+typedef crdt_err (*change_fn)(void *ctx, project_change *change);
 
 static crdt_err change_project(servers_project_store *store, const char *id,
                                const servers_caller *caller, change_fn fn, void *ctx,
@@ -416,8 +416,10 @@ static crdt_err change_project(servers_project_store *store, const char *id,
                              .manifest = old.manifest,
                              .old_project = old.project};
     cli_report_time(caller->now_ms, change.updated_at);
-    fn(ctx, &change);
-    err = commit(store, entry, &change, diag);
+    err = fn(ctx, &change);
+    if (err == CRDT_OK) {
+        err = commit(store, entry, &change, diag);
+    }
     scene_json_close(old.json);
     return err;
 }
@@ -426,17 +428,16 @@ typedef struct put_change {
     const servers_project_put *put;
     crdt_alloc alloc;
     crdt_buf *row;
-    crdt_err err;
 } put_change;
 
-static void apply_put(void *ctx, project_change *change)
+static crdt_err apply_put(void *ctx, project_change *change)
 {
     put_change *given = ctx;
     change->project = given->put->project;
     if (given->put->manifest != NULL) {
         change->manifest = given->put->manifest;
     }
-    given->err = give_row(change, given->alloc, given->row);
+    return give_row(change, given->alloc, given->row);
 }
 
 static crdt_err put_new(servers_project_store *store, const char *id,
@@ -468,15 +469,14 @@ crdt_err servers_project_store_put(servers_project_store *store, const char *id,
         return put_new(store, id, put, caller, row, diag);
     }
     put_change given = {.put = put, .alloc = store->alloc, .row = row};
-    crdt_err err = change_project(store, id, caller, apply_put, &given, diag);
-    return err == CRDT_OK ? given.err : err;
+    return change_project(store, id, caller, apply_put, &given, diag);
 }
 
-static void apply_remove_manifest(void *ctx, project_change *change)
+static crdt_err apply_remove_manifest(void *ctx, project_change *change)
 {
-    bool *had = ctx;
-    *had = change->manifest != NULL;
+    (void)ctx;
     change->manifest = NULL;
+    return CRDT_OK;
 }
 
 crdt_err servers_project_store_remove_manifest(servers_project_store *store,
@@ -484,13 +484,13 @@ crdt_err servers_project_store_remove_manifest(servers_project_store *store,
                                                const servers_caller *caller,
                                                crdt_diag *diag)
 {
-    bool had = false;
-    return change_project(store, id, caller, apply_remove_manifest, &had, diag);
+    return change_project(store, id, caller, apply_remove_manifest, NULL, diag);
 }
 
-static void apply_thumbnail(void *ctx, project_change *change)
+static crdt_err apply_thumbnail(void *ctx, project_change *change)
 {
     change->thumbnail = ctx;
+    return CRDT_OK;
 }
 
 crdt_err servers_project_store_set_thumbnail(servers_project_store *store,
@@ -502,11 +502,12 @@ crdt_err servers_project_store_set_thumbnail(servers_project_store *store,
                           (void *)(uintptr_t)file_name, diag);
 }
 
-static void apply_unlink(void *ctx, project_change *change)
+static crdt_err apply_unlink(void *ctx, project_change *change)
 {
     static const char *const coords[] = {"creation_coords", NULL};
     change->skip = coords;
     (*(size_t *)ctx)++;
+    return CRDT_OK;
 }
 
 crdt_err servers_project_store_unlink(servers_project_store *store, crdt_span coords,

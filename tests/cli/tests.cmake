@@ -40,3 +40,8 @@ target_link_libraries(web_echo PRIVATE scenesync_flags scenesync_cli scenesync_s
 # Loading, saving, bringing over.
 scenesync_test(cli/test_rebase_plan SOURCES ${PROJECT_SOURCE_DIR}/cli/worker/rebase_plan.c
     LIBS scenesync_scene scenesync_crdt scenesync_test_support)
+# The embedded servers.
+foreach(noun multipart auth_chain entity entity_index manifest disk content_store project_store)
+    scenesync_test(cli/test_${noun} LIBS scenesync_cli scenesync_scene scenesync_sync
+        scenesync_crdt scenesync_test_support)
+endforeach()
