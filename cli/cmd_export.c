@@ -1,5 +1,6 @@
 #include "cli/run.h"
 #include "cli/verbs.h"
+#include "cli/worker/saved_scene.h"
 #include "crdt/value.h"
 #include "scene/format.h"
 #include "scene/materialize.h"
@@ -51,6 +52,19 @@ static crdt_err write_text(void *ctx, const crdt_document *doc)
     return err;
 }
 
+/* With its lineage and version: what others go on from. */
+static int export_saved(cli_run *run, scene_format format)
+{
+    worker_saved_scene scene;
+    worker_saved_scene_init(&scene, crdt_alloc_default());
+    crdt_err err = worker_saved_scene_make(&scene, run->node, format, NULL, NULL);
+    if (err == CRDT_OK) {
+        fwrite(scene.text.data, 1, scene.text.size, run->out);
+    }
+    worker_saved_scene_deinit(&scene);
+    return err == CRDT_OK ? CLI_DONE : cli_run_fail(run, err, NULL, "write the scene");
+}
+
 int cli_cmd_export(cli_run *run)
 {
     const char *format = cli_args_get(run->args, "--format");
@@ -60,6 +74,9 @@ int cli_cmd_export(cli_run *run)
     }
     if (!cli_run_open(run, CLI_OPEN_READ, NULL)) {
         return CLI_FAILED;
+    }
+    if (cli_args_has(run->args, "--saved")) {
+        return export_saved(run, export.format);
     }
     crdt_buf_init(&export.text, crdt_alloc_default());
     crdt_err err = sync_node_read(run->node, write_text, &export);

@@ -27,6 +27,26 @@
         "--peer", 'p', kind, required, "URL",                                          \
             "a replica to meet: tcp://HOST:PORT, tls+tcp://HOST:PORT"                  \
     }
+#define PLACE                                                                          \
+    {                                                                                  \
+        "--scene", 0, CLI_VALUE, false, "X,Y", "where it is (to be) deployed"          \
+    }
+#define DEPLOY                                                                         \
+    {"--content", 'c',   CLI_VALUE,                                                    \
+     true,        "URL", "the content server: what comes before /content/..."},        \
+        {"--builder", 'b',   CLI_VALUE,                                                \
+         false,       "URL", "the builder server: what comes before /v1/..."},         \
+        {"--folder", 0,                                                                \
+         CLI_VALUE,  false,                                                            \
+         "DIR",      "keeps what is prepared; else `publish` in the store, or here"},  \
+        {"--confirm", 0, CLI_VALUE, false, "ID", "do what was prepared"},              \
+        {"--auth-chain", 0,                                                            \
+         CLI_VALUE,      false,                                                        \
+         "FILE",         "JSON list of links, the last one signs the text shown"},     \
+    {                                                                                  \
+        "--header", 0, CLI_LIST, false, "NAME: VALUE",                                 \
+            "for the builder server (signed fetch)"                                    \
+    }
 #define FOR                                                                            \
     {                                                                                  \
         "--for", 0, CLI_VALUE, false, "SECONDS",                                       \
@@ -114,6 +134,8 @@ const cli_verb cli_verbs[] = {
      .run = cli_cmd_export,
      .options = {STORE,
                  FORMAT("format to write"),
+                 {"--saved", 0, CLI_FLAG, false, NULL,
+                  "as it is saved or published: with its lineage and version"},
                  {"--output", 'o', CLI_VALUE, false, "FILE",
                   "write FILE, whole or not at all; else standard output"}}},
     {.name = "codegen",
@@ -479,6 +501,51 @@ const cli_verb cli_verbs[] = {
      .flags = CLI_VERB_FORWARD,
      .run = cli_cmd_watch,
      .options = {STORE, FOR, JSON}},
+    {.name = "publish",
+     .arguments = "",
+     .summary = "deploy the scene to a content server, in two steps",
+     .details =
+         "Without --confirm everything is prepared and shown: the files, what they\n"
+         "replace, what is missing, and the text to sign. Nothing is deployed. With\n"
+         "--confirm ID and the auth chain that signs that text, exactly what was "
+         "shown\n"
+         "is deployed, if the scene has not changed since. A preparation lasts 15\n"
+         "minutes. Deploying cannot be taken back. Files of assets come from the "
+         "content\n"
+         "server, or else from the builder server; after deploying the builder project "
+         "is\n"
+         "unlinked from the land. The node or worker that holds the store may run on.",
+     .examples =
+         "scenesync publish --store a --scene 0,0 --content http://localhost:8090\n"
+         "scenesync publish --store a --content http://localhost:8090 --confirm "
+         "3f0c... --auth-chain FILE",
+     .run = cli_cmd_publish,
+     .options = {STORE,
+                 PLACE,
+                 {"--parcels", 0, CLI_VALUE, false, "\"X,Y;X,Y\"",
+                  "the land it takes; else that of the deployed scene, of the project"},
+                 {"--title", 0, CLI_VALUE, false, "TEXT", "title; else as it is"},
+                 {"--description", 0, CLI_VALUE, false, "TEXT", "else as it is"},
+                 {"--thumbnail", 0, CLI_VALUE, false, "FILE", "PNG; else as it is"},
+                 {"--project", 0, CLI_VALUE, false, "ID",
+                  "the builder project it comes from; else the scene's own"},
+                 {"--as-prepared", 0, CLI_FLAG, false, NULL,
+                  "with --confirm: deploy it though the scene has changed since"},
+                 DEPLOY,
+                 JSON}},
+    {.name = "unpublish",
+     .arguments = "",
+     .summary = "put an empty scene in the place of the deployed one, in two steps",
+     .details =
+         "As publish: without --confirm it is prepared and shown. What was deployed\n"
+         "cannot be brought back from the content server; the store, its files and "
+         "the\n"
+         "builder project are not touched.",
+     .examples = "scenesync unpublish --scene 0,0 --content http://localhost:8090\n"
+                 "scenesync unpublish --content http://localhost:8090 --confirm "
+                 "3f0c... --auth-chain FILE",
+     .run = cli_cmd_unpublish,
+     .options = {PLACE, DEPLOY, JSON}},
     {.name = "access",
      .arguments = "add|list|role|remove [NAME] [ROLE]",
      .argument_min = 1,

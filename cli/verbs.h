@@ -26,6 +26,8 @@ int cli_cmd_play(struct cli_run *run);
 int cli_cmd_import(struct cli_run *run);
 int cli_cmd_export(struct cli_run *run);
 int cli_cmd_node(struct cli_run *run);
+int cli_cmd_publish(struct cli_run *run);
+int cli_cmd_unpublish(struct cli_run *run);
 int cli_cmd_sync(struct cli_run *run);
 int cli_cmd_add(struct cli_run *run);
 int cli_cmd_remove(struct cli_run *run);

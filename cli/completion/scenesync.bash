@@ -5,7 +5,7 @@ _scenesync()
     local words=
     COMPREPLY=()
     if [ "$COMP_CWORD" -eq 1 ]; then
-        words="import export codegen node worker sync key add remove set unset move undo redo status log conflicts blame diff servers verify watch access kernel play --help --version"
+        words="import export codegen node worker sync key add remove set unset move undo redo status log conflicts blame diff servers verify watch publish unpublish access kernel play --help --version"
         mapfile -t COMPREPLY < <(compgen -W "$words" -- "$word")
         return
     fi
@@ -41,7 +41,7 @@ _scenesync()
     if [[ $word == -* ]]; then
         case ${COMP_WORDS[1]} in
         import) words="--store --scene --format --onto --as --json --help" ;;
-        export) words="--store --format --output --help" ;;
+        export) words="--store --format --saved --output --help" ;;
         codegen) words="--store --output --help" ;;
         node) words="--store --listen --peer --no-discover --scene --for --fault --message-max --key --tls-cert --tls-key --tls-ca --tls-name --as --json --help" ;;
         worker) words="--store --scene --http --content --builder --project --save --autosave --access --loopback-role --host --origin --tick --listen --peer --no-discover --fault --tls-cert --tls-key --tls-ca --tls-name --json --help" ;;
@@ -62,6 +62,8 @@ _scenesync()
         servers) words="--dir --http --deploy --project --body-max --size-max --any-age --open --host --origin --tls-cert --tls-key --json --help" ;;
         verify) words="--store --json --help" ;;
         watch) words="--store --for --json --help" ;;
+        publish) words="--store --scene --parcels --title --description --thumbnail --project --as-prepared --content --builder --folder --confirm --auth-chain --header --json --help" ;;
+        unpublish) words="--scene --content --builder --folder --confirm --auth-chain --header --json --help" ;;
         access) words="--file --role --expires --json --help" ;;
         kernel) words="--http --dir --content --builder --listen --peer --no-discover --key --tick --autosave --tls-cert --tls-key --tls-ca --tls-name --access --loopback-role --host --origin --json --help" ;;
         play) words="--code --scene --http --print --seconds --access --loopback-role --host --origin --json --help" ;;
