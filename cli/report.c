@@ -125,6 +125,12 @@ void cli_report_null(cli_report *report, const char *key)
     fputs("null", report->out);
 }
 
+void cli_report_json(cli_report *report, const char *key, const char *json)
+{
+    put_key(report, key);
+    fputs(json, report->out);
+}
+
 /* The JSON text of a value; false where memory ran out. */
 static bool value_text(crdt_span value, crdt_buf *text)
 {

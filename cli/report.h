@@ -29,6 +29,8 @@ void cli_report_span(cli_report *report, const char *key, crdt_span text);
 void cli_report_number(cli_report *report, const char *key, uint64_t number);
 void cli_report_bool(cli_report *report, const char *key, bool value);
 void cli_report_null(cli_report *report, const char *key);
+/* Text that is JSON already. */
+void cli_report_json(cli_report *report, const char *key, const char *json);
 /* A value of the document as JSON (crdt/value.h). */
 void cli_report_value(cli_report *report, const char *key, crdt_span value);
 void cli_report_actor(cli_report *report, const char *key, const crdt_actor *actor);
