@@ -1353,6 +1353,7 @@ static bool tell_peer(link_nng *link, event_node *node, sync_link_event *event)
         return false;
     }
     peer->told_up = !down_first;
+    peer->reason = NULL;
     *event = (sync_link_event){.kind = down_first ? SYNC_LINK_DOWN : SYNC_LINK_UP,
                                .peer = peer->number};
     if (up != peer->told_up) {
@@ -1483,12 +1484,24 @@ static void note_failures(link_peer *peer)
     }
 }
 
+/* Is there anything that the statistics could tell? */
+static bool is_in_doubt(link_nng *link)
+{
+    bool doubt = link->options.tls.cert_file != NULL && link->listener_count > 0;
+    pthread_mutex_lock(&lock);
+    for (size_t i = 0; i < link->peer_count && !doubt; i++) {
+        doubt = !link->peers[i]->told_up;
+    }
+    pthread_mutex_unlock(&lock);
+    return doubt;
+}
+
 static void nng_link_look(sync_link *head, sync_link_tell tell, void *ctx)
 {
     link_nng *link = (link_nng *)head;
     nng_stat *stats = NULL;
-    if (nng_stats_get(&stats) != 0) {
-        return; /* this nng was made without */
+    if (!is_in_doubt(link) || nng_stats_get(&stats) != 0) {
+        return; /* or this nng was made without */
     }
     uint64_t rejected = 0;
     pthread_mutex_lock(&lock);

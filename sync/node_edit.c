@@ -30,7 +30,7 @@ static crdt_err fail(edit_task *task, crdt_err err)
 
 /* ---- the scene's beginning ---- */
 
-static bool template_is_here(const sync_node *node)
+bool sync_node_has_begun(const sync_node *node)
 {
     crdt_actor empty = crdt_template_actor_empty();
     return node->meta.lineage_known &&
@@ -63,7 +63,7 @@ static crdt_err find_beginning(sync_node *node, const edit_task *task,
 {
     uint64_t now = sync_node_now_ms();
     if (task->begins || node->poisoned || node->options.read_only ||
-        template_is_here(node)) {
+        sync_node_has_begun(node)) {
         return CRDT_OK;
     }
     if (node->meta.lineage_known) {

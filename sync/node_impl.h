@@ -173,6 +173,9 @@ bool sync_node_maintain(sync_node *node);
 
 /* ---- edits, waits ---- */
 
+/* Has the scene begun here, and not only by name? */
+bool sync_node_has_begun(const sync_node *node);
+
 /* Look now and then who is not there, and tell; says when to look again. */
 uint64_t sync_node_look_around(sync_node *node);
 /* Why `peer` is not there, as far as it is known; borrowed until the next look. */

@@ -202,7 +202,7 @@ static crdt_err look_for_scene(sync_node *node, wait_task *task)
         task->late = CRDT_ETIMEOUT;
         crdt_diag_set(diag, CRDT_ETIMEOUT, 0,
                       "peers have the scene, and not all of it has come");
-        return node->meta.lineage_known &&
+        return sync_node_has_begun(node) &&
                        crdt_version_includes(crdt_document_version(node->doc),
                                              &task->wanted)
                    ? CRDT_OK

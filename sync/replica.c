@@ -695,8 +695,9 @@ bool sync_replica_drop_lineage(sync_replica *replica, const crdt_actor *lineage)
     }
     for (size_t i = 0; i < replica->peers.count; i++) {
         const sync_peer *peer = replica->peers.items[i];
-        if (peer->joined && !peer->leaving && !peer->refused && peer->lineage_known) {
-            return false;
+        bool here = peer->joined && !peer->leaving && !peer->refused;
+        if (here && crdt_version_get(&peer->version, &replica->meta.lineage) > 0) {
+            return false; /* it has the beginning */
         }
     }
     replica_catchup_stop(replica);

@@ -213,8 +213,8 @@ crdt_err sync_replica_step(sync_replica *replica, const sync_replica_event *even
                            sync_effects *effects);
 
 /* A lineage that was adopted, of which nothing has come yet: is `lineage` that one, or is
- * it given up, since nobody who has it is heard any more? Then the scene may begin here
- * (LINEAGE, LOCAL). */
+ * it given up, since nobody is heard who has more of it than its name? Then the scene may
+ * begin here (LINEAGE, LOCAL). */
 bool sync_replica_drop_lineage(sync_replica *replica, const crdt_actor *lineage);
 
 /* ---- looking ---- */

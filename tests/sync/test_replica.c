@@ -578,6 +578,13 @@ Test(replica, a_lineage_by_name_can_be_given_up)
     hear(&b, &beacon);
     cr_assert_eq(count_notices(&b, SYNC_NOTICE_ADOPTED), 1);
     cr_assert(sync_replica_drop_lineage(b.replica, &theirs));
+    crdt_stamp begun = {.time = 1, .actor = theirs};
+    crdt_stamp *stamps = &begun;
+    crdt_version version = {.stamps = stamps, .stamp_count = 1};
+    beacon.body.beacon.entries = &begun;
+    beacon.body.beacon.entry_count = 1;
+    beacon.body.beacon.version_hash = crdt_digest_version(&version);
+    hear(&b, &beacon);
     cr_assert(!sync_replica_drop_lineage(b.replica, &mine), "it may come yet");
     b.now_ms += 4000;
     step(&b, (sync_replica_event){.kind = SYNC_ON_TICK});
