@@ -241,6 +241,7 @@ const cli_verb cli_verbs[] = {
            "meet only the peers given, not those they know"},
           {"--fault", 0, CLI_VALUE, false, "drop=SHARE",
            "test aid: lose this share (0 to 1) of all messages"},
+          KEY,
           TLS,
           JSON}},
     {.name = "sync",

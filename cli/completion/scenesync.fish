@@ -48,6 +48,7 @@ complete -c scenesync -n '__fish_seen_subcommand_from worker' -l listen -s l -r 
 complete -c scenesync -n '__fish_seen_subcommand_from worker' -l peer -s p -r -d 'a replica to meet: tcp://HOST:PORT, tls+tcp://HOST:PORT'
 complete -c scenesync -n '__fish_seen_subcommand_from worker' -l no-discover -d 'meet only the peers given, not those they know'
 complete -c scenesync -n '__fish_seen_subcommand_from worker' -l fault -r -d 'test aid: lose this share (0 to 1) of all messages'
+complete -c scenesync -n '__fish_seen_subcommand_from worker' -l key -r -d 'the scene'\''s key: who has another one, or none, is not heard and hears nothing; see `key`'
 complete -c scenesync -n '__fish_seen_subcommand_from worker' -l tls-cert -r -d 'own certificate, PEM, for tls+tcp'
 complete -c scenesync -n '__fish_seen_subcommand_from worker' -l tls-key -r -d 'its private key, PEM'
 complete -c scenesync -n '__fish_seen_subcommand_from worker' -l tls-ca -r -d 'certificates that vouch for the peers, PEM'

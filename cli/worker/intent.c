@@ -146,6 +146,12 @@ crdt_err worker_batch_await(worker_batch *batch, crdt_span id, size_t first,
     return CRDT_OK;
 }
 
+bool worker_batch_is_undo(const worker_batch *batch)
+{
+    return batch->intent_count > 0 && (batch->intents[0].kind == WORKER_INTENT_UNDO ||
+                                       batch->intents[0].kind == WORKER_INTENT_REDO);
+}
+
 size_t worker_batch_size(const worker_batch *batch)
 {
     return batch->arena.size +

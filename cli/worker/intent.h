@@ -105,6 +105,8 @@ crdt_err worker_batch_put(worker_batch *batch, worker_intent *intent,
  * Errors: CRDT_ENOMEM. */
 crdt_err worker_batch_await(worker_batch *batch, crdt_span id, size_t first,
                             size_t count);
+/* Is it an undo or a redo? */
+bool worker_batch_is_undo(const worker_batch *batch);
 /* Bytes of memory. */
 size_t worker_batch_size(const worker_batch *batch);
 

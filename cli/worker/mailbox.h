@@ -23,6 +23,7 @@ typedef enum worker_mail_kind {
     WORKER_MAIL_STATE,    /* `state` (static) and `text` about it */
     WORKER_MAIL_TEXT,     /* `text` about the state at hand */
     WORKER_MAIL_ACTOR,    /* the node writes as `actor` now */
+    WORKER_MAIL_SAVER,    /* what is told of saving has changed */
     WORKER_MAIL_ANSWER,   /* renderer `serial` is answered: `id`, `code` (static, NULL:
                            * done), `text` */
     WORKER_MAIL_RESULT,   /* `text`: an event for renderer `serial` alone */

@@ -376,6 +376,11 @@ crdt_err worker_presence_set(worker_presence *presence, crdt_span id,
     return err;
 }
 
+void worker_presence_touch(worker_presence *presence)
+{
+    presence->dirty = true;
+}
+
 bool worker_presence_dirty(const worker_presence *presence)
 {
     return presence->dirty;

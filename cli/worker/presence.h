@@ -50,6 +50,8 @@ void worker_presence_set_role(worker_presence *presence, crdt_span id,
  * Errors: CRDT_EINVAL with a reason: nothing changed; CRDT_ENOMEM. */
 crdt_err worker_presence_set(worker_presence *presence, crdt_span id,
                              const scene_json_node *payload, crdt_diag *diag);
+/* What is written beside the people has changed. */
+void worker_presence_touch(worker_presence *presence);
 /* Did anything of ours change since the last write? */
 bool worker_presence_dirty(const worker_presence *presence);
 /* Append what is told to other workers, at most `size_max` bytes. `saved`: text.

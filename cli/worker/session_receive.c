@@ -33,7 +33,6 @@ static bool is_edit(worker_event_kind kind)
 {
     switch (kind) {
     case WORKER_EVENT_SAVE:
-    case WORKER_EVENT_PROJECT:
     case WORKER_EVENT_PUBLISH:
     case WORKER_EVENT_PRESENCE:
         return false;
@@ -489,6 +488,47 @@ static void undo_or_redo(arrival *at, worker_intent_kind kind)
     add_intent(at, kind, (crdt_span){0}, (crdt_span){0});
 }
 
+static const char *const PROJECT_NAMES[] = {"title", "description"};
+#define PROJECT_NAME_COUNT (sizeof PROJECT_NAMES / sizeof PROJECT_NAMES[0])
+
+/* The text that the event gives this field; NULL: none. */
+static const scene_json_node *project_text(const worker_event *event, size_t index)
+{
+    const scene_json_node *node =
+        event->payload == NULL ? NULL
+                               : scene_json_find(event->payload, PROJECT_NAMES[index]);
+    return node != NULL && node->type == SCENE_JSON_STRING ? node : NULL;
+}
+
+static bool names_project(const worker_event *event)
+{
+    return project_text(event, 0) != NULL || project_text(event, 1) != NULL;
+}
+
+/* Title and description of the project are fields of the scene; the rest of the event is
+ * for whoever saves. */
+static void edit_project(arrival *at)
+{
+    worker_intent *intent =
+        add_intent(at, WORKER_INTENT_PROJECT, (crdt_span){0}, crdt_span_of("project"));
+    crdt_buf value;
+    crdt_buf_init(&value, at->session->alloc);
+    for (size_t i = 0; i < PROJECT_NAME_COUNT && intent != NULL; i++) {
+        const scene_json_node *node = project_text(at->event, i);
+        if (node == NULL) {
+            continue;
+        }
+        crdt_buf_clear(&value);
+        crdt_err err = scene_json_encode(node, at->session->alloc, &value);
+        const worker_intent_field field = {.name = crdt_span_of(PROJECT_NAMES[i]),
+                                           .value = crdt_buf_span(&value)};
+        if (err != CRDT_OK || worker_batch_put(at->batch, intent, &field) != CRDT_OK) {
+            fail(at);
+        }
+    }
+    crdt_buf_deinit(&value);
+}
+
 /* Too much waits for the scene. */
 static bool held_up(arrival *at)
 {
@@ -520,8 +560,12 @@ static void edit(arrival *at)
         refuse_edit(at, "busy", "too many edits wait for the scene to be loaded");
         return;
     }
-    bool alone =
-        at->event->kind == WORKER_EVENT_UNDO || at->event->kind == WORKER_EVENT_REDO;
+    if (at->event->kind == WORKER_EVENT_PROJECT && !names_project(at->event)) {
+        return;
+    }
+    bool alone = at->event->kind == WORKER_EVENT_UNDO ||
+                 at->event->kind == WORKER_EVENT_REDO ||
+                 at->event->kind == WORKER_EVENT_PROJECT;
     if (!open_batch(at, alone)) {
         return;
     }
@@ -538,6 +582,9 @@ static void edit(arrival *at)
         break;
     case WORKER_EVENT_REMOVE_COMPONENT:
         remove_component(at);
+        break;
+    case WORKER_EVENT_PROJECT:
+        edit_project(at);
         break;
     default:
         undo_or_redo(at, at->event->kind == WORKER_EVENT_UNDO ? WORKER_INTENT_UNDO
@@ -575,7 +622,8 @@ static void take_event(arrival *at)
     }
     if (is_edit(event->kind)) {
         edit(at);
-    } else {
+    }
+    if (event->kind == WORKER_EVENT_PROJECT || !is_edit(event->kind)) {
         session->options.request(session->options.ctx, session, event, at->id);
     }
 }

@@ -81,3 +81,15 @@ void worker_text_actor(worker_text *text, const crdt_actor *actor)
     worker_text_put(text, written);
     worker_text_put(text, "\"");
 }
+
+void worker_text_version(worker_text *text, const crdt_version *version)
+{
+    worker_text_put(text, "{");
+    for (size_t i = 0; i < version->stamp_count; i++) {
+        worker_text_put(text, i > 0 ? "," : "");
+        worker_text_actor(text, &version->stamps[i].actor);
+        worker_text_put(text, ":");
+        worker_text_number(text, version->stamps[i].time);
+    }
+    worker_text_put(text, "}");
+}

@@ -8,6 +8,7 @@
 
 #include "crdt/buf.h"
 #include "crdt/stamp.h"
+#include "crdt/version.h"
 
 typedef struct worker_text {
     crdt_buf *out;
@@ -24,5 +25,7 @@ void worker_text_number(worker_text *text, uint64_t number);
 /* "TIME@ACTOR", with quotes. */
 void worker_text_stamp(worker_text *text, const crdt_stamp *stamp);
 void worker_text_actor(worker_text *text, const crdt_actor *actor);
+/* {"<actor>":TIME,...} */
+void worker_text_version(worker_text *text, const crdt_version *version);
 
 #endif /* CLI_WORKER_TEXT_H */

@@ -86,6 +86,11 @@ bool worker_view_dirty(const worker_view *view)
     return atomic_load(&view->dirty);
 }
 
+const crdt_version *worker_view_version(const worker_view *view)
+{
+    return crdt_document_version(view->doc);
+}
+
 scene_snapshot *worker_view_snapshot(worker_view *view)
 {
     return view->snapshot;

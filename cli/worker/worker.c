@@ -1,6 +1,7 @@
 #include "cli/worker/worker.h"
 
 #include "cli/serve.h"
+#include "cli/worker/rebase.h"
 #include "cli/worker/wording.h"
 #include "cli/worker/worker_impl.h"
 #include "sync/crypto.h"
@@ -80,7 +81,7 @@ void worker_post(worker *w, worker_mail *mail)
     web_server_wake(w->web);
 }
 
-static void post_text(worker *w, worker_mail_kind kind, const char *state,
+void worker_post_text(worker *w, worker_mail_kind kind, const char *state,
                       crdt_span text)
 {
     worker_mail *mail = worker_mail_open(&w->mailbox, kind);
@@ -92,6 +93,14 @@ static void post_text(worker *w, worker_mail_kind kind, const char *state,
         worker_post(w, mail);
     } else {
         worker_mail_close(mail);
+    }
+}
+
+void worker_wake_main(worker *w)
+{
+    uint64_t one = 1;
+    if (write(w->wake_fd, &one, sizeof one) < 0) {
+        return; /* it is awake already */
     }
 }
 
@@ -145,6 +154,7 @@ static void post_conflict(worker *w, const sync_event *event)
 static void on_event(void *ctx, const sync_event *event)
 {
     worker *w = ctx;
+    worker_scene_hear(w, event);
     switch (event->kind) {
     case SYNC_EVENT_PRESENCE:
         post_actor(w, WORKER_MAIL_PRESENCE, event);
@@ -163,11 +173,8 @@ static void on_event(void *ctx, const sync_event *event)
         break;
     case SYNC_EVENT_POISONED:
         atomic_store(&w->poisoned, true);
-        post_text(w, WORKER_MAIL_TEXT, NULL, crdt_span_of(event->text));
-        uint64_t one = 1;
-        if (write(w->wake_fd, &one, sizeof one) < 0) {
-            break; /* it is awake already */
-        }
+        worker_post_text(w, WORKER_MAIL_TEXT, NULL, crdt_span_of(event->text));
+        worker_wake_main(w);
         break;
     case SYNC_EVENT_ALARM:
     case SYNC_EVENT_FORK:
@@ -181,20 +188,6 @@ static void on_event(void *ctx, const sync_event *event)
     default:
         break;
     }
-}
-
-void worker_hear_saver(worker *w, const crdt_actor *actor,
-                       const worker_presence_worker *told)
-{
-    (void)w;
-    (void)actor;
-    (void)told;
-}
-
-crdt_err worker_write_presence(worker *w, crdt_buf *out)
-{
-    return worker_presence_write(w->presence, false, (crdt_span){0},
-                                 SYNC_NODE_PRESENCE_SIZE_MAX, out);
 }
 
 /* ---- opening ---- */
@@ -233,15 +226,20 @@ static crdt_err open_desk(worker *w, crdt_diag *diag)
     return web_server_open(&w->web, &web, diag);
 }
 
-static crdt_err open_node(worker *w, crdt_diag *diag)
+crdt_err worker_node_open(worker *w, crdt_diag *diag)
 {
-    sync_node_options options = w->options.node;
-    options.on_event = on_event;
-    options.event_ctx = w;
-    options.scene = w->options.scene;
+    const sync_node_options options = w->options.node;
     sync_node *node = NULL;
+    bool finished = false;
     w->fresh = false;
-    crdt_err err = sync_node_open(&node, &options, diag);
+    crdt_err err = CRDT_OK;
+    if (options.store_dir != NULL) {
+        err = worker_rebase_finish(options.store_dir, &finished, diag);
+    }
+    if (finished) {
+        worker_note(w, "a rebase that was cut short is finished");
+    }
+    err = err == CRDT_OK ? sync_node_open(&node, &options, diag) : err;
     if (err != CRDT_OK) {
         return err;
     }
@@ -267,11 +265,11 @@ static crdt_err open_node(worker *w, crdt_diag *diag)
     pthread_mutex_lock(&w->node_mutex);
     w->node = node;
     pthread_mutex_unlock(&w->node_mutex);
-    return CRDT_OK;
+    return worker_scene_load(w, node, diag);
 }
 
 /* Nobody uses the node any more: close it. */
-static crdt_err close_node(worker *w)
+crdt_err worker_node_close(worker *w)
 {
     pthread_mutex_lock(&w->node_mutex);
     sync_node *node = w->node;
@@ -319,18 +317,22 @@ crdt_err worker_open(worker **out, const worker_options *options, crdt_diag *dia
     pthread_cond_init(&w->node_free, NULL);
     pthread_mutex_init(&w->clerk_mutex, NULL);
     pthread_cond_init(&w->clerk_wake, NULL);
+    pthread_mutex_init(&w->load_mutex, NULL);
+    crdt_version_init(&w->loaded, w->alloc);
+    w->options.node.scene = options->scene;
+    w->options.node.on_event = on_event;
+    w->options.node.event_ctx = w;
     uint32_t random;
     sync_crypto_random(&random, sizeof random);
     snprintf(w->instance, sizeof w->instance, "%08" PRIx32, random);
     crdt_err err = w->wake_fd < 0 ? CRDT_EIO : open_desk(w, diag);
     if (err == CRDT_OK) {
-        err = open_node(w, diag);
+        err = worker_scene_open_saver(w);
     }
     if (err == CRDT_OK) {
-        err = worker_view_attach(w, w->node);
+        err = worker_node_open(w, diag);
     }
     if (err == CRDT_OK) {
-        post_text(w, WORKER_MAIL_STATE, "editing", (crdt_span){0});
         err = start_threads(w);
     }
     if (err != CRDT_OK) {
@@ -363,12 +365,32 @@ crdt_err worker_run(worker *w, int stop_fd)
         if (fds[1].revents != 0 && read(w->wake_fd, &count, sizeof count) < 0) {
             continue;
         }
-        if (atomic_load(&w->poisoned)) {
+        if (atomic_load(&w->poisoned) || atomic_load(&w->failed)) {
             return CRDT_EIO;
         }
         if (fds[0].revents != 0) {
             return CRDT_OK;
         }
+        if (atomic_exchange(&w->rebase, false)) {
+            crdt_diag diag = {0};
+            crdt_err err = worker_scene_rebase(w, &diag);
+            if (err != CRDT_OK) {
+                worker_note(w, "the store cannot be opened again: %s", diag.text);
+                return err;
+            }
+        }
+    }
+}
+
+/* Letters that nobody reads any more, with the jobs they tell of. */
+static void drop_mail(worker *w)
+{
+    worker_mail *mail;
+    while ((mail = worker_mailbox_take(&w->mailbox)) != NULL) {
+        if (mail->kind == WORKER_MAIL_DONE || mail->kind == WORKER_MAIL_PULLED) {
+            worker_job_close(mail->job);
+        }
+        worker_mail_close(mail);
     }
 }
 
@@ -377,17 +399,28 @@ crdt_err worker_close(worker *w, uint32_t save_ms)
     if (w == NULL) {
         return CRDT_OK;
     }
-    (void)save_ms;
+    worker_scene_unload(w);
     if (w->web_running) {
         web_server_stop(w->web);
         pthread_join(w->web_thread, NULL);
+    }
+    worker_edit_retry(
+        w); /* what was said last; the desk is empty, this is its thread */
+    if (w->save != NULL && w->node != NULL && save_ms > 0 &&
+        !worker_save_leave(w->save, save_ms)) {
+        worker_note(w, "not all is saved; the store holds it");
     }
     worker_clerk_stop(w);
     if (w->clerk_running) {
         pthread_join(w->clerk_thread, NULL);
     }
-    crdt_err err = close_node(w);
+    if (w->save != NULL) {
+        worker_save_set_node(w->save, NULL);
+    }
+    crdt_err err = worker_node_close(w);
+    worker_save_close(w->save);
     worker_desk_close(w);
+    drop_mail(w);
     worker_mailbox_deinit(&w->mailbox);
     web_server_close(w->web);
     worker_presence_close(w->presence);
@@ -403,6 +436,8 @@ crdt_err worker_close(worker *w, uint32_t save_ms)
     pthread_cond_destroy(&w->node_free);
     pthread_mutex_destroy(&w->clerk_mutex);
     pthread_cond_destroy(&w->clerk_wake);
+    pthread_mutex_destroy(&w->load_mutex);
+    crdt_version_deinit(&w->loaded);
     crdt_free(w->alloc, w, sizeof *w);
     return err;
 }

@@ -101,18 +101,6 @@ void worker_clerk_stop(worker *w)
 
 /* ---- status ---- */
 
-static void put_version(worker_text *text, const crdt_version *version)
-{
-    worker_text_put(text, "{");
-    for (size_t i = 0; i < version->stamp_count; i++) {
-        worker_text_put(text, i > 0 ? "," : "");
-        worker_text_actor(text, &version->stamps[i].actor);
-        worker_text_put(text, ":");
-        worker_text_number(text, version->stamps[i].time);
-    }
-    worker_text_put(text, "}");
-}
-
 static void put_bool(worker_text *text, const char *key, bool value)
 {
     worker_text_put(text, key);
@@ -172,7 +160,7 @@ crdt_err worker_call_status(worker_call *call, sync_node *node, crdt_buf *out,
         worker_text_put(&text, "null");
     }
     worker_text_put(&text, ",\"version\":");
-    put_version(&text, &status.version);
+    worker_text_version(&text, &status.version);
     put_digest(&text, status.digest);
     worker_text_put(&text, ",\"conflicts\":");
     worker_text_number(&text, status.counts.conflicts);

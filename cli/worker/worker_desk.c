@@ -67,9 +67,6 @@ static void choose_name(const web_request *request, const access_person *person,
 
 /* ---- coming and going ---- */
 
-static void on_request(void *ctx, worker_session *session, const worker_event *event,
-                       crdt_span id);
-
 static crdt_err open_session(worker *w, worker_link *link, const web_request *request,
                              const access_person *person)
 {
@@ -91,7 +88,7 @@ static crdt_err open_session(worker *w, worker_link *link, const web_request *re
                                             .tick_ms = w->options.tick_ms,
                                             .state = w->state,
                                             .held = &w->held,
-                                            .request = on_request,
+                                            .request = worker_wish_event,
                                             .ctx = link};
     crdt_err err = worker_session_open(&link->session, &options);
     if (err == CRDT_OK && w->about.size > 0) {
@@ -149,6 +146,13 @@ static void start_batches(worker *w, worker_link *link)
     }
 }
 
+void worker_desk_flush(worker *w)
+{
+    for (worker_link *link = w->links; link != NULL; link = link->next) {
+        start_batches(w, link);
+    }
+}
+
 static void add_counts(worker_session_counts *sum, const worker_session_counts *more)
 {
     sum->events += more->events;
@@ -189,30 +193,6 @@ void worker_desk_close(worker *w)
         worker_job_close(job);
     }
     w->stalled_last = NULL;
-}
-
-/* ---- what a renderer asks for beside edits ---- */
-
-static void on_request(void *ctx, worker_session *session, const worker_event *event,
-                       crdt_span id)
-{
-    worker_link *link = ctx;
-    worker *w = link->w;
-    crdt_diag diag = {0};
-    switch (event->kind) {
-    case WORKER_EVENT_PRESENCE:
-        if (worker_presence_set(w->presence, worker_session_id(session), event->payload,
-                                &diag) != CRDT_OK) {
-            worker_session_answer(session, id, "invalid", crdt_span_of(diag.text));
-        } else if (id.size > 0) {
-            worker_session_answer(session, id, NULL, (crdt_span){0});
-        }
-        break;
-    default:
-        worker_session_answer(session, id, "failed",
-                              crdt_span_of("this worker cannot do that yet"));
-        break;
-    }
 }
 
 /* ---- sockets ---- */
@@ -371,7 +351,7 @@ static void settle(worker *w, worker_job *job)
     if (result->err == CRDT_ECLOSED && worker_edit_again(w, job)) {
         return;
     }
-    bool undo = job->batch->alone;
+    bool undo = worker_batch_is_undo(job->batch);
     bool nothing = result->err == CRDT_ENOTHING && !undo;
     crdt_err err = nothing ? CRDT_OK : result->err;
     const char *reason =
@@ -442,6 +422,7 @@ static void take_mail(worker *w, worker_mail *mail)
         break;
     case WORKER_MAIL_LEFT:
         worker_presence_left(w->presence, &mail->actor);
+        worker_save_left(w->save, &mail->actor);
         break;
     case WORKER_MAIL_EVENT:
         tell_all(w, crdt_buf_span(&mail->text));
@@ -454,6 +435,9 @@ static void take_mail(worker *w, worker_mail *mail)
         break;
     case WORKER_MAIL_ACTOR:
         worker_presence_set_actor(w->presence, &mail->actor);
+        break;
+    case WORKER_MAIL_SAVER:
+        worker_presence_touch(w->presence);
         break;
     case WORKER_MAIL_ANSWER:
         link = find_link(w, mail->serial);

@@ -33,12 +33,6 @@ static crdt_err undo(worker_job *job, const crdt_document *doc, crdt_op_list *op
     return err;
 }
 
-static bool is_undo(const worker_batch *batch)
-{
-    return batch->intent_count > 0 && (batch->intents[0].kind == WORKER_INTENT_UNDO ||
-                                       batch->intents[0].kind == WORKER_INTENT_REDO);
-}
-
 static crdt_err do_job(void *ctx, const crdt_document *doc, crdt_op_list *ops,
                        crdt_diag *diag)
 {
@@ -46,8 +40,8 @@ static crdt_err do_job(void *ctx, const crdt_document *doc, crdt_op_list *ops,
     if (job->batch == NULL) {
         return CRDT_ENOTHING; /* a look changes nothing */
     }
-    return is_undo(job->batch) ? undo(job, doc, ops, diag)
-                               : worker_batch_apply(job->batch, doc, ops);
+    return worker_batch_is_undo(job->batch) ? undo(job, doc, ops, diag)
+                                            : worker_batch_apply(job->batch, doc, ops);
 }
 
 /* What changed, as mail; nothing if nothing did. */
@@ -65,6 +59,7 @@ static void post_news(worker *w)
         return;
     }
     worker_post(w, mail);
+    worker_save_changed(w->save, worker_view_version(w->view));
 }
 
 static void job_done(void *ctx, const sync_edit_result *result)
@@ -95,6 +90,7 @@ static crdt_err open_view(void *ctx, crdt_document *doc)
         pthread_mutex_lock(&call->w->node_mutex);
         call->w->view = view;
         pthread_mutex_unlock(&call->w->node_mutex);
+        err = crdt_version_copy(&call->w->loaded, crdt_document_version(doc));
         post_news(call->w);
     }
     return err;
@@ -218,7 +214,7 @@ bool worker_edit_start(worker *w, uint64_t serial, worker_batch *batch)
     if (batch != NULL) {
         job->edit.who = batch->who;
     }
-    if (batch != NULL && is_undo(batch)) {
+    if (batch != NULL && worker_batch_is_undo(batch)) {
         bool redo = batch->intents[0].kind == WORKER_INTENT_REDO;
         job->edit.origin = redo ? CRDT_ORIGIN_REDO : CRDT_ORIGIN_UNDO;
     }

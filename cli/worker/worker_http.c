@@ -39,6 +39,44 @@ static void put_refused(worker_text *text, worker *w)
     worker_text_put(text, "}");
 }
 
+/* "<actor>:<time>,..." as {"<actor>":<time>,...}. */
+static void put_saved_version(worker_text *text, const char *saved)
+{
+    crdt_version version;
+    crdt_version_init(&version, text->out->alloc);
+    if (worker_version_parse(saved, &version) == CRDT_OK) {
+        worker_text_put(text, ",\"version\":");
+        worker_text_version(text, &version);
+    }
+    crdt_version_deinit(&version);
+}
+
+static void put_save(worker_text *text, worker *w)
+{
+    static const crdt_actor nobody = {{0}};
+    worker_save_status status;
+    worker_save_look(w->save, &status);
+    worker_text_put(text, ",\"save\":{\"state\":\"");
+    worker_text_put(text, worker_save_state_name(status.state));
+    worker_text_put(text, "\"");
+    if (status.version[0] != '\0') {
+        put_saved_version(text, status.version);
+        worker_text_put(text, ",\"at\":");
+        worker_text_number(text, status.at_ms);
+        worker_text_put(text, ",\"where\":");
+        worker_text_string(text, crdt_span_of(status.where));
+    }
+    if (status.error[0] != '\0') {
+        worker_text_put(text, ",\"error\":");
+        worker_text_string(text, crdt_span_of(status.error));
+    }
+    if (!crdt_actor_equal(&status.saver, &nobody)) {
+        worker_text_put(text, ",\"saver\":");
+        worker_text_actor(text, &status.saver);
+    }
+    worker_text_put(text, status.mine ? ",\"mine\":true}" : ",\"mine\":false}");
+}
+
 static crdt_err write_desk(worker *w, crdt_buf *out)
 {
     worker_text text = worker_text_open(out);
@@ -57,6 +95,7 @@ static crdt_err write_desk(worker *w, crdt_buf *out)
     if (text.err == CRDT_OK) {
         text.err = worker_presence_list(w->presence, out);
     }
+    put_save(&text, w);
     const char *trouble = cli_access_trouble(w->access);
     if (trouble != NULL) {
         worker_text_put(&text, ",\"accessError\":");
@@ -147,6 +186,7 @@ static const route ROUTES[] = {
     {"GET", "/v1/export", ACCESS_VIEW, answer_export},
     {"GET", "/v1/code", ACCESS_VIEW, answer_code},
     {"GET", "/v1/conflicts", ACCESS_VIEW, answer_conflicts},
+    {"POST", "/v1/save", ACCESS_EDIT, worker_wish_save},
 };
 
 static bool same_method(const char *asked, const char *method)

@@ -6,13 +6,17 @@
  *      worker.c        open, run, close; node, loader and saver wired together
  *      worker_desk.c   the thread of the sockets: renderers, ticks, mail
  *      worker_edit.c   edits and looks at the view, in the node's thread
+ *      worker_scene.c  loader and saver
+ *      worker_wish.c   what renderers and programs ask for: save, project, publish
  *      worker_http.c   the HTTP calls
  *      worker_clerk.c  calls that wait for the node */
 
 #include "cli/control.h"
 #include "cli/web/server.h"
+#include "cli/worker/load.h"
 #include "cli/worker/mailbox.h"
 #include "cli/worker/presence.h"
+#include "cli/worker/save.h"
 #include "cli/worker/session.h"
 #include "cli/worker/view.h"
 #include "cli/worker/worker.h"
@@ -70,8 +74,17 @@ struct worker {
     pthread_t clerk_thread;
     bool clerk_running;
     worker_mailbox mailbox;
-    int wake_fd; /* wakes the main thread */
+    int wake_fd; /* wakes the main thread, to see to these: */
     atomic_bool poisoned;
+    atomic_bool failed;
+    atomic_bool rebase;
+
+    worker_save *save;
+    pthread_mutex_t load_mutex;
+    worker_load *load;    /* NULL: there is none now */
+    sync_node *load_node; /* its node */
+    crdt_version loaded;  /* what the scene was when it was ready; node's, then loader's
+                           * thread */
 
     /* the node, which may be closed and opened again while others work */
     pthread_mutex_t node_mutex;
@@ -126,6 +139,28 @@ void worker_note(worker *w, const char *format, ...)
 /* The node, which then stays until worker_node_release; NULL: there is none now. */
 sync_node *worker_node_acquire(worker *w);
 void worker_node_release(worker *w);
+void worker_post_text(worker *w, worker_mail_kind kind, const char *state,
+                      crdt_span text);
+void worker_wake_main(worker *w);
+
+/* ---- worker.c, for the main thread ---- */
+
+crdt_err worker_node_open(worker *w, crdt_diag *diag);
+crdt_err worker_node_close(worker *w);
+
+/* ---- worker_scene.c ---- */
+
+crdt_err worker_scene_open_saver(worker *w);
+crdt_err worker_scene_load(worker *w, sync_node *node, crdt_diag *diag);
+void worker_scene_unload(worker *w);
+/* Close the node, rebase the store, open it again. Errors: the store cannot be opened. */
+crdt_err worker_scene_rebase(worker *w, crdt_diag *diag);
+void worker_scene_hear(worker *w, const sync_event *event);
+/* Save now, for a renderer (`serial` not 0) or a program (`reply`). Errors: CRDT_EBUSY,
+ * CRDT_ENOMEM: nobody is answered. */
+crdt_err worker_scene_save(worker *w, uint64_t serial, crdt_span id,
+                           const web_reply *reply, const char *const *headers,
+                           bool force);
 /* Another worker told this of itself. */
 void worker_hear_saver(worker *w, const crdt_actor *actor,
                        const worker_presence_worker *told);
@@ -162,8 +197,16 @@ void worker_desk_wake(void *ctx);
 void worker_desk_tick(void *ctx);
 /* Who asks, by its token. */
 access_person worker_desk_person(worker *w, const web_request *request);
+/* Hand over what was gathered so far. */
+void worker_desk_flush(worker *w);
 /* All that is open, at the end. */
 void worker_desk_close(worker *w);
+
+/* ---- worker_wish.c ---- */
+
+void worker_wish_event(void *ctx, worker_session *session, const worker_event *event,
+                       crdt_span id);
+void worker_wish_save(worker *w, const web_request *request, web_reply *reply);
 
 /* ---- worker_http.c, worker_clerk.c ---- */
 
