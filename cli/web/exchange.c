@@ -501,6 +501,13 @@ static int ask_upgrade(web_socket *socket, const char *protocol)
         web_reply_error(&socket->reply, 400, "only WebSocket can be upgraded to");
         return 400;
     }
+    char version[8];
+    if (web_wire_header(socket, "sec-websocket-version", version, sizeof version) !=
+            2 ||
+        strcmp(version, "13") != 0) {
+        web_reply_error(&socket->reply, 426, "WebSocket version 13 is spoken here");
+        return 426;
+    }
     web_request request = request_of(socket);
     int status =
         handlers->socket_open == NULL

@@ -1,5 +1,7 @@
 #include "cli/web/server_impl.h"
 
+#include "crdt/value.h"
+
 #include <stdio.h>
 #include <string.h>
 
@@ -48,6 +50,9 @@ web_verdict web_socket_received(web_socket *socket, const void *bytes, size_t si
         return web_wire_close(socket, 1011, "out of memory");
     }
     if (last) {
+        if (!crdt_utf8_valid(crdt_buf_span(&socket->in), NULL)) {
+            return web_wire_close(socket, 1007, "text messages are UTF-8");
+        }
         web_wire_alive(socket);
         handlers->socket_message(handlers->ctx, socket, socket->user,
                                  crdt_buf_span(&socket->in));

@@ -2,33 +2,9 @@
 
 #include "cli/web/client.h"
 #include "cli/web/server.h"
+#include "crdt/value.h"
 
-#include <ctype.h>
 #include <string.h>
-
-/* One UTF-8 character at `at`; its size, or 0 if it is none (overlong and surrogates are
- * none). */
-static size_t utf8_size(crdt_span text, size_t at)
-{
-    uint8_t lead = text.data[at];
-    size_t size = lead < 0x80   ? 1
-                  : lead < 0xc2 ? 0
-                  : lead < 0xe0 ? 2
-                  : lead < 0xf0 ? 3
-                                : 4;
-    if (size == 0 || lead > 0xf4 || size > text.size - at) {
-        return 0;
-    }
-    for (size_t i = 1; i < size; i++) {
-        if ((text.data[at + i] & 0xc0) != 0x80) {
-            return 0;
-        }
-    }
-    uint8_t second = size > 1 ? text.data[at + 1] : 0;
-    bool bad = (lead == 0xe0 && second < 0xa0) || (lead == 0xed && second > 0x9f) ||
-               (lead == 0xf0 && second < 0x90) || (lead == 0xf4 && second > 0x8f);
-    return bad ? 0 : size;
-}
 
 static bool segment_ok(const uint8_t *segment, size_t size, bool last)
 {
@@ -44,13 +20,14 @@ bool web_url_path_ok(crdt_span path)
     if (path.size == 0 || path.data[0] != '/' || path.size >= WEB_PATH_MAX) {
         return false;
     }
-    for (size_t at = 0; at < path.size;) {
-        size_t size = utf8_size(path, at);
-        if (size == 0 || path.data[at] < 0x20 || path.data[at] == 0x7f ||
-            path.data[at] == '\\') {
+    for (size_t at = 0; at < path.size; at++) {
+        uint8_t c = path.data[at];
+        if (c < 0x20 || c == 0x7f || c == '\\') {
             return false;
         }
-        at += size;
+    }
+    if (!crdt_utf8_valid(path, NULL)) {
+        return false;
     }
     size_t start = 1;
     for (size_t at = 1; at <= path.size; at++) {

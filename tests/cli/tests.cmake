@@ -1,4 +1,5 @@
 # Tests of the program and of its parts.
+include(cli/web.cmake)
 scenesync_test(cli/test_access LIBS scenesync_cli scenesync_scene scenesync_sync scenesync_crdt
     scenesync_test_support)
 scenesync_test(cli/test_args SOURCES ${PROJECT_SOURCE_DIR}/cli/args.c)
@@ -33,10 +34,6 @@ scenesync_test(cli/test_sandbox
     SOURCES ${PROJECT_SOURCE_DIR}/cli/play/dcl.c ${PROJECT_SOURCE_DIR}/cli/play/sandbox.c
     ${PROJECT_SOURCE_DIR}/cli/play/engine.c
     LIBS scenesync_crdt ${DUKTAPE_LIBRARY})
-
-# A server to try cli/web/server.c on, and its driver.
-add_executable(web_echo cli/web_echo.c)
-target_link_libraries(web_echo PRIVATE scenesync_flags scenesync_cli scenesync_scene scenesync_sync scenesync_crdt)
 
 # Loading, saving, bringing over.
 scenesync_test(cli/test_rebase_plan SOURCES ${PROJECT_SOURCE_DIR}/cli/worker/rebase_plan.c
