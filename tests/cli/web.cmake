@@ -5,3 +5,8 @@ foreach(name web_echo)
         scenesync_flags scenesync_cli scenesync_scene scenesync_sync scenesync_crdt)
 endforeach()
 scenesync_script(cli/test_web_server.py)
+
+# Many renderers at once on one worker: how long an edit takes to be seen.
+pkg_check_modules(LWS REQUIRED libwebsockets)
+add_executable(crowd support/crowd.c)
+target_link_libraries(crowd PRIVATE scenesync_flags ${LWS_LINK_LIBRARIES})
