@@ -267,7 +267,7 @@ static void add_link(cid_tree *tree, size_t first, const cid_link *added)
         level->links[level->count++] = link;
         link = node;
     }
-    assert(!"a file beyond all sizes");
+    assert(false); /* a file beyond all sizes */
 }
 
 static bool is_top(const cid_tree *tree, size_t i)

@@ -158,8 +158,8 @@ Test(multipart, broken_bodies)
         HEAD "1\r\n--xyz",
         HEAD "1\r\n--xyzq",
         HEAD "1\n--xyz--",
-        "--xyz\r\nContent-Disposition: form-data; name=\"a\"\r\n"
-        "Content-Transfer-Encoding: base64\r\n\r\nMQ==\r\n--xyz--",
+        ("--xyz\r\nContent-Disposition: form-data; name=\"a\"\r\n"
+         "Content-Transfer-Encoding: base64\r\n\r\nMQ==\r\n--xyz--"),
     };
     for (size_t i = 0; i < sizeof bodies / sizeof *bodies; i++) {
         servers_part parts[MAX];
