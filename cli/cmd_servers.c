@@ -100,28 +100,27 @@ static void tell_seed(cli_run *run, const char *event, const char *key,
 
 /* ---- seeds ---- */
 
-/* NAME=FILE: the name into `name`, the file's bytes into `file`. False: it was said. */
-static bool read_seed(cli_run *run, const char *option, const char *text,
-                      char name[POINTER_SIZE], crdt_buf *file)
+/* NAME=FILE: the name into `name`, the file's bytes into `file`. Returns the exit code;
+ * what is wrong was said. */
+static int read_seed(cli_run *run, const char *option, const char *text,
+                     char name[POINTER_SIZE], crdt_buf *file)
 {
     const char *equals = strchr(text, '=');
     size_t size = equals == NULL ? 0 : (size_t)(equals - text);
     if (size == 0 || size >= POINTER_SIZE || equals[1] == '\0') {
-        cli_run_misuse(run, "%s takes NAME=FILE, not `%s`", option, text);
-        return false;
+        return cli_run_misuse(run, "%s takes NAME=FILE, not `%s`", option, text);
     }
     memcpy(name, text, size);
     name[size] = '\0';
     crdt_diag diag = {.text = ""};
     crdt_err err = cli_files_read(equals + 1, SEED_SIZE_MAX, file, &diag);
     if (err != CRDT_OK) {
-        cli_run_fail(run, err, &diag, "read %s", equals + 1);
-        return false;
+        return cli_run_fail(run, err, &diag, "read %s", equals + 1);
     }
-    return true;
+    return CLI_DONE;
 }
 
-static bool plant(servers_run *state, const char *option, const char *text)
+static int plant(servers_run *state, const char *option, const char *text)
 {
     cli_run *run = state->run;
     servers_api *api = servers_inside(state->servers);
@@ -132,15 +131,15 @@ static bool plant(servers_run *state, const char *option, const char *text)
     bool fresh = false;
     crdt_buf file;
     crdt_buf_init(&file, crdt_alloc_default());
-    bool good = read_seed(run, option, text, name, &file);
-    if (good) {
+    int code = read_seed(run, option, text, name, &file);
+    if (code == CLI_DONE) {
         crdt_diag diag = {.text = ""};
         crdt_span bytes = crdt_buf_span(&file);
         crdt_err err = scene ? servers_seed_scene(api, name, bytes, id, &diag)
                              : servers_seed_project(api, name, bytes, &fresh, &diag);
-        good = err == CRDT_OK;
-        if (!good) {
-            cli_run_fail(run, err, &diag, "%s %s", scene ? "deploy" : "put", text);
+        if (err != CRDT_OK) {
+            code =
+                cli_run_fail(run, err, &diag, "%s %s", scene ? "deploy" : "put", text);
         } else if (scene && id[0] != '\0') {
             tell_seed(run, "deployed", "pointer", name, id);
         } else if (fresh) {
@@ -148,23 +147,24 @@ static bool plant(servers_run *state, const char *option, const char *text)
         }
     }
     crdt_buf_deinit(&file);
-    return good;
+    return code;
 }
 
 /* Projects first: a scene names its project only if that is there. */
-static bool plant_all(servers_run *state)
+static int plant_all(servers_run *state)
 {
     static const char *const options[] = {"--project", "--deploy"};
     for (size_t i = 0; i < 2; i++) {
         size_t index = 0;
         const char *text;
         while ((text = cli_args_next(state->run->args, options[i], &index)) != NULL) {
-            if (!plant(state, options[i], text)) {
-                return false;
+            int code = plant(state, options[i], text);
+            if (code != CLI_DONE) {
+                return code;
             }
         }
     }
-    return true;
+    return CLI_DONE;
 }
 
 /* ---- serving ---- */
@@ -225,15 +225,14 @@ static int run_servers(servers_run *state, const servers_options *options,
     if (err != CRDT_OK) {
         return cli_run_fail(run, err, &diag, "open the folder %s", options->dir);
     }
-    int code = CLI_FAILED;
-    if (plant_all(state)) {
+    int code = plant_all(state);
+    if (code == CLI_DONE) {
         err = web_server_open(&state->web, web_options, &diag);
         if (err == CRDT_OK) {
             serve(state);
             web_server_close(state->web);
-            code = CLI_DONE;
         } else {
-            cli_run_fail(run, err, &diag, "listen at %s", web_options->address);
+            code = cli_run_fail(run, err, &diag, "listen at %s", web_options->address);
         }
     }
     servers_close(state->servers);

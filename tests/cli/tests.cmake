@@ -43,3 +43,4 @@ foreach(noun multipart auth_chain entity entity_index manifest disk content_stor
     scenesync_test(cli/test_${noun} LIBS scenesync_cli scenesync_scene scenesync_sync
         scenesync_crdt scenesync_test_support)
 endforeach()
+scenesync_script(cli/test_servers.py)
