@@ -296,9 +296,12 @@ static void *run_web(void *ctx)
 
 static crdt_err start_threads(worker *w)
 {
-    w->clerk_running = pthread_create(&w->clerk_thread, NULL, worker_clerk_run, w) == 0;
+    crdt_err err = worker_clerk_open(&w->reader, w);
+    if (err == CRDT_OK) {
+        err = worker_clerk_open(&w->publisher, w);
+    }
     w->web_running = pthread_create(&w->web_thread, NULL, run_web, w) == 0;
-    return w->clerk_running && w->web_running ? CRDT_OK : CRDT_ENOMEM;
+    return err == CRDT_OK && w->web_running ? CRDT_OK : CRDT_ENOMEM;
 }
 
 crdt_err worker_open(worker **out, const worker_options *options, crdt_diag *diag)
@@ -315,8 +318,6 @@ crdt_err worker_open(worker **out, const worker_options *options, crdt_diag *dia
     worker_mailbox_init(&w->mailbox, w->alloc);
     pthread_mutex_init(&w->node_mutex, NULL);
     pthread_cond_init(&w->node_free, NULL);
-    pthread_mutex_init(&w->clerk_mutex, NULL);
-    pthread_cond_init(&w->clerk_wake, NULL);
     pthread_mutex_init(&w->load_mutex, NULL);
     crdt_version_init(&w->loaded, w->alloc);
     w->options.node.scene = options->scene;
@@ -399,6 +400,7 @@ crdt_err worker_close(worker *w, uint32_t save_ms)
     if (w == NULL) {
         return CRDT_OK;
     }
+    atomic_store(&w->leaving, true); /* a publisher gives up */
     worker_scene_unload(w);
     if (w->web_running) {
         web_server_stop(w->web);
@@ -410,10 +412,8 @@ crdt_err worker_close(worker *w, uint32_t save_ms)
         !worker_save_leave(w->save, save_ms)) {
         worker_note(w, "not all is saved; the store holds it");
     }
-    worker_clerk_stop(w);
-    if (w->clerk_running) {
-        pthread_join(w->clerk_thread, NULL);
-    }
+    worker_clerk_close(&w->reader);
+    worker_clerk_close(&w->publisher);
     if (w->save != NULL) {
         worker_save_set_node(w->save, NULL);
     }
@@ -434,8 +434,6 @@ crdt_err worker_close(worker *w, uint32_t save_ms)
     }
     pthread_mutex_destroy(&w->node_mutex);
     pthread_cond_destroy(&w->node_free);
-    pthread_mutex_destroy(&w->clerk_mutex);
-    pthread_cond_destroy(&w->clerk_wake);
     pthread_mutex_destroy(&w->load_mutex);
     crdt_version_deinit(&w->loaded);
     crdt_free(w->alloc, w, sizeof *w);

@@ -12,91 +12,133 @@
 
 /* ---- the queue ---- */
 
-bool worker_clerk_call(worker *w, const web_reply *reply,
-                       crdt_err (*fn)(worker_call *call, sync_node *node, crdt_buf *out,
-                                      crdt_diag *diag),
-                       int format, crdt_buf *extra)
+worker_call *worker_call_open(worker *w, void (*run)(worker_call *call))
 {
     worker_call *call = crdt_allocate(w->alloc, sizeof *call);
-    if (call == NULL) {
-        return false;
-    }
-    *call = (worker_call){.w = w, .fn = fn, .reply = *reply, .format = format};
-    crdt_buf_init(&call->reply.body, w->alloc);
-    crdt_buf_init(&call->extra, w->alloc);
-    pthread_mutex_lock(&w->clerk_mutex);
-    bool taken = w->call_count < WORKER_CLERK_MAX && !w->clerk_stop;
-    if (taken) {
-        if (extra != NULL) {
-            call->extra = *extra;
-            crdt_buf_init(extra, w->alloc);
-        }
-        *(w->calls_last == NULL ? &w->calls_first : &w->calls_last->next) = call;
-        w->calls_last = call;
-        w->call_count++;
-        pthread_cond_signal(&w->clerk_wake);
-    }
-    pthread_mutex_unlock(&w->clerk_mutex);
-    if (!taken) {
-        crdt_free(w->alloc, call, sizeof *call);
-    }
-    return taken;
-}
-
-static worker_call *next_call(worker *w)
-{
-    pthread_mutex_lock(&w->clerk_mutex);
-    while (w->calls_first == NULL && !w->clerk_stop) {
-        pthread_cond_wait(&w->clerk_wake, &w->clerk_mutex);
-    }
-    worker_call *call = w->calls_first;
     if (call != NULL) {
-        w->calls_first = call->next;
-        w->calls_last = w->calls_first == NULL ? NULL : w->calls_last;
-        w->call_count--;
+        *call = (worker_call){.w = w, .run = run};
+        crdt_buf_init(&call->reply.body, w->alloc);
+        crdt_buf_init(&call->extra, w->alloc);
     }
-    pthread_mutex_unlock(&w->clerk_mutex);
     return call;
 }
 
-static void do_call(worker *w, worker_call *call)
+void worker_call_close(worker_call *call)
 {
-    crdt_diag diag = {0};
-    sync_node *node = worker_node_acquire(w);
-    crdt_err err = CRDT_ECLOSED;
-    if (node != NULL) {
-        err = call->fn(call, node, &call->reply.body, &diag);
-        worker_node_release(w);
-    }
-    if (err != CRDT_OK) {
-        crdt_buf_clear(&call->reply.body);
-        int status = err == CRDT_ECLOSED ? 503 : err == CRDT_EINVAL ? 400 : 500;
-        web_reply_error(&call->reply, status, "%s",
-                        node == NULL           ? "the scene is being loaded"
-                        : diag.text[0] != '\0' ? diag.text
-                                               : crdt_err_text(err));
-    }
-    web_server_answer(w->web, &call->reply);
     crdt_buf_deinit(&call->extra);
-    crdt_free(w->alloc, call, sizeof *call);
+    crdt_free(call->w->alloc, call, sizeof *call);
 }
 
-void *worker_clerk_run(void *ctx)
+bool worker_clerk_give(worker_clerk *clerk, worker_call *call)
 {
-    worker *w = ctx;
+    pthread_mutex_lock(&clerk->mutex);
+    bool taken = clerk->count < WORKER_CLERK_MAX && !clerk->stop;
+    if (taken) {
+        call->next = NULL;
+        *(clerk->last == NULL ? &clerk->first : &clerk->last->next) = call;
+        clerk->last = call;
+        clerk->count++;
+        pthread_cond_signal(&clerk->wake);
+    }
+    pthread_mutex_unlock(&clerk->mutex);
+    return taken;
+}
+
+static worker_call *next_call(worker_clerk *clerk)
+{
+    pthread_mutex_lock(&clerk->mutex);
+    while (clerk->first == NULL && !clerk->stop) {
+        pthread_cond_wait(&clerk->wake, &clerk->mutex);
+    }
+    worker_call *call = clerk->first;
+    if (call != NULL) {
+        clerk->first = call->next;
+        clerk->last = clerk->first == NULL ? NULL : clerk->last;
+        clerk->count--;
+    }
+    pthread_mutex_unlock(&clerk->mutex);
+    return call;
+}
+
+static void *run_clerk(void *ctx)
+{
     worker_call *call;
-    while ((call = next_call(w)) != NULL) {
-        do_call(w, call);
+    while ((call = next_call(ctx)) != NULL) {
+        call->run(call);
     }
     return NULL;
 }
 
-void worker_clerk_stop(worker *w)
+crdt_err worker_clerk_open(worker_clerk *clerk, worker *w)
 {
-    pthread_mutex_lock(&w->clerk_mutex);
-    w->clerk_stop = true;
-    pthread_cond_broadcast(&w->clerk_wake);
-    pthread_mutex_unlock(&w->clerk_mutex);
+    *clerk = (worker_clerk){.w = w};
+    pthread_mutex_init(&clerk->mutex, NULL);
+    pthread_cond_init(&clerk->wake, NULL);
+    clerk->running = pthread_create(&clerk->thread, NULL, run_clerk, clerk) == 0;
+    return clerk->running ? CRDT_OK : CRDT_ENOMEM;
+}
+
+void worker_clerk_close(worker_clerk *clerk)
+{
+    if (clerk->w == NULL) {
+        return; /* it was not opened */
+    }
+    pthread_mutex_lock(&clerk->mutex);
+    clerk->stop = true;
+    pthread_cond_broadcast(&clerk->wake);
+    pthread_mutex_unlock(&clerk->mutex);
+    if (clerk->running) {
+        pthread_join(clerk->thread, NULL);
+    }
+    pthread_mutex_destroy(&clerk->mutex);
+    pthread_cond_destroy(&clerk->wake);
+}
+
+/* ---- reading ---- */
+
+static void run_read(worker_call *call)
+{
+    worker *w = call->w;
+    sync_node *node = worker_node_acquire(w);
+    crdt_err err = CRDT_ECLOSED;
+    if (node != NULL) {
+        err = call->read(call, node, &call->reply.body);
+        worker_node_release(w);
+    }
+    if (err != CRDT_OK) {
+        crdt_buf_clear(&call->reply.body);
+        web_reply_error(&call->reply, err == CRDT_ECLOSED ? 503 : 500, "%s",
+                        err == CRDT_ECLOSED ? "the scene is being loaded"
+                                            : crdt_err_text(err));
+    }
+    web_server_answer(w->web, &call->reply);
+    worker_call_close(call);
+}
+
+void worker_clerk_read(worker *w, web_reply *reply,
+                       crdt_err (*read)(worker_call *call, sync_node *node,
+                                        crdt_buf *out),
+                       int format, crdt_buf *extra)
+{
+    worker_call *call = worker_call_open(w, run_read);
+    if (call == NULL) {
+        web_reply_error(reply, 500, "out of memory");
+        return;
+    }
+    call->read = read;
+    call->format = format;
+    call->reply = *reply;
+    crdt_buf_init(&call->reply.body, w->alloc);
+    if (extra != NULL) {
+        call->extra = *extra;
+        crdt_buf_init(extra, w->alloc);
+    }
+    if (worker_clerk_give(&w->reader, call)) {
+        reply->deferred = true;
+    } else {
+        worker_call_close(call);
+        web_reply_error(reply, 503, "too many calls wait");
+    }
 }
 
 /* ---- status ---- */
@@ -139,11 +181,9 @@ static void put_digest(worker_text *text, crdt_digest digest)
     worker_text_put(text, "\"");
 }
 
-crdt_err worker_call_status(worker_call *call, sync_node *node, crdt_buf *out,
-                            crdt_diag *diag)
+crdt_err worker_read_status(worker_call *call, sync_node *node, crdt_buf *out)
 {
     sync_node_status status;
-    (void)diag;
     crdt_err err = sync_node_status_get(node, &status);
     if (err != CRDT_OK) {
         return err;
@@ -217,11 +257,9 @@ static crdt_err read_snapshot(void *ctx, const crdt_document *doc)
     return scene_materialize(doc, w->alloc, scene->out);
 }
 
-crdt_err worker_call_snapshot(worker_call *call, sync_node *node, crdt_buf *out,
-                              crdt_diag *diag)
+crdt_err worker_read_snapshot(worker_call *call, sync_node *node, crdt_buf *out)
 {
     scene_call scene = {.call = call, .out = out};
-    (void)diag;
     return sync_node_read(node, read_snapshot, &scene);
 }
 
@@ -238,11 +276,9 @@ static crdt_err read_export(void *ctx, const crdt_document *doc)
     return with_tree(scene->call->w, doc, write_export, scene);
 }
 
-crdt_err worker_call_export(worker_call *call, sync_node *node, crdt_buf *out,
-                            crdt_diag *diag)
+crdt_err worker_read_export(worker_call *call, sync_node *node, crdt_buf *out)
 {
     scene_call scene = {.call = call, .out = out};
-    (void)diag;
     return sync_node_read(node, read_export, &scene);
 }
 
@@ -258,11 +294,9 @@ static crdt_err read_code(void *ctx, const crdt_document *doc)
     return with_tree(scene->call->w, doc, write_code, scene);
 }
 
-crdt_err worker_call_code(worker_call *call, sync_node *node, crdt_buf *out,
-                          crdt_diag *diag)
+crdt_err worker_read_code(worker_call *call, sync_node *node, crdt_buf *out)
 {
     scene_call scene = {.call = call, .out = out};
-    (void)diag;
     call->reply.type = "application/javascript";
     return sync_node_read(node, read_code, &scene);
 }
@@ -317,11 +351,9 @@ static crdt_err read_conflicts(void *ctx, const crdt_document *doc)
     return err == CRDT_OK ? list->err : err;
 }
 
-crdt_err worker_call_conflicts(worker_call *call, sync_node *node, crdt_buf *out,
-                               crdt_diag *diag)
+crdt_err worker_read_conflicts(worker_call *call, sync_node *node, crdt_buf *out)
 {
     (void)call;
-    (void)diag;
     conflict_list list = {.out = out};
     crdt_err err =
         crdt_buf_append_span(out, crdt_span_of("{\"ok\":true,\"conflicts\":["));

@@ -114,18 +114,6 @@ typedef struct route {
     void (*answer)(worker *w, const web_request *request, web_reply *reply);
 } route;
 
-static void defer(worker *w, web_reply *reply,
-                  crdt_err (*fn)(worker_call *call, sync_node *node, crdt_buf *out,
-                                 crdt_diag *diag),
-                  int format, crdt_buf *extra)
-{
-    if (worker_clerk_call(w, reply, fn, format, extra)) {
-        reply->deferred = true;
-    } else {
-        web_reply_error(reply, 503, "too many calls wait");
-    }
-}
-
 static void answer_health(worker *w, const web_request *request, web_reply *reply)
 {
     (void)w;
@@ -139,7 +127,7 @@ static void answer_status(worker *w, const web_request *request, web_reply *repl
     crdt_buf extra;
     crdt_buf_init(&extra, w->alloc);
     if (write_desk(w, &extra) == CRDT_OK) {
-        defer(w, reply, worker_call_status, 0, &extra);
+        worker_clerk_read(w, reply, worker_read_status, 0, &extra);
     } else {
         web_reply_error(reply, 500, "out of memory");
     }
@@ -149,7 +137,7 @@ static void answer_status(worker *w, const web_request *request, web_reply *repl
 static void answer_snapshot(worker *w, const web_request *request, web_reply *reply)
 {
     (void)request;
-    defer(w, reply, worker_call_snapshot, 0, NULL);
+    worker_clerk_read(w, reply, worker_read_snapshot, 0, NULL);
 }
 
 static void answer_export(worker *w, const web_request *request, web_reply *reply)
@@ -164,19 +152,19 @@ static void answer_export(worker *w, const web_request *request, web_reply *repl
             return;
         }
     }
-    defer(w, reply, worker_call_export, (int)format, NULL);
+    worker_clerk_read(w, reply, worker_read_export, (int)format, NULL);
 }
 
 static void answer_code(worker *w, const web_request *request, web_reply *reply)
 {
     (void)request;
-    defer(w, reply, worker_call_code, 0, NULL);
+    worker_clerk_read(w, reply, worker_read_code, 0, NULL);
 }
 
 static void answer_conflicts(worker *w, const web_request *request, web_reply *reply)
 {
     (void)request;
-    defer(w, reply, worker_call_conflicts, 0, NULL);
+    worker_clerk_read(w, reply, worker_read_conflicts, 0, NULL);
 }
 
 static const route ROUTES[] = {
@@ -187,6 +175,8 @@ static const route ROUTES[] = {
     {"GET", "/v1/code", ACCESS_VIEW, answer_code},
     {"GET", "/v1/conflicts", ACCESS_VIEW, answer_conflicts},
     {"POST", "/v1/save", ACCESS_EDIT, worker_wish_save},
+    {"POST", "/v1/publish", ACCESS_PUBLISH, worker_wish_publish},
+    {"POST", "/v1/unpublish", ACCESS_ADMIN, worker_wish_unpublish},
 };
 
 static bool same_method(const char *asked, const char *method)

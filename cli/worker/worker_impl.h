@@ -9,7 +9,8 @@
  *      worker_scene.c  loader and saver
  *      worker_wish.c   what renderers and programs ask for: save, project, publish
  *      worker_http.c   the HTTP calls
- *      worker_clerk.c  calls that wait for the node */
+ *      worker_clerk.c  calls that wait for the node
+ *      worker_publish.c  publishing, in a thread that waits for servers */
 
 #include "cli/control.h"
 #include "cli/web/server.h"
@@ -53,16 +54,32 @@ typedef struct worker_job {
     sync_edit_result result;
 } worker_job;
 
-/* A call for the clerk. */
+/* A call that waits: for the node, or for servers. */
 typedef struct worker_call {
     struct worker_call *next;
-    crdt_err (*fn)(struct worker_call *call, sync_node *node, crdt_buf *out,
-                   crdt_diag *diag);
     worker *w;
-    web_reply reply;
-    int format;     /* of an export */
-    crdt_buf extra; /* JSON members that the desk knows (status) */
+    /* Do it, answer, free what `data` is. */
+    void (*run)(struct worker_call *call);
+    /* Reading calls: append the answer. */
+    crdt_err (*read)(struct worker_call *call, sync_node *node, crdt_buf *out);
+    web_reply reply; /* to a program */
+    int format;      /* of an export */
+    crdt_buf extra;  /* JSON members that the desk knows (status) */
+    void *data;
 } worker_call;
+
+/* A thread that does calls, one after the other. */
+typedef struct worker_clerk {
+    worker *w;
+    pthread_t thread;
+    bool running;
+    pthread_mutex_t mutex;
+    pthread_cond_t wake;
+    worker_call *first;
+    worker_call *last;
+    size_t count;
+    bool stop;
+} worker_clerk;
 
 struct worker {
     worker_options options;
@@ -71,8 +88,9 @@ struct worker {
     web_server *web;
     pthread_t web_thread;
     bool web_running;
-    pthread_t clerk_thread;
-    bool clerk_running;
+    worker_clerk reader;    /* calls that wait for the node */
+    worker_clerk publisher; /* calls that wait for servers */
+    atomic_bool leaving;
     worker_mailbox mailbox;
     int wake_fd; /* wakes the main thread, to see to these: */
     atomic_bool poisoned;
@@ -94,14 +112,6 @@ struct worker {
     worker_view *view; /* made and used in the node's thread */
     char peer_url[SYNC_NODE_NAME_SIZE];
     cli_control *control; /* the other verbs on the store; main thread's */
-
-    /* the clerk's calls */
-    pthread_mutex_t clerk_mutex;
-    pthread_cond_t clerk_wake;
-    worker_call *calls_first;
-    worker_call *calls_last;
-    size_t call_count;
-    bool clerk_stop;
 
     /* events of the node, bounded; in the node's thread */
     crdt_actor actor; /* as whom the node writes */
@@ -206,29 +216,54 @@ void worker_desk_close(worker *w);
 
 void worker_wish_event(void *ctx, worker_session *session, const worker_event *event,
                        crdt_span id);
+/* The bytes of an image given as base64 text, perhaps with "data:...;base64," before it.
+ * False: it is none, or more than 2 MiB. */
+bool worker_wish_image(crdt_span text, crdt_buf *out);
 void worker_wish_save(worker *w, const web_request *request, web_reply *reply);
+void worker_wish_publish(worker *w, const web_request *request, web_reply *reply);
+void worker_wish_unpublish(worker *w, const web_request *request, web_reply *reply);
+
+/* ---- worker_publish.c ---- */
+
+/* Publish (or unpublish) as `payload` says, for a renderer (`serial` not 0) or a program
+ * (`reply`, which is then deferred). Errors: CRDT_EBUSY, CRDT_ENOMEM, CRDT_EINVAL with
+ * its reason: nobody is answered. */
+typedef struct worker_publish_wish {
+    uint64_t serial;
+    crdt_span id;
+    web_reply *reply;
+    const scene_json_node *payload; /* may be NULL */
+    const char *const *headers;     /* NULL-terminated */
+    bool unpublish;
+} worker_publish_wish;
+crdt_err worker_publish_start(worker *w, const worker_publish_wish *wish,
+                              crdt_diag *diag);
 
 /* ---- worker_http.c, worker_clerk.c ---- */
 
 void worker_http_request(void *ctx, const web_request *request, web_reply *reply);
-/* Hand over a call; false: too many wait, or no memory. Takes `extra`. */
-bool worker_clerk_call(worker *w, const web_reply *reply,
-                       crdt_err (*fn)(worker_call *call, sync_node *node, crdt_buf *out,
-                                      crdt_diag *diag),
+/* Errors: CRDT_ENOMEM: no thread. */
+crdt_err worker_clerk_open(worker_clerk *clerk, worker *w);
+/* What waits is still done. */
+void worker_clerk_close(worker_clerk *clerk);
+/* Hand over a call, allocated by the worker's allocator; its `run` ends with
+ * worker_call_close. False: too many wait. */
+bool worker_clerk_give(worker_clerk *clerk, worker_call *call);
+/* NULL: no memory. */
+worker_call *worker_call_open(worker *w, void (*run)(worker_call *call));
+void worker_call_close(worker_call *call);
+/* Read something of the scene for a program; the reply is deferred, or says why not.
+ * Takes `extra` (may be NULL). */
+void worker_clerk_read(worker *w, web_reply *reply,
+                       crdt_err (*read)(worker_call *call, sync_node *node,
+                                        crdt_buf *out),
                        int format, crdt_buf *extra);
-void *worker_clerk_run(void *ctx);
-void worker_clerk_stop(worker *w);
 
-/* The calls themselves. */
-crdt_err worker_call_status(worker_call *call, sync_node *node, crdt_buf *out,
-                            crdt_diag *diag);
-crdt_err worker_call_snapshot(worker_call *call, sync_node *node, crdt_buf *out,
-                              crdt_diag *diag);
-crdt_err worker_call_export(worker_call *call, sync_node *node, crdt_buf *out,
-                            crdt_diag *diag);
-crdt_err worker_call_code(worker_call *call, sync_node *node, crdt_buf *out,
-                          crdt_diag *diag);
-crdt_err worker_call_conflicts(worker_call *call, sync_node *node, crdt_buf *out,
-                               crdt_diag *diag);
+/* What can be read. */
+crdt_err worker_read_status(worker_call *call, sync_node *node, crdt_buf *out);
+crdt_err worker_read_snapshot(worker_call *call, sync_node *node, crdt_buf *out);
+crdt_err worker_read_export(worker_call *call, sync_node *node, crdt_buf *out);
+crdt_err worker_read_code(worker_call *call, sync_node *node, crdt_buf *out);
+crdt_err worker_read_conflicts(worker_call *call, sync_node *node, crdt_buf *out);
 
 #endif /* CLI_WORKER_WORKER_IMPL_H */

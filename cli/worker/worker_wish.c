@@ -142,7 +142,7 @@ static int base64_digit(uint8_t c)
 }
 
 /* The bytes of a base64 text, perhaps with "data:...;base64," before it. */
-static bool read_image(crdt_span text, crdt_buf *out)
+bool worker_wish_image(crdt_span text, crdt_buf *out)
 {
     const uint8_t *comma = text.size > 0 ? memchr(text.data, ',', text.size) : NULL;
     size_t at = comma == NULL ? 0 : (size_t)(comma - text.data) + 1;
@@ -175,7 +175,7 @@ static void save_project(worker_link *link, const worker_event *event)
     if (image != NULL && image->type == SCENE_JSON_STRING && image->count > 0) {
         crdt_buf bytes;
         crdt_buf_init(&bytes, w->alloc);
-        if (!read_image(scene_json_text(image), &bytes) ||
+        if (!worker_wish_image(scene_json_text(image), &bytes) ||
             worker_save_thumbnail(w->save, crdt_buf_span(&bytes)) != CRDT_OK) {
             worker_session_answer(
                 link->session, (crdt_span){0}, "invalid",
@@ -185,6 +185,71 @@ static void save_project(worker_link *link, const worker_event *event)
         crdt_buf_deinit(&bytes);
     }
     save(link, event, (crdt_span){0});
+}
+
+/* ---- publishing ---- */
+
+static void publish(worker_link *link, const worker_event *event, crdt_span id)
+{
+    worker *w = link->w;
+    header_list headers;
+    crdt_diag diag = {0};
+    open_headers(&headers, w->alloc);
+    read_headers(&headers, event->payload);
+    worker_desk_flush(w);
+    const worker_publish_wish wish = {.serial = link->serial,
+                                      .id = id,
+                                      .payload = event->payload,
+                                      .headers = headers.lines};
+    crdt_err err = worker_publish_start(w, &wish, &diag);
+    if (err != CRDT_OK) {
+        worker_session_answer(
+            link->session, id, err == CRDT_EINVAL ? "invalid" : refusal(err),
+            crdt_span_of(diag.text[0] != '\0' ? diag.text : crdt_err_text(err)));
+    }
+    close_headers(&headers);
+}
+
+static void publish_for_program(worker *w, const web_request *request, web_reply *reply,
+                                bool unpublish)
+{
+    header_list headers;
+    crdt_diag diag = {0};
+    scene_json *json = NULL;
+    crdt_err err = CRDT_OK;
+    open_headers(&headers, w->alloc);
+    web_request_headers(request, "x-identity-", visit_header, &headers);
+    if (request->body.size > 0) {
+        err = scene_json_open(&json, w->alloc, request->body, NULL, &diag);
+    }
+    if (err == CRDT_OK) {
+        worker_desk_flush(w);
+        const worker_publish_wish wish = {
+            .reply = reply,
+            .payload = json == NULL ? NULL : scene_json_root(json),
+            .headers = headers.lines,
+            .unpublish = unpublish};
+        err = worker_publish_start(w, &wish, &diag);
+    }
+    if (err != CRDT_OK) {
+        web_reply_error(reply,
+                        err == CRDT_EBUSY    ? 503
+                        : err == CRDT_ENOMEM ? 500
+                                             : 400,
+                        "%s", diag.text[0] != '\0' ? diag.text : crdt_err_text(err));
+    }
+    scene_json_close(json);
+    close_headers(&headers);
+}
+
+void worker_wish_publish(worker *w, const web_request *request, web_reply *reply)
+{
+    publish_for_program(w, request, reply, false);
+}
+
+void worker_wish_unpublish(worker *w, const web_request *request, web_reply *reply)
+{
+    publish_for_program(w, request, reply, true);
 }
 
 /* ---- who asks ---- */
@@ -211,8 +276,7 @@ void worker_wish_event(void *ctx, worker_session *session, const worker_event *e
         save_project(link, event);
         break;
     default:
-        worker_session_answer(session, id, "failed",
-                              crdt_span_of("this worker cannot publish"));
+        publish(link, event, id);
         break;
     }
 }
