@@ -29,7 +29,7 @@ static crdt_err io_error(crdt_diag *diag, const char *what)
 static bool path_of(const content_prepared *prepared, const char *name,
                     char path[CONTENT_PATH_SIZE])
 {
-    int size = snprintf(path, CONTENT_PATH_SIZE, "%s/%s%s%s%s", prepared->root,
+    int size = snprintf(path, CONTENT_PATH_SIZE, "%.3900s/%s%s%s%s", prepared->root,
                         prepared->kept ? "" : MAKING, prepared->id,
                         name[0] != '\0' ? "/" : "", name);
     return size > 0 && size < CONTENT_PATH_SIZE;
