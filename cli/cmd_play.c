@@ -60,7 +60,7 @@ static int print(cli_run *run, play_options *options)
         fputc('\n', run->out);
         if (play_stage_note_count(stage) > 0) {
             fprintf(run->err,
-                    "scenesync play: %zu calls made no sense; the first: %s\n",
+                    "scenesync play: calls that make no sense: %zu; the first: %s\n",
                     play_stage_note_count(stage), play_stage_note(stage));
         }
         if (failure.failed) {

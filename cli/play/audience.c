@@ -284,7 +284,9 @@ crdt_err play_audience_write(const play_stage *stage, crdt_alloc alloc, crdt_buf
         }
         put(&t, "}");
     }
-    put(&t, "],\"schemaVersion\":1}");
+    put(&t, "],\"origin\":\"");
+    put(&t, scene_format_name(play_stage_origin(stage)));
+    put(&t, "\",\"schemaVersion\":1}");
     return t.err;
 }
 
@@ -553,9 +555,7 @@ static void put_welcome(writing *t, const play_viewer *viewer)
     const play_audience *audience = viewer->audience;
     put(t, "{\"eventType\":\"Welcome\",\"payload\":{\"protocol\":1,\"scene\":");
     put_text(t, audience->scene);
-    put(t, ",\"state\":\"");
-    put(t, audience->stage != NULL ? "running" : "loading");
-    put(t, "\",\"tickMs\":0,\"you\":{\"id\":");
+    put(t, ",\"state\":\"running\",\"tickMs\":0,\"you\":{\"id\":");
     put_text(t, viewer->id);
     put(t, ",\"name\":");
     put_text(t, viewer->person.name);

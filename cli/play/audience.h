@@ -4,8 +4,8 @@
 /* Renderers of the running worker: what each has been told, and what it is told next
  * (docs/RENDERER.md, state `running`).
  *
- *   Welcome, who is here,  │ AddEntity ...,        │ State, if there is something to say;
- *   (the code still runs)  │ InitMessagesFinished  │ joins and leaves; answers
+ *   Welcome, who is here       AddEntity ...,        State, if there is something to say;
+ *   (the code still runs)  ──▶ InitMessagesFinished  ──▶ joins and leaves; answers
  *
  * A scene that runs takes no edits: each is refused with a reason, and the true entity is
  * sent again. Nothing queues up for a slow reader but its own answers, and while these are
@@ -63,9 +63,9 @@ play_viewer *play_audience_next(const play_audience *audience, const play_viewer
 /* All that stands there, as a scene state with a little more:
  *
  *   {"entities":[{"components":[{"type","value"}, ...],"id","fields","parent"}, ...],
- *    "schemaVersion":1}
+ *    "origin","schemaVersion":1}
  *
- * `fields`: what the entity has beside these, `parent`: where it hangs, if not at the root.
+ * `origin`: state, builder or composite: whose spellings the types are. `fields`: what the entity has beside these, `parent`: where it hangs, if not at the root.
  * A component may have `binary` in place of `value`, and `number` (the second of its type).
  * Errors: CRDT_ENOMEM. */
 crdt_err play_audience_write(const play_stage *stage, crdt_alloc alloc, crdt_buf *out);

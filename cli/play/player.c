@@ -90,8 +90,9 @@ static void tell_end(const play_stage *stage, const play_failure *failure, char 
     size_t count = play_stage_note_count(stage);
     if (count > 0) {
         size_t used = strlen(text);
-        snprintf(text + used, size - used, "%s%zu calls made no sense; the first: %s",
-                 used > 0 ? "; " : "", count, play_stage_note(stage));
+        snprintf(text + used, size - used,
+                 "%scalls that make no sense: %zu; the first: %s", used > 0 ? "; " : "",
+                 count, play_stage_note(stage));
     }
 }
 
@@ -168,7 +169,8 @@ static void reply_status(play_player *player, web_reply *reply)
     cli_report_begin(&report, out);
     cli_report_bool(&report, "ok", true);
     cli_report_text(&report, "scene", player->options.scene);
-    cli_report_text(&report, "state", player->shown ? "running" : "loading");
+    cli_report_text(&report, "state", "running");
+    cli_report_bool(&report, "built", player->shown); /* else the code still runs */
     if (player->shown) {
         cli_report_number(&report, "entities", play_stage_entity_count(player->stage));
         cli_report_text(&report, "text", play_audience_text(player->audience));

@@ -774,6 +774,11 @@ const char *play_stage_note(const play_stage *stage)
     return stage->note;
 }
 
+scene_format play_stage_origin(const play_stage *stage)
+{
+    return stage->origin;
+}
+
 size_t play_stage_entity_count(const play_stage *stage)
 {
     return stage->alive_count;

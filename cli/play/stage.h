@@ -20,6 +20,7 @@
  * script should be ended. Memory: what is replaced is kept until the stage is closed. */
 
 #include "cli/play/dcl.h"
+#include "scene/layout.h"
 
 typedef struct play_stage play_stage;
 
@@ -72,6 +73,8 @@ typedef struct play_entity {
     size_t component_count;
 } play_entity;
 
+/* Whose spellings the types are: as generated code says, else state. */
+scene_format play_stage_origin(const play_stage *stage);
 size_t play_stage_entity_count(const play_stage *stage);
 /* Step through the entities; start with 0. False at the end. Borrowed until the next
  * call. */
