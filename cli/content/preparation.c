@@ -583,6 +583,9 @@ static crdt_err load_root(content_prepared *prepared, const scene_json_node *roo
     if (err == CRDT_OK && text_of(root, "lineage", &text)) {
         err = content_prepared_text(prepared, text, &prepared->lineage);
     }
+    if (err == CRDT_OK && text_of(root, "replaces", &text)) {
+        err = content_prepared_text(prepared, text, &prepared->replaces);
+    }
     return err;
 }
 

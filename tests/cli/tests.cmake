@@ -7,6 +7,15 @@ scenesync_test(cli/test_cid SOURCES ${PROJECT_SOURCE_DIR}/cli/content/cid.c
     LIBS scenesync_sync scenesync_crdt)
 scenesync_test(cli/test_control THREADED SOURCES ${PROJECT_SOURCE_DIR}/cli/control.c
     LIBS scenesync_crdt Threads::Threads)
+foreach(noun auth_links entity_text parcels preparation publish_request)
+    scenesync_test(cli/test_${noun} LIBS scenesync_cli scenesync_scene scenesync_sync
+        scenesync_crdt scenesync_test_support)
+endforeach()
+foreach(noun asset_list published_scene)
+    scenesync_test(cli/test_${noun} SOURCES scene/scene_files.c
+        LIBS scenesync_cli scenesync_scene scenesync_sync scenesync_crdt scenesync_test_support)
+endforeach()
+scenesync_script(cli/test_publish.py)
 scenesync_script(cli/test_generated_code.py)
 scenesync_script(cli/test_help.sh)
 scenesync_script(cli/test_node_verb.py THREADED)
