@@ -269,9 +269,10 @@ crdt_err sync_node_presence(sync_node *node, crdt_span bytes);
  * is here: its lineage, and all that they had when they were first heard. For a node
  * without lineage, before it imports a template; where the lineage is known already it
  * waits likewise until all is here that the peers had.
- * Errors: CRDT_ENOTFOUND: peers answered, and none of them has the scene; or there are no
- * peers to ask. CRDT_ETIMEOUT: no peer answered, or it did not all come; `diag` tells.
- * CRDT_ELINEAGE: the peers that answered edit another lineage (STRANGER tells which).
+ * Errors: CRDT_ENOTFOUND: all peers answered, and none of them has the scene; or there are
+ * no peers to ask. CRDT_ETIMEOUT: not all of them answered, and none of those that did has
+ * it; or it did not all come; `diag` tells. CRDT_ELINEAGE: peers edit another lineage, and
+ * none edits this one (STRANGER tells which).
  * CRDT_EIO, CRDT_ECLOSED, CRDT_ENOMEM. */
 crdt_err sync_node_ask(sync_node *node, uint32_t timeout_ms, crdt_diag *diag);
 

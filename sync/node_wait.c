@@ -208,17 +208,19 @@ static crdt_err look_for_scene(sync_node *node, wait_task *task)
                    ? CRDT_OK
                    : CRDT_EGAP;
     }
-    task->late = count.strangers > 0  ? CRDT_ELINEAGE
-                 : count.answered > 0 ? CRDT_ENOTFOUND
-                                      : CRDT_ETIMEOUT;
+    bool all = count.answered == count.given;
+    task->late = count.strangers > 0 ? CRDT_ELINEAGE
+                 : all               ? CRDT_ENOTFOUND
+                                     : CRDT_ETIMEOUT;
     crdt_diag_set(diag, task->late, 0, "%s",
                   count.strangers > 0 ? "the peers edit an unrelated scene of this name"
-                  : count.answered > 0 ? "no peer has the scene"
+                  : all               ? "no peer has the scene"
+                  : count.answered > 0 ? "no peer that answers has the scene"
                                        : "no peer answers");
     if (count.given == 0) {
         return crdt_diag_set(diag, CRDT_ENOTFOUND, 0, "there are no peers to ask");
     }
-    return count.answered == count.given ? task->late : CRDT_EGAP;
+    return all ? task->late : CRDT_EGAP;
 }
 
 static bool run_ask(sync_node *node, node_task *head)

@@ -492,6 +492,15 @@ Test(ask, who_has_the_scene)
     cr_assert(!has_lineage(&b), "nobody began one");
     cr_assert_eq(box_close(&b), CRDT_OK);
 
+    const char *two[] = {url, "tcp://127.0.0.1:9"};
+    sync_node_options options = box_options(&b);
+    options.scene = SCENE;
+    options.peer_urls = two;
+    options.peer_count = 2;
+    cr_assert_eq(box_open(&b, &options), CRDT_OK);
+    cr_assert_eq(ask(&b, 500), CRDT_ETIMEOUT, "who does not answer may have it");
+    cr_assert_eq(box_close(&b), CRDT_OK);
+
     cr_assert_eq(import(&a, &begin), CRDT_OK);
     for (int i = 0; i < 50; i++) {
         cr_assert_eq(box_set(&a, "lamp", "x", i, NULL), CRDT_OK);
