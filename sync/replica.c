@@ -1,7 +1,5 @@
 #include "sync/replica_impl.h"
 
-#include "crdt/template.h"
-
 #include <assert.h>
 #include <stdio.h>
 #include <string.h>
@@ -540,7 +538,7 @@ static void on_received(sync_replica *replica, const sync_replica_event *event)
     if (message.kind == SYNC_MESSAGE_BEACON) {
         replica_beacon_receive(replica, peer, &message);
     } else if (message.kind == SYNC_MESSAGE_PRESENCE) {
-        replica_beacon_presence(replica, peer, &message.body.presence);
+        replica_presence_receive(replica, peer, &message.body.presence);
     } else {
         replica_live_receive(replica, peer, &message);
     }
@@ -669,66 +667,6 @@ static crdt_err on_url(sync_replica *replica, crdt_span url)
     return err;
 }
 
-static crdt_err on_lineage(sync_replica *replica, const crdt_actor *lineage)
-{
-    if (replica->meta.lineage_known) {
-        return crdt_actor_equal(&replica->meta.lineage, lineage) ? CRDT_OK
-                                                                 : CRDT_EINVAL;
-    }
-    replica->meta.lineage = *lineage;
-    replica->meta.lineage_known = true;
-    replica->meta_changed = true;
-    replica_beacon_soon(replica, 0);
-    return CRDT_OK;
-}
-
-bool sync_replica_drop_lineage(sync_replica *replica, const crdt_actor *lineage)
-{
-    crdt_actor empty = crdt_template_actor_empty();
-    if (!replica->meta.lineage_known ||
-        crdt_actor_equal(&replica->meta.lineage, &empty) ||
-        crdt_document_version(replica->doc)->stamp_count > 0) {
-        return !replica->meta.lineage_known;
-    }
-    if (crdt_actor_equal(&replica->meta.lineage, lineage)) {
-        return true;
-    }
-    for (size_t i = 0; i < replica->peers.count; i++) {
-        const sync_peer *peer = replica->peers.items[i];
-        bool here = peer->joined && !peer->leaving && !peer->refused;
-        if (here && crdt_version_get(&peer->version, &replica->meta.lineage) > 0) {
-            return false; /* it has the beginning */
-        }
-    }
-    replica_catchup_stop(replica);
-    replica->meta.lineage_known = false;
-    return true;
-}
-
-static crdt_err on_presence(sync_replica *replica, crdt_span bytes)
-{
-    if (bytes.size > replica->o.presence_size_max) {
-        return CRDT_ELIMIT;
-    }
-    if (crdt_span_equal(crdt_buf_span(&replica->presence), bytes)) {
-        return CRDT_OK;
-    }
-    crdt_err err = crdt_buf_reserve(&replica->presence, bytes.size);
-    if (err != CRDT_OK) {
-        return err;
-    }
-    crdt_buf_clear(&replica->presence);
-    err = crdt_buf_append_span(&replica->presence, bytes);
-    replica->presence_number++;
-    if (replica->presence_at_ms == UINT64_MAX) {
-        uint64_t gap_end = replica->presence_sent_ms + replica->o.presence_gap_ms;
-        bool first = replica->presence_sent_ms == 0;
-        replica->presence_at_ms =
-            first || gap_end < replica->now_ms ? replica->now_ms : gap_end;
-    }
-    return err;
-}
-
 static void on_leave(sync_replica *replica)
 {
     replica_catchup_stop(replica);
@@ -776,13 +714,13 @@ static crdt_err dispatch(sync_replica *replica, const sync_replica_event *event)
         err = on_url(replica, event->url);
         break;
     case SYNC_ON_LINEAGE:
-        err = on_lineage(replica, &event->actor);
+        err = replica_lineage_begin(replica, &event->actor);
         break;
     case SYNC_ON_ACTOR:
         replica_identity_fresh(replica, &event->actor);
         break;
     case SYNC_ON_PRESENCE:
-        err = on_presence(replica, event->bytes);
+        err = replica_presence_set(replica, event->bytes);
         break;
     case SYNC_ON_LEAVE:
         on_leave(replica);
@@ -811,7 +749,7 @@ static void look_around(sync_replica *replica)
             replica_beacon_send(replica);
         }
         if (replica->now_ms >= replica->presence_at_ms) {
-            replica_beacon_send_presence(replica);
+            replica_presence_send(replica);
         }
     }
     if (replica->now_ms - replica->swept_at_ms >= SWEEP_MS) {

@@ -12,8 +12,7 @@
 #define BACKOFF_OFTEN 5u      /* times the least: failed eight times in a row */
 #define QUIET_MAX 8u          /* doublings at most */
 #define CONFIRM_MS 10000u     /* how often a new confirmed_time goes to the store */
-#define STRANGER_AGAIN_MS 10000u
-#define REMEMBER_MS 1000u /* and up to when others were heard */
+#define REMEMBER_MS 1000u     /* and up to when others were heard */
 
 /* ---- dialling ---- */
 
@@ -104,7 +103,7 @@ static void dial_back(sync_replica *replica, sync_peer *peer, const sync_beacon 
 
 /* ---- who it is ---- */
 
-static void tell_left(sync_replica *replica, sync_peer *peer)
+void replica_beacon_left(sync_replica *replica, sync_peer *peer)
 {
     if (!peer->joined) {
         return;
@@ -147,7 +146,7 @@ static sync_peer *set_actor(sync_replica *replica, sync_peer *peer,
                             const crdt_actor *actor, uint64_t nonce)
 {
     if (peer->actor_known) {
-        tell_left(replica, peer);
+        replica_beacon_left(replica, peer);
         sync_peer_forget(&replica->peers, peer);
     }
     sync_peer *other = sync_peers_find_life(&replica->peers, actor, nonce);
@@ -202,81 +201,6 @@ sync_peer *replica_beacon_identify(sync_replica *replica, sync_peer *peer,
                               "another replica runs under this replica's actor");
     }
     return mine ? NULL : peer;
-}
-
-/* ---- scene and lineage ---- */
-
-static void adopt_scene(sync_replica *replica, const sync_message *message)
-{
-    crdt_span scene = message->body.beacon.scene;
-    if (replica->scene.size > 0 || scene.size == 0) {
-        return;
-    }
-    crdt_err err = crdt_buf_append_span(&replica->scene, scene);
-    if (err != CRDT_OK) {
-        replica_note_err(replica, err);
-        return;
-    }
-    sync_message_topic(scene, replica->topic);
-    replica->topic_changed = true;
-    replica->meta_changed = true;
-    sync_notice *notice =
-        sync_outbox_notice(&replica->out, SYNC_NOTICE_ADOPTED, &message->actor);
-    notice->bytes = sync_outbox_copy(&replica->out, scene);
-    snprintf(notice->text, sizeof notice->text, "took the scene");
-}
-
-/* Now and then while it is there: who sees it can do something about it. */
-static void tell_stranger(sync_replica *replica, sync_peer *peer,
-                          const sync_message *message)
-{
-    peer->stranger = true;
-    if (message->body.beacon.leaving ||
-        (peer->stranger_told_ms != 0 &&
-         replica->now_ms - peer->stranger_told_ms < STRANGER_AGAIN_MS)) {
-        return;
-    }
-    peer->stranger_told_ms = replica->now_ms == 0 ? 1 : replica->now_ms;
-    sync_notice *notice =
-        sync_outbox_notice(&replica->out, SYNC_NOTICE_STRANGER, &message->actor);
-    notice->url = sync_outbox_copy(&replica->out, crdt_buf_span(&peer->url));
-    notice->lineage = message->body.beacon.lineage;
-    snprintf(notice->text, sizeof notice->text,
-             "edits a scene of this name that began differently");
-}
-
-/* May `peer` and this replica exchange anything? Takes over a lineage if there is none. */
-static bool check_lineage(sync_replica *replica, sync_peer *peer,
-                          const sync_message *message)
-{
-    const sync_beacon *beacon = &message->body.beacon;
-    peer->lineage_known = beacon->lineage_known;
-    if (!beacon->lineage_known) {
-        return true; /* it will take ours */
-    }
-    if (!replica->meta.lineage_known) {
-        replica->meta.lineage = beacon->lineage;
-        replica->meta.lineage_known = true;
-        replica->meta_changed = true;
-        sync_notice *notice =
-            sync_outbox_notice(&replica->out, SYNC_NOTICE_ADOPTED, &message->actor);
-        snprintf(notice->text, sizeof notice->text, "took the lineage of the scene");
-        return true;
-    }
-    if (crdt_actor_equal(&beacon->lineage, &replica->meta.lineage)) {
-        peer->refused = false;
-        peer->stranger = false;
-        return true;
-    }
-    if (!peer->refused) {
-        peer->refused = true;
-        replica_refuse(replica, &message->actor, CRDT_ELINEAGE,
-                       "it edits an unrelated scene of this name; to bring one onto "
-                       "the other, export it there and `import --onto` here");
-    }
-    tell_left(replica, peer); /* it had no lineage before */
-    tell_stranger(replica, peer, message);
-    return false;
 }
 
 /* ---- its starts ---- */
@@ -460,25 +384,6 @@ static void note_version(sync_replica *replica, sync_peer *peer,
     replica_beacon_compare(replica, peer);
 }
 
-/* What is older than what is known came by a slower way: a reply, a HELLO. */
-static void note_presence(sync_replica *replica, sync_peer *peer,
-                          const sync_presence *presence)
-{
-    if (presence->number <= peer->presence_number ||
-        presence->bytes.size > replica->o.presence_size_max) {
-        return;
-    }
-    peer->presence_number = presence->number;
-    if (crdt_span_equal(crdt_buf_span(&peer->presence), presence->bytes)) {
-        return;
-    }
-    crdt_buf_clear(&peer->presence);
-    replica_note_err(replica, crdt_buf_append_span(&peer->presence, presence->bytes));
-    sync_notice *notice =
-        sync_outbox_notice(&replica->out, SYNC_NOTICE_PRESENCE, &peer->actor);
-    notice->bytes = sync_outbox_copy(&replica->out, presence->bytes);
-}
-
 /* What one side may send, the other does not take: its connection would be cut. */
 static void check_limits(sync_replica *replica, sync_peer *peer,
                          const sync_beacon *beacon)
@@ -518,7 +423,7 @@ static void note_beacon(sync_replica *replica, sync_peer *peer,
     const sync_beacon *beacon = &message->body.beacon;
     peer->heard_at_ms = replica->now_ms == 0 ? 1 : replica->now_ms;
     replica->look = true;
-    if (!check_lineage(replica, peer, message)) {
+    if (!replica_lineage_check(replica, peer, message)) {
         return;
     }
     if (beacon->leaving) {
@@ -558,7 +463,7 @@ static void note_beacon(sync_replica *replica, sync_peer *peer,
     } else {
         note_version(replica, peer, message);
     }
-    note_presence(replica, peer, &beacon->presence);
+    replica_presence_note(replica, peer, &beacon->presence);
     check_limits(replica, peer, beacon);
     discover(replica, beacon);
 }
@@ -569,14 +474,6 @@ void replica_beacon_receive(sync_replica *replica, sync_peer *peer,
                             const sync_message *message)
 {
     note_beacon(replica, peer, message);
-}
-
-void replica_beacon_presence(sync_replica *replica, sync_peer *peer,
-                             const sync_presence *presence)
-{
-    if (peer->joined && !peer->refused && !peer->leaving) {
-        note_presence(replica, peer, presence);
-    }
 }
 
 /* The peer behind a request: by its actor, or by a URL of its that we dial. */
@@ -620,7 +517,7 @@ void replica_beacon_hello(sync_replica *replica, uint64_t token,
         peer = replica_beacon_identify(replica, peer, message);
     }
     if (peer != NULL) {
-        adopt_scene(replica, message);
+        replica_lineage_adopt_scene(replica, message);
         note_beacon(replica, peer, message);
         if (!message->body.beacon.leaving && !peer->refused) {
             dial_back(replica, peer, &message->body.beacon);
@@ -678,7 +575,7 @@ void replica_beacon_welcome(sync_replica *replica, sync_peer *peer,
     peer->hello_backoff_ms = 0;
     peer = replica_beacon_identify(replica, peer, message);
     if (peer != NULL) {
-        adopt_scene(replica, message);
+        replica_lineage_adopt_scene(replica, message);
         note_beacon(replica, peer, message);
     }
 }
@@ -839,32 +736,6 @@ void replica_beacon_send(sync_replica *replica)
     }
 }
 
-void replica_beacon_send_presence(sync_replica *replica)
-{
-    replica->presence_at_ms = UINT64_MAX;
-    replica->presence_sent_ms = replica->now_ms;
-    if (replica->scene.size == 0) {
-        return; /* the first beacon tells it */
-    }
-    sync_message message = replica_message(replica, SYNC_MESSAGE_PRESENCE);
-    message.body.presence = (sync_presence){.number = replica->presence_number,
-                                            .bytes = crdt_buf_span(&replica->presence)};
-    crdt_span bytes = replica_encode(replica, &message);
-    if (bytes.size > 0) {
-        sync_outbox_publish(&replica->out, bytes);
-        replica->counts.presences++;
-    }
-    /* Whom publications do not reach is told by the next HELLO: now. */
-    for (size_t i = 0; i < replica->peers.count; i++) {
-        sync_peer *peer = replica->peers.items[i];
-        if (peer->joined && peer->connected && !peer->hears_me &&
-            peer->hello_at_ms > replica->now_ms) {
-            peer->hello_at_ms = replica->now_ms;
-            replica_wake(replica, replica->now_ms);
-        }
-    }
-}
-
 void replica_beacon_soon(sync_replica *replica, uint32_t ms)
 {
     uint64_t at = replica->now_ms + ms;
@@ -947,7 +818,7 @@ static bool check_presence(sync_replica *replica, sync_peer *peer)
     uint64_t silent_ms = SILENT_BEACONS * (uint64_t)replica->o.beacon_ms;
     if (peer->joined) {
         if (peer->leaving || replica->now_ms - peer->heard_at_ms > silent_ms) {
-            tell_left(replica, peer);
+            replica_beacon_left(replica, peer);
         } else {
             replica_wake(replica, peer->heard_at_ms + silent_ms + 1);
         }

@@ -5,7 +5,9 @@
  *
  *      replica.c           open, step, own batches, the disk, requests
  *      replica_live.c      publications: batches applied, held back, relayed
- *      replica_beacon.c    who is there: HELLO, beacons, dialling, lineage
+ *      replica_beacon.c    who is there: HELLO, beacons, dialling
+ *      replica_lineage.c   which scene it is, and how it began
+ *      replica_presence.c  what is told of the people
  *      replica_catchup.c   asking for answers, serving them, pushing them
  *      replica_identity.c  copies of this store, forks, healing
  */
@@ -244,11 +246,6 @@ void replica_beacon_remember_me(sync_replica *replica);
 void replica_beacon_soon(sync_replica *replica, uint32_t ms);
 /* A HELLO that says goodbye, to whom the beacon does not reach. */
 void replica_beacon_say_goodbye(sync_replica *replica);
-/* Tell the presence alone, to who listens. */
-void replica_beacon_send_presence(sync_replica *replica);
-/* A presence was published by `peer`. */
-void replica_beacon_presence(sync_replica *replica, sync_peer *peer,
-                             const sync_presence *presence);
 /* A beacon was published by `peer`. */
 void replica_beacon_receive(sync_replica *replica, sync_peer *peer,
                             const sync_message *message);
@@ -269,6 +266,33 @@ void replica_beacon_look(sync_replica *replica);
 /* The peer's digest may be ours now, or no longer. */
 void replica_beacon_compare(sync_replica *replica, sync_peer *peer);
 void replica_peer_failed(sync_replica *replica, sync_peer *peer);
+
+/* `peer` was here, and is no longer. */
+void replica_beacon_left(sync_replica *replica, sync_peer *peer);
+
+/* ---- replica_lineage.c ---- */
+
+/* A replica without a scene takes that of the peer that welcomes it. */
+void replica_lineage_adopt_scene(sync_replica *replica, const sync_message *message);
+/* May `peer` and this replica exchange anything? Takes over a lineage if there is none. */
+bool replica_lineage_check(sync_replica *replica, sync_peer *peer,
+                           const sync_message *message);
+/* The scene begins here. Errors: CRDT_EINVAL: it has begun with another one. */
+crdt_err replica_lineage_begin(sync_replica *replica, const crdt_actor *lineage);
+
+/* ---- replica_presence.c ---- */
+
+/* Tell `bytes` from now on. Errors: CRDT_ELIMIT, CRDT_ENOMEM. */
+crdt_err replica_presence_set(sync_replica *replica, crdt_span bytes);
+/* `peer` told this. What is older than what is known came by a slower way: a reply, a
+ * HELLO. */
+void replica_presence_note(sync_replica *replica, sync_peer *peer,
+                           const sync_presence *presence);
+/* The same, published between beacons. */
+void replica_presence_receive(sync_replica *replica, sync_peer *peer,
+                              const sync_presence *presence);
+/* Tell it now, to who listens and to who cannot. */
+void replica_presence_send(sync_replica *replica);
 
 /* ---- replica_catchup.c ---- */
 
