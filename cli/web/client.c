@@ -5,11 +5,13 @@
 #include <stdio.h>
 #include <string.h>
 #include <strings.h>
+#include <time.h>
 
 #include <curl/curl.h>
 
 #define REDIRECT_MAX 5
 #define CONNECT_WAIT_MS 10000
+#define URL_MAX 4096
 
 static pthread_once_t init_once = PTHREAD_ONCE_INIT;
 static CURLcode init_result;
@@ -23,6 +25,10 @@ static void init_library(void)
 typedef struct call_state {
     const web_call *call;
     web_answer *answer;
+    char url[URL_MAX];
+    uint32_t left_ms;
+    bool same_host; /* as that of call->url, all the way */
+    bool as_get;    /* 303: what comes is to be got */
     size_t body_sent;
     bool too_large;
     bool no_memory;
@@ -65,7 +71,7 @@ static size_t on_body(char *out, size_t one, size_t size, void *ctx)
     return size;
 }
 
-/* After a redirect the body is sent again. */
+/* A connection that was kept may turn out closed: the body is sent again. */
 static int on_seek(void *ctx, curl_off_t offset, int origin)
 {
     call_state *state = ctx;
@@ -85,17 +91,26 @@ static int on_progress(void *ctx, curl_off_t a, curl_off_t b, curl_off_t c,
     return state->stopped;
 }
 
-static bool add_headers(struct curl_slist **list, const web_call *call)
+/* Headers that say what is sent or wanted, not who sends it. */
+static bool is_about_content(const char *header)
+{
+    static const char *const names[] = {"content-type:", "accept:"};
+    return strncasecmp(header, names[0], strlen(names[0])) == 0 ||
+           strncasecmp(header, names[1], strlen(names[1])) == 0;
+}
+
+static bool add_headers(struct curl_slist **list, const web_call *call, bool same_host)
 {
     /* no Expect: a server that does not know it would cost a second */
     struct curl_slist *all = curl_slist_append(NULL, "Expect:");
     bool fine = all != NULL;
     for (size_t i = 0; fine && call->headers != NULL && call->headers[i] != NULL; i++) {
-        fine = strpbrk(call->headers[i], "\r\n") == NULL;
-        struct curl_slist *more =
-            fine ? curl_slist_append(all, call->headers[i]) : NULL;
-        fine = more != NULL;
-        all = fine ? more : all;
+        const char *header = call->headers[i];
+        if (same_host || is_about_content(header)) {
+            struct curl_slist *more = curl_slist_append(all, header);
+            fine = more != NULL;
+            all = fine ? more : all;
+        }
     }
     *list = all;
     return fine;
@@ -123,14 +138,17 @@ static bool add_parts(curl_mime *mime, const web_call *call)
 static bool set_body(CURL *curl, call_state *state, curl_mime *mime)
 {
     const web_call *call = state->call;
+    const char *method = state->as_get ? "GET" : call->method;
     bool fine = true;
-    if (mime != NULL) {
+    if (state->as_get) {
+        fine = curl_easy_setopt(curl, CURLOPT_HTTPGET, 1L) == CURLE_OK;
+    } else if (mime != NULL) {
         fine = add_parts(mime, call) &&
                curl_easy_setopt(curl, CURLOPT_MIMEPOST, mime) == CURLE_OK;
-    } else if (strcmp(call->method, "HEAD") == 0) {
+    } else if (strcmp(method, "HEAD") == 0) {
         return curl_easy_setopt(curl, CURLOPT_NOBODY, 1L) == CURLE_OK;
-    } else if (call->body.size > 0 || strcmp(call->method, "POST") == 0 ||
-               strcmp(call->method, "PUT") == 0) {
+    } else if (call->body.size > 0 || strcmp(method, "POST") == 0 ||
+               strcmp(method, "PUT") == 0) {
         fine = curl_easy_setopt(curl, CURLOPT_POST, 1L) == CURLE_OK &&
                curl_easy_setopt(curl, CURLOPT_POSTFIELDSIZE_LARGE,
                                 (curl_off_t)call->body.size) == CURLE_OK &&
@@ -141,9 +159,39 @@ static bool set_body(CURL *curl, call_state *state, curl_mime *mime)
     } else {
         fine = curl_easy_setopt(curl, CURLOPT_HTTPGET, 1L) == CURLE_OK;
     }
-    return fine &&
-           (strcmp(call->method, "GET") == 0 ||
-            curl_easy_setopt(curl, CURLOPT_CUSTOMREQUEST, call->method) == CURLE_OK);
+    return fine && (strcmp(method, "GET") == 0 ||
+                    curl_easy_setopt(curl, CURLOPT_CUSTOMREQUEST, method) == CURLE_OK);
+}
+
+/* Scheme, host and port as a URL gives them; "" if it is none. */
+static void origin_of(const char *url, char *out, size_t size)
+{
+    CURLU *parsed = curl_url();
+    char *scheme = NULL;
+    char *host = NULL;
+    char *port = NULL;
+    out[0] = '\0';
+    if (parsed != NULL && curl_url_set(parsed, CURLUPART_URL, url, 0) == CURLUE_OK &&
+        curl_url_get(parsed, CURLUPART_SCHEME, &scheme, 0) == CURLUE_OK &&
+        curl_url_get(parsed, CURLUPART_HOST, &host, 0) == CURLUE_OK &&
+        curl_url_get(parsed, CURLUPART_PORT, &port, CURLU_DEFAULT_PORT) == CURLUE_OK) {
+        snprintf(out, size, "%s://%s:%s", scheme, host, port);
+    }
+    curl_free(scheme);
+    curl_free(host);
+    curl_free(port);
+    curl_url_cleanup(parsed);
+}
+
+/* This machine: never by way of a proxy, whatever the environment says. */
+static bool is_loopback(const char *url)
+{
+    char origin[512];
+    origin_of(url, origin, sizeof origin);
+    const char *host = strstr(origin, "://");
+    return host != NULL &&
+           (strncmp(host + 3, "127.", 4) == 0 || strncmp(host + 3, "[::1]:", 6) == 0 ||
+            strncasecmp(host + 3, "localhost:", 10) == 0);
 }
 
 static bool set_options(CURL *curl, call_state *state, struct curl_slist *headers,
@@ -155,36 +203,34 @@ static bool set_options(CURL *curl, call_state *state, struct curl_slist *header
     curl_easy_setopt(curl, CURLOPT_NETRC, (long)CURL_NETRC_IGNORED);
     curl_easy_setopt(curl, CURLOPT_USERAGENT, "scenesync");
     curl_easy_setopt(curl, CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_1_1);
-    curl_easy_setopt(curl, CURLOPT_FOLLOWLOCATION, call->follow ? 1L : 0L);
-    curl_easy_setopt(curl, CURLOPT_MAXREDIRS, (long)REDIRECT_MAX);
-    curl_easy_setopt(curl, CURLOPT_POSTREDIR, (long)CURL_REDIR_POST_ALL);
-    curl_easy_setopt(curl, CURLOPT_TIMEOUT_MS,
-                     (long)(call->timeout_ms > INT_MAX ? INT_MAX : call->timeout_ms));
+    curl_easy_setopt(curl, CURLOPT_TIMEOUT_MS, (long)state->left_ms);
+    curl_easy_setopt(curl, CURLOPT_MAXFILESIZE_LARGE, (curl_off_t)call->answer_max);
     curl_easy_setopt(curl, CURLOPT_CONNECTTIMEOUT_MS, (long)CONNECT_WAIT_MS);
     curl_easy_setopt(curl, CURLOPT_NOPROGRESS, 0L);
     curl_easy_setopt(curl, CURLOPT_XFERINFOFUNCTION, on_progress);
     curl_easy_setopt(curl, CURLOPT_XFERINFODATA, state);
     curl_easy_setopt(curl, CURLOPT_WRITEFUNCTION, on_answer);
     curl_easy_setopt(curl, CURLOPT_WRITEDATA, state);
+    if (is_loopback(state->url)) {
+        curl_easy_setopt(curl, CURLOPT_PROXY, "");
+    }
     /* what these refuse must not be taken silently */
     return curl_easy_setopt(curl, CURLOPT_PROTOCOLS_STR, "http,https") == CURLE_OK &&
-           curl_easy_setopt(curl, CURLOPT_REDIR_PROTOCOLS_STR, "http,https") ==
-               CURLE_OK &&
-           curl_easy_setopt(curl, CURLOPT_URL, call->url) == CURLE_OK &&
+           curl_easy_setopt(curl, CURLOPT_URL, state->url) == CURLE_OK &&
            curl_easy_setopt(curl, CURLOPT_HTTPHEADER, headers) == CURLE_OK;
 }
 
 static crdt_err err_of(CURLcode code, const call_state *state, const char *error,
                        crdt_diag *diag)
 {
-    const char *url = state->call->url;
+    const char *url = state->url;
     if (code == CURLE_OK) {
         return CRDT_OK;
     }
     if (state->stopped) {
         return crdt_diag_set(diag, CRDT_ECLOSED, 0, "stopped");
     }
-    if (state->too_large) {
+    if (state->too_large || code == CURLE_FILESIZE_EXCEEDED) {
         return crdt_diag_set(diag, CRDT_ELIMIT, 0,
                              "the answer is larger than %zu bytes",
                              state->call->answer_max);
@@ -192,7 +238,7 @@ static crdt_err err_of(CURLcode code, const call_state *state, const char *error
     if (state->no_memory || code == CURLE_OUT_OF_MEMORY) {
         return CRDT_ENOMEM;
     }
-    if (code == CURLE_URL_MALFORMAT || code == CURLE_UNSUPPORTED_PROTOCOL) {
+    if (code == CURLE_URL_MALFORMAT) {
         return crdt_diag_set(diag, CRDT_EINVAL, 0,
                              "\"%.90s\" is no http:// or https:// URL", url);
     }
@@ -204,41 +250,137 @@ static crdt_err err_of(CURLcode code, const call_state *state, const char *error
                          error[0] != '\0' ? error : curl_easy_strerror(code));
 }
 
+/* ---- one call, and where it is sent on to ---- */
+
+static bool is_web_url(const char *url)
+{
+    return strncasecmp(url, "http://", 7) == 0 || strncasecmp(url, "https://", 8) == 0;
+}
+
+static uint64_t now_ms(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
+}
+
+/* One request to state->url. `next` gets where it redirects to, "" if it does not. */
+static crdt_err perform(CURL *curl, call_state *state, char *next, size_t next_size,
+                        crdt_diag *diag)
+{
+    const web_call *call = state->call;
+    char error[CURL_ERROR_SIZE] = "";
+    struct curl_slist *headers = NULL;
+    curl_easy_reset(curl);
+    curl_mime *mime = call->part_count > 0 ? curl_mime_init(curl) : NULL;
+    crdt_err err;
+    state->body_sent = 0;
+    crdt_buf_clear(&state->answer->body);
+    next[0] = '\0';
+    if (!add_headers(&headers, call, state->same_host) ||
+        (call->part_count > 0 && mime == NULL) ||
+        !set_options(curl, state, headers, error) || !set_body(curl, state, mime)) {
+        err = crdt_diag_set(diag, CRDT_EINVAL, 0, "\"%.90s\" cannot be called",
+                            state->url);
+    } else {
+        err = err_of(curl_easy_perform(curl), state, error, diag);
+    }
+    if (err == CRDT_OK) {
+        long status = 0;
+        char *type = NULL;
+        char *location = NULL;
+        curl_easy_getinfo(curl, CURLINFO_RESPONSE_CODE, &status);
+        curl_easy_getinfo(curl, CURLINFO_CONTENT_TYPE, &type);
+        curl_easy_getinfo(curl, CURLINFO_REDIRECT_URL, &location);
+        state->answer->status = (int)status;
+        snprintf(state->answer->type, sizeof state->answer->type, "%s",
+                 type == NULL ? "" : type);
+        if (location != NULL && strlen(location) < next_size) {
+            snprintf(next, next_size, "%s", location);
+        }
+    }
+    curl_mime_free(mime);
+    curl_slist_free_all(headers);
+    return err;
+}
+
+static bool is_same_host(const char *a, const char *b)
+{
+    char first[512];
+    char second[512];
+    origin_of(a, first, sizeof first);
+    origin_of(b, second, sizeof second);
+    return first[0] != '\0' && strcasecmp(first, second) == 0;
+}
+
+/* Go where the answer points: the library would carry the caller's headers there too. */
+static crdt_err follow(CURL *curl, call_state *state, crdt_diag *diag)
+{
+    char next[URL_MAX];
+    uint64_t end = now_ms() + state->call->timeout_ms;
+    crdt_err err = perform(curl, state, next, sizeof next, diag);
+    for (int i = 0; err == CRDT_OK && state->call->follow && next[0] != '\0'; i++) {
+        uint64_t now = now_ms();
+        if (i == REDIRECT_MAX) {
+            return crdt_diag_set(diag, CRDT_EIO, 0, "%.90s: more than %d redirects",
+                                 state->call->url, REDIRECT_MAX);
+        }
+        if (!is_web_url(next)) {
+            return crdt_diag_set(diag, CRDT_EIO, 0, "%.60s redirects to %.60s",
+                                 state->url, next);
+        }
+        if (now >= end) {
+            return crdt_diag_set(diag, CRDT_ETIMEOUT, 0, "no answer from %.80s in time",
+                                 state->url);
+        }
+        state->left_ms = (uint32_t)(end - now);
+        state->same_host = state->same_host && is_same_host(state->url, next);
+        state->as_get = state->as_get || state->answer->status == 303;
+        snprintf(state->url, sizeof state->url, "%s", next);
+        err = perform(curl, state, next, sizeof next, diag);
+    }
+    return err;
+}
+
+static bool are_headers_whole(const web_call *call)
+{
+    for (size_t i = 0; call->headers != NULL && call->headers[i] != NULL; i++) {
+        if (strpbrk(call->headers[i], "\r\n") != NULL) {
+            return false;
+        }
+    }
+    return true;
+}
+
 crdt_err web_client_call(const web_call *call, web_answer *answer, crdt_diag *diag)
 {
     *answer = (web_answer){0};
     crdt_buf_init(&answer->body, call->alloc);
+    if (!is_web_url(call->url) || strlen(call->url) >= URL_MAX) {
+        return crdt_diag_set(diag, CRDT_EINVAL, 0,
+                             "\"%.90s\" is no http:// or https:// URL", call->url);
+    }
+    if (!are_headers_whole(call)) {
+        return crdt_diag_set(diag, CRDT_EINVAL, 0, "a header holds a line break");
+    }
     pthread_once(&init_once, init_library);
     CURL *curl = init_result == CURLE_OK ? curl_easy_init() : NULL;
     if (curl == NULL) {
         return CRDT_ENOMEM;
     }
-    call_state state = {.call = call, .answer = answer};
-    char error[CURL_ERROR_SIZE] = "";
-    struct curl_slist *headers = NULL;
-    curl_mime *mime = call->part_count > 0 ? curl_mime_init(curl) : NULL;
-    crdt_err err;
-    if (!add_headers(&headers, call)) {
-        err = crdt_diag_set(diag, CRDT_EINVAL, 0, "a header holds a line break");
-    } else if ((call->part_count > 0 && mime == NULL) ||
-               !set_options(curl, &state, headers, error) ||
-               !set_body(curl, &state, mime)) {
-        err = crdt_diag_set(diag, CRDT_EINVAL, 0, "\"%.90s\" cannot be called",
-                            call->url);
-    } else {
-        err = err_of(curl_easy_perform(curl), &state, error, diag);
-    }
-    if (err == CRDT_OK) {
-        long status = 0;
-        char *type = NULL;
-        curl_easy_getinfo(curl, CURLINFO_RESPONSE_CODE, &status);
-        curl_easy_getinfo(curl, CURLINFO_CONTENT_TYPE, &type);
-        answer->status = (int)status;
-        snprintf(answer->type, sizeof answer->type, "%s", type == NULL ? "" : type);
-    }
-    curl_mime_free(mime);
-    curl_slist_free_all(headers);
+    call_state state = {.call = call,
+                        .answer = answer,
+                        .same_host = true,
+                        .left_ms =
+                            call->timeout_ms > INT_MAX ? INT_MAX : call->timeout_ms};
+    snprintf(state.url, sizeof state.url, "%s", call->url);
+    crdt_err err = follow(curl, &state, diag);
     curl_easy_cleanup(curl);
+    if (err != CRDT_OK) {
+        answer->status = 0;
+        answer->type[0] = '\0';
+        crdt_buf_clear(&answer->body);
+    }
     return err;
 }
 
