@@ -65,6 +65,9 @@ static void report_peers(cli_report *report, const sync_node_status *status)
         if (peer->heard_ms_ago != UINT64_MAX) {
             cli_report_number(report, "heard_ms_ago", peer->heard_ms_ago);
         }
+        if (peer->trouble[0] != '\0') {
+            cli_report_text(report, "trouble", peer->trouble);
+        }
         cli_report_close(report, '}');
     }
     cli_report_close(report, ']');
@@ -134,8 +137,8 @@ static void print_text(cli_run *run, const sync_node_status *status,
         const char *state = !peer->heard                                ? "not heard"
                             : peer->version_equal && peer->digest_equal ? "equal"
                                                                         : "differs";
-        fprintf(run->out, "peer        %s: %s, lag %" PRIu64 "\n", peer->url, state,
-                peer->lag);
+        fprintf(run->out, "peer        %s: %s, lag %" PRIu64 "%s%s\n", peer->url, state,
+                peer->lag, peer->trouble[0] != '\0' ? "; " : "", peer->trouble);
     }
     if (status->poisoned) {
         fputs("the disk failed: nothing is written any more\n", run->out);

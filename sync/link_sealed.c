@@ -88,6 +88,7 @@ typedef struct link_sealed {
     crdt_buf opened; /* what came; borrowed by the caller */
     uint64_t unsealed;
     uint64_t unsealed_asked; /* requests among them, since the last look */
+    uint64_t forged;         /* of peers that have the key, since the last look */
 } link_sealed;
 
 static uint64_t monotonic_ms(void)
@@ -228,6 +229,15 @@ static void confirm(const link_sealed *link, sealed_peer *peer, const sealed_cal
     memcpy(peer->challenge, head + REPLY_HEAD - CHALLENGE_SIZE, CHALLENGE_SIZE);
 }
 
+/* What came from `peer` does not open: it has another key, or somebody is on the wire. */
+static void note_unopened(link_sealed *link, sealed_peer *peer)
+{
+    if (peer->opened) {
+        link->forged++;
+    }
+    peer->unopened = true;
+}
+
 /* ---- publications ---- */
 
 static crdt_err sealed_publish(sync_link *head, crdt_span bytes)
@@ -280,14 +290,14 @@ static bool take_publication(link_sealed *link, sync_link_event *event)
     }
     if (event->bytes.size < TOPIC_SIZE) {
         link->unsealed++;
-        peer->unopened = true;
+        note_unopened(link, peer);
         return false;
     }
     context bound = make_context('P', event->bytes.data, TOPIC_SIZE);
     crdt_span sealed =
         span_of(event->bytes.data + TOPIC_SIZE, event->bytes.size - TOPIC_SIZE);
     if (!unseal(link, &bound, sealed, PUBLICATION_HEAD)) {
-        peer->unopened = true;
+        note_unopened(link, peer);
         return false;
     }
     event->bytes = message_of(link, PUBLICATION_HEAD);
@@ -413,7 +423,7 @@ static bool take_reply(link_sealed *link, sync_link_event *event)
     context bound = make_context('A', call->binding, BINDING_SIZE);
     if (!unseal(link, &bound, event->bytes, REPLY_HEAD)) {
         if (peer != NULL) {
-            peer->unopened = true;
+            note_unopened(link, peer);
         }
         return fail_call(link, at, CRDT_EREFUSED, event);
     }
@@ -672,6 +682,10 @@ static void sealed_look(sync_link *head, sync_link_tell tell, void *ctx)
     if (link->unsealed_asked > 0) {
         tell(ctx, 0, "somebody without this scene's key asked, and got no answer");
         link->unsealed_asked = 0;
+    }
+    if (link->forged > 0) {
+        tell(ctx, 0, "a peer's message does not open: changed or made up on the way");
+        link->forged = 0;
     }
 }
 

@@ -218,6 +218,7 @@ typedef struct sync_node_peer {
     bool digest_equal;
     uint64_t heard_ms_ago; /* since its last beacon; UINT64_MAX: never */
     uint64_t lag;          /* operations' times it has and I lack; 0: none known */
+    char trouble[160];     /* why a peer that was given is not there, else "" */
 } sync_node_peer;
 
 typedef struct sync_node_status {

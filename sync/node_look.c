@@ -178,7 +178,7 @@ static void copy_text(char out[SYNC_NODE_NAME_SIZE], crdt_span text)
     out[size] = '\0';
 }
 
-static crdt_err copy_peers(const sync_node *node, sync_node_status *status)
+static crdt_err copy_peers(sync_node *node, sync_node_status *status)
 {
     sync_peer_status peer;
     size_t count = 0;
@@ -206,6 +206,10 @@ static crdt_err copy_peers(const sync_node *node, sync_node_status *status)
             .heard_ms_ago = peer.heard_at_ms == 0 ? UINT64_MAX : now - peer.heard_at_ms,
             .lag = peer.lag};
         copy_text(to->url, peer.url);
+        if (peer.configured && !peer.heard && node->link != NULL) {
+            snprintf(to->trouble, sizeof to->trouble, "%s",
+                     sync_node_reason(node, &peer));
+        }
         if (peer.heard && peer.lag > status->lag) {
             status->lag = peer.lag;
         }

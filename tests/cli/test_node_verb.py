@@ -431,9 +431,11 @@ def test_nobody_listens(bench):
     b = bench.node("b", "--peer", url, online=False)
     told = b.wait_for("unreachable")
     assert told["url"] == url and "nobody listens" in told["text"], told
+    assert "nobody listens" in bench.status("b")["peers"][0]["trouble"]
     again = bench.node("a", "--listen", url)
     assert again.url == url
     b.wait_for("joined")
+    assert "trouble" not in bench.status("b")["peers"][0]
     assert b.stop() == 0 and again.stop() == 0
 
 

@@ -211,6 +211,8 @@ int main(int argc, char **argv)
     options.peer_urls = (const char *const *)(argv + 6);
     options.peer_count = (size_t)argc - 6;
     options.discover = false;
+    static const uint8_t key[32] = {42};
+    options.key = getenv("CLUSTER_KEY") != NULL ? key : NULL;
     options.fault_drop = strtod(argv[5], NULL);
     options.fault_seed = w.random_state;
     options.on_event = on_event;

@@ -356,6 +356,9 @@ Test(link_sealed, changed_bytes_are_not_heard)
         cr_assert(!hears(&b, &publication), "byte %zu", i);
         publication.bytes[i] ^= 0x10;
     }
+    unsigned told = 0;
+    sync_link_look(b.link, note_told, &told);
+    cr_assert_eq(told, 1, "somebody is on the wire; the peer is right");
     cr_assert(hears(&b, &publication));
     sent request = b.wire.requested;
     for (size_t i = 0; i < request.size; i++) {
