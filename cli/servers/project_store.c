@@ -1,7 +1,7 @@
 #include "cli/servers/project_store.h"
 
-#include "cli/report.h"
 #include "cli/servers/json_put.h"
+#include "cli/servers/project_record.h"
 
 #include <stdio.h>
 
@@ -263,93 +263,16 @@ crdt_err servers_project_store_check(const servers_project_store *store, const c
 
 /* ---- writing ---- */
 
-/* What a record becomes: from what it was (`old`, may be empty) and what is put. */
-typedef struct project_change {
-    const char *id;
-    const char *owner;
-    crdt_span created_at;
-    char updated_at[CLI_TIME_TEXT_SIZE];
-    const scene_json_node *project;     /* put now; NULL: as it was */
-    const scene_json_node *manifest;    /* put now, or as it was; NULL: none */
-    const scene_json_node *old_project; /* NULL: there was none */
-    const char *thumbnail;              /* NULL: as put, or as it was */
-    const char *const *skip;            /* members that go */
-} project_change;
-
-static void write_owner(scene_json_writer *writer, const project_change *change)
-{
-    servers_json_text(writer, "id", change->id);
-    if (!is_local(change->owner)) {
-        servers_json_text(writer, "eth_address", change->owner);
-    }
-}
-
-/* The row: of two members with one key the first stays (scene/json_writer.h). */
-static void write_row(scene_json_writer *writer, const project_change *change)
-{
-    scene_json_writer_object_begin(writer);
-    write_owner(writer, change);
-    servers_json_span(writer, "created_at", change->created_at);
-    servers_json_text(writer, "updated_at", change->updated_at);
-    if (change->thumbnail != NULL) {
-        servers_json_text(writer, "thumbnail", change->thumbnail);
-    }
-    if (change->project != NULL) {
-        servers_json_members(writer, change->project, change->skip);
-    }
-    if (change->old_project != NULL) {
-        servers_json_members(writer, change->old_project, change->skip);
-    }
-    scene_json_writer_object_end(writer);
-}
-
-static void write_manifest(scene_json_writer *writer, const project_change *change)
-{
-    static const char *const apart[] = {"project", NULL};
-    scene_json_writer_object_begin(writer);
-    servers_json_members(writer, change->manifest, apart);
-    scene_json_writer_key(writer, crdt_span_of("project"));
-    scene_json_writer_object_begin(writer);
-    write_owner(writer, change);
-    const scene_json_node *project = scene_json_find(change->manifest, "project");
-    if (project != NULL && project->type == SCENE_JSON_OBJECT) {
-        servers_json_members(writer, project, change->skip);
-    }
-    scene_json_writer_object_end(writer);
-    scene_json_writer_object_end(writer);
-}
-
-static crdt_err write_record(const project_change *change, crdt_alloc alloc,
-                             crdt_buf *out)
-{
-    scene_json_writer writer;
-    scene_json_writer_init(&writer, alloc, out);
-    scene_json_writer_object_begin(&writer);
-    servers_json_text(&writer, "owner", change->owner);
-    servers_json_span(&writer, "created_at", change->created_at);
-    servers_json_text(&writer, "updated_at", change->updated_at);
-    scene_json_writer_key(&writer, crdt_span_of("project"));
-    write_row(&writer, change);
-    if (change->manifest != NULL) {
-        scene_json_writer_key(&writer, crdt_span_of("manifest"));
-        write_manifest(&writer, change);
-    }
-    scene_json_writer_object_end(&writer);
-    crdt_err err = writer.err;
-    scene_json_writer_deinit(&writer);
-    return err;
-}
-
 /* Put the record in place, then remember it. `entry` NULL: it is new. */
 static crdt_err commit(servers_project_store *store, project_entry *entry,
-                       const project_change *change, crdt_diag *diag)
+                       const servers_project_change *change, crdt_diag *diag)
 {
     char name[NAME_SIZE];
     name_of(change->id, name);
     crdt_buf record;
     crdt_buf_init(&record, store->alloc);
     scene_json *json = NULL;
-    crdt_err err = write_record(change, store->alloc, &record);
+    crdt_err err = servers_project_record_write(change, store->alloc, &record);
     if (err == CRDT_OK && record.size > RECORD_SIZE_MAX) {
         err = crdt_diag_set(diag, CRDT_EINVAL, 0, "the project would be over %u bytes",
                             RECORD_SIZE_MAX);
@@ -380,18 +303,8 @@ static crdt_err commit(servers_project_store *store, project_entry *entry,
     return err;
 }
 
-static crdt_err give_row(const project_change *change, crdt_alloc alloc, crdt_buf *out)
-{
-    scene_json_writer writer;
-    scene_json_writer_init(&writer, alloc, out);
-    write_row(&writer, change);
-    crdt_err err = writer.err;
-    scene_json_writer_deinit(&writer);
-    return err;
-}
-
 /* Change a project that is there: `fn` says how. */
-typedef crdt_err (*change_fn)(void *ctx, project_change *change);
+typedef crdt_err (*change_fn)(void *ctx, servers_project_change *change);
 
 static crdt_err change_project(servers_project_store *store, const char *id,
                                const servers_caller *caller, change_fn fn, void *ctx,
@@ -410,11 +323,11 @@ static crdt_err change_project(servers_project_store *store, const char *id,
     char owner[SERVERS_ADDRESS_SIZE];
     snprintf(owner, sizeof owner, "%s",
              is_local(caller->owner) ? entry->owner : caller->owner);
-    project_change change = {.id = id,
-                             .owner = owner,
-                             .created_at = old.created_at,
-                             .manifest = old.manifest,
-                             .old_project = old.project};
+    servers_project_change change = {.id = id,
+                                     .owner = owner,
+                                     .created_at = old.created_at,
+                                     .manifest = old.manifest,
+                                     .old_project = old.project};
     cli_report_time(caller->now_ms, change.updated_at);
     err = fn(ctx, &change);
     if (err == CRDT_OK) {
@@ -430,14 +343,14 @@ typedef struct put_change {
     crdt_buf *row;
 } put_change;
 
-static crdt_err apply_put(void *ctx, project_change *change)
+static crdt_err apply_put(void *ctx, servers_project_change *change)
 {
     put_change *given = ctx;
     change->project = given->put->project;
     if (given->put->manifest != NULL) {
         change->manifest = given->put->manifest;
     }
-    return give_row(change, given->alloc, given->row);
+    return servers_project_record_row(change, given->alloc, given->row);
 }
 
 static crdt_err put_new(servers_project_store *store, const char *id,
@@ -448,15 +361,15 @@ static crdt_err put_new(servers_project_store *store, const char *id,
         return crdt_diag_set(diag, CRDT_EBUSY, 0, "there are %u projects already",
                              SERVERS_PROJECT_MAX);
     }
-    project_change change = {.id = id,
-                             .owner = caller->owner,
-                             .project = put->project,
-                             .manifest = put->manifest};
+    servers_project_change change = {.id = id,
+                                     .owner = caller->owner,
+                                     .project = put->project,
+                                     .manifest = put->manifest};
     cli_report_time(caller->now_ms, change.updated_at);
     if (!servers_json_find_text(put->project, "created_at", &change.created_at)) {
         change.created_at = crdt_span_of(change.updated_at);
     }
-    crdt_err err = give_row(&change, store->alloc, row);
+    crdt_err err = servers_project_record_row(&change, store->alloc, row);
     return err == CRDT_OK ? commit(store, NULL, &change, diag) : err;
 }
 
@@ -472,7 +385,7 @@ crdt_err servers_project_store_put(servers_project_store *store, const char *id,
     return change_project(store, id, caller, apply_put, &given, diag);
 }
 
-static crdt_err apply_remove_manifest(void *ctx, project_change *change)
+static crdt_err apply_remove_manifest(void *ctx, servers_project_change *change)
 {
     (void)ctx;
     change->manifest = NULL;
@@ -487,7 +400,7 @@ crdt_err servers_project_store_remove_manifest(servers_project_store *store,
     return change_project(store, id, caller, apply_remove_manifest, NULL, diag);
 }
 
-static crdt_err apply_thumbnail(void *ctx, project_change *change)
+static crdt_err apply_thumbnail(void *ctx, servers_project_change *change)
 {
     change->thumbnail = ctx;
     return CRDT_OK;
@@ -502,7 +415,7 @@ crdt_err servers_project_store_set_thumbnail(servers_project_store *store,
                           (void *)(uintptr_t)file_name, diag);
 }
 
-static crdt_err apply_unlink(void *ctx, project_change *change)
+static crdt_err apply_unlink(void *ctx, servers_project_change *change)
 {
     static const char *const coords[] = {"creation_coords", NULL};
     change->skip = coords;

@@ -17,12 +17,12 @@
 #include "cli/servers/auth_chain.h"
 #include "cli/servers/disk.h"
 #include "cli/servers/manifest.h"
+#include "cli/servers/project_record.h"
 
 #define SERVERS_PROJECT_MAX 10000u
 #define SERVERS_JSON_BODY_MAX (5u << 20) /* bytes of a JSON body, as the real server */
 #define SERVERS_MEDIA_SIZE_MAX (5u << 20)
 #define SERVERS_CRDT_SIZE_MAX (16u << 20)
-#define SERVERS_OWNER_LOCAL "local"
 
 typedef struct servers_project_store servers_project_store;
 
