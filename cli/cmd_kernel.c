@@ -1,6 +1,7 @@
 #include "cli/kernel/kernel.h"
 #include "cli/run.h"
 #include "cli/verbs.h"
+#include "cli/visitor.h"
 
 #include <signal.h>
 #include <stdlib.h>
@@ -124,9 +125,7 @@ int cli_cmd_kernel(cli_run *run)
     words both = {.count = 0};
     const char *http = cli_args_get(run->args, "--http");
     const char *listen = cli_args_get(run->args, "--listen");
-    const char *role = cli_args_get(run->args, "--loopback-role");
     kernel_options options = {.http = http != NULL ? http : "127.0.0.1:0"};
-    role = role != NULL ? role : "edit";
     if (!host_of(options.http, host)) {
         return cli_run_misuse(run, "--http: too long a name");
     }
@@ -136,14 +135,15 @@ int cli_cmd_kernel(cli_run *run)
     }
     options.access = (cli_access_options){.alloc = crdt_alloc_default(),
                                           .file = cli_args_get(run->args, "--access")};
-    if (!access_role_parse(role, &options.access.loopback)) {
+    if (!cli_visitor_loopback(cli_args_get(run->args, "--loopback-role"),
+                              options.access.file, &options.access.loopback)) {
         return cli_run_misuse(run, "--loopback-role takes none, view, edit, publish or "
                                    "admin");
     }
     pass_all_on(run, of_editions, &edition);
     pass_all_on(run, of_both, &both);
     both.all[both.count++] = "--loopback-role";
-    both.all[both.count++] = role;
+    both.all[both.count++] = access_role_name(options.access.loopback);
     options.hosts = list(run, "--host", hosts);
     options.origins = list(run, "--origin", origins);
     options.settings =

@@ -2,6 +2,7 @@
 #include "cli/play/player.h"
 #include "cli/run.h"
 #include "cli/verbs.h"
+#include "cli/visitor.h"
 
 #include <signal.h>
 #include <stdlib.h>
@@ -94,15 +95,14 @@ static int play(cli_run *run, play_options *options)
     const char *hosts[LIST_MAX + 1];
     const char *origins[LIST_MAX + 1];
     const char *http = cli_args_get(run->args, "--http");
-    const char *role = cli_args_get(run->args, "--loopback-role");
     options->http = http != NULL ? http : "127.0.0.1:0";
     options->hosts = list(run, "--host", hosts);
     options->origins = list(run, "--origin", origins);
     options->access.alloc = crdt_alloc_default();
     options->access.file = cli_args_get(run->args, "--access");
-    options->access.loopback = ACCESS_NONE;
     options->access.master = getenv("SCENESYNC_MASTER_TOKEN");
-    if (role != NULL && !access_role_parse(role, &options->access.loopback)) {
+    if (!cli_visitor_loopback(cli_args_get(run->args, "--loopback-role"),
+                              options->access.file, &options->access.loopback)) {
         return cli_run_misuse(
             run, "--loopback-role takes none, view, edit, publish or admin");
     }

@@ -155,7 +155,7 @@ class Show:
         """The largest sample scene."""
         scenes = [p for p in Path(folder).glob("*.json") if p.is_file()]
         if not scenes:
-            raise SystemExit(f"no sample scene in {folder}; name one: ./run SCENE.json")
+            raise SystemExit(f"no sample scene in {folder}; name one: ./run --demo SCENE.json")
         return str(max(scenes, key=lambda p: p.stat().st_size))
 
     def say(self, text):

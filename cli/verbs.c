@@ -612,7 +612,7 @@ const cli_verb cli_verbs[] = {
                  TLS,
                  ACCESS,
                  LOOPBACK_ROLE("what callers on this machine may do without a token; "
-                               "default edit"),
+                               "default edit, with --access none"),
                  HOSTS,
                  JSON}},
     {.name = "play",
@@ -639,7 +639,7 @@ const cli_verb cli_verbs[] = {
                   "of work that a script may do; default 5"},
                  ACCESS,
                  LOOPBACK_ROLE("what callers on this machine may do without a token; "
-                               "default none"),
+                               "default edit, with --access none"),
                  HOSTS,
                  JSON}},
 };

@@ -38,3 +38,9 @@ bool cli_visitor_may(cli_access *access, const web_request *request, access_role
     }
     return false;
 }
+
+bool cli_visitor_loopback(const char *text, const char *access_file, access_role *role)
+{
+    *role = access_file == NULL ? ACCESS_EDIT : ACCESS_NONE;
+    return text == NULL || access_role_parse(text, role);
+}

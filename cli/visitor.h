@@ -16,4 +16,8 @@ access_person cli_visitor_of(cli_access *access, const web_request *request,
 bool cli_visitor_may(cli_access *access, const web_request *request, access_role role,
                      uint64_t now_ms, web_reply *reply);
 
+/* What --loopback-role says (NULL: not given): by default callers on this machine may edit,
+ * and nothing where there is an access file. False: `text` is no role. */
+bool cli_visitor_loopback(const char *text, const char *access_file, access_role *role);
+
 #endif /* CLI_VISITOR_H */

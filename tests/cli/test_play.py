@@ -160,7 +160,7 @@ def live_who_is_here(world):
 
 
 def live_needs_a_token(world):
-    worker = player(world, "dcl.addEntity('secret');", role=None)
+    worker = player(world, "dcl.addEntity('secret');", role="none")
     assert worker.call("GET", "/v1/health").status == 200
     for path in ("/v1/status", "/v1/snapshot", "/v1/code", "/x"):
         answer = worker.call("GET", path)
@@ -168,11 +168,16 @@ def live_needs_a_token(world):
     ana = world.renderer(worker, "ana", ready=False, reconnect=False)
     world.wait(lambda: ana.socket.closed or ana.socket.status, "an answer")
     assert ana.socket.status == 401
-    master = player(world, "dcl.addEntity('a');", role=None)
-    assert master.call("GET", "/v1/status", token="wrong").status == 401
+    opened = player(world, "dcl.addEntity('a');", role=None)
+    assert opened.call("GET", "/v1/status").status == 200
+    assert opened.call("GET", "/v1/status", token="wrong").status == 401
+    file = world.path("access.json")
+    world.run("access", "add", "--file", file, "ana", "--role", "edit")
+    closed = player(world, "dcl.addEntity('a');", "--access", file, role=None)
+    assert closed.call("GET", "/v1/status").status == 401
     worker = worlds.Worker(world, "mastered", "play", [
-        "--scene", world.scene, "--code", world.path("play0.js"), "--http", "127.0.0.1:0", "--json"],
-        {"SCENESYNC_MASTER_TOKEN": "kernel-token"}).start()
+        "--scene", world.scene, "--code", world.path("play0.js"), "--http", "127.0.0.1:0", "--json",
+        "--loopback-role", "none"], {"SCENESYNC_MASTER_TOKEN": "kernel-token"}).start()
     assert worker.call("GET", "/v1/status", token="kernel-token").status == 200
     assert worker.call("GET", "/v1/status", token="kernel-toke").status == 401
 

@@ -35,6 +35,7 @@ scenesync_test(cli/test_report SOURCES ${PROJECT_SOURCE_DIR}/cli/report.c
 scenesync_test(cli/test_scene_state SOURCES ${PROJECT_SOURCE_DIR}/cli/kernel/scene_state.c)
 scenesync_script(cli/test_kernel.py THREADED)
 scenesync_script(cli/test_play.py THREADED)
+scenesync_script(cli/test_run.py)
 scenesync_test(cli/test_dcl SOURCES ${PROJECT_SOURCE_DIR}/cli/play/dcl.c
     LIBS scenesync_crdt scenesync_test_support)
 scenesync_test(cli/test_stage
