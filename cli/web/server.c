@@ -628,7 +628,9 @@ const char *web_server_url(const web_server *server)
 
 web_server_counts web_server_count(const web_server *server)
 {
-    return server->core.counts;
+    web_server_counts counts = server->core.counts;
+    counts.connections = server->socket_count;
+    return counts;
 }
 
 static void on_stop_late(lws_sorted_usec_list_t *list)

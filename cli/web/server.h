@@ -52,8 +52,9 @@ typedef struct web_reply {
     int status;       /* default 200 */
     const char *type; /* default "application/json"; static text */
     crdt_buf body;
-    const char *location; /* NULL, or for 301 and 302; copied */
-    const char *cache;    /* Cache-Control; default "no-store" */
+    const char
+        *location;     /* NULL, or for 301 and 302; copied once the handler returned */
+    const char *cache; /* Cache-Control; default "no-store" */
     bool deferred;
     uint64_t token; /* given by the server */
 } web_reply;
@@ -118,6 +119,7 @@ void web_server_close(web_server *server);
 
 /* Refusals by reason, for status pages. */
 typedef struct web_server_counts {
+    uint64_t connections; /* open now, sockets among them */
     uint64_t requests;
     uint64_t sockets_open;
     uint64_t sockets_total;

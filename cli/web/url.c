@@ -132,7 +132,9 @@ bool web_url_join(const char *base, const char *path, char *out, size_t size)
     }
     path += strspn(path, "/");
     size_t first = strcspn(path, "/?");
-    if (first > 0 && base_size > first && base[base_size - first - 1] == '/' &&
+    /* what stands behind "://" is a host, whatever its name */
+    if (first > 0 && base_size > first + 1 && base[base_size - first - 1] == '/' &&
+        base[base_size - first - 2] != '/' &&
         memcmp(base + base_size - first, path, first) == 0) {
         base_size -= first + 1;
     }

@@ -4,6 +4,12 @@ foreach(name web_call web_echo)
     target_link_libraries(${name} PRIVATE
         scenesync_flags scenesync_cli scenesync_scene scenesync_sync scenesync_crdt)
 endforeach()
+set(web ${PROJECT_SOURCE_DIR}/cli/web)
+scenesync_test(cli/test_url SOURCES ${web}/url.c LIBS scenesync_crdt)
+scenesync_test(cli/test_origin SOURCES ${web}/origin.c)
+scenesync_test(cli/test_listen SOURCES ${web}/listen.c LIBS scenesync_crdt)
+scenesync_test(cli/test_exchange SOURCES ${web}/exchange.c ${web}/socket.c ${web}/url.c ${web}/origin.c
+    LIBS scenesync_scene scenesync_crdt scenesync_test_support)
 scenesync_script(cli/test_web_client.py)
 scenesync_script(cli/test_web_server.py)
 

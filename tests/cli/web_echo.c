@@ -109,7 +109,8 @@ static void on_echo(const web_request *request, web_reply *reply)
 static void on_counts(crdt_buf *out)
 {
     web_server_counts counts = web_server_count(server);
-    print(out, "{\"requests\":%llu,", counts.requests);
+    print(out, "{\"connections\":%llu,", counts.connections);
+    print(out, "\"requests\":%llu,", counts.requests);
     print(out, "\"open\":%llu,", counts.sockets_open);
     print(out, "\"total\":%llu,", counts.sockets_total);
     print(out, "\"host\":%llu,", counts.refused_host);
