@@ -13,6 +13,8 @@ struct worker_view {
     scene_name_set touched; /* entities that an update looked at, since the last take */
     bool everything;
     atomic_bool dirty;
+    void (*changed)(void *ctx);
+    void *changed_ctx;
     bool listening;
 };
 
@@ -22,7 +24,9 @@ static void on_changed(void *ctx, crdt_span object)
 {
     worker_view *view = ctx;
     (void)object;
-    atomic_store(&view->dirty, true);
+    if (!atomic_exchange(&view->dirty, true) && view->changed != NULL) {
+        view->changed(view->changed_ctx);
+    }
 }
 
 static void on_everything(void *ctx)
@@ -41,13 +45,18 @@ static void on_object(void *ctx, crdt_span object)
     }
 }
 
-crdt_err worker_view_open(worker_view **out, crdt_document *doc, crdt_alloc alloc)
+crdt_err worker_view_open(worker_view **out, crdt_document *doc, crdt_alloc alloc,
+                          void (*changed)(void *ctx), void *ctx)
 {
     worker_view *view = crdt_allocate(alloc, sizeof *view);
     if (view == NULL) {
         return CRDT_ENOMEM;
     }
-    *view = (worker_view){.alloc = alloc, .doc = doc, .everything = true};
+    *view = (worker_view){.alloc = alloc,
+                          .doc = doc,
+                          .everything = true,
+                          .changed = changed,
+                          .changed_ctx = ctx};
     atomic_init(&view->dirty, true);
     scene_name_set_init(&view->touched, alloc);
     crdt_err err = scene_snapshot_open(&view->snapshot, doc, alloc);

@@ -16,8 +16,10 @@
 typedef struct worker_view worker_view;
 
 /* Follow `doc`, which outlives the view. Uses two of its listeners. The first news tell
- * everything. Errors: CRDT_ENOMEM; CRDT_ELIMIT: too many listeners. */
-crdt_err worker_view_open(worker_view **out, crdt_document *doc, crdt_alloc alloc);
+ * everything. `changed` (may be NULL) is called with the first change after a take: be
+ * quick. Errors: CRDT_ENOMEM; CRDT_ELIMIT: too many listeners. */
+crdt_err worker_view_open(worker_view **out, crdt_document *doc, crdt_alloc alloc,
+                          void (*changed)(void *ctx), void *ctx);
 /* Accepts NULL. */
 void worker_view_close(worker_view *view);
 

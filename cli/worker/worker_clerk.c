@@ -96,6 +96,14 @@ void worker_clerk_close(worker_clerk *clerk)
 
 /* ---- reading ---- */
 
+/* Who is told a version finds it at the renderers' link too. */
+static crdt_err look(void *ctx, const crdt_document *doc)
+{
+    (void)doc;
+    worker_view_post(ctx);
+    return CRDT_OK;
+}
+
 static void run_read(worker_call *call)
 {
     worker *w = call->w;
@@ -103,6 +111,9 @@ static void run_read(worker_call *call)
     crdt_err err = CRDT_ECLOSED;
     if (node != NULL) {
         err = call->read(call, node, &call->reply.body);
+        if (err == CRDT_OK) {
+            err = sync_node_read(node, look, w);
+        }
         worker_node_release(w);
     }
     if (err != CRDT_OK) {

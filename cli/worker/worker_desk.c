@@ -455,6 +455,16 @@ static void take_mail(worker *w, worker_mail *mail)
     }
 }
 
+/* Look at what changed: at once after a quiet time, else with the next tick. */
+static void look(worker *w, uint64_t now_ms)
+{
+    if (!w->pulling && w->pull_ms + w->options.tick_ms <= now_ms &&
+        worker_view_changed(w)) {
+        w->pulling = worker_edit_start(w, 0, NULL);
+        w->pull_ms = now_ms;
+    }
+}
+
 void worker_desk_wake(void *ctx)
 {
     worker *w = ctx;
@@ -464,6 +474,7 @@ void worker_desk_wake(void *ctx)
         worker_mail_close(mail);
     }
     uint64_t now = worker_now_ms();
+    look(w, now);
     for (worker_link *link = w->links; link != NULL; link = link->next) {
         want_write(w, link, now);
     }
@@ -517,9 +528,7 @@ void worker_desk_tick(void *ctx)
         start_batches(w, link);
         pace(link);
     }
-    if (!w->pulling && worker_view_changed(w)) {
-        w->pulling = worker_edit_start(w, 0, NULL);
-    }
+    look(w, now);
     tell_peers(w, now);
     forget_left(w);
     for (worker_link *link = w->links; link != NULL; link = link->next) {

@@ -44,8 +44,7 @@ static crdt_err do_job(void *ctx, const crdt_document *doc, crdt_op_list *ops,
                                             : worker_batch_apply(job->batch, doc, ops);
 }
 
-/* What changed, as mail; nothing if nothing did. */
-static void post_news(worker *w)
+void worker_view_post(worker *w)
 {
     if (w->view == NULL || !worker_view_dirty(w->view)) {
         return;
@@ -69,7 +68,7 @@ static void job_done(void *ctx, const sync_edit_result *result)
     worker_mail *mail = job->mail;
     job->result = *result;
     job->mail = NULL;
-    post_news(w);
+    worker_view_post(w);
     worker_post(w, mail);
 }
 
@@ -78,6 +77,13 @@ typedef struct view_call {
     crdt_actor actor;
 } view_call;
 
+/* The first change since the last look. */
+static void wake_desk(void *ctx)
+{
+    worker *w = ctx;
+    web_server_wake(w->web);
+}
+
 static crdt_err open_view(void *ctx, crdt_document *doc)
 {
     view_call *call = ctx;
@@ -85,13 +91,13 @@ static crdt_err open_view(void *ctx, crdt_document *doc)
         call->w->actor = call->actor;
     }
     worker_view *view;
-    crdt_err err = worker_view_open(&view, doc, call->w->alloc);
+    crdt_err err = worker_view_open(&view, doc, call->w->alloc, wake_desk, call->w);
     if (err == CRDT_OK) {
         pthread_mutex_lock(&call->w->node_mutex);
         call->w->view = view;
         pthread_mutex_unlock(&call->w->node_mutex);
         err = crdt_version_copy(&call->w->loaded, crdt_document_version(doc));
-        post_news(call->w);
+        worker_view_post(call->w);
     }
     return err;
 }

@@ -132,6 +132,7 @@ struct worker {
     worker_job *stalled_first; /* jobs that the node could not take yet, in order */
     worker_job *stalled_last;
     bool pulling;
+    uint64_t pull_ms; /* of the last look asked for */
     uint64_t presence_ms;
     uint64_t clash_second;
     uint32_t clash_count;
@@ -195,6 +196,8 @@ bool worker_view_changed(worker *w);
  * worker_view_open. */
 crdt_err worker_view_attach(worker *w, sync_node *node);
 void worker_view_detach(worker *w, sync_node *node);
+/* In the node's thread: post what changed since the last look, if anything did. */
+void worker_view_post(worker *w);
 
 /* ---- worker_desk.c: handlers of the web server ---- */
 
