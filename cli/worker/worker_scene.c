@@ -45,7 +45,7 @@ static void on_settled(worker *w)
         return;
     }
     worker_load_look(load, &source);
-    if (source.project[0] != '\0') {
+    if (source.project[0] != '\0' || source.deployed_known) { /* "": it has none */
         worker_save_set_project(w->save, source.project);
     }
     bool from_builder = strcmp(source.from, "builder") == 0;
