@@ -7,7 +7,7 @@ scenesync_test(cli/test_cid SOURCES ${PROJECT_SOURCE_DIR}/cli/content/cid.c
     LIBS scenesync_sync scenesync_crdt)
 scenesync_test(cli/test_control THREADED SOURCES ${PROJECT_SOURCE_DIR}/cli/control.c
     LIBS scenesync_crdt Threads::Threads)
-foreach(noun auth_links entity_text parcels preparation publish_request)
+foreach(noun auth_links entity_text parcels preparation)
     scenesync_test(cli/test_${noun} LIBS scenesync_cli scenesync_scene scenesync_sync
         scenesync_crdt scenesync_test_support)
 endforeach()
