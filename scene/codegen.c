@@ -97,7 +97,7 @@ static void put_string(codegen *code, crdt_span utf8)
 /* Would an object written out lose a member? */
 static bool has_proto(crdt_span json)
 {
-    return memmem(json.data, json.size, "__proto__", 9) != NULL;
+    return json.size >= 9 && memmem(json.data, json.size, "__proto__", 9) != NULL;
 }
 
 /* An expression that gives the value. */
