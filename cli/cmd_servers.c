@@ -4,6 +4,7 @@
 #include "cli/servers/servers.h"
 #include "cli/verbs.h"
 
+#include <poll.h>
 #include <signal.h>
 #include <string.h>
 #include <time.h>
@@ -14,6 +15,7 @@
 #define SEED_SIZE_MAX (200u << 20)
 #define NAME_MAX_COUNT 16 /* --host, --origin */
 #define POINTER_SIZE 64
+#define SAID_MAX 1000 /* bytes of a path on a line */
 
 /* What runs. */
 typedef struct servers_run {
@@ -22,6 +24,7 @@ typedef struct servers_run {
     web_server *web;
     const char *hosts[NAME_MAX_COUNT + 1];
     const char *origins[NAME_MAX_COUNT + 1];
+    uint64_t missed; /* lines that nobody read in time */
 } servers_run;
 
 static uint64_t unix_ms(void)
@@ -47,12 +50,50 @@ static void warn(void *ctx, const char *text)
     }
 }
 
-/* A write, done or refused. */
-static void tell(cli_run *run, const web_request *request, const web_reply *reply)
+/* May a line be written without waiting for a reader? A pipe that can take anything takes
+ * 4096 bytes. Nobody who calls shall wait for somebody who looks on. */
+static bool has_room(servers_run *state)
 {
+    struct pollfd out = {.fd = fileno(state->run->out), .events = POLLOUT};
+    if (poll(&out, 1, 0) != 1 || (out.revents & POLLOUT) == 0) {
+        state->missed++;
+        return false;
+    }
+    return true;
+}
+
+static void tell_missed(servers_run *state)
+{
+    cli_run *run = state->run;
+    if (state->missed == 0) {
+        return;
+    }
+    if (run->json) {
+        cli_report report;
+        cli_report_begin(&report, run->out);
+        cli_report_text(&report, "event", "missed");
+        cli_report_number(&report, "count", state->missed);
+        cli_report_end(&report);
+    } else {
+        fprintf(run->out, "(%llu lines were not read in time)\n",
+                (unsigned long long)state->missed);
+    }
+    state->missed = 0;
+}
+
+/* A write, done or refused. */
+static void tell(servers_run *state, const web_request *request, const web_reply *reply)
+{
+    cli_run *run = state->run;
+    if (!has_room(state)) {
+        return;
+    }
+    tell_missed(state);
+    char path[SAID_MAX + 1];
+    snprintf(path, sizeof path, "%s", request->path);
     if (!run->json) {
-        fprintf(run->out, "%s %s %s: %d\n", request->peer, request->method,
-                request->path, reply->status);
+        fprintf(run->out, "%s %s %s: %d\n", request->peer, request->method, path,
+                reply->status);
         fflush(run->out);
         return;
     }
@@ -60,7 +101,7 @@ static void tell(cli_run *run, const web_request *request, const web_reply *repl
     cli_report_begin(&report, run->out);
     cli_report_text(&report, "event", reply->status < 300 ? "written" : "refused");
     cli_report_text(&report, "method", request->method);
-    cli_report_text(&report, "path", request->path);
+    cli_report_text(&report, "path", path);
     cli_report_number(&report, "status", (uint64_t)reply->status);
     cli_report_text(&report, "peer", request->peer);
     cli_report_end(&report);
@@ -77,7 +118,7 @@ static void handle(void *ctx, const web_request *request, web_reply *reply)
     servers_run *state = ctx;
     servers_handle(state->servers, request, reply, unix_ms());
     if (is_write(request)) {
-        tell(state->run, request, reply);
+        tell(state, request, reply);
     }
 }
 

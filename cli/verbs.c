@@ -451,9 +451,9 @@ const cli_verb cli_verbs[] = {
          "--deploy and --project fill the servers with scene files; what is there\n"
          "already stays. With --json a line {\"event\":\"ready\",\"http\":URL} says "
          "when and\n"
-         "where they can be reached; written, refused and damaged tell of writes and "
-         "of\n"
-         "files that cannot be read. SIGINT and SIGTERM stop it.",
+         "where they can be reached; written and refused tell of writes, damaged of\n"
+         "files that cannot be read, missed of lines that nobody read in time. SIGINT\n"
+         "and SIGTERM stop it.",
      .examples = "scenesync servers --dir servers --http 127.0.0.1:8900\n"
                  "scenesync servers --dir servers --http 8900 --deploy "
                  "0,0=builder.json",

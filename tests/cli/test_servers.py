@@ -115,8 +115,6 @@ class Servers:
         assert self.url, self.process.stderr.read().decode()
         self.host, _, port = self.url.removeprefix("http://").rpartition(":")
         self.port = int(port)
-        self.reader = threading.Thread(target=self.process.stdout.read, daemon=True)
-        self.reader.start()  # so that it never waits for us
 
     def call(self, method, path, body=None, headers=None, host=None):
         connection = http.client.HTTPConnection(host or self.host, self.port, timeout=WAIT)
@@ -624,6 +622,39 @@ def test_other_machines(bench):
     opened.refuses(403, lambda: opened.get(f"/v1/storage/projects/{ID}/manifest.json", host=host))
     opened.refuses(403, lambda: opened.get(f"/v1/storage/projects/{ID}/manifest.json?key={'0' * 32}", host=host))
     opened.refuses(401, lambda: opened.manifest(headers=signed_headers("GET", place, BEN), host=host))
+
+
+def test_restart_at_the_same_address(bench):
+    servers = Servers(bench)
+    assert servers.deploy(Package()).status == 200
+    open_connection = http.client.HTTPConnection(servers.host, servers.port, timeout=WAIT)
+    open_connection.request("GET", "/about")
+    open_connection.getresponse().read()
+    for round in range(3):
+        port = servers.port
+        servers.kill()
+        servers = Servers(bench, http=f"127.0.0.1:{port}")
+        assert servers.port == port and len(servers.ask("0,0")) == 1
+
+
+def test_nobody_reads_what_it_says(bench):
+    """Lines about writes fill the pipe; callers are answered all the same."""
+    servers = Servers(bench)
+    path = "/v1/projects/" + "x" * 900
+    for _ in range(200):
+        assert servers.put(path, "{}").status == 400
+    lines = []
+    reader = threading.Thread(target=lambda: lines.extend(json.loads(line) for line in servers.process.stdout))
+    reader.start()
+    # Once there is room again, it tells how many lines were lost.
+    end = time.monotonic() + WAIT
+    while not any(line["event"] == "missed" for line in lines) and time.monotonic() < end:
+        servers.put(path, "{}")
+    servers.stop()
+    reader.join()
+    said = sum(line.get("count", 1) if line["event"] == "missed" else 1 for line in lines)
+    assert any(line["event"] == "missed" and line["count"] > 10 for line in lines), len(lines)
+    assert said >= 200 and {line["event"] for line in lines} == {"refused", "missed"}
 
 
 def test_one_server_a_folder(bench):
