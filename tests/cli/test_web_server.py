@@ -677,7 +677,7 @@ def test_pause(bench):
     wire.frame("end")
     while wire.message() != "end":
         pass
-    assert echo.memory() - memory < 20000, echo.memory() - memory
+    assert echo.memory() - memory < 20000 * SLOW, echo.memory() - memory
     echo.stop()
 
 
