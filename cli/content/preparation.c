@@ -17,6 +17,7 @@
 
 #define ID_LENGTH (CONTENT_PUBLISH_ID_SIZE - 1)
 #define MAKING "making-" /* before the id, until it is whole */
+#define SWEEPS_MAX 32
 
 static crdt_err io_error(crdt_diag *diag, const char *what)
 {
@@ -42,20 +43,40 @@ static bool is_id(const char *text)
 
 /* ---- the folder ---- */
 
-/* Remove a folder of files. */
+/* Remove a folder of files; no link is followed. */
 static void remove_folder(const char *path)
 {
-    DIR *folder = opendir(path);
+    int fd = open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+    DIR *folder = fd >= 0 ? fdopendir(fd) : NULL;
     struct dirent *entry;
-    while (folder != NULL && (entry = readdir(folder)) != NULL) {
+    if (folder == NULL) {
+        if (fd >= 0) {
+            close(fd);
+        }
+        return;
+    }
+    while ((entry = readdir(folder)) != NULL) {
         if (strcmp(entry->d_name, ".") != 0 && strcmp(entry->d_name, "..") != 0) {
             unlinkat(dirfd(folder), entry->d_name, 0);
         }
     }
-    if (folder != NULL) {
-        closedir(folder);
-    }
+    closedir(folder);
     rmdir(path);
+}
+
+/* Is it one of ours: by its name, and by what is in it? */
+static bool is_ours(int root, const char *name, struct stat *status)
+{
+    char inside[128];
+    bool making = strncmp(name, MAKING, sizeof MAKING - 1) == 0 &&
+                  is_id(name + sizeof MAKING - 1);
+    if ((!making && !is_id(name)) ||
+        fstatat(root, name, status, AT_SYMLINK_NOFOLLOW) != 0 ||
+        !S_ISDIR(status->st_mode)) {
+        return false;
+    }
+    snprintf(inside, sizeof inside, "%.60s/prepared.json", name);
+    return making || faccessat(root, inside, F_OK, 0) == 0;
 }
 
 /* Remove what has expired (all that was left half made, too) and count the rest;
@@ -67,13 +88,8 @@ static size_t sweep(const char *root, uint64_t now_ms, char oldest[ID_LENGTH + 1
     DIR *folder = opendir(root);
     struct dirent *entry;
     while (folder != NULL && (entry = readdir(folder)) != NULL) {
-        bool made = is_id(entry->d_name);
-        bool making = strncmp(entry->d_name, MAKING, sizeof MAKING - 1) == 0 &&
-                      is_id(entry->d_name + sizeof MAKING - 1);
         struct stat status;
-        if ((!made && !making) ||
-            fstatat(dirfd(folder), entry->d_name, &status, AT_SYMLINK_NOFOLLOW) != 0 ||
-            !S_ISDIR(status.st_mode)) {
+        if (!is_ours(dirfd(folder), entry->d_name, &status)) {
             continue;
         }
         uint64_t made_ms = (uint64_t)status.st_mtim.tv_sec * 1000;
@@ -88,7 +104,7 @@ static size_t sweep(const char *root, uint64_t now_ms, char oldest[ID_LENGTH + 1
             continue;
         }
         count++;
-        if (made && made_ms < oldest_ms) {
+        if (is_id(entry->d_name) && made_ms < oldest_ms) {
             oldest_ms = made_ms;
             memcpy(oldest, entry->d_name, ID_LENGTH + 1);
         }
@@ -102,7 +118,10 @@ static size_t sweep(const char *root, uint64_t now_ms, char oldest[ID_LENGTH + 1
 static void make_room(const char *root, uint64_t now_ms)
 {
     char oldest[ID_LENGTH + 1] = "";
-    while (sweep(root, now_ms, oldest) >= CONTENT_PREPARED_MAX && oldest[0] != '\0') {
+    for (int tries = 0; tries < SWEEPS_MAX; tries++) { /* some may not be removable */
+        if (sweep(root, now_ms, oldest) < CONTENT_PREPARED_MAX || oldest[0] == '\0') {
+            return;
+        }
         char path[CONTENT_PATH_SIZE];
         snprintf(path, sizeof path, "%.3000s/%s", root, oldest);
         remove_folder(path);

@@ -12,6 +12,7 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <time.h>
+#include <unistd.h>
 
 static temp_dir dir;
 static char root[256];
@@ -242,4 +243,31 @@ Test(preparation, old_ones_go)
     cr_expect_eq(content_prepared_load(&found, crdt_alloc_default(), root, id, &diag),
                  CRDT_ENOTFOUND); /* the oldest */
     content_prepared_close(&found);
+}
+
+/* The folder may be one where other things lie too. */
+Test(preparation, only_its_own_are_removed)
+{
+    char id[CONTENT_PUBLISH_ID_SIZE];
+    char path[512];
+    struct stat status;
+    prepare(id);
+    snprintf(path, sizeof path, "%s/0011223344556677", root);
+    cr_assert_eq(mkdir(path, 0700), 0);
+    age("0011223344556677", 3 * 86400);
+    snprintf(path, sizeof path, "%s/0011223344556677/mine", root);
+    temp_write_file(path, (const uint8_t *)"x", 1);
+    age("0011223344556677", 3 * 86400);
+    /* A link that looks like one leads elsewhere. */
+    char other[512];
+    char link[512];
+    snprintf(other, sizeof other, "%s", temp_dir_path(&dir, "elsewhere"));
+    cr_assert_eq(mkdir(other, 0700), 0);
+    snprintf(link, sizeof link, "%s/making-8899aabbccddeeff", root);
+    cr_assert_eq(symlink(other, link), 0);
+    snprintf(other, sizeof other, "%s/prepared.json", temp_dir_path(&dir, "elsewhere"));
+    temp_write_file(other, (const uint8_t *)"{}", 2);
+    prepare(id);
+    cr_expect_eq(stat(path, &status), 0);
+    cr_expect_eq(stat(other, &status), 0);
 }
