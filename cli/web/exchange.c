@@ -411,6 +411,16 @@ static void call_handler(web_socket *socket)
     }
 }
 
+/* Who asks whether the body is welcome waits for the answer. */
+static bool invite_body(web_socket *socket)
+{
+    static const char go_on[] = "HTTP/1.1 100 Continue\r\n\r\n";
+    char text[16];
+    return web_wire_header(socket, "expect", text, sizeof text) < 0 ||
+           strcasecmp(text, "100-continue") != 0 ||
+           web_wire_write(socket, WEB_WIRE_HEAD, crdt_span_of(go_on), true, true);
+}
+
 web_verdict web_exchange_request(web_socket *socket)
 {
     if (socket->phase != WEB_PHASE_IDLE) {
@@ -426,6 +436,7 @@ web_verdict web_exchange_request(web_socket *socket)
         socket->phase = WEB_PHASE_BODY;
         web_wire_patient(socket);
         web_wire_timer(socket, WEB_BODY_WAIT_S + socket->in_wanted / WEB_BODY_RATE);
+        return invite_body(socket) ? WEB_GO_ON : WEB_CLOSE;
     }
     return WEB_GO_ON;
 }
@@ -467,6 +478,7 @@ web_verdict web_exchange_body_end(web_socket *socket)
 void web_exchange_await(web_socket *socket, size_t idle_s)
 {
     socket->phase = WEB_PHASE_IDLE;
+    socket->idle_since_s = web_wire_now_s();
     web_wire_timer(socket, idle_s + WEB_HEAD_WAIT_S + 1);
 }
 

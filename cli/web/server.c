@@ -1,6 +1,8 @@
 #include "cli/web/listen.h"
 #include "cli/web/server_impl.h"
 
+#include <errno.h>
+#include <fcntl.h>
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdio.h>
@@ -14,6 +16,7 @@
 #define ACCEPT_TURN 32       /* connections accepted before others may go on */
 #define STOP_WAIT_US 1000000 /* for sockets to take their close frame */
 #define CLOSE_WAIT_S 5
+#define EVICT_S 2 /* idle so long, a connection makes room if there is none */
 
 /* Answers on their way from other threads. */
 typedef struct web_mail {
@@ -29,6 +32,7 @@ struct web_server {
     struct lws_vhost *vhost;
     struct lws *listen_wsis[WEB_LISTEN_MAX];
     struct lws *event_wsi;
+    int spare_fd; /* see accept_one */
     int event_fd; /* rings when another thread wants something */
     char url[128];
     lws_retry_bo_t idle;
@@ -328,18 +332,56 @@ static void adopt(web_server *server, web_socket *socket, int fd)
     server->adopting = NULL;
 }
 
+/* The server is full: end the connection that has been idle longest, if long enough. Who
+ * holds connections and asks nothing keeps nobody else out. */
+static void evict(web_server *server)
+{
+    web_socket *oldest = NULL;
+    for (web_socket *socket = server->sockets; socket != NULL; socket = socket->next) {
+        if (socket->phase == WEB_PHASE_IDLE && socket->wsi != NULL &&
+            (oldest == NULL || socket->idle_since_s < oldest->idle_since_s)) {
+            oldest = socket;
+        }
+    }
+    if (oldest != NULL && oldest->idle_since_s + EVICT_S <= web_wire_now_s()) {
+        lws_set_timeout(oldest->wsi, PENDING_TIMEOUT_USER_OK, LWS_TO_KILL_SYNC);
+        server->core.counts.refused_full++;
+    }
+}
+
+/* The next connection, or -1. Where the process has no descriptor left, the spare one is
+ * given for a moment to take it and close it: else it would wait, and wake us, for ever. */
+static int accept_one(web_server *server, int listen_fd, struct sockaddr_storage *peer)
+{
+    socklen_t size = sizeof *peer;
+    int fd = accept4(listen_fd, (struct sockaddr *)peer, &size,
+                     SOCK_CLOEXEC | SOCK_NONBLOCK);
+    if (fd < 0 && (errno == EMFILE || errno == ENFILE) && server->spare_fd >= 0) {
+        close(server->spare_fd);
+        int refused = accept4(listen_fd, NULL, NULL, SOCK_CLOEXEC);
+        if (refused >= 0) {
+            close(refused);
+            server->core.counts.refused_full++;
+        }
+        server->spare_fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
+    }
+    return fd;
+}
+
 static void accept_all(web_server *server, int listen_fd)
 {
+    uint32_t limit = server->core.options.connection_max;
     for (int i = 0; i < ACCEPT_TURN; i++) {
         struct sockaddr_storage peer = {0};
-        socklen_t size = sizeof peer;
-        int fd = accept4(listen_fd, (struct sockaddr *)&peer, &size,
-                         SOCK_CLOEXEC | SOCK_NONBLOCK);
+        int fd = accept_one(server, listen_fd, &peer);
         if (fd < 0) {
             return;
         }
+        if (server->socket_count >= limit) {
+            evict(server);
+        }
         web_socket *socket = NULL;
-        if (server->socket_count < server->core.options.connection_max + REFUSE_MORE) {
+        if (server->socket_count < limit + REFUSE_MORE) {
             socket = socket_new(server, fd, &peer);
         }
         if (socket != NULL) {
@@ -355,9 +397,11 @@ static void accept_all(web_server *server, int listen_fd)
 
 static void ring(web_server *server)
 {
+    int before = errno; /* of whom a signal interrupts */
     uint64_t one = 1;
     ssize_t written = write(server->event_fd, &one, sizeof one);
     (void)written; /* it can only be full, and then it rings already */
+    errno = before;
 }
 
 void web_server_stop(web_server *server)
@@ -518,7 +562,7 @@ static void on_tick(lws_sorted_usec_list_t *list)
 
 static struct lws *adopt_file(web_server *server, int fd)
 {
-    int copy = dup(fd); /* the library closes what it is given */
+    int copy = fcntl(fd, F_DUPFD_CLOEXEC, 0); /* the library closes what it is given */
     if (copy < 0) {
         return NULL;
     }
@@ -601,6 +645,7 @@ crdt_err web_server_open(web_server **out, const web_server_options *options,
     server->core.options = *options;
     pthread_mutex_init(&server->lock, NULL);
     server->event_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    server->spare_fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
     crdt_err err = web_listen_open(&server->listen, options->address, diag);
     if (err == CRDT_OK) {
         server->core.rules = (web_origin_rules){.tls = options->cert_file != NULL &&
@@ -658,6 +703,8 @@ void web_server_run(web_server *server)
         next = socket->next;
         if (socket->open) {
             web_socket_close(socket, 1001, "the server stops");
+        } else if (socket->phase == WEB_PHASE_REPLY) {
+            socket->close_after = true; /* it gets its answer */
         } else {
             lws_set_timeout(socket->wsi, PENDING_TIMEOUT_USER_OK, LWS_TO_KILL_ASYNC);
         }
@@ -689,6 +736,9 @@ void web_server_close(web_server *server)
     }
     if (server->event_fd >= 0) {
         close(server->event_fd);
+    }
+    if (server->spare_fd >= 0) {
+        close(server->spare_fd);
     }
     pthread_mutex_destroy(&server->lock);
     crdt_free(server->core.options.alloc, server, sizeof *server);

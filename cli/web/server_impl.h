@@ -56,6 +56,7 @@ struct web_socket {
     bool loopback;
     bool surplus; /* beyond the limit: every request is answered 503 */
     web_phase phase;
+    uint64_t idle_since_s;
     /* the request */
     const char *method;
     char path[WEB_PATH_MAX];

@@ -120,6 +120,23 @@ def test_post_without_size(bench):
     echo.stop()
 
 
+def test_expect(bench):
+    """Who asks whether the body is welcome is told before it is sent."""
+    echo = Echo(bench)
+    wire = echo.wire()
+    head = f"POST /echo HTTP/1.1\r\nHost: 127.0.0.1:{echo.port}\r\nExpect: 100-continue\r\nContent-Length: "
+    for _ in range(2):
+        wire.send(head + "5\r\n\r\n")
+        while b"\r\n\r\n" not in wire.rest:
+            assert wire.more()
+        assert wire.take(len(b"HTTP/1.1 100 Continue\r\n\r\n")) == b"HTTP/1.1 100 Continue\r\n\r\n"
+        wire.send("hello")
+        assert wire.answer().body == b"POST /echo? 5 127.0.0.1 loopback "
+    wire.send(head + "5000000\r\n\r\n")
+    assert wire.answer().status == 413
+    echo.stop()
+
+
 def test_pipelined_requests(bench):
     echo = Echo(bench)
     wire = echo.wire()
@@ -462,6 +479,68 @@ def test_many_connections(bench):
     resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
 
 
+def test_idle_connections_make_room(bench):
+    """Who holds all connections and asks nothing keeps nobody out for long; WebSockets
+    stay."""
+    echo = Echo(bench, "--max", 20)
+    socket_ = connect_socket(echo.port)
+    holders = [echo.wire() for _ in range(40)]
+    holders[0].send("GET /echo HTTP/1.1\r\n")
+    until(lambda: echo.ask("/echo").status == 200, "there is room")
+    for _ in range(10):
+        assert echo.ask("/echo").status == 200
+    socket_.frame("still here")
+    assert socket_.message() == "still here"
+    for wire in holders:
+        wire.close()
+    echo.stop()
+
+
+def test_no_descriptor_left(bench):
+    """A process out of descriptors refuses, does not spin, and recovers."""
+    echo = Echo(bench)
+    resource.prlimit(echo.process.pid, resource.RLIMIT_NOFILE, (40, 40))
+    wires = [echo.wire() for _ in range(60)]
+    served = 0
+    for wire in wires:
+        try:
+            served += wire.request("/echo").status == 200
+        except (EOFError, ConnectionError):
+            pass
+    assert 0 < served < 40, served
+
+    def spent():
+        return sum(map(int, Path(f"/proc/{echo.process.pid}/stat").read_text().split()[13:15]))
+    before = spent()
+    time.sleep(1)  # what it must not do in the meantime is work
+    print(f"{served} served; processor time of an idle second: {(spent() - before) * 10} ms")
+    assert spent() - before < 50
+    for wire in wires:
+        wire.close()
+    until(lambda: answered(echo), "it recovers")
+    echo.stop()
+
+
+def answered(echo):
+    try:
+        return echo.ask("/echo").status == 200
+    except (EOFError, ConnectionError):
+        return False
+
+
+def test_children_inherit_nothing(bench):
+    """Programs that it starts must not keep its port."""
+    echo = Echo(bench)
+    wire = connect_socket(echo.port)
+    for fd in Path(f"/proc/{echo.process.pid}/fd").iterdir():
+        name = os.readlink(fd)
+        flags = Path(f"/proc/{echo.process.pid}/fdinfo/{fd.name}").read_text()
+        closes = int(re.search(r"flags:\s+(\d+)", flags)[1], 8) & os.O_CLOEXEC
+        assert closes or not name.startswith("socket:"), (fd.name, name)
+    wire.close()
+    echo.stop()
+
+
 def test_idle_sockets(bench):
     """A WebSocket that answers pings stays, one that does not goes."""
     echo = Echo(bench, "--idle", 4000)
@@ -719,6 +798,13 @@ def test_readers_that_never_read(bench):
     assert grown[-1] < 40000 * SLOW, grown[-1]
     assert grown[-1] - grown[100] < 4000 * SLOW, "it grows on"
     echo.stop()
+
+
+def test_stop_within_an_answer(bench):
+    echo = Echo(bench)
+    assert echo.ask("/stop").status == 200
+    echo.process.wait(WAIT)
+    assert echo.process.returncode == 0
 
 
 def test_stop_with_sockets_open(bench):
