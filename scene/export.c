@@ -461,6 +461,10 @@ static bool is_native_part(const scene_export *export, crdt_span name)
     static const char *const COMPOSITE[] = {"composite", NULL};
     static const char *const *const ROWS[] = {NULL, STATE, BUILDER, COMPOSITE};
     scene_format format = export->manifest ? SCENE_FORMAT_BUILDER : export->target;
+    if (format == SCENE_FORMAT_BUILDER &&
+        crdt_span_equal(name, crdt_span_of("project"))) {
+        return true; /* every manifest has one */
+    }
     const char *const *row = export->native ? ROWS[format] : NULL;
     for (size_t i = 0; row != NULL && row[i] != NULL; i++) {
         if (crdt_span_equal(name, crdt_span_of(row[i]))) {

@@ -4,6 +4,7 @@
 
 #include "scene/derive.h"
 #include "scene/format_composite.h"
+#include "scene/project_spelling.h"
 #include "scene/text_map.h"
 
 /* ---- reading ---- */
@@ -342,6 +343,53 @@ static crdt_err read_sdk6(scene_import *import, const scene_json_node *node)
     return err;
 }
 
+/* The project, in its own spelling, without what the exporter had to invent. */
+typedef struct project_reading {
+    scene_import *import;
+    bool added;
+} project_reading;
+
+static crdt_err put_project_member(void *ctx, crdt_span name,
+                                   const scene_json_node *node, crdt_span text)
+{
+    project_reading *reading = ctx;
+    scene_import *import = reading->import;
+    crdt_span scene = crdt_span_of(SCENE_NAME_SCENE);
+    crdt_span part = crdt_span_of("project");
+    if (node != NULL && scene_import_scene_invented(import, "project", name, node)) {
+        return CRDT_OK;
+    }
+    crdt_err err = CRDT_OK;
+    if (!reading->added) {
+        reading->added = true;
+        err = scene_import_add_part(import, scene, part);
+    }
+    if (err != CRDT_OK) {
+        return err;
+    }
+    return node != NULL
+               ? scene_import_set(import, scene, part, name, node)
+               : crdt_op_list_set(import->ops, crdt_key_field(scene, part, name), text);
+}
+
+static crdt_err read_project(scene_import *import, const scene_json_node *project)
+{
+    const scene_json_node *was = scene_json_find(import->carry, "project");
+    if (project == NULL || project->type != SCENE_JSON_OBJECT || was == NULL) {
+        return put_part(import, "project", project, NULL);
+    }
+    project_reading reading = {.import = import};
+    if (import->origin == import->format) {
+        reading.added = true;
+        crdt_err err = scene_import_add_part(import, crdt_span_of(SCENE_NAME_SCENE),
+                                             crdt_span_of("project"));
+        if (err != CRDT_OK) {
+            return err;
+        }
+    }
+    return scene_project_members(import, project, was, put_project_member, &reading);
+}
+
 static crdt_err read_sdk7(scene_import *import, const scene_json_node *node)
 {
     static const char *const SKIP[] = {"composite", SCENE_CARRY, NULL};
@@ -386,7 +434,7 @@ crdt_err scene_format_builder_read(scene_import *import)
         err = put_part(import, "builder", root, SKIP);
     }
     if (err == CRDT_OK) {
-        err = put_part(import, "project", scene_json_find(root, "project"), NULL);
+        err = read_project(import, scene_json_find(root, "project"));
     }
     if (err == CRDT_OK && wrapped) {
         err = put_part(import, "wrapper", scene, old ? SKIP6 : SKIP7);

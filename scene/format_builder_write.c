@@ -481,12 +481,19 @@ static void measure(const builder_write *write, int64_t *rows, int64_t *cols)
     *cols = (int64_t)size[1];
 }
 
-static void write_project(builder_write *write, int64_t rows, int64_t cols)
+/* `told`: with what the scene itself says of its project; it stands before what is made
+ * up, as of two members the first stays. */
+static void write_project(builder_write *write, int64_t rows, int64_t cols, bool told)
 {
     static const char EPOCH[] = "1970-01-01T00:00:00.000Z";
-    scene_json_writer *writer = &write->export->writer;
+    scene_export *export = write->export;
+    scene_json_writer *writer = &export->writer;
+    crdt_part own = scene_export_scene_part(export, "project");
     scene_json_writer_key(writer, crdt_span_of("project"));
     scene_json_writer_object_begin(writer);
+    if (told && own.id != 0) {
+        scene_export_fields(export, own);
+    }
     put_derived(write, "id", "project");
     put_derived(write, "sceneId", "scene");
     put_text(writer, "title", crdt_span_of("scene"));
@@ -611,7 +618,7 @@ static void write_carry(builder_write *write, int64_t rows, int64_t cols)
         scene_json_writer_object_begin(writer);
         put_integer(writer, "version", MADE_VERSION);
         scene_json_writer_object_end(writer);
-        write_project(write, rows, cols);
+        write_project(write, rows, cols, false);
         scene_json_writer_key(writer, crdt_span_of("scene"));
         scene_json_writer_object_begin(writer);
         write_scene_fields(write, rows, cols);
@@ -700,7 +707,7 @@ static void write_manifest(builder_write *write)
     } else {
         measure(write, &rows, &cols);
         put_integer(writer, "version", MADE_VERSION);
-        write_project(write, rows, cols);
+        write_project(write, rows, cols, true);
     }
     scene_json_writer_key(writer, crdt_span_of("scene"));
     write_scene(write, rows, cols);

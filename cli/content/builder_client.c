@@ -53,8 +53,7 @@ bool builder_answer_ok(crdt_span answer, char error[BUILDER_ERROR_SIZE],
     return good;
 }
 
-/* The text of the object that begins at `offset` of valid JSON. */
-static crdt_span object_text(crdt_span text, size_t offset)
+crdt_span builder_object_text(crdt_span text, size_t offset)
 {
     size_t depth = 0;
     bool string = false;
@@ -94,7 +93,7 @@ crdt_err builder_answer_first(crdt_span answer, bool *found, crdt_buf *out,
         err = scene_json_refuse(json, data + 1, diag, CRDT_ECORRUPT,
                                 "a manifest must be an object");
     } else if (data->count > 0) {
-        err = crdt_buf_append_span(out, object_text(answer, data[1].offset));
+        err = crdt_buf_append_span(out, builder_object_text(answer, data[1].offset));
         *found = err == CRDT_OK;
     }
     scene_json_close(json);

@@ -33,6 +33,9 @@ bool builder_answer_ok(crdt_span answer, char error[BUILDER_ERROR_SIZE],
 crdt_err builder_answer_first(crdt_span answer, bool *found, crdt_buf *out,
                               crdt_alloc alloc, crdt_diag *diag);
 
+/* The text of the object that begins at `offset` of text that has been parsed. O(size). */
+crdt_span builder_object_text(crdt_span text, size_t offset);
+
 typedef struct builder_client {
     crdt_alloc alloc;
     const char *url;            /* the base before /v1/... */

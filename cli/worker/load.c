@@ -666,12 +666,13 @@ crdt_err worker_load_open(worker_load **out, const worker_load_options *options,
     pthread_mutex_init(&load->mutex, NULL);
     load->backoff = worker_backoff_make(options->retry_ms_min, options->retry_ms_max,
                                         options->seed);
+    *out = load; /* events may come before this returns */
     if (!copy_options(load, options) ||
         pthread_create(&load->thread, NULL, run, load) != 0) {
+        *out = NULL;
         free_load(load);
         return crdt_diag_set(diag, CRDT_ENOMEM, 0, "no thread can be started");
     }
-    *out = load;
     return CRDT_OK;
 }
 

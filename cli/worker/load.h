@@ -74,7 +74,8 @@ worker_load_options worker_load_options_default(void);
 
 typedef struct worker_load worker_load;
 
-/* Start. All texts are copied. Errors: CRDT_EINVAL: the scene is no "X,Y". CRDT_ENOMEM. */
+/* Start. All texts are copied. Events may come before this returns; `*out` is set by then.
+ * Errors: CRDT_EINVAL: the scene is no "X,Y". CRDT_ENOMEM. */
 crdt_err worker_load_open(worker_load **out, const worker_load_options *options,
                           crdt_diag *diag);
 /* Stop soon, whatever it waits for. Accepts NULL. */

@@ -120,15 +120,16 @@ crdt_err worker_save_open(worker_save **out, const worker_save_options *options)
         save->node = options->node;
         err = learn_node(save, options->node);
     }
+    *out = save; /* it may be called back before this returns */
     if (err == CRDT_OK &&
         pthread_create(&save->thread, NULL, worker_save_run, save) != 0) {
         err = CRDT_ENOMEM;
     }
     if (err != CRDT_OK) {
+        *out = NULL;
         free_save(save);
         return err;
     }
-    *out = save;
     return CRDT_OK;
 }
 

@@ -1,10 +1,13 @@
 #include "cli/worker/save_try.h"
 
 #include "cli/content/builder_client.h"
+#include "cli/servers/json_put.h"
+#include "cli/servers/manifest.h"
 #include "cli/worker/deployed.h"
 #include "cli/worker/relation.h"
 #include "cli/worker/save.h"
 #include "scene/json.h"
+#include "scene/json_writer.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -20,27 +23,116 @@ void worker_save_try_deinit(worker_save_try *try)
     worker_saved_scene_deinit(&try->scene);
 }
 
-/* The id that a manifest names; for scenes that never were a project it was made up, the
- * same everywhere. */
-static void read_made_project(worker_save_try *try)
+/* `scenesync` of the scene in a manifest; NULL: none. */
+static const scene_json_node *find_carry(const scene_json_node *scene)
+{
+    const scene_json_node *inner = scene_json_find(scene, "sdk6");
+    inner = inner != NULL && inner->type == SCENE_JSON_OBJECT
+                ? inner
+                : scene_json_find(scene, "sdk7");
+    inner = inner != NULL && inner->type == SCENE_JSON_OBJECT ? inner : scene;
+    const scene_json_node *carry = scene_json_find(inner, "scenesync");
+    return carry != NULL && carry->type == SCENE_JSON_OBJECT && carry->count > 0 ? carry
+                                                                                 : NULL;
+}
+
+/* The scene, with the project as it was in its field `scenesync`
+ * (scene/project_spelling.h). */
+static crdt_err put_former(crdt_buf *out, crdt_span text, const scene_json_node *scene,
+                           const scene_json_node *carry, const scene_json_node *project)
+{
+    crdt_span whole = builder_object_text(text, scene->offset);
+    crdt_span former = builder_object_text(text, project->offset);
+    size_t head = carry->offset + 1 - scene->offset; /* behind its bracket */
+    crdt_err err = crdt_buf_append(out, whole.data, head);
+    if (err == CRDT_OK) {
+        err = crdt_buf_append_span(out, crdt_span_of("\"project\":"));
+    }
+    if (err == CRDT_OK) {
+        err = crdt_buf_append_span(out, former);
+    }
+    if (err == CRDT_OK) {
+        err = crdt_buf_append(out, ",", 1);
+    }
+    return err == CRDT_OK ? crdt_buf_append(out, whole.data + head, whole.size - head)
+                          : err;
+}
+
+/* Put the project into the spelling that builder servers take, if it is not: the body as a
+ * whole is written anew. What no server knows of a project stays in the document. */
+static crdt_err respell(worker_save_try *try, const scene_json_node *manifest)
+{
+    const scene_json_node *scene = scene_json_find(manifest, "scene");
+    const scene_json_node *version = scene_json_find(manifest, "version");
+    const scene_json_node *project = scene_json_find(manifest, "project");
+    project = project != NULL && project->type == SCENE_JSON_OBJECT ? project : NULL;
+    const scene_json_node *carry = find_carry(scene);
+    crdt_span text = crdt_buf_span(&try->scene.text);
+    crdt_err err = CRDT_OK;
+    crdt_buf out;
+    crdt_buf kept;
+    crdt_buf_init(&out, try->alloc);
+    crdt_buf_init(&kept, try->alloc);
+    scene_json_writer writer;
+    scene_json_writer_init(&writer, try->alloc, &out);
+    scene_json_writer_object_begin(&writer);
+    scene_json_writer_key(&writer, crdt_span_of("manifest"));
+    scene_json_writer_object_begin(&writer);
+    scene_json_writer_key(&writer, crdt_span_of("project"));
+    servers_project_translate(&writer, project, try->project);
+    scene_json_writer_key(&writer, crdt_span_of("scene"));
+    if (project == NULL || carry == NULL) {
+        scene_json_writer_raw(&writer, builder_object_text(text, scene->offset));
+    } else {
+        err = put_former(&kept, text, scene, carry, project);
+        scene_json_writer_raw(&writer, crdt_buf_span(&kept));
+    }
+    if (version != NULL) {
+        scene_json_writer_key(&writer, crdt_span_of("version"));
+        servers_json_node(&writer, version);
+    }
+    scene_json_writer_object_end(&writer);
+    scene_json_writer_object_end(&writer);
+    err = err != CRDT_OK ? err : writer.err;
+    scene_json_writer_deinit(&writer);
+    crdt_buf_deinit(&kept);
+    if (err == CRDT_OK) {
+        crdt_buf former = try->scene.text;
+        try->scene.text = out;
+        out = former;
+    }
+    crdt_buf_deinit(&out);
+    return err;
+}
+
+/* Read the manifest that was made: whose project it is, and how that is spelled. */
+static crdt_err check_project(worker_save_try *try)
 {
     scene_json_limits limits = scene_json_limits_default();
     limits.depth_max = SCENE_JSON_DEPTH_MAX;
     scene_json *json = NULL;
-    if (scene_json_open(&json, try->alloc, crdt_buf_span(&try->scene.text), &limits,
-                        NULL) != CRDT_OK) {
-        return;
+    crdt_err err = scene_json_open(&json, try->alloc, crdt_buf_span(&try->scene.text),
+                                   &limits, &try->diag);
+    if (err != CRDT_OK) {
+        return err;
     }
     const scene_json_node *manifest =
         scene_json_find(scene_json_root(json), "manifest");
-    const scene_json_node *id =
-        scene_json_find(scene_json_find(manifest, "project"), "id");
-    if (id != NULL && id->type == SCENE_JSON_STRING &&
+    const scene_json_node *project = scene_json_find(manifest, "project");
+    const scene_json_node *id = scene_json_find(project, "id");
+    if (try->project[0] == '\0' && id != NULL && id->type == SCENE_JSON_STRING &&
         id->count < sizeof try->project) {
         memcpy(try->project, id->as.text, id->count);
         try->project[id->count] = '\0';
     }
+    if (!builder_project_valid(try->project)) {
+        err = crdt_diag_set(&try->diag, CRDT_EINVAL, 0,
+                            "the scene names no project that can be saved to");
+    } else if (servers_manifest_check(json, manifest, NULL) != CRDT_OK) {
+        err = respell(try, manifest);
+    }
     scene_json_close(json);
+    return err;
 }
 
 static crdt_err make_manifest(worker_save_try *try)
@@ -53,8 +145,9 @@ static crdt_err make_manifest(worker_save_try *try)
     if (!try->project_given && try->scene.project[0] != '\0') {
         snprintf(try->project, sizeof try->project, "%s", try->scene.project);
     }
-    if (try->project[0] == '\0') {
-        read_made_project(try);
+    err = check_project(try);
+    if (err != CRDT_OK) {
+        return err;
     }
     size_t size = try->scene.text.size;
     if (size > WORKER_SAVE_BODY_MAX) {

@@ -57,3 +57,7 @@ foreach(noun multipart auth_chain entity entity_index manifest disk content_stor
         scenesync_crdt scenesync_test_support)
 endforeach()
 scenesync_script(cli/test_servers.py)
+add_executable(worker_box cli/worker_box.c)
+target_link_libraries(worker_box PRIVATE scenesync_flags scenesync_cli scenesync_scene
+    scenesync_sync scenesync_crdt)
+scenesync_script(cli/test_load_save.py)
