@@ -39,7 +39,11 @@ static void tell_stranger(sync_replica *replica, sync_peer *peer,
     peer->stranger_told_ms = replica->now_ms == 0 ? 1 : replica->now_ms;
     sync_notice *notice =
         sync_outbox_notice(&replica->out, SYNC_NOTICE_STRANGER, &message->actor);
-    notice->url = sync_outbox_copy(&replica->out, crdt_buf_span(&peer->url));
+    crdt_span url = crdt_buf_span(&peer->url);
+    if (url.size == 0 && message->body.beacon.url_count > 0) {
+        url = message->body.beacon.urls[0]; /* it dialled, and is not dialled back */
+    }
+    notice->url = sync_outbox_copy(&replica->out, url);
     notice->lineage = message->body.beacon.lineage;
     snprintf(notice->text, sizeof notice->text,
              "edits a scene of this name that began differently");

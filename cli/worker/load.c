@@ -21,6 +21,8 @@ typedef struct stranger {
     bool heard;
     crdt_actor actor;
     crdt_actor lineage;
+    char url[SYNC_NODE_NAME_SIZE];
+    unsigned tries; /* to look at it that failed */
 } stranger;
 
 struct worker_load {
@@ -377,16 +379,18 @@ static void say_unrelated(worker_load *load, const crdt_actor *lineage,
 
 /* ---- strangers ---- */
 
-/* Where the stranger is reached: a peer heard as that actor; else those given. */
-static void find_stranger_url(worker_load *load, const crdt_actor *actor)
+/* Where the stranger is reached: as it said, or a peer heard as that actor; else those
+ * given. */
+static void find_stranger_url(worker_load *load, const stranger *met)
 {
-    load->peer_url[0] = '\0';
+    copy_text(load->peer_url, sizeof load->peer_url, met->url);
     sync_node_status status;
-    if (sync_node_status_get(load->options.node, &status) != CRDT_OK) {
+    if (met->url[0] != '\0' ||
+        sync_node_status_get(load->options.node, &status) != CRDT_OK) {
         return;
     }
     for (size_t i = 0; i < status.peer_count; i++) {
-        if (crdt_actor_equal(&status.peers[i].actor, actor)) {
+        if (crdt_actor_equal(&status.peers[i].actor, &met->actor)) {
             copy_text(load->peer_url, sizeof load->peer_url, status.peers[i].url);
         }
     }
@@ -430,42 +434,63 @@ static worker_relation relate(const holding *ours, const holding *theirs)
     return worker_relation_to_living(&a, &b);
 }
 
+#define STRANGER_TRIES 3
+
+/* It could not be looked at: later again, unless another one is heard first. */
+static void keep_stranger(worker_load *load, const stranger *met)
+{
+    pthread_mutex_lock(&load->mutex);
+    if (!load->stranger.heard && met->heard && met->tries < STRANGER_TRIES) {
+        load->stranger = *met;
+        load->stranger.tries++;
+    }
+    pthread_mutex_unlock(&load->mutex);
+}
+
+static void judge_stranger(worker_load *load, const holding *ours,
+                           const holding *theirs)
+{
+    switch (relate(ours, theirs)) {
+    case WORKER_RELATION_SAME:
+        break;
+    case WORKER_RELATION_BEHIND:
+        want_rebase(load, &theirs->lineage, false,
+                    "this scene was saved and lives on in another edition: joining it");
+        break;
+    case WORKER_RELATION_AHEAD:
+        tell(load, &(worker_load_event){
+                       .kind = WORKER_LOAD_NOTE,
+                       .lineage = theirs->lineage,
+                       .text = "an older edition of this scene is still alive; it is "
+                               "expected to come over"});
+        break;
+    case WORKER_RELATION_UNRELATED:
+        say_unrelated(load, &theirs->lineage, "an edition that is alive");
+        break;
+    }
+}
+
 /* Somebody edits this scene under another lineage: look who comes over to whom. */
 static void meet_stranger(worker_load *load, const stranger *met)
 {
     uint64_t now = now_ms();
-    if (crdt_actor_equal(&load->looked_at, &met->lineage) &&
+    if (load->looked_ms != 0 && crdt_actor_equal(&load->looked_at, &met->lineage) &&
         now - load->looked_ms < STRANGER_AGAIN_MS) {
         return;
     }
-    find_stranger_url(load, &met->actor);
+    find_stranger_url(load, met);
     holding ours;
     holding theirs;
     crdt_err err = look_at(load, load->options.node, &ours);
     crdt_err seen = look_at_living(load, &theirs);
-    if (err == CRDT_OK && seen == CRDT_OK && theirs.known && !load->stop) {
+    if (load->stop) {
+        err = CRDT_ECLOSED;
+    } else if (err == CRDT_OK && seen == CRDT_OK && theirs.known) {
         load->looked_at = met->lineage;
         load->looked_ms = now;
-        switch (relate(&ours, &theirs)) {
-        case WORKER_RELATION_SAME:
-            break;
-        case WORKER_RELATION_BEHIND:
-            want_rebase(
-                load, &theirs.lineage, false,
-                "this scene was saved and lives on in another edition: joining it");
-            break;
-        case WORKER_RELATION_AHEAD:
-            tell(load,
-                 &(worker_load_event){
-                     .kind = WORKER_LOAD_NOTE,
-                     .lineage = theirs.lineage,
-                     .text = "an older edition of this scene is still alive; it is "
-                             "expected to come over"});
-            break;
-        case WORKER_RELATION_UNRELATED:
-            say_unrelated(load, &theirs.lineage, "an edition that is alive");
-            break;
-        }
+        judge_stranger(load, &ours, &theirs);
+    } else {
+        keep_stranger(load, met);
     }
     deinit_holding(&ours);
     deinit_holding(&theirs);
@@ -571,7 +596,8 @@ static bool learn_deployed(worker_load *load)
         return false;
     }
     note_deployed(load, scene.project, scene.id);
-    tell_text(load, WORKER_LOAD_NOTE, "the content server answers");
+    tell_text(load, WORKER_LOAD_NOTE,
+              load->backoff.failures > 0 ? "the content server answers" : "");
     return true;
 }
 
@@ -696,7 +722,10 @@ void worker_load_hear(worker_load *load, const sync_event *event)
     }
     pthread_mutex_lock(&load->mutex);
     if (event->kind == SYNC_EVENT_STRANGER) {
-        load->stranger = (stranger){true, event->actor, event->lineage};
+        load->stranger =
+            (stranger){.heard = true, .actor = event->actor, .lineage = event->lineage};
+        copy_text(load->stranger.url, sizeof load->stranger.url,
+                  event->url != NULL ? event->url : "");
     }
     load->woken = true;
     pthread_cond_broadcast(&load->changed);
@@ -726,5 +755,9 @@ crdt_err worker_load_rebase(worker_load *load, worker_rebase_report *report,
         options.ops = load->deployed.ops.ops;
         options.op_count = load->deployed.ops.op_count;
     }
-    return worker_rebase_run(&options, report, diag);
+    crdt_err err = worker_rebase_run(&options, report, diag);
+    if (err == CRDT_OK && !load->onto_file) {
+        copy_text(report->living_url, sizeof report->living_url, load->peer_url);
+    }
+    return err;
 }

@@ -36,8 +36,9 @@ typedef enum worker_load_kind {
     WORKER_LOAD_SETTLED, /* it is known how the store relates to what is deployed and to
                           * who lives; saving may begin. Once, after READY; late where
                           * a server is down */
-    WORKER_LOAD_NOTE,   /* READY holds; something to tell people: a server that is down,
-                          * an unrelated scene, ... */
+    WORKER_LOAD_NOTE, /* READY holds; something to tell people: a server that is down, an
+                       * unrelated scene, ...; without a text: what worker_load_look tells
+                       * has changed */
     WORKER_LOAD_REBASE, /* the store must be rebased. At most once. Take no more edits
                           * (keep them as at the beginning), close the node, call
                           * worker_load_rebase, close the load, open node and load again */

@@ -40,10 +40,12 @@ typedef struct worker_rebase_report {
         nothing_unsaved; /* the living lineage holds all: archived, nothing made again */
     size_t op_count;
     size_t clash_count;
-    crdt_actor from;    /* lineage */
-    crdt_actor onto;    /* lineage */
-    char archive[4096]; /* its path */
-    char *text;         /* JSON, as DIR.archive-<n>.json; NULL: none */
+    crdt_actor from;                      /* lineage */
+    crdt_actor onto;                      /* lineage */
+    char living_url[SYNC_NODE_NAME_SIZE]; /* of who lives there; "" : not known. Dial it
+                                           * when the node is opened again */
+    char archive[4096];                   /* its path */
+    char *text; /* JSON, as DIR.archive-<n>.json; NULL: none */
     size_t text_size;
 } worker_rebase_report;
 void worker_rebase_report_deinit(worker_rebase_report *report);

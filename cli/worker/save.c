@@ -77,27 +77,6 @@ static crdt_err init_texts(worker_save *save, const worker_save_options *options
     return whole ? CRDT_OK : CRDT_ENOMEM;
 }
 
-/* Who we are, and in which lineage; under the mutex, the node is not used. */
-static crdt_err learn_node(worker_save *save, sync_node *node)
-{
-    sync_node_status status;
-    crdt_err err = sync_node_status_get(node, &status);
-    if (err != CRDT_OK) {
-        return err;
-    }
-    save->self = status.actor;
-    save->last_saver = status.actor;
-    if (!crdt_actor_equal(&save->lineage, &status.lineage)) {
-        save->lineage = status.lineage;
-        for (int i = 0; i < SAVE_PLACES; i++) {
-            crdt_version_clear(&save->places[i].saved);
-        }
-    }
-    err = crdt_version_copy(&save->doc, &status.version);
-    sync_node_status_deinit(&status);
-    return err;
-}
-
 crdt_err worker_save_open(worker_save **out, const worker_save_options *options)
 {
     *out = NULL;
@@ -118,7 +97,7 @@ crdt_err worker_save_open(worker_save **out, const worker_save_options *options)
     crdt_err err = init_texts(save, options);
     if (err == CRDT_OK && options->node != NULL) {
         save->node = options->node;
-        err = learn_node(save, options->node);
+        save->learn = true;
     }
     *out = save; /* it may be called back before this returns */
     if (err == CRDT_OK &&
@@ -169,9 +148,9 @@ void worker_save_set_node(worker_save *save, sync_node *node)
     save->allowed = false;
     save->checked = false;
     save->all_told = false;
-    if (node != NULL && learn_node(save, node) == CRDT_OK) {
-        save->node = node;
-    }
+    save->node = node;
+    save->learn = node != NULL;
+    save->told_stale = true;
     pthread_cond_broadcast(&save->changed);
     pthread_mutex_unlock(&save->mutex);
 }
@@ -183,36 +162,24 @@ void worker_save_set_project(worker_save *save, const char *project)
         snprintf(save->project, sizeof save->project, "%s", project);
         save->project_none = project[0] == '\0';
     }
+    save->told_stale = true;
     pthread_cond_broadcast(&save->changed);
     pthread_mutex_unlock(&save->mutex);
 }
 
 /* ---- changes ---- */
 
-/* Note for each place whether all is saved there. Under the mutex. */
-static void note_change(worker_save *save)
-{
-    uint64_t now = worker_save_now_ms();
-    for (int i = 0; i < SAVE_PLACES; i++) {
-        worker_save_target *target = &save->places[i].target;
-        if (!worker_save_holds_all(save, i)) {
-            worker_save_target_change(target, now);
-        } else if (!target->failing) {
-            target->unsaved = false;
-        }
-    }
-    pthread_cond_broadcast(&save->changed);
-}
-
 void worker_save_allow(worker_save *save, const crdt_version *saved)
 {
     pthread_mutex_lock(&save->mutex);
     save->allowed = true;
+    save->told_stale = true;
+    save->learn = save->node != NULL;
     if (saved != NULL) {
         (void)crdt_version_merge(&save->places[SAVE_BUILDER].saved, saved);
         (void)crdt_version_merge(&save->doc, saved);
     }
-    note_change(save);
+    worker_save_note_change(save);
     pthread_mutex_unlock(&save->mutex);
 }
 
@@ -221,7 +188,7 @@ void worker_save_changed(worker_save *save, const crdt_version *version)
     pthread_mutex_lock(&save->mutex);
     if (!crdt_version_includes(&save->doc, version)) {
         (void)crdt_version_merge(&save->doc, version);
-        note_change(save);
+        worker_save_note_change(save);
     }
     pthread_mutex_unlock(&save->mutex);
 }
@@ -267,6 +234,7 @@ crdt_err worker_save_request(worker_save *save, const char *const *headers, bool
         worker_save_free_texts(save->headers);
         save->headers = copy;
         save->places[SAVE_BUILDER].target.refused = false;
+        save->told_stale = true;
     }
     save->requests[save->request_count++] =
         (save_request){.done = done, .ctx = ctx, .force = force};
@@ -323,6 +291,7 @@ bool worker_save_leave(worker_save *save, uint32_t timeout_ms)
     add_ms(&until, timeout_ms);
     pthread_mutex_lock(&save->mutex);
     save->leaving = true;
+    save->told_stale = true;
     if (must_save(save) && save->request_count < SAVE_REQUESTS_MAX) {
         save->requests[save->request_count++] = (save_request){.done = NULL};
         pthread_cond_broadcast(&save->changed);
@@ -373,11 +342,12 @@ static void learn_saved(worker_save *save, const crdt_actor *actor, const char *
         worker_save_learn(&builder->saved, &told) == CRDT_OK) {
         builder->at_ms = worker_save_wall_ms();
         save->last_saver = *actor;
+        save->told_stale = true;
         if (builder->busy) {
             /* Which of the two came last is not known: ours is written once more. */
             worker_save_target_change(&builder->target, worker_save_now_ms());
         }
-        note_change(save);
+        worker_save_note_change(save);
     }
     crdt_version_deinit(&told);
 }
@@ -389,6 +359,7 @@ void worker_save_heard(worker_save *save, const crdt_actor *actor, bool saves,
     save_rival *rival =
         crdt_actor_equal(actor, &save->self) ? NULL : find_rival(save, actor);
     if (rival != NULL) {
+        save->told_stale = save->told_stale || rival->who.saves != saves;
         rival->who.saves = saves;
         bool other = version != NULL && version[0] != '\0' &&
                      (rival->told == NULL || strcmp(rival->told, version) != 0);
@@ -413,6 +384,7 @@ void worker_save_left(worker_save *save, const crdt_actor *actor)
             break;
         }
     }
+    save->told_stale = true;
     pthread_cond_broadcast(&save->changed);
     pthread_mutex_unlock(&save->mutex);
 }

@@ -52,10 +52,13 @@ struct worker_save {
     bool node_used; /* by the thread, outside the mutex */
     crdt_actor self;
     crdt_actor lineage;
+    bool lineage_known;
+    bool learn; /* who we are and in which lineage is to be asked of the node */
     bool allowed;
     bool leaving;
-    bool all_told; /* that all is saved was told */
-    bool checked;  /* what is at the builder server may be replaced */
+    bool told_stale; /* on_change is due */
+    bool all_told;   /* that all is saved was told */
+    bool checked;    /* what is at the builder server may be replaced */
     crdt_version doc;
     save_place places[SAVE_PLACES];
     char project[128]; /* where manifests go; "": not known yet */
@@ -96,6 +99,9 @@ int worker_save_main_place(const worker_save *save);
 const char *worker_save_where(const worker_save *save, int index);
 /* Why nothing can be saved at all; NULL: something can. */
 const char *worker_save_why_off(const worker_save *save);
+
+/* The document or what is saved has changed: note for each place whether all is there. */
+void worker_save_note_change(worker_save *save);
 
 /* The thread. */
 void *worker_save_run(void *save);

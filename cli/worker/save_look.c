@@ -151,3 +151,17 @@ const char *worker_save_why_off(const worker_save *save)
     }
     return NULL;
 }
+
+void worker_save_note_change(worker_save *save)
+{
+    uint64_t now = worker_save_now_ms();
+    for (int i = 0; i < SAVE_PLACES; i++) {
+        worker_save_target *target = &save->places[i].target;
+        if (!worker_save_holds_all(save, i)) {
+            worker_save_target_change(target, now);
+        } else if (!target->failing) {
+            target->unsaved = false;
+        }
+    }
+    pthread_cond_broadcast(&save->changed);
+}

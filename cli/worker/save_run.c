@@ -86,6 +86,8 @@ static void end_try(worker_save *save, int index, worker_save_try *try, crdt_err
     at->busy = false;
     if (err == CRDT_OK) {
         (void)crdt_version_merge(&save->doc, &try->scene.version);
+        save->lineage = try->scene.lineage;
+        save->lineage_known = true;
         /* No memory: not known to be saved, so it is saved again. */
         if (crdt_version_copy(&at->saved, &try->scene.version) == CRDT_OK) {
             at->at_ms = worker_save_wall_ms();
@@ -250,6 +252,40 @@ static void upload_image(worker_save *save)
 
 /* ---- the thread ---- */
 
+/* What the saver has to know of the node. The mutex is held, and given up meanwhile. */
+static void learn_node(worker_save *save)
+{
+    sync_node *node = save->node;
+    save->learn = false;
+    save->node_used = true;
+    pthread_mutex_unlock(&save->mutex);
+    sync_node_status status;
+    crdt_err err = sync_node_status_get(node, &status);
+    pthread_mutex_lock(&save->mutex);
+    save->node_used = false;
+    if (err == CRDT_OK) {
+        if (!crdt_actor_equal(&save->lineage, &status.lineage)) {
+            for (int i = 0; i < SAVE_PLACES && save->lineage_known; i++) {
+                crdt_version_clear(&save->places[i].saved);
+            }
+            if (save->lineage_known) {
+                crdt_version_clear(&save->doc);
+            }
+            save->lineage = status.lineage;
+            save->lineage_known = status.lineage_known;
+        }
+        if (crdt_actor_equal(&save->last_saver, &save->self)) {
+            save->last_saver = status.actor;
+        }
+        save->self = status.actor;
+        (void)crdt_version_merge(&save->doc, &status.version);
+        sync_node_status_deinit(&status);
+    }
+    save->told_stale = true;
+    worker_save_note_change(save);
+    pthread_cond_broadcast(&save->changed);
+}
+
 static void wait_until(worker_save *save, uint64_t at_ms)
 {
     uint64_t now = worker_save_now_ms();
@@ -288,6 +324,17 @@ void *worker_save_run(void *ctx)
     pthread_mutex_lock(&save->mutex);
     while (!save->stop) {
         int index = 0;
+        if (save->learn && save->node != NULL) {
+            learn_node(save);
+            continue;
+        }
+        if (save->told_stale) {
+            save->told_stale = false;
+            pthread_mutex_unlock(&save->mutex);
+            say_changed(save);
+            pthread_mutex_lock(&save->mutex);
+            continue;
+        }
         if (save->request_count > 0) {
             serve_requests(save);
             continue;

@@ -32,6 +32,8 @@ typedef struct box {
     worker_save *save;
     pthread_mutex_t out; /* lines whole, and what follows */
     pthread_cond_t changed;
+    pthread_mutex_t telling;
+    pthread_mutex_t life; /* held while node and load are closed and opened again */
     bool rebase;
     bool stop;
 } box;
@@ -41,11 +43,32 @@ static void put_actor(cli_report *r, const char *key, const crdt_actor *actor)
     cli_report_actor(r, key, actor);
 }
 
+/* What the loader knows goes to the saver. */
+static void hand_over(box *b, worker_load_kind kind)
+{
+    worker_load_source source;
+    worker_load_look(b->load, &source);
+    if (source.deployed_known || b->load_options.content_url == NULL) {
+        worker_save_set_project(b->save, source.project);
+    }
+    sync_node_status status;
+    if (kind == WORKER_LOAD_SETTLED &&
+        sync_node_status_get(b->node, &status) == CRDT_OK) {
+        bool saved = strcmp(source.from, "builder") == 0;
+        worker_save_allow(b->save, saved ? &status.version : NULL);
+        worker_save_changed(b->save, &status.version);
+        sync_node_status_deinit(&status);
+    }
+}
+
 static void on_load(void *ctx, const worker_load_event *event)
 {
     static const char *const NAMES[] = {"loading", "ready", "settled", "note",
                                         "rebase"};
     box *b = ctx;
+    if (event->kind == WORKER_LOAD_SETTLED || event->kind == WORKER_LOAD_NOTE) {
+        hand_over(b, event->kind);
+    }
     pthread_mutex_lock(&b->out);
     cli_report r;
     cli_report_begin(&r, stdout);
@@ -57,24 +80,6 @@ static void on_load(void *ctx, const worker_load_event *event)
     b->rebase = b->rebase || event->kind == WORKER_LOAD_REBASE;
     pthread_cond_broadcast(&b->changed);
     pthread_mutex_unlock(&b->out);
-    if (event->kind == WORKER_LOAD_SETTLED || event->kind == WORKER_LOAD_NOTE) {
-        worker_load_source source;
-        worker_load_look(b->load, &source);
-        if (source.deployed_known || b->load_options.content_url == NULL) {
-            worker_save_set_project(b->save, source.project);
-        }
-    }
-    if (event->kind == WORKER_LOAD_SETTLED) {
-        worker_load_source source;
-        worker_load_look(b->load, &source);
-        sync_node_status status;
-        if (sync_node_status_get(b->node, &status) == CRDT_OK) {
-            bool saved = strcmp(source.from, "builder") == 0;
-            worker_save_allow(b->save, saved ? &status.version : NULL);
-            worker_save_changed(b->save, &status.version);
-            sync_node_status_deinit(&status);
-        }
-    }
 }
 
 static void on_save(void *ctx, const worker_save_result *result)
@@ -120,8 +125,13 @@ static void tell_others(void *ctx)
     char text[WORKER_SAVE_VERSION_SIZE + 8];
     worker_save_tell(b->save, &saves, version);
     snprintf(text, sizeof text, "%d|%s", saves, version);
-    if (b->node != NULL) {
-        (void)sync_node_presence(b->node, crdt_span_of(text));
+    /* Not while the node is being changed: who changes it may be waiting for us. The new
+     * node will be told of. */
+    if (pthread_mutex_trylock(&b->telling) == 0) {
+        if (b->node != NULL) {
+            (void)sync_node_presence(b->node, crdt_span_of(text));
+        }
+        pthread_mutex_unlock(&b->telling);
     }
 }
 
@@ -298,44 +308,66 @@ static bool begin(box *b)
     return err == CRDT_OK;
 }
 
-/* Waits for the loader to want it. */
-static void *rebase(void *ctx)
+/* Bring the store over, and begin again. */
+static bool rebase(box *b)
+{
+    pthread_mutex_lock(&b->telling);
+    sync_node *node = b->node;
+    b->node = NULL;
+    worker_save_set_node(b->save, NULL);
+    sync_node_close(node);
+    worker_rebase_report report;
+    crdt_diag diag = {0};
+    crdt_err err = worker_load_rebase(b->load, &report, &diag);
+    worker_load *load = b->load;
+    b->load = NULL;
+    worker_load_close(load);
+    pthread_mutex_unlock(&b->telling);
+    if (err != CRDT_OK) {
+        say_error(b, "rebase", err, &diag);
+    } else {
+        if (report.living_url[0] != '\0' && b->node_options.peer_count < 16) {
+            b->peers[b->node_options.peer_count++] = strdup(report.living_url);
+            b->node_options.peer_urls = b->peers;
+        }
+        pthread_mutex_lock(&b->out);
+        fwrite(report.text, 1, report.text_size, stdout);
+        fflush(stdout);
+        pthread_mutex_unlock(&b->out);
+    }
+    worker_rebase_report_deinit(&report);
+    return begin(b);
+}
+
+/* Tells the saver how far the document is, and waits for the loader to want a rebase. */
+static void *attend(void *ctx)
 {
     box *b = ctx;
-    for (;;) {
+    for (bool good = true; good;) {
+        struct timespec until;
+        clock_gettime(CLOCK_REALTIME, &until);
+        until.tv_nsec += 20000000;
+        if (until.tv_nsec >= 1000000000) {
+            until.tv_sec++;
+            until.tv_nsec -= 1000000000;
+        }
         pthread_mutex_lock(&b->out);
-        while (!b->rebase && !b->stop) {
-            pthread_cond_wait(&b->changed, &b->out);
+        if (!b->rebase && !b->stop) {
+            pthread_cond_timedwait(&b->changed, &b->out, &until);
         }
         bool stop = b->stop;
+        bool due = b->rebase;
         b->rebase = false;
         pthread_mutex_unlock(&b->out);
         if (stop) {
             return NULL;
         }
-        worker_save_set_node(b->save, NULL);
-        sync_node *node = b->node;
-        b->node = NULL;
-        sync_node_close(node);
-        worker_rebase_report report;
-        crdt_diag diag = {0};
-        crdt_err err = worker_load_rebase(b->load, &report, &diag);
-        worker_load *load = b->load;
-        b->load = NULL;
-        worker_load_close(load);
-        if (err != CRDT_OK) {
-            say_error(b, "rebase", err, &diag);
-        } else {
-            pthread_mutex_lock(&b->out);
-            fwrite(report.text, 1, report.text_size, stdout);
-            fflush(stdout);
-            pthread_mutex_unlock(&b->out);
-        }
-        worker_rebase_report_deinit(&report);
-        if (!begin(b)) {
-            return NULL;
-        }
+        pthread_mutex_lock(&b->life);
+        good = due ? rebase(b) : true;
+        tell_version(b);
+        pthread_mutex_unlock(&b->life);
     }
+    return NULL;
 }
 
 static size_t split(char *line, words *w, size_t most)
@@ -439,6 +471,8 @@ int main(int argc, char **argv)
     b.save_options.on_change = tell_others;
     b.save_options.ctx = &b;
     pthread_mutex_init(&b.out, NULL);
+    pthread_mutex_init(&b.telling, NULL);
+    pthread_mutex_init(&b.life, NULL);
     pthread_cond_init(&b.changed, NULL);
     if (!parse(&b, argc, argv)) {
         fprintf(stderr, "usage: see the source\n");
@@ -455,16 +489,19 @@ int main(int argc, char **argv)
     if (!begin(&b)) {
         return 1;
     }
-    pthread_t rebaser;
-    pthread_create(&rebaser, NULL, rebase, &b);
+    pthread_t attendant;
+    pthread_create(&attendant, NULL, attend, &b);
     char line[65536];
-    while (fgets(line, sizeof line, stdin) != NULL && obey(&b, line)) {
+    for (bool more = true; more && fgets(line, sizeof line, stdin) != NULL;) {
+        pthread_mutex_lock(&b.life);
+        more = obey(&b, line);
+        pthread_mutex_unlock(&b.life);
     }
     pthread_mutex_lock(&b.out);
     b.stop = true;
     pthread_cond_broadcast(&b.changed);
     pthread_mutex_unlock(&b.out);
-    pthread_join(rebaser, NULL);
+    pthread_join(attendant, NULL);
     worker_load_close(b.load);
     worker_save_close(b.save);
     sync_node_close(b.node);
