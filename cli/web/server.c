@@ -136,14 +136,18 @@ void web_request_headers(const web_request *request, const char *prefix,
     static const char *const names[] = {
         "x-identity-timestamp",    "x-identity-metadata",     "x-identity-auth-chain-0",
         "x-identity-auth-chain-1", "x-identity-auth-chain-2", "x-identity-auth-chain-3",
-        "x-identity-auth-chain-4", "x-identity-auth-chain-5"};
-    char value[4096];
-    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+        "x-identity-auth-chain-4", "x-identity-auth-chain-5", "x-identity-auth-chain-6",
+        "x-identity-auth-chain-7"};
+    const web_core *core = ((const web_socket *)request->handle)->core;
+    size_t room = core->options.header_max + 64; /* no header is larger: none is cut */
+    char *value = crdt_allocate(core->options.alloc, room);
+    for (size_t i = 0; value != NULL && i < sizeof names / sizeof *names; i++) {
         if (strncmp(names[i], prefix, strlen(prefix)) == 0 &&
-            web_request_header(request, names[i], value, sizeof value) != NULL) {
+            web_request_header(request, names[i], value, room) != NULL) {
             visit(ctx, names[i], value);
         }
     }
+    crdt_free(core->options.alloc, value, room);
 }
 
 /* Is the request line what the caller sent? The library decodes the path before it looks

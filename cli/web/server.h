@@ -41,7 +41,8 @@ const char *web_request_header(const web_request *request, const char *name, cha
 /* A parameter of the query, decoded; false if it is not there or does not fit. */
 bool web_request_parameter(const web_request *request, const char *name, char *out,
                            size_t size);
-/* Call `visit` for each header whose name begins with `prefix` (x-identity-). */
+/* Call `visit` for each header whose name begins with `prefix`; of "x-identity-" alone
+ * (signed requests: timestamp, metadata, auth-chain-0 to -7). */
 void web_request_headers(const web_request *request, const char *prefix,
                          void (*visit)(void *ctx, const char *name, const char *value),
                          void *ctx);
@@ -52,9 +53,8 @@ typedef struct web_reply {
     int status;       /* default 200 */
     const char *type; /* default "application/json"; static text */
     crdt_buf body;
-    const char
-        *location;     /* NULL, or for 301 and 302; copied once the handler returned */
-    const char *cache; /* Cache-Control; default "no-store" */
+    const char *location; /* NULL, or for 301, 302; copied after the handler returned */
+    const char *cache;    /* Cache-Control; default "no-store" */
     bool deferred;
     uint64_t token; /* given by the server */
 } web_reply;

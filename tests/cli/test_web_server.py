@@ -82,6 +82,8 @@ def test_requests(bench):
         assert answer.body.decode() == ("GET /echo?x=a%20b%26c&y=1&z 0 127.0.0.1 loopback x=a b&c try=hey "
                                         'auth=Bearer t x-identity-timestamp=12;x-identity-auth-chain-0={"a":1};'), answer.body
         assert answer.status == 200
+    answer = wire.request("/echo", headers="x-identity-metadata: " + "m" * 9000 + "\r\n")  # none is cut
+    assert answer.body.decode().endswith("x-identity-metadata=" + "m" * 9000 + ";")
     answer = wire.request("/echo", method="POST", body=b"x" * 100000, headers="X-Try: hey\r\n")
     assert answer.body == b"POST /echo? 100000 127.0.0.1 loopback try=hey ", answer.body
     answer = wire.request("/echo", method="PUT", headers="Content-Length: 0\r\n")
@@ -797,6 +799,41 @@ def test_readers_that_never_read(bench):
     print(f"20 that never read: {grown[-1]} KiB more, {grown[20]} KiB early on")
     assert grown[-1] < 40000 * SLOW, grown[-1]
     assert grown[-1] - grown[100] < 4000 * SLOW, "it grows on"
+    echo.stop()
+
+
+def test_floods(bench):
+    """Pings that are never heard, fragments without end, half frames: bounded memory."""
+    echo = Echo(bench)
+    other = connect_socket(echo.port)
+    before = echo.memory()
+    ping = Wire(echo.port, small=True)
+    assert ping.upgrade().status == 101
+    drip = connect_socket(echo.port)
+    empty = connect_socket(echo.port)
+    halves = [connect_socket(echo.port) for _ in range(20)]
+    for wire in halves:
+        wire.frame("x" * 10, size=1 << 20)
+    drip.frame("a", fin=False)
+    empty.frame("", fin=False)
+    ping.socket.settimeout(1)
+    stuck = 0
+    for i in range(300):
+        if not stuck:
+            try:
+                ping.send(b"\x89\xfd\0\0\0\0" + b"p" * 125)
+                for _ in range(200):
+                    ping.send(b"\x89\xfd\0\0\0\0" + b"p" * 125)
+            except OSError:
+                stuck = i + 1
+        drip.frame("a", 0, fin=False)
+        for _ in range(20):
+            empty.frame("", 0, fin=False)
+        other.frame(f"alive {i}")
+        assert other.message() == f"alive {i}"
+    grown = echo.memory() - before
+    print(f"pings: {'stopped after ' + str(stuck * 200) if stuck else 'all taken'}; {grown} KiB more")
+    assert grown < 8000 * SLOW, grown
     echo.stop()
 
 
