@@ -48,6 +48,7 @@ struct worker_load {
     worker_deployed deployed;
     bool has_deployed;
     char peer_url[SYNC_NODE_NAME_SIZE]; /* of who lives, where it is known */
+    uint64_t opened_ms;
     crdt_actor looked_at;
     uint64_t looked_ms;
 };
@@ -354,6 +355,14 @@ static void want_rebase(worker_load *load, const crdt_actor *lineage, bool onto_
         tell_text(load, WORKER_LOAD_NOTE,
                   "the scene lives on elsewhere; this node has no store to bring over");
         settle(load);
+        return;
+    }
+    uint64_t now = now_ms();
+    while (!load->stop && now < load->opened_ms + load->options.rebase_after_ms) {
+        wait_ms(load, load->opened_ms + load->options.rebase_after_ms - now);
+        now = now_ms();
+    }
+    if (load->stop) {
         return;
     }
     load->rebasing = true;
@@ -690,6 +699,8 @@ crdt_err worker_load_open(worker_load **out, const worker_load_options *options,
     pthread_cond_init(&load->changed, &attributes);
     pthread_condattr_destroy(&attributes);
     pthread_mutex_init(&load->mutex, NULL);
+    load->opened_ms = now_ms();
+    load->source.deployed_known = options->content_url == NULL;
     load->backoff = worker_backoff_make(options->retry_ms_min, options->retry_ms_max,
                                         options->seed);
     *out = load; /* events may come before this returns */

@@ -64,6 +64,8 @@ typedef struct worker_load_options {
     uint32_t retry_ms_min;   /* default 1 s */
     uint32_t retry_ms_max;   /* default 60 s */
     uint64_t seed;           /* of the jitter */
+    uint32_t
+        rebase_after_ms; /* no REBASE before so long: the last one failed; default 0 */
     /* How `node` was opened: its peers, key, TLS and store_dir serve to look at strangers
      * and to rebase. Borrowed until close, with all it points to. */
     const sync_node_options *node_options;

@@ -21,6 +21,7 @@
 
 void worker_rebase_report_deinit(worker_rebase_report *report)
 {
+    worker_rebase_plan_deinit(&report->plan);
     free(report->text);
     report->text = NULL;
     report->text_size = 0;
@@ -639,7 +640,7 @@ crdt_err worker_rebase_run(const worker_rebase_options *options,
     close_copy(&work.ours);
     close_copy(&work.living);
     if (work.planned) {
-        worker_rebase_plan_deinit(&work.plan);
+        report->plan = work.plan;
     }
     scene_descent_deinit(&work.descent);
     crdt_version_deinit(&work.base);

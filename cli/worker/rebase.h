@@ -31,11 +31,13 @@
  * Killed before 2: DIR.new is dropped, DIR is as it was. From 2 on: worker_rebase_finish
  * does the rest. */
 
+#include "cli/worker/rebase_plan.h"
 #include "crdt/op_list.h"
 #include "sync/node.h"
 
 typedef struct worker_rebase_report {
     bool done;
+    worker_rebase_plan plan; /* what was made again, and the clashes */
     bool
         nothing_unsaved; /* the living lineage holds all: archived, nothing made again */
     size_t op_count;

@@ -666,6 +666,8 @@ crdt_err worker_rebase_plan_make(worker_rebase_plan *plan,
 
 void worker_rebase_plan_deinit(worker_rebase_plan *plan)
 {
-    crdt_arena_deinit(&plan->arena);
+    if (plan->arena.head != NULL) {
+        crdt_arena_deinit(&plan->arena);
+    }
     *plan = (worker_rebase_plan){.groups = NULL};
 }

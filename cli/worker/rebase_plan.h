@@ -57,6 +57,7 @@ typedef struct worker_rebase_plan {
 crdt_err worker_rebase_plan_make(worker_rebase_plan *plan,
                                  const worker_rebase_plan_input *input,
                                  crdt_alloc alloc);
+/* Also of one that is all zero. */
 void worker_rebase_plan_deinit(worker_rebase_plan *plan);
 
 #endif /* CLI_WORKER_REBASE_PLAN_H */

@@ -81,6 +81,8 @@ typedef struct worker_clerk {
     bool stop;
 } worker_clerk;
 
+#define WORKER_URLS_MAX 66u
+
 struct worker {
     worker_options options;
     crdt_alloc alloc;
@@ -111,6 +113,12 @@ struct worker {
     size_t node_users;
     worker_view *view; /* made and used in the node's thread */
     char peer_url[SYNC_NODE_NAME_SIZE];
+    uint32_t
+        rebase_after_ms; /* main thread's, as these: where the node is opened again */
+    char listen_url[SYNC_NODE_NAME_SIZE];
+    char living_url[SYNC_NODE_NAME_SIZE];
+    const char *listen_urls[WORKER_URLS_MAX];
+    const char *peer_urls[WORKER_URLS_MAX];
     cli_control *control; /* the other verbs on the store; main thread's */
 
     /* events of the node, bounded; in the node's thread */

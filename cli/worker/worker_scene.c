@@ -13,6 +13,9 @@
 #include <stdio.h>
 #include <unistd.h>
 
+#define CLASHES_MAX 1000u      /* told after a rebase; its report has all */
+#define REBASE_AGAIN_MS 30000u /* after one that failed */
+
 /* ---- loading ---- */
 
 static void tell(worker *w, worker_mail_kind kind, const char *state, const char *text)
@@ -34,22 +37,40 @@ static void on_ready(worker *w, sync_node *node)
     tell(w, WORKER_MAIL_STATE, "editing", "");
 }
 
-/* It is known what is deployed, and how this store relates to it. */
-static void on_settled(worker *w)
+/* What is deployed may have become known, also after the scene is there. False: there is no
+ * loader any more. */
+static bool learn_project(worker *w, worker_load_source *source)
 {
-    worker_load_source source;
     pthread_mutex_lock(&w->load_mutex);
     worker_load *load = w->load;
     pthread_mutex_unlock(&w->load_mutex);
     if (load == NULL) {
-        return;
+        return false;
     }
-    worker_load_look(load, &source);
-    if (source.project[0] != '\0' || source.deployed_known) { /* "": it has none */
-        worker_save_set_project(w->save, source.project);
+    worker_load_look(load, source);
+    if (source->project[0] != '\0' || source->deployed_known) { /* "": it has none */
+        worker_save_set_project(w->save, source->project);
     }
-    bool from_builder = strcmp(source.from, "builder") == 0;
-    worker_save_allow(w->save, from_builder ? &w->loaded : NULL);
+    return true;
+}
+
+/* It is known how this store relates to what is deployed. */
+static void on_settled(worker *w)
+{
+    worker_load_source source;
+    if (learn_project(w, &source)) {
+        bool from_builder = strcmp(source.from, "builder") == 0;
+        worker_save_allow(w->save, from_builder ? &w->loaded : NULL);
+    }
+}
+
+static void on_note(worker *w, const char *text)
+{
+    worker_load_source source;
+    (void)learn_project(w, &source);
+    if (text[0] != '\0') {
+        tell(w, WORKER_MAIL_TEXT, NULL, text);
+    }
 }
 
 static void on_load(void *ctx, const worker_load_event *event)
@@ -66,7 +87,7 @@ static void on_load(void *ctx, const worker_load_event *event)
         on_settled(w);
         break;
     case WORKER_LOAD_NOTE:
-        tell(w, WORKER_MAIL_TEXT, NULL, event->text);
+        on_note(w, event->text);
         break;
     case WORKER_LOAD_REBASE:
         worker_note(w, "%s", event->text);
@@ -108,6 +129,7 @@ crdt_err worker_scene_load(worker *w, sync_node *node, crdt_diag *diag)
     options.builder_url = w->options.builder_url;
     options.project = w->options.project;
     options.seed = seed_of(w);
+    options.rebase_after_ms = w->rebase_after_ms;
     options.node_options = &w->options.node;
     options.on_event = on_load;
     options.ctx = w;
@@ -135,6 +157,55 @@ void worker_scene_unload(worker *w)
     worker_load_close(take_load(w));
 }
 
+/* What the living edition and this store both had changed, to the renderers. */
+static void tell_clashes(worker *w, const worker_rebase_plan *plan)
+{
+    for (size_t i = 0; i < plan->clash_count && i < CLASHES_MAX; i++) {
+        const worker_rebase_clash *clash = &plan->clashes[i];
+        if (!scene_layout_is_entity(clash->key.object)) {
+            continue;
+        }
+        bool gone = clash->kind == WORKER_REBASE_GONE;
+        const worker_conflict told = {
+            .kind = gone || clash->kind == WORKER_REBASE_REMOVED ? "removed" : "stale",
+            .entity = clash->key.object,
+            .part = clash->key.part,
+            .field = clash->key.field,
+            .value = gone ? clash->ours : clash->theirs,
+            .author = gone ? clash->who : clash->their_who,
+            .stamp = clash->their_stamp};
+        worker_mail *mail = worker_mail_open(&w->mailbox, WORKER_MAIL_EVENT);
+        if (mail != NULL && worker_word_conflict(&told, &mail->text) == CRDT_OK) {
+            worker_post(w, mail);
+        } else if (mail != NULL) {
+            worker_mail_close(mail);
+        }
+    }
+}
+
+/* The node is opened again at the port it had, and dials who was joined. */
+static void keep_reachable(worker *w, const char *living_url)
+{
+    sync_node_options *node = &w->options.node;
+    if (node->listen_count > 0 && w->peer_url[0] != '\0') {
+        snprintf(w->listen_url, sizeof w->listen_url, "%s", w->peer_url);
+        for (size_t i = 0; i < node->listen_count && i < WORKER_URLS_MAX; i++) {
+            w->listen_urls[i] = i == 0 ? w->listen_url : node->listen_urls[i];
+        }
+        node->listen_urls = w->listen_urls;
+    }
+    if (living_url[0] != '\0' && node->peer_count + 1 < WORKER_URLS_MAX) {
+        snprintf(w->living_url, sizeof w->living_url, "%s", living_url);
+        bool known = node->peer_urls == w->peer_urls;
+        for (size_t i = 0; i < node->peer_count; i++) {
+            w->peer_urls[i] = node->peer_urls[i];
+        }
+        node->peer_count -= known ? 1 : 0; /* the one joined before */
+        w->peer_urls[node->peer_count++] = w->living_url;
+        node->peer_urls = w->peer_urls;
+    }
+}
+
 /* The main thread's: renderers keep what they see and go on; their edits wait. */
 crdt_err worker_scene_rebase(worker *w, crdt_diag *diag)
 {
@@ -149,7 +220,11 @@ crdt_err worker_scene_rebase(worker *w, crdt_diag *diag)
         crdt_err rebased = worker_load_rebase(load, &report, &why);
         if (rebased != CRDT_OK) {
             worker_note(w, "the store could not be rebased now: %s", why.text);
+            w->rebase_after_ms = REBASE_AGAIN_MS;
         } else {
+            w->rebase_after_ms = 0;
+            keep_reachable(w, report.living_url);
+            tell_clashes(w, &report.plan);
             worker_note(w, "rebased: %zu operations made again, %zu clashes; %s",
                         report.op_count, report.clash_count, report.archive);
         }
