@@ -35,6 +35,12 @@ static crdt_err fail(crdt_diag *diag, const char *what, const char *name)
                          what, name, text != NULL ? text : "unknown error");
 }
 
+/* Folders of some network file systems cannot be synced, and need not be. */
+static bool sync_folder(int fd)
+{
+    return fsync(fd) == 0 || errno == EINVAL || errno == ENOTSUP;
+}
+
 static bool name_is_safe(const char *name)
 {
     return name[0] != '\0' && name[0] != '.' && strchr(name, '/') == NULL &&
@@ -125,7 +131,7 @@ static crdt_err open_folders(servers_disk *disk, crdt_diag *diag)
     if (err == CRDT_OK) {
         err = walk(disk->tmp_fd, "tmp", remove_leftover, disk, diag);
     }
-    if (err == CRDT_OK && fsync(disk->dir_fd) != 0) {
+    if (err == CRDT_OK && !sync_folder(disk->dir_fd)) {
         err = fail(diag, "sync", "the folder");
     }
     return err;
@@ -253,7 +259,7 @@ crdt_err servers_disk_put(servers_disk *disk, servers_folder folder, const char 
 
 crdt_err servers_disk_sync(servers_disk *disk, servers_folder folder, crdt_diag *diag)
 {
-    return fsync(disk->folder_fds[folder]) == 0
+    return sync_folder(disk->folder_fds[folder])
                ? CRDT_OK
                : fail(diag, "sync the folder", folder_names[folder]);
 }

@@ -5,6 +5,8 @@
 #include <ctype.h>
 #include <math.h>
 
+#define NAME_SHOWN 64 /* bytes of a name in an error */
+
 bool servers_uuid_valid(crdt_span text)
 {
     if (text.size != SERVERS_UUID_SIZE - 1) {
@@ -112,9 +114,12 @@ static crdt_err refuse_unknown(const scene_json *json, const scene_json_node *ke
                                      members[i].file_name, members[i].name);
         }
     }
+    size_t size = name.size < NAME_SHOWN ? name.size : NAME_SHOWN;
+    while (size < name.size && size > 0 && (name.data[size] & 0xc0) == 0x80) {
+        size--; /* not within a character */
+    }
     return scene_json_refuse(json, key, diag, CRDT_ECORRUPT,
-                             "project has no property %.*s",
-                             (int)(name.size < 64 ? name.size : 64), name.data);
+                             "project has no property %.*s", (int)size, name.data);
 }
 
 crdt_err servers_project_check(const scene_json *json, const scene_json_node *project,

@@ -5,7 +5,7 @@
 static void write_owner(scene_json_writer *writer, const servers_project_change *change)
 {
     servers_json_text(writer, "id", change->id);
-    if (!strcmp(change->owner, SERVERS_OWNER_LOCAL) == 0) {
+    if (strcmp(change->owner, SERVERS_OWNER_LOCAL) != 0) {
         servers_json_text(writer, "eth_address", change->owner);
     }
 }

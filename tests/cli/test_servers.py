@@ -435,6 +435,7 @@ def test_manifests_that_are_refused(bench):
         refused(without(key), f"project.{key} is required")
     refused(manifest(isPublic=True), "is_public")
     refused(manifest(more=1), "no property more")
+    refused(manifest(**{"x" + "\u00fc" * 40: 1}), "no property x\u00fc")
     refused(manifest(cols="1"), "must be a number")
     refused(manifest(creation_coords=None), "creation_coords")
     refused({"manifest": dict(manifest()["manifest"], more=1)}, "no other property")
