@@ -201,7 +201,7 @@ static void end_fatally(void *ctx, const char *text)
     _exit(0);
 }
 
-static _Noreturn void be_the_sandbox(int pipe_fd, crdt_span code,
+static _Noreturn void be_the_sandbox(pid_t parent, int pipe_fd, crdt_span code,
                                      const play_limits *limits)
 {
     for (int number = 1; number < 32; number++) {
@@ -212,6 +212,9 @@ static _Noreturn void be_the_sandbox(int pipe_fd, crdt_span code,
     sigemptyset(&none);
     sigprocmask(SIG_SETMASK, &none, NULL);
     prctl(PR_SET_PDEATHSIG, SIGKILL);
+    if (getppid() != parent) {
+        _exit(2); /* it died before we could be told */
+    }
     set_limits(limits);
     close_files(pipe_fd);
     filter_calls();
@@ -244,9 +247,10 @@ crdt_err play_sandbox_start(play_sandbox **out, crdt_span code,
         return crdt_diag_set(diag, CRDT_EIO, 0, "no pipe to a process for the script");
     }
     fflush(NULL);
+    pid_t parent = getpid();
     sandbox->pid = fork();
     if (sandbox->pid == 0) {
-        be_the_sandbox(ends[1], code, limits);
+        be_the_sandbox(parent, ends[1], code, limits);
     }
     close(ends[1]);
     sandbox->fd = ends[0];

@@ -226,13 +226,13 @@ def live_hostile_scripts(world):
         assert len(lines) <= 1000, len(lines)
         ana.close()
         worker.stop()
-    assert not children_left(), "no sandbox is left behind"
+    assert not children_left(world.folder), "no sandbox is left behind"
 
 
-def children_left():
+def children_left(folder):
     """Processes of ours that still run a script."""
     found = subprocess.run(["ps", "-eo", "pid,ppid,args"], capture_output=True, text=True).stdout
-    return [line for line in found.splitlines() if " play --scene" in line and line.split()[1] == "1"]
+    return [line for line in found.splitlines() if f"{folder}/" in line and line.split()[1] == "1"]
 
 
 def live_ends_while_a_script_runs(world):
@@ -246,7 +246,7 @@ def live_ends_while_a_script_runs(world):
     assert time.monotonic() - began < 20
     worker = player(world, "for (;;) {}", "--seconds", "60")
     worker.kill()
-    world.wait(lambda: not children_left(), "the sandbox ends with its worker")
+    world.wait(lambda: not children_left(world.folder), "the sandbox ends with its worker")
 
 
 def live_a_slow_reader(world):

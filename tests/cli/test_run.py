@@ -3,7 +3,6 @@
 
 import json
 import os
-import re
 import shlex
 import signal
 import subprocess
@@ -25,6 +24,7 @@ class Started:
              "--default-dir", bench.path("run"), *arguments, ROOT / "docs/scenes/courtyard.builder.json"],
             stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, cwd=bench.folder, env=bench.environment)
         bench.nodes.append(self)
+        self.folder = bench.folder
         self.text = ""
         threading.Thread(target=self.read, daemon=True).start()
 
@@ -40,14 +40,13 @@ class Started:
 
     def end(self):
         code = self.process.wait(60)
-        assert not workers_left(), workers_left()
+        assert not self.left(), self.left()
         return code
 
-
-def workers_left():
-    """Processes of the program that nobody looks after any more."""
-    found = subprocess.run(["ps", "-eo", "ppid,args"], capture_output=True, text=True).stdout
-    return [line for line in found.splitlines() if line.split()[0] == "1" and re.search(r"scenesync (worker|play|kernel) ", line)]
+    def left(self):
+        """Processes that work in our folder still."""
+        found = subprocess.run(["ps", "-eo", "args"], capture_output=True, text=True).stdout
+        return [line for line in found.splitlines() if f"{self.folder}/run" in line]
 
 
 def test_starts_says_and_ends(bench):
