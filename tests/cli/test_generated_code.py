@@ -2,9 +2,11 @@
 """Generated code in a JavaScript engine builds what the scene shows (docs/CODEGEN.md)."""
 
 import json
+import os
 import shutil
 import subprocess
 import sys
+from random import Random
 
 from harness import Skip, canonical, run_tests, shared
 
@@ -187,6 +189,58 @@ def test_edited(bench):
     bench.verb("set", "e", "numbers", "PlaneShape", '[1e21,-0.0,5e-324,0.1,9007199254740993,1e-7]')
     bench.verb("set", "e", "numbers", "SphereShape", '{"x":1e21,"y":5e-324,"z":123456789.125,"10":1,"9":2}')
     check_state(bench, "e")
+
+
+def random_value(random, depth=3):
+    kind = random.randrange(8 if depth else 5)
+    if kind == 0:
+        return random.choice([None, True, False])
+    if kind == 1:
+        return random.choice([0, 1, -1, 0.1, 1e21, 1e-7, 5e-324, 2**53, -2.5e300, random.random()])
+    if kind <= 4:
+        return "".join(random.choice("aZ0 '\"\\</!-\u2028\u2029\u00e9\U0001f600\n\0$`{}") for _ in range(random.randrange(12)))
+    if kind == 5:
+        return [random_value(random, depth - 1) for _ in range(random.randrange(4))]
+    keys = ["__proto__", "constructor", "x", "y", "z", "w", "10", "9", "", "toString", "position", "</script>"]
+    return {random.choice(keys): random_value(random, depth - 1) for _ in range(random.randrange(5))}
+
+
+def random_component(random, ids):
+    kind = random.choice(["Transform", "GLTFShape", "NFTShape", "Script", "Name", "LockedOnEdit", "BoxShape",
+                          "AudioSource", "Glow", "it's", "__proto__", "core::Transform"])
+    component = {"type": kind}
+    if random.random() < 0.05:
+        return component
+    if kind == "Transform" and random.random() < 0.8:
+        vector = {"x": random.random() * 16, "y": 0, "z": -random.random()}
+        component["value"] = {"position": vector, "rotation": {"x": 0, "y": 0, "z": 0, "w": 1}, "scale": vector,
+                              "parent": random.choice(ids + [None, 0, "", "nobody"])}
+        for key in random.sample(sorted(component["value"]), random.randrange(3)):
+            del component["value"][key]
+    elif kind == "GLTFShape" and random.random() < 0.5:
+        component["value"] = {"assetId": "a", "visible": random_value(random, 1)}
+    else:
+        component["value"] = random_value(random)
+    return component
+
+
+def test_random_scenes(bench):
+    """Whatever a state file may hold; the seed that fails is told."""
+    seed = int(os.environ.get("SCENESYNC_SEED", "1"))
+    for number in range(seed, seed + 25):
+        random = Random(number)
+        ids = [random.choice([str(i), f"e{i}", f"'{i}\u2028</script>", f"__proto__{i}"]) for i in range(25)]
+        entities = []
+        for entity in ids:
+            components = [random_component(random, ids) for _ in range(random.randrange(5))]
+            fields = {"note": random_value(random, 1)} if random.random() < 0.2 else {}
+            entities.append({"id": entity, "components": components, **fields})
+        path = bench.write("random.json", {"schemaVersion": 1, "entities": entities})
+        try:
+            bench.verb("import", f"r{number}", path)
+            check_state(bench, f"r{number}")
+        except AssertionError as fault:
+            raise AssertionError(f"SCENESYNC_SEED={number}: {fault}") from fault
 
 
 if __name__ == "__main__":
