@@ -118,7 +118,7 @@ def check_state(bench, store):
          wanted, store)
     for entity in built["entities"]:
         parents = [c["value"].get("parent") for c in entity["components"]
-                   if c["type"] == "Transform" and isinstance(c.get("value"), dict)]
+                   if c["type"] == "Transform" and "number" not in c and isinstance(c.get("value"), dict)]
         named = [str(p) for p in parents if p not in (None, 0, "", "0")]
         assert entity["parent"] == (named[0] if named else None), entity
 
