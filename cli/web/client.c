@@ -220,6 +220,21 @@ static bool set_options(CURL *curl, call_state *state, struct curl_slist *header
            curl_easy_setopt(curl, CURLOPT_HTTPHEADER, headers) == CURLE_OK;
 }
 
+/* What a person can do about it. */
+static const char *advice(CURLcode code)
+{
+    switch ((int)code) {
+    case CURLE_COULDNT_CONNECT:
+        return "; is it running, at this port?";
+    case CURLE_COULDNT_RESOLVE_HOST:
+        return "; check the name";
+    case CURLE_PEER_FAILED_VERIFICATION:
+        return "; to trust it: update-ca-certificates";
+    default:
+        return "";
+    }
+}
+
 static crdt_err err_of(CURLcode code, const call_state *state, const char *error,
                        crdt_diag *diag)
 {
@@ -246,8 +261,11 @@ static crdt_err err_of(CURLcode code, const call_state *state, const char *error
         return crdt_diag_set(diag, CRDT_ETIMEOUT, 0, "no answer from %.80s in time",
                              url);
     }
-    return crdt_diag_set(diag, CRDT_EIO, 0, "%.60s: %.90s", url,
-                         error[0] != '\0' ? error : curl_easy_strerror(code));
+    const char *text = error[0] != '\0' ? error : curl_easy_strerror(code);
+    if (code == CURLE_COULDNT_CONNECT) {
+        text = "no connection"; /* the library repeats the address */
+    }
+    return crdt_diag_set(diag, CRDT_EIO, 0, "%.50s: %.60s%s", url, text, advice(code));
 }
 
 /* ---- one call, and where it is sent on to ---- */

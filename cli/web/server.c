@@ -1,4 +1,5 @@
 #include "cli/web/listen.h"
+#include "cli/web/postbox.h"
 #include "cli/web/server_impl.h"
 
 #include <errno.h>
@@ -17,13 +18,6 @@
 #define STOP_WAIT_US 1000000 /* for sockets to take their close frame */
 #define CLOSE_WAIT_S 5
 #define EVICT_S 2 /* idle so long, a connection makes room if there is none */
-
-/* Answers on their way from other threads. */
-typedef struct web_mail {
-    struct web_mail *next;
-    web_reply reply;
-    char location[WEB_LOCATION_SIZE];
-} web_mail;
 
 struct web_server {
     web_core core;
@@ -44,8 +38,7 @@ struct web_server {
     bool out_of_patience;
     atomic_bool stopping;
     atomic_bool waking;
-    pthread_mutex_t lock; /* guards mail */
-    web_mail *mail;
+    web_postbox postbox;
     uint8_t scratch[LWS_PRE + WEB_FRAGMENT_SIZE];
 };
 
@@ -422,20 +415,7 @@ void web_server_wake(web_server *server)
 
 void web_server_answer(web_server *server, web_reply *reply)
 {
-    web_mail *mail = crdt_allocate(server->core.options.alloc, sizeof *mail);
-    if (mail == NULL) {
-        crdt_buf_deinit(&reply->body);
-        return;
-    }
-    mail->reply = *reply;
-    if (reply->location != NULL) {
-        snprintf(mail->location, sizeof mail->location, "%s", reply->location);
-        mail->reply.location = mail->location;
-    }
-    pthread_mutex_lock(&server->lock);
-    mail->next = server->mail;
-    server->mail = mail;
-    pthread_mutex_unlock(&server->lock);
+    web_postbox_put(&server->postbox, reply);
     ring(server);
 }
 
@@ -450,25 +430,14 @@ static void deliver(web_server *server, web_reply *reply)
     crdt_buf_deinit(&reply->body); /* who asked is gone */
 }
 
-static web_mail *take_mail(web_server *server)
-{
-    pthread_mutex_lock(&server->lock);
-    web_mail *mail = server->mail;
-    server->mail = NULL;
-    pthread_mutex_unlock(&server->lock);
-    return mail;
-}
-
 static void on_event(web_server *server)
 {
     uint64_t count;
     ssize_t got = read(server->event_fd, &count, sizeof count);
     (void)got;
-    for (web_mail *mail = take_mail(server); mail != NULL;) {
-        web_mail *next = mail->next;
+    for (web_mail *mail; (mail = web_postbox_take(&server->postbox)) != NULL;) {
         deliver(server, &mail->reply);
-        crdt_free(server->core.options.alloc, mail, sizeof *mail);
-        mail = next;
+        web_mail_free(&server->postbox, mail);
     }
     if (atomic_exchange(&server->waking, false) &&
         server->core.options.handlers.wake != NULL) {
@@ -647,7 +616,7 @@ crdt_err web_server_open(web_server **out, const web_server_options *options,
     }
     memset(server, 0, sizeof *server);
     server->core.options = *options;
-    pthread_mutex_init(&server->lock, NULL);
+    web_postbox_init(&server->postbox, options->alloc);
     server->event_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     server->spare_fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
     crdt_err err = web_listen_open(&server->listen, options->address, diag);
@@ -732,18 +701,12 @@ void web_server_close(web_server *server)
         lws_context_destroy(server->context);
     }
     web_listen_close(&server->listen);
-    for (web_mail *mail = take_mail(server); mail != NULL;) {
-        web_mail *next = mail->next;
-        crdt_buf_deinit(&mail->reply.body);
-        crdt_free(server->core.options.alloc, mail, sizeof *mail);
-        mail = next;
-    }
+    web_postbox_deinit(&server->postbox);
     if (server->event_fd >= 0) {
         close(server->event_fd);
     }
     if (server->spare_fd >= 0) {
         close(server->spare_fd);
     }
-    pthread_mutex_destroy(&server->lock);
     crdt_free(server->core.options.alloc, server, sizeof *server);
 }

@@ -30,6 +30,7 @@
 
 #define RENDERERS_MAX 2000
 #define EDITING_MAX 256
+#define SAID_MAX 5 /* of those that were closed */
 #define BIN_US 100
 #define BIN_COUNT 600000 /* a minute */
 #define GRACE_US (10 * LWS_USEC_PER_SEC)
@@ -287,8 +288,9 @@ static void on_end(renderer *one, const char *why)
     }
     one->closed = true;
     if (!finished) {
-        closed_count++;
-        fprintf(stderr, "renderer %u was closed: %s\n", one->number, why);
+        if (closed_count++ < SAID_MAX) {
+            fprintf(stderr, "renderer %u was closed: %s\n", one->number, why);
+        }
     }
 }
 
