@@ -17,6 +17,7 @@ typedef struct publish_job {
     crdt_span id;
     bool unpublish;
     const char *confirm; /* NULL: prepare */
+    bool as_prepared;    /* confirm though the scene has changed since */
     crdt_span auth_chain;
     const char *title;
     const char *description;
@@ -135,6 +136,10 @@ static crdt_err read_wish(publish_job *job, const worker_publish_wish *wish,
         job->headers[i] = (const char *)copy(job, crdt_span_of(wish->headers[i])).data;
         err = job->headers[i] == NULL ? CRDT_ENOMEM : CRDT_OK;
     }
+    const scene_json_node *as_prepared =
+        payload == NULL ? NULL : scene_json_find(payload, "asPrepared");
+    job->as_prepared = as_prepared != NULL && as_prepared->type == SCENE_JSON_BOOL &&
+                       as_prepared->boolean;
     job->serial = wish->serial;
     job->unpublish = wish->unpublish;
     job->id = copy(job, wish->id);
@@ -239,7 +244,7 @@ static crdt_err do_publish(worker *w, publish_job *job, crdt_buf *result,
     worker_saved_scene scene;
     worker_saved_scene_init(&scene, w->alloc);
     crdt_err err = CRDT_OK;
-    if (!job->unpublish) {
+    if (!job->unpublish && (job->confirm == NULL || !job->as_prepared)) {
         err = make_state(w, &scene, diag);
     }
     if (err == CRDT_OK && job->confirm != NULL) {

@@ -4,16 +4,18 @@
 import base64
 import hashlib
 import json
+import signal
 import subprocess
 import sys
 import threading
+import urllib.error
 import urllib.request
 from email.parser import BytesParser
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
 
-from harness import PROGRAM, WAIT, run_tests
+from harness import PROGRAM, WAIT, await_until, run_tests
 
 ADDRESS = "0x" + "1a" * 20
 SCENES = Path(__file__).parents[2] / "docs" / "scenes"
@@ -44,6 +46,11 @@ class Servers:
                 self.url = event["http"]
                 return
         raise AssertionError(self.process.stderr.read().decode())
+
+    def stop(self):
+        self.process.send_signal(signal.SIGTERM)
+        self.process.communicate(timeout=WAIT)
+        return self.process.returncode
 
 
 class Fake:
@@ -393,6 +400,68 @@ def test_while_a_node_holds_the_store(bench):
     assert b"has changed" in confirm(bench, "a", fake.url, prepared, code=1).err
     assert node.stop() == 0
     assert len(fake.deployed) == 1
+
+
+class Worker(Servers):
+    """An edition worker that is asked over HTTP."""
+
+    def __init__(self, bench, *arguments):
+        self.process = subprocess.Popen(
+            [PROGRAM, "worker", "--scene", "0,0", "--store", str(bench.path("w")), "--http", "127.0.0.1:0",
+             "--listen", "tcp://127.0.0.1:0", "--no-discover", "--json", *map(str, arguments)],
+            stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+        bench.nodes.append(self)
+        for line in self.process.stdout:
+            event = json.loads(line)
+            if event["event"] == "ready":
+                self.url = event["http"]
+                return
+        raise AssertionError(self.process.stderr.read().decode())
+
+    def ask(self, path, body, token):
+        request = urllib.request.Request(self.url + path, json.dumps(body).encode(),
+                                         {"Authorization": f"Bearer {token}"} if token else {})
+        try:
+            with urllib.request.urlopen(request, timeout=WAIT) as answer:
+                return answer.status, json.loads(answer.read())
+        except urllib.error.HTTPError as refusal:
+            return refusal.code, json.loads(refusal.read())
+
+
+def test_through_a_worker(bench):
+    """Roles are asked for at each step; a living scene is published as it was prepared, or not at all."""
+    fake = Fake(bench)
+    tokens = {}
+    for role in ("edit", "publish", "admin"):
+        tokens[role] = bench.command("access", "add", "--file", bench.path("access.json"), role, "--role",
+                                     role).out.decode().strip()
+    worker = Worker(bench, "--content", fake.url, "--access", bench.path("access.json"))
+    await_until(lambda: bench.command("add", "--store", bench.path("w"), "lamp").code == 0, "the scene is there")
+    for token in (None, "ss1_forged", tokens["edit"]):
+        for path in ("/v1/publish", "/v1/unpublish"):
+            status, answer = worker.ask(path, {}, token)
+            assert status in (401, 403) and not answer["ok"], (path, status, answer)
+    assert worker.ask("/v1/unpublish", {}, tokens["publish"])[0] == 403
+    status, answer = worker.ask("/v1/publish", {"title": "Lamp", "parcels": "0,0;1,0"}, tokens["publish"])
+    prepared = answer["prepared"]
+    assert status == 200 and prepared["pointers"] == ["0,0", "1,0"], answer
+    bench.verb("add", "w", "table")
+    wish = {"confirm": prepared["id"], "authChain": chain(prepared["sign"])}
+    status, answer = worker.ask("/v1/publish", wish, tokens["publish"])
+    assert status == 409 and "changed" in answer["error"], answer
+    assert worker.ask("/v1/publish", {**wish, "asPrepared": True}, tokens["edit"])[0] == 403
+    assert not fake.deployed
+    status, answer = worker.ask("/v1/publish", {**wish, "asPrepared": True}, tokens["publish"])
+    assert status == 200 and answer["published"]["entityId"] == prepared["sign"], answer
+    state = next(f["hash"] for f in prepared["files"] if f["file"] == "scene-state-definition.json")
+    assert b"lamp" in fake.files[state] and b"table" not in fake.files[state]
+    for wish in ({"confirm": 7}, {"confirm": "x", "authChain": 7}, {"screenshot": "%%"}, {"parcels": "9,9"}):
+        status, answer = worker.ask("/v1/publish", wish, tokens["admin"])
+        assert status in (400, 404) and not answer["ok"], (wish, status, answer)
+    status, answer = worker.ask("/v1/unpublish", {}, tokens["admin"])
+    assert status == 200 and answer["prepared"]["kind"] == "unpublish"
+    assert len(fake.deployed) == 1
+    assert worker.stop() == 0
 
 
 if __name__ == "__main__":
