@@ -109,7 +109,9 @@ static void run_read(worker_call *call)
     worker *w = call->w;
     sync_node *node = worker_node_acquire(w);
     crdt_err err = CRDT_ECLOSED;
-    if (node != NULL) {
+    if (node == NULL && call->read == worker_read_status) {
+        err = call->read(call, NULL, &call->reply.body);
+    } else if (node != NULL) {
         err = call->read(call, node, &call->reply.body);
         if (err == CRDT_OK) {
             err = sync_node_read(node, look, w);
@@ -192,10 +194,11 @@ static void put_digest(worker_text *text, crdt_digest digest)
     worker_text_put(text, "\"");
 }
 
+/* `node` NULL: it is being opened again. */
 crdt_err worker_read_status(worker_call *call, sync_node *node, crdt_buf *out)
 {
-    sync_node_status status;
-    crdt_err err = sync_node_status_get(node, &status);
+    sync_node_status status = {.lineage_known = false};
+    crdt_err err = node != NULL ? sync_node_status_get(node, &status) : CRDT_OK;
     if (err != CRDT_OK) {
         return err;
     }
@@ -225,7 +228,9 @@ crdt_err worker_read_status(worker_call *call, sync_node *node, crdt_buf *out)
     put_peers(&text, &status);
     worker_text_raw(&text, crdt_buf_span(&call->extra));
     worker_text_put(&text, "}");
-    sync_node_status_deinit(&status);
+    if (node != NULL) {
+        sync_node_status_deinit(&status);
+    }
     return text.err;
 }
 
