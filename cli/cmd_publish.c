@@ -1,5 +1,6 @@
 /* publish and unpublish: prepare, or with --confirm do it (cli/content/publish.h). */
 
+#include "cli/content/parcels.h"
 #include "cli/content/publish.h"
 #include "cli/files.h"
 #include "cli/run.h"
@@ -66,19 +67,18 @@ static bool open_call(publish_call *call, cli_run *run)
 
 /* ---- the scene of the store, from whoever holds it ---- */
 
-typedef struct scene_text {
-    char *text; /* the state file, as it is saved */
+typedef struct verb_text {
+    char *text; /* what it printed */
     size_t size;
-} scene_text;
+} verb_text;
 
-/* What `export` prints: by the node that runs on the store, or by one of our own. */
-static bool read_scene(publish_call *call, scene_text *scene)
+/* Do another verb on the store: by the node that runs on it, or by one of our own. */
+static bool run_verb(publish_call *call, size_t argc, const char *const *argv,
+                     verb_text *printed)
 {
     cli_run *run = call->run;
     const char *store = cli_args_get(run->args, "--store");
-    const char *argv[] = {"export", "--store", store, "--format", "state", "--saved"};
-    size_t argc = sizeof argv / sizeof argv[0];
-    FILE *out = open_memstream(&scene->text, &scene->size);
+    FILE *out = open_memstream(&printed->text, &printed->size);
     if (out == NULL) {
         cli_run_fail(run, CRDT_ENOMEM, NULL, "read the scene");
         return false;
@@ -91,12 +91,12 @@ static bool read_scene(publish_call *call, scene_text *scene)
         cli_args args;
         char error[CLI_ERROR_SIZE];
         cli_run inner = *run;
-        bool parsed =
-            cli_args_parse(&args, cli_verb_find("export"), argc - 1, argv + 1, error);
+        const cli_verb *verb = cli_verb_find(argv[0]);
+        bool parsed = cli_args_parse(&args, verb, argc - 1, argv + 1, error);
         inner.args = &args;
         inner.out = out;
-        inner.json = false;
-        code = parsed ? cli_cmd_export(&inner) : CLI_FAILED;
+        inner.json = parsed && cli_args_has(&args, "--json");
+        code = parsed ? verb->run(&inner) : CLI_FAILED;
         (void)cli_run_close(&inner);
         run->busy = inner.busy;
         err = CRDT_OK;
@@ -110,15 +110,54 @@ static bool read_scene(publish_call *call, scene_text *scene)
     return err == CRDT_OK && code == CLI_DONE;
 }
 
-/* The place: given, or the name of the store's scene. False: it was said. */
-static bool scene_pointer(cli_run *run, char pointer[SYNC_NODE_NAME_SIZE])
+/* The state file, as it is saved. */
+static bool read_scene(publish_call *call, verb_text *scene)
 {
-    const char *given = cli_args_get(run->args, "--scene");
+    const char *store = cli_args_get(call->run->args, "--store");
+    const char *argv[] = {"export", "--store", store, "--format", "state", "--saved"};
+    return run_verb(call, sizeof argv / sizeof argv[0], argv, scene);
+}
+
+/* The name of the store's scene, if that is a place. */
+static bool stored_pointer(publish_call *call, char pointer[SYNC_NODE_NAME_SIZE])
+{
+    const char *store = cli_args_get(call->run->args, "--store");
+    const char *argv[] = {"status", "--store", store, "--json"};
+    verb_text status = {0};
+    scene_json *json;
+    content_parcel parcel;
+    bool found = false;
+    if (run_verb(call, sizeof argv / sizeof argv[0], argv, &status) &&
+        scene_json_open(&json, call->options.alloc,
+                        (crdt_span){(const uint8_t *)status.text, status.size}, NULL,
+                        NULL) == CRDT_OK) {
+        const scene_json_node *name = scene_json_find(scene_json_root(json), "scene");
+        found = name != NULL && name->type == SCENE_JSON_STRING &&
+                content_parcel_parse(scene_json_text(name), &parcel);
+        if (found) {
+            content_parcel_format(parcel, pointer);
+        }
+        scene_json_close(json);
+    }
+    free(status.text);
+    return found;
+}
+
+/* The place: given, or the name of the store's scene. False: it was said. */
+static bool scene_pointer(publish_call *call, char pointer[SYNC_NODE_NAME_SIZE])
+{
+    const cli_args *args = call->run->args;
+    const char *given = cli_args_get(args, "--scene");
     if (given != NULL) {
         snprintf(pointer, SYNC_NODE_NAME_SIZE, "%s", given);
         return true;
     }
-    cli_run_misuse(run, "--scene X,Y says where to publish");
+    if (strcmp(args->verb->name, "publish") == 0 && stored_pointer(call, pointer)) {
+        return true;
+    }
+    if (!call->run->busy) {
+        cli_run_misuse(call->run, "--scene X,Y says where");
+    }
     return false;
 }
 
@@ -237,7 +276,7 @@ static int confirm(publish_call *call, bool unpublish)
 {
     cli_run *run = call->run;
     crdt_buf chain;
-    scene_text scene = {0};
+    verb_text scene = {0};
     bool as_is = unpublish || cli_args_has(run->args, "--as-prepared");
     int code = CLI_FAILED;
     if (read_option(call, "--auth-chain", CHAIN_SIZE_MAX, &chain) &&
@@ -263,9 +302,9 @@ static int prepare(publish_call *call)
     const cli_args *args = call->run->args;
     char pointer[SYNC_NODE_NAME_SIZE];
     crdt_buf picture;
-    scene_text scene = {0};
+    verb_text scene = {0};
     int code = CLI_FAILED;
-    if (!scene_pointer(call->run, pointer)) {
+    if (!scene_pointer(call, pointer)) {
         return CLI_USAGE;
     }
     if (read_option(call, "--thumbnail", PICTURE_SIZE_MAX, &picture) &&
@@ -305,7 +344,7 @@ static int run_call(cli_run *run, bool unpublish)
         code = confirm(&call, unpublish);
     } else if (unpublish) {
         char pointer[SYNC_NODE_NAME_SIZE];
-        code = scene_pointer(run, pointer)
+        code = scene_pointer(&call, pointer)
                    ? say(&call,
                          content_unpublish_prepare(&call.options, pointer, &call.result,
                                                    &call.diag),

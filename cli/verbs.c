@@ -27,9 +27,9 @@
         "--peer", 'p', kind, required, "URL",                                          \
             "a replica to meet: tcp://HOST:PORT, tls+tcp://HOST:PORT"                  \
     }
-#define PLACE                                                                          \
+#define PLACE(text)                                                                    \
     {                                                                                  \
-        "--scene", 0, CLI_VALUE, false, "X,Y", "where it is (to be) deployed"          \
+        "--scene", 0, CLI_VALUE, false, "X,Y", text                                    \
     }
 #define DEPLOY                                                                         \
     {"--content", 'c',   CLI_VALUE,                                                    \
@@ -522,7 +522,7 @@ const cli_verb cli_verbs[] = {
          "3f0c... --auth-chain FILE",
      .run = cli_cmd_publish,
      .options = {STORE,
-                 PLACE,
+                 PLACE("where to deploy it; else the name of the scene"),
                  {"--parcels", 0, CLI_VALUE, false, "\"X,Y;X,Y\"",
                   "the land it takes; else that of the deployed scene, of the project"},
                  {"--title", 0, CLI_VALUE, false, "TEXT", "title; else as it is"},
@@ -546,7 +546,7 @@ const cli_verb cli_verbs[] = {
                  "scenesync unpublish --content http://localhost:8090 --confirm "
                  "3f0c... --auth-chain FILE",
      .run = cli_cmd_unpublish,
-     .options = {PLACE, DEPLOY, JSON}},
+     .options = {PLACE("where it is deployed"), DEPLOY, JSON}},
     {.name = "access",
      .arguments = "add|list|role|remove [NAME] [ROLE]",
      .argument_min = 1,

@@ -220,30 +220,42 @@ static crdt_err learn_assets(publish_job *job)
     return err;
 }
 
+/* Add a file of an asset; what cannot be had is noted. */
+static crdt_err add_asset_file(publish_job *job, const content_asset *asset,
+                               crdt_span path, crdt_span hash)
+{
+    char name[CONTENT_FILE_NAME_MAX + 1];
+    if (!content_published_scene_path(&job->scene, asset, path, name, sizeof name) ||
+        !content_file_name_valid(crdt_span_of(name))) {
+        return content_prepared_note_add(&job->prepared, path,
+                                         "a file cannot be called so");
+    }
+    return add_fetched(job, crdt_span_of(name), hash);
+}
+
 static crdt_err add_asset(publish_job *job, const content_asset *asset)
 {
+    crdt_span model = {0};
+    crdt_span path;
+    crdt_span hash;
     if (asset->value.size == 0) {
         return content_prepared_note_add(&job->prepared, asset->id,
                                          "nothing is known of this asset");
     }
+    bool has_model = content_asset_list_model(&job->scene.assets, asset->id, &model) &&
+                     model.size > 0;
     content_asset_cursor cursor = {0};
-    crdt_span path;
-    crdt_span hash;
     crdt_err err = CRDT_OK;
     while (err == CRDT_OK && content_asset_next_file(asset, &cursor, &path, &hash)) {
-        char name[CONTENT_FILE_NAME_MAX + 1];
         bool source = path.size > 3 && memcmp(path.data + path.size - 3, ".ts", 3) == 0;
-        if (source) {
-            continue; /* for people who make items; no runtime reads it */
+        if (!source) { /* that is for people who make items; no runtime reads it */
+            err = add_asset_file(job, asset, path, hash);
         }
-        bool fits =
-            content_published_scene_path(&job->scene, asset, path, name, sizeof name);
-        if (!fits || !content_file_name_valid(crdt_span_of(name))) {
-            err = content_prepared_note_add(&job->prepared, path,
-                                            "a file cannot be called so");
-        } else {
-            err = add_fetched(job, crdt_span_of(name), hash);
-        }
+        has_model = has_model && !crdt_span_equal(path, model);
+    }
+    if (err == CRDT_OK && has_model) {
+        err = content_prepared_note_add(&job->prepared, model,
+                                        "the asset does not say where its model is");
     }
     return err;
 }

@@ -245,7 +245,8 @@ def test_models_and_pictures(bench):
     fake.assets = [{"id": "floor", "name": "Floor", "model": "F/floor.glb",
                     "contents": {"F/floor.glb": cid(glb), "F/item.ts": cid(b"source"), "F/other.png": cid(other),
                                  "F/forged.png": cid(b"right"), "F/gone.png": cid(b"gone"),
-                                 "../../escape": cid(glb), "F/odd.png": "no hash"}}]
+                                 "../../escape": cid(glb), "F/odd.png": "no hash"}},
+                   {"id": "bare", "model": "bare.glb"}]
     fake.active = [{"id": cid(b"old"), "type": "scene", "pointers": ["0,0", "0,1"], "timestamp": 5,
                     "content": [{"file": "Models/Lamp.glb", "hash": cid(kept)},
                                 {"file": "models/lamp.png", "hash": cid(texture)},
@@ -254,7 +255,7 @@ def test_models_and_pictures(bench):
                     "metadata": {"owner": "Ana", "scene": {"base": "0,1", "parcels": ["0,0", "0,1"]},
                                  "display": {"title": "Old"}}}]
     model_scene(bench, "a", a={"assetId": "floor"}, b={"assetId": "floor"}, c={"src": "models/lamp.glb"},
-                d={"assetId": "nobody-knows"}, e={"src": "models/nowhere.glb"})
+                d={"assetId": "nobody-knows"}, f={"assetId": "bare"}, e={"src": "models/nowhere.glb"})
     bench.path("t.png").write_bytes(PNG)
     prepared = prepare(bench, "a", fake.url, "--builder", fake.url, "--thumbnail", bench.path("t.png"))
     names = {f["file"]: f["hash"] for f in prepared["files"]}
@@ -264,7 +265,7 @@ def test_models_and_pictures(bench):
     assert not {"unused/x.glb", "models/F/item.ts"} & set(names), names
     missing = {m["file"] for m in prepared["missing"]}
     assert missing == {"models/F/forged.png", "models/F/gone.png", "../../escape", "models/F/odd.png",
-                       "nobody-knows", "models/nowhere.glb"}, missing
+                       "nobody-knows", "models/nowhere.glb", "bare.glb"}, missing
     assert prepared["pointers"] == ["0,0", "0,1"]
     assert not fake.deployed
     confirm(bench, "a", fake.url, prepared, "--builder", fake.url, "--header", "x-identity-auth-chain-0: signed")
@@ -400,6 +401,17 @@ def test_while_a_node_holds_the_store(bench):
     assert b"has changed" in confirm(bench, "a", fake.url, prepared, code=1).err
     assert node.stop() == 0
     assert len(fake.deployed) == 1
+
+
+def test_the_place_is_the_scenes_name(bench):
+    fake = Fake(bench)
+    bench.write("s.json", {"schemaVersion": 1, "entities": []})
+    bench.verb("import", "a", bench.path("s.json"), "--scene", "-3,14")
+    for node in (None, bench.node("a")):
+        told = bench.verb("publish", "a", "--content", fake.url, "--json").json[0]["prepared"]
+        assert told["pointers"] == ["-3,14"], told
+    bench.verb("import", "b", bench.path("s.json"), "--scene", "Village")
+    assert b"--scene X,Y" in bench.verb("publish", "b", "--content", fake.url, code=2).err
 
 
 class Worker(Servers):
