@@ -290,7 +290,8 @@ def test_peers_without_the_key(world):
         node = world.node(name, "--scene", world.scene, "--no-discover", *arguments, peers=[tap.url])
         node.verb("add", "intruder")
         ana.accepted(ana.set("lamp1", "Name", {"value": f"renamed {name}"}))
-        world.run_for(3.5)  # three beacons
+        world.wait(lambda: node.has("unreachable"), "it is told that it is not answered")
+        world.run_for(1.5)  # a beacon later all is as it was
         before = worker.mark
         assert set(node.entities()) == {"intruder"}, (name, node.entities())
         assert "intruder" not in worker.entities and worker.mark == before
@@ -345,7 +346,7 @@ def test_peers_with_a_wrong_certificate(world):
                                  ("plain", plain_url, ())):
         node = node_over(world, name, url, arguments)
         node.verb("add", "intruder")
-        world.run_for(3.0)
+        world.wait(lambda: node.has("unreachable"), "it is told that it is not let in")
         assert set(node.entities()) == {"intruder"}, (name, node.entities())
         assert worker.mark == before, name
         node.stop()
