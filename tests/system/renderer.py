@@ -176,6 +176,7 @@ class Renderer:
         self.stamps = {}     # (entity, component) -> the stamp told with it
         self.people = {}     # id -> entry
         self.sent = {}       # id -> (type, payload): edits, all of them
+        self.open_ids = set()  # of those sent over this link and not answered yet
         self.answers = {}    # id -> payload of the Answer
         self.answered_at = {}
         self.events = []     # all that is no change of the scene: payloads with eventType
@@ -198,6 +199,7 @@ class Renderer:
         self.retry_at = None
         self.ready = False
         self.welcome = None
+        self.open_ids.clear()
         self.connects += 1
         parts = urlsplit(base)
         self.socket = WebSocket(f"ws://{parts.netloc}/renderer?{self.query}", self.headers, self.host)
@@ -258,6 +260,7 @@ class Renderer:
                 self.states.append(payload["state"])
             elif kind == "Answer":
                 self.answers[payload["id"]] = payload
+                self.open_ids.discard(payload["id"])
                 self.answered_at[payload["id"]] = time.monotonic()
             elif kind == "State":
                 self.states.append(payload["state"])
@@ -300,6 +303,7 @@ class Renderer:
         self.next_id += 1
         number = f"{self.name}-{self.next_id}"
         self.sent[number] = (kind, payload)
+        self.open_ids.add(number)
         self.show(kind, payload)
         self.socket.send(json.dumps(self.event(kind, payload, id=number, **beside)))
         return number

@@ -161,7 +161,8 @@ def test_edition_beacon_on_joining(world):
     way.calls.clear()
     second = world.worker("b", servers=way, peers=[first])
     ben = world.renderer(second, "ben")
-    assert ben.model == ana.model and ben.model["lamp1"]["Transform"] == HERE
+    ben.await_shown("lamp1", "Transform", HERE)
+    assert ben.model == ana.model
     assert second.status["lineage"] == first.status["lineage"]
     assert not way.asked("GET", "/content/contents/"), way.calls
     world.await_equal(first, second)
@@ -206,7 +207,7 @@ def test_receiving_while_nobody_edits_here(world):
     ana.accepted(ana.set("lamp4", "Transform", HERE))
     world.await_equal(first, second)
     assert second.status["renderers"] == 0
-    assert world.renderer(second, "ben").model["lamp4"]["Transform"] == HERE
+    world.renderer(second, "ben").await_shown("lamp4", "Transform", HERE)
 
 
 def test_presence(world):

@@ -138,6 +138,8 @@ class Chaos:
         for worker in self.workers:
             worker.await_ready()
         world.wait(lambda: all(p.renderer.ready for p in self.people), "all have a state again")
+        world.wait(lambda: all(p.renderer.ready and not p.renderer.open_ids for p in self.people),
+                   lambda: f"all edits are answered: {[(p.name, len(p.renderer.open_ids)) for p in self.people]}")
         world.await_equal(*self.workers)
         print(f"chaos: all equal {time.monotonic() - self.ended:.2f} s after the last edit")
         snapshots = {w.snapshot for w in self.workers}

@@ -27,8 +27,8 @@ from recorder import Recorder  # noqa: E402
 from renderer import Renderer  # noqa: E402
 
 ROOT = Path(__file__).resolve().parent.parent.parent
-PROGRAM = os.path.abspath(os.environ.get("SCENESYNC", "build/release/scenesync"))
-WAIT = 60.0  # seconds until an awaited event counts as missing
+PROGRAM = os.path.abspath(os.environ.get("SCENESYNC", ROOT / "build/release/scenesync"))
+WAIT = float(os.environ.get("SCENESYNC_WAIT", 60))  # seconds until an awaited event counts as missing
 REPORT = re.compile(r"Sanitizer|runtime error:|Assertion .* failed")
 
 
