@@ -144,11 +144,10 @@ class WebSocket:
         return found
 
     def end(self, reason):
-        if not self.closed:
-            self.closed = reason or "closed"
-            self.socket.close()
+        """It is of no more use; who watches its descriptor closes it."""
+        self.closed = self.closed or reason or "closed"
 
-    def close(self):
+    def say_goodbye(self):
         if self.status == 101 and not self.closed:
             self.send(struct.pack("!H", 1000), CLOSE)
         self.end("closed here")
@@ -181,9 +180,11 @@ class Renderer:
         self.answered_at = {}
         self.events = []     # all that is no change of the scene: payloads with eventType
         self.changes = []    # stateEvents of others, in order
+        self.story = {}      # entity -> the last things said and heard of it, for when a test fails
         self.states = []
         self.waits = []      # seconds from losing the link to having the state again
         self.role = None
+        self.began = time.monotonic()
         self.next_id = 0
         self.ready = False
         self.lost_at = None
@@ -207,7 +208,7 @@ class Renderer:
 
     def step(self, readable):
         """What the loop calls when something may be done."""
-        if self.socket is None:
+        if not self.linked:
             return
         if readable and self.reading:
             for text in self.socket.read():
@@ -217,8 +218,7 @@ class Renderer:
             self.lose()
 
     def lose(self):
-        self.world.unregister(self)
-        self.socket.end("refused")
+        self.drop("refused")
         if self.ready or self.lost_at is None:
             self.lost_at = time.monotonic()
         self.ready = False
@@ -226,12 +226,23 @@ class Renderer:
         if self.reconnect:
             self.retry_at = time.monotonic() + 0.05
 
+    def drop(self, reason):
+        """Give the socket up; only then may its descriptor be another's."""
+        self.world.unregister(self)
+        self.socket.end(reason)
+        self.socket.socket.close()
+
     def close(self):
         self.reconnect = False
         self.retry_at = None
-        if self.socket and not self.socket.closed:
-            self.world.unregister(self)
-            self.socket.close()
+        if self.linked:
+            self.socket.say_goodbye()
+            self.drop("closed here")
+
+    @property
+    def linked(self):
+        """Is there a socket whose end has not been seen to yet?"""
+        return self.socket is not None and self.socket.fileno() >= 0
 
     @property
     def open(self):
@@ -271,10 +282,16 @@ class Renderer:
                 for gone in payload.get("left", []):
                     self.people.pop(gone, None)
 
+    def note(self, who, entity, *what):
+        self.story.setdefault(entity, []).append((round(time.monotonic() - self.began, 3), who, *what))
+        del self.story[entity][:-40]
+
     def hear_change(self, event, kind, payload):
         if self.ready:
             self.changes.append(event)
         entity = payload["entityId"]
+        self.note("heard" if self.ready else "initial", entity, kind, payload.get("component"), payload.get("data"),
+                  event.get("stamp"))
         if kind == "AddEntity":
             self.model[entity] = {component_name(c): c["data"] for c in payload.get("components", [])}
             for component in self.model[entity]:
@@ -310,6 +327,7 @@ class Renderer:
 
     def show(self, kind, payload):
         entity = payload.get("entityId")
+        self.note("said", entity, kind, payload.get("componentId"), payload.get("data"), self.next_id)
         if kind == "AddEntity":
             self.model[entity] = {COMPONENTS.get(c["componentId"], c["componentId"]): c["data"]
                                   for c in payload.get("components", [])}

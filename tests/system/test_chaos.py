@@ -146,8 +146,14 @@ class Chaos:
         assert len(snapshots) == 1, "equal marks, unequal snapshots"
         self.final = self.workers[0].entities
         for person in self.people:
-            world.wait(lambda: person.renderer.model == self.final,
-                       lambda: f"{person.name} shows the scene: {difference(person.renderer.model, self.final)}")
+            world.wait(lambda: person.renderer.model == self.final, lambda: self.wrong_picture(person))
+
+    def wrong_picture(self, person):
+        renderer = person.renderer
+        wrong = [e for e in {**renderer.model, **self.final} if renderer.model.get(e) != self.final.get(e)]
+        story = "\n  ".join(map(str, renderer.story.get(wrong[0], [])))
+        return (f"{person.name} shows the scene: {difference(renderer.model, self.final)}; of {wrong[0]} it said and "
+                f"heard:\n  {story}")
 
     def saved(self):
         """The scene as the builder server has it, saved now."""

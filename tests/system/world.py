@@ -355,12 +355,12 @@ class World:
                 seconds = min(seconds, max(0.0, renderer.retry_at - time.monotonic()))
                 if renderer.retry_at <= time.monotonic():
                     renderer.connect()
-            elif renderer.socket is not None and renderer.socket.out:
+            elif renderer.linked and (renderer.socket.out or renderer.socket.closed):
                 seconds = min(seconds, 0.005)
         for key, _ in self.selector.select(seconds):
             key.data.step(True)
         for renderer in self.renderers:
-            if renderer.socket is not None and renderer.socket.out and not renderer.socket.closed:
+            if renderer.linked and (renderer.socket.out or renderer.socket.closed):
                 renderer.step(False)
 
     def wait(self, condition, what, seconds=WAIT):
