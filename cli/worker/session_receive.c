@@ -386,6 +386,8 @@ static void remove_entity(arrival *at)
         known->parts[i].unsure = false;
     }
     known->shown = false;
+    /* Messages about it may be under way: it is told once more that it is gone. */
+    known->force = true;
     known->edited = at->batch->number;
 }
 

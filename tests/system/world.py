@@ -452,13 +452,20 @@ class World:
     def close(self):
         for renderer in self.renderers:
             renderer.close()
+        # Who leaves saves: the servers go last.
+        servers = [p for p in self.processes if p.program_verb == "servers"]
+        for group in ([p for p in self.processes if p not in servers], servers):
+            self.end_all(group)
         for relay in self.relays:
             relay.close()
-        for process in self.processes:
+
+    @staticmethod
+    def end_all(processes):
+        for process in processes:
             if process.running:
                 process.process.terminate()
         end = time.monotonic() + 15
-        for process in self.processes:
+        for process in processes:
             if process.process is None:
                 continue
             try:
