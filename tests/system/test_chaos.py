@@ -92,7 +92,7 @@ class Chaos:
                          servers=self.servers, peers=[first]),
             world.worker("w2", "--autosave", "5", "--project", PROJECT, servers=self.servers, peers=[first]),
             world.worker("w3", "--autosave", "5", "--project", PROJECT, "--no-discover",
-                         servers=self.servers, peers=[way.url]),
+                         servers=self.servers, peers=[way.url], listen=False),
         ]
         self.people = [Person(world, w, f"p{3 * i + k}", options.seed)
                        for i, w in enumerate(self.workers) for k in range(3)]

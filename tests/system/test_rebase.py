@@ -35,7 +35,7 @@ class Story:
         main = world.worker("main", servers=self.servers, role="publish")
         ana = world.renderer(main, "ana")
         relay = world.relay(main)
-        self.old = world.worker("old", "--no-discover", servers=self.way, peers=[relay.url])
+        self.old = world.worker("old", "--no-discover", servers=self.way, peers=[relay.url], listen=False)
         ben = world.renderer(self.old, "ben")
         ana.accepted(ana.set("lamp0", "Name", {"value": "before", "builderValue": "lamp0"}))
         world.await_equal(main, self.old)
@@ -74,9 +74,8 @@ class Story:
 
     def await_rebased(self, lineage):
         def there():
-            answer = self.old.call("GET", "/v1/status")
-            status = answer.json if answer.status == 200 else {}
-            return status.get("lineage") == lineage and status["state"] == "editing"
+            status = self.old.status
+            return status["lineage"] == lineage and status["state"] == "editing"
         self.world.wait(there, lambda: f"the old store lives on under the new lineage: {self.old.status}")
 
     def archives(self):
@@ -138,12 +137,26 @@ def test_killed_in_the_middle(world):
     chance = random.Random(seed)
     story = Story(world)
     lineage = story.new.status["lineage"]
-    for _ in range(12):
+    middle = 0
+    begun = world.path("old.new")
+
+    def identity():
+        return begun.stat().st_ino if begun.exists() else None
+    after = 0.02
+    while not story.archives() or (middle < 3 and after < 3):
+        assert after < 20, "it never gets anywhere"
+        former = identity()
         story.come_back(wait=False)
-        end = time.monotonic() + chance.uniform(0.0, 0.6)
-        while time.monotonic() < end:
-            world.pump(0.01)
+        until = time.monotonic() + after * chance.uniform(0.8, 1.2)
+        # Once its new store is seen it is killed at any moment of the next 100 ms.
+        while time.monotonic() < until and identity() in (None, former):
+            time.sleep(0.001)
+        if identity() not in (None, former):
+            time.sleep(chance.uniform(0, 0.1))
+            middle += 1
         story.old.kill()
+        after *= 1.3
+    print(f"rebase: killed {story.old.starts - 1} times, {middle} of them in the middle")
     story.come_back()
     story.await_rebased(lineage)
     world.await_equal(story.old, story.new)

@@ -182,7 +182,12 @@ class Worker(Process):
 
     @property
     def status(self):
-        return self.get("/v1/status")
+        """Waits while it has no node (a store is brought over)."""
+        def there():
+            answer = self.call("GET", "/v1/status")
+            assert answer.status in (200, 503), (self.name, answer)
+            return answer.json if answer.status == 200 else None
+        return self.world.wait(there, f"{self.name} tells its status")
 
     @property
     def snapshot(self):
