@@ -352,6 +352,7 @@ static void on_request(void *ctx, const web_request *request, web_reply *reply)
         return;
     }
     access_role role = get ? ACCESS_VIEW : ACCESS_EDIT;
+    cli_access_refresh(k->access, unix_ms());
     if (!cli_visitor_may(k->access, request, role, unix_ms(), reply)) {
         return;
     }

@@ -1,6 +1,7 @@
 /* The desk: the thread of the sockets. Renderers come and go, say something, are told
  * something; mail comes from the other threads. It never waits. */
 
+#include "cli/visitor.h"
 #include "cli/worker/wording.h"
 #include "cli/worker/worker_impl.h"
 #include "crdt/value.h"
@@ -16,22 +17,16 @@ static const char *const COLORS[] = {"#e76f51", "#2a9d8f", "#e9c46a", "#457b9d",
 
 /* ---- who is it ---- */
 
+/* Look at the access file; links that are open are checked at the next tick. */
+static void look_at_access(worker *w)
+{
+    w->access_changed |= cli_access_refresh(w->access, worker_wall_ms());
+}
+
 access_person worker_desk_person(worker *w, const web_request *request)
 {
-    char token[ACCESS_TOKEN_SIZE * 2] = "";
-    char header[ACCESS_TOKEN_SIZE * 2];
-    if (web_request_header(request, "authorization", header, sizeof header) != NULL) {
-        if (strncmp(header, "Bearer ", 7) == 0) {
-            snprintf(token, sizeof token, "%s", header + 7);
-        } else {
-            snprintf(token, sizeof token, "%s", "?"); /* wrong, not missing */
-        }
-    } else {
-        web_request_parameter(request, "token", token, sizeof token);
-    }
-    const char *why = NULL;
-    access_person person =
-        cli_access_check(w->access, token, request->loopback, worker_wall_ms(), &why);
+    look_at_access(w);
+    access_person person = cli_visitor_of(w->access, request, worker_wall_ms());
     if (person.role == ACCESS_NONE) {
         w->refused_token++;
     }
@@ -257,7 +252,7 @@ void worker_desk_message(void *ctx, web_socket *socket, void *user, crdt_span te
     access_role role;
     (void)socket;
     uint64_t now = worker_now_ms();
-    cli_access_refresh(w->access, worker_wall_ms());
+    look_at_access(w);
     if (link->closing || !check_role(w, link, &role)) {
         return;
     }
@@ -517,7 +512,9 @@ void worker_desk_tick(void *ctx)
 {
     worker *w = ctx;
     uint64_t now = worker_now_ms();
-    bool access_changed = cli_access_refresh(w->access, worker_wall_ms());
+    look_at_access(w);
+    bool access_changed = w->access_changed;
+    w->access_changed = false;
     worker_edit_retry(w);
     for (worker_link *link = w->links; link != NULL; link = link->next) {
         access_role role;

@@ -129,6 +129,7 @@ struct worker {
 
     /* the desk's */
     cli_access *access;
+    bool access_changed; /* roles of open links are to be looked at */
     worker_hub *hub;
     worker_presence *presence;
     worker_held held;
