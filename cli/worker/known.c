@@ -87,10 +87,17 @@ worker_known_part *worker_known_part_of(worker_known *known, worker_hub *hub,
     return part;
 }
 
+/* What an edit crossed may be shown until it is known to be told anew. */
+static bool counts(const worker_known_part *part, const worker_past *past,
+                   uint64_t now_ms)
+{
+    return past->until_ms > now_ms || (part->unsure && past->crossed);
+}
+
 static void forget_pasts(worker_known_part *part, uint64_t now_ms)
 {
     size_t old = 0;
-    while (old < part->past_count && part->pasts[old].until_ms <= now_ms) {
+    while (old < part->past_count && !counts(part, &part->pasts[old], now_ms)) {
         drop_past(&part->pasts[old++]);
     }
     if (old > 0) {
@@ -123,25 +130,12 @@ void worker_known_prune(worker_known *known, worker_hub *hub, uint64_t now_ms)
 bool worker_known_empty(const worker_known *known, uint64_t now_ms)
 {
     return !known->shown && !known->queued && !known->settling && !known->force &&
-           known->edited == 0 && known->gone_until_ms <= now_ms &&
+           !known->unsure && known->edited == 0 && known->gone_until_ms <= now_ms &&
            known->part_count == 0;
 }
 
-void worker_known_got(worker_known_part *part, worker_blob *value, uint64_t now_ms)
+static crdt_err push_past(worker_known_part *part, worker_hub *hub, worker_past past)
 {
-    forget_pasts(part, now_ms);
-    worker_blob_drop(part->value);
-    worker_blob_drop(part->mine);
-    part->value = value;
-    part->mine = worker_blob_hold(value);
-    part->edited_ms = now_ms;
-    part->unsure = part->unsure || part->past_count > 0;
-}
-
-crdt_err worker_known_told(worker_known_part *part, worker_hub *hub, worker_blob *value,
-                           uint64_t now_ms)
-{
-    forget_pasts(part, now_ms);
     if (part->past_count == WORKER_PASTS_MAX) {
         drop_past(&part->pasts[0]);
         part->past_count--;
@@ -158,10 +152,50 @@ crdt_err worker_known_told(worker_known_part *part, worker_hub *hub, worker_blob
         part->pasts = pasts;
         part->past_capacity = capacity;
     }
-    part->pasts[part->past_count++] =
-        (worker_past){.from = part->value,
-                      .to = worker_blob_hold(value),
-                      .until_ms = now_ms + WORKER_CROSSING_MS};
+    part->pasts[part->past_count++] = past;
+    return CRDT_OK;
+}
+
+crdt_err worker_known_got(worker_known_part *part, worker_hub *hub, bool fresh,
+                          worker_blob *value, uint64_t now_ms)
+{
+    forget_pasts(part, now_ms);
+    crdt_err err = CRDT_OK;
+    if (fresh && part->value != NULL) {
+        err = push_past(part, hub,
+                        (worker_past){.to = worker_blob_hold(part->value),
+                                      .until_ms = now_ms + WORKER_CROSSING_MS,
+                                      .whole = true});
+    }
+    worker_blob_drop(part->value);
+    worker_blob_drop(part->mine);
+    part->value = value;
+    part->mine = worker_blob_hold(value);
+    part->edited_ms = now_ms;
+    for (size_t i = 0; i < part->past_count; i++) {
+        part->pasts[i].crossed = true;
+    }
+    part->unsure = part->unsure || part->past_count > 0 || fresh;
+    return err;
+}
+
+crdt_err worker_known_told(worker_known_part *part, worker_hub *hub, worker_blob *value,
+                           uint64_t now_ms)
+{
+    forget_pasts(part, now_ms);
+    for (size_t i = 0; i < part->past_count; i++) {
+        if (part->pasts[i].crossed) { /* it may be shown until this one arrives */
+            part->pasts[i].until_ms = now_ms + WORKER_CROSSING_MS;
+        }
+    }
+    crdt_err err = push_past(part, hub,
+                             (worker_past){.from = part->value,
+                                           .to = worker_blob_hold(value),
+                                           .until_ms = now_ms + WORKER_CROSSING_MS});
+    if (err != CRDT_OK) {
+        worker_blob_drop(value); /* what `to` held */
+        return err;
+    }
     part->value = value;
     part->unsure = false;
     part->force = false;
@@ -173,18 +207,32 @@ static crdt_span span_of(const worker_blob *blob)
     return blob == NULL ? (crdt_span){0} : worker_blob_span(blob);
 }
 
-worker_crossing *worker_known_crossings(const worker_known_part *part,
+worker_crossing *worker_known_crossings(const worker_known_part *part, bool fresh,
                                         crdt_arena *arena, uint64_t now_ms,
                                         size_t *count)
 {
     worker_crossing *crossings =
-        crdt_arena_alloc(arena, part->past_count * sizeof *crossings);
+        crdt_arena_alloc(arena, (part->past_count * 2 + 1) * sizeof *crossings);
     *count = 0;
-    for (size_t i = 0; crossings != NULL && i < part->past_count; i++) {
-        if (part->pasts[i].until_ms > now_ms) {
-            crossings[(*count)++] = (worker_crossing){
-                .from = span_of(part->pasts[i].from), .to = span_of(part->pasts[i].to)};
+    if (crossings == NULL) {
+        return NULL;
+    }
+    for (size_t i = 0; i < part->past_count; i++) {
+        const worker_past *past = &part->pasts[i];
+        if (!counts(part, past, now_ms)) {
+            continue;
         }
+        if (!past->whole) {
+            crossings[(*count)++] =
+                (worker_crossing){.from = span_of(past->from), .to = span_of(past->to)};
+        }
+        if (past->crossed) {
+            crossings[(*count)++] = (worker_crossing){.from = span_of(past->to),
+                                                      .to = span_of(part->value)};
+        }
+    }
+    if (fresh) {
+        crossings[(*count)++] = (worker_crossing){.to = span_of(part->value)};
     }
     return crossings;
 }

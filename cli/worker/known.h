@@ -29,6 +29,8 @@ typedef struct worker_past {
     worker_blob *from; /* NULL: not shown */
     worker_blob *to;
     uint64_t until_ms;
+    bool crossed; /* an edit came after it was sent: the renderer may show `to` again */
+    bool whole;   /* it came with the entity: `from` says nothing */
 } worker_past;
 
 typedef struct worker_pending {
@@ -59,8 +61,13 @@ typedef struct worker_known {
     bool queued;   /* to be looked at (session) */
     bool settling; /* to be looked at later */
     bool force;    /* as of a part, for the entity as a whole */
+    bool
+        unsure; /* it removed or added the entity, and messages may have crossed that */
+    uint64_t edited_ms; /* when it did */
     uint64_t edited;
     uint64_t gone_until_ms; /* not shown: it was told so within the last second */
+    uint64_t new_until_ms;  /* shown: it was told of it within the last second, all at
+                             * once: a renderer that makes it itself may not know yet */
     worker_known_part *parts;
     size_t part_count;
     size_t part_capacity;
@@ -82,13 +89,16 @@ void worker_known_forget(worker_known_part *part);
 /* Is there nothing to remember of the entity? */
 bool worker_known_empty(const worker_known *known, uint64_t now_ms);
 
-/* The renderer sent `value` (NULL: it removed the component). Takes one reference. */
-void worker_known_got(worker_known_part *part, worker_blob *value, uint64_t now_ms);
+/* The renderer sent `value` (NULL: it removed the component); `fresh` as below. Takes one
+ * reference. */
+crdt_err worker_known_got(worker_known_part *part, worker_hub *hub, bool fresh,
+                          worker_blob *value, uint64_t now_ms);
 /* `value` (NULL: removed) was sent to the renderer. Takes one reference. */
 crdt_err worker_known_told(worker_known_part *part, worker_hub *hub, worker_blob *value,
                            uint64_t now_ms);
-/* The messages that an edit arriving now may have crossed. In the arena; they borrow. */
-worker_crossing *worker_known_crossings(const worker_known_part *part,
+/* The messages that an edit arriving now may have crossed; `fresh`: that the entity was
+ * told of may be one of them. In the arena; they borrow. */
+worker_crossing *worker_known_crossings(const worker_known_part *part, bool fresh,
                                         crdt_arena *arena, uint64_t now_ms,
                                         size_t *count);
 /* A field is under way in this batch (value NULL: unset). Copies. */

@@ -194,13 +194,17 @@ void worker_session_look_later(worker_session *session, worker_known *known)
 static bool settle_quiet(worker_known *known, uint64_t now_ms)
 {
     bool later = known->gone_until_ms > now_ms;
+    if (known->unsure && known->edited_ms + WORKER_CROSSING_MS <= now_ms) {
+        known->unsure = false;
+        known->force = true;
+    }
+    later = later || known->unsure;
     for (size_t i = 0; i < known->part_count; i++) {
         worker_known_part *part = &known->parts[i];
         if (part->unsure && part->edited_ms + WORKER_CROSSING_MS <= now_ms) {
-            part->unsure = false;
             part->force = true;
         }
-        later = later || part->unsure ||
+        later = later || (part->unsure && !part->force) ||
                 (part->value == NULL && part->past_count > 0 &&
                  part->pasts[part->past_count - 1].until_ms > now_ms);
     }
@@ -392,15 +396,13 @@ static const char *code_of(crdt_err err)
 /* What the intent was about is told again as it is. */
 static void tell_truth(worker_session *session, const worker_intent *intent)
 {
-    if (intent->entity.size == 0) {
-        return;
-    }
-    worker_known *known = worker_session_known(session, intent->entity);
+    worker_known *known =
+        intent->entity.size == 0 ? NULL : worker_session_known(session, intent->entity);
     if (known == NULL) {
         return;
     }
     worker_known_part *part = NULL;
-    if (intent->part.size > 0) {
+    if (intent->part.size > 0 && known->entity->live) {
         uint32_t type = worker_hub_type_of(session->options.hub, intent->part);
         part = type == WORKER_NONE
                    ? NULL
@@ -408,8 +410,9 @@ static void tell_truth(worker_session *session, const worker_intent *intent)
     }
     if (part != NULL) {
         part->force = true;
+    } else {
+        known->force = true;
     }
-    known->force = true;
     worker_session_look(session, known);
 }
 

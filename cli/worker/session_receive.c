@@ -13,6 +13,8 @@ typedef struct arrival {
     uint64_t now_ms;
     worker_batch *batch;
     bool entity_expected; /* the renderer was shown the entity */
+    bool fresh;           /* it adds an entity that it may just have been told of */
+    bool anew;            /* it adds an entity that it does not show */
     size_t first;         /* its intents, as an await names them */
     size_t count;
 } arrival;
@@ -188,7 +190,7 @@ static bool put_fields(arrival *at, worker_known_part *part, crdt_span name,
             places || (scene_layout_class(name) == SCENE_CLASS_TRANSFORM &&
                        crdt_span_equal(touched->items[i].name, crdt_span_of("parent")));
     }
-    bool expected = part->value != NULL || part->past_count > 0;
+    bool expected = part->value != NULL || (part->past_count > 0 && !at->anew);
     worker_intent *intent = NULL;
     if (!places && at->count == 0) {
         intent = worker_batch_find(at->batch, at->event->entity, name);
@@ -224,7 +226,7 @@ static bool put_fields(arrival *at, worker_known_part *part, crdt_span name,
 static bool put_whole(arrival *at, worker_known_part *part, crdt_span name,
                       worker_blob *value)
 {
-    bool expected = part->value != NULL || part->past_count > 0;
+    bool expected = part->value != NULL || (part->past_count > 0 && !at->anew);
     if (worker_blob_equal(part->value, value)) {
         return true;
     }
@@ -238,6 +240,14 @@ static bool put_whole(arrival *at, worker_known_part *part, crdt_span name,
     intent->value = worker_batch_copy(at->batch, worker_blob_span(value));
     part->edited = at->batch->number;
     return intent->value.data != NULL;
+}
+
+/* What the renderer shows of the entity as a whole is told again when it is quiet. */
+static void be_unsure(arrival *at, worker_known *known)
+{
+    known->unsure = true;
+    known->edited_ms = at->now_ms;
+    worker_session_look_later(at->session, known);
 }
 
 /* One component as the renderer has it now. */
@@ -259,11 +269,14 @@ static bool take_component(arrival *at, worker_known *known, uint32_t type,
     if (is_map(value) && (part->value == NULL || is_map(part->value))) {
         size_t count = 0;
         worker_members touched;
-        worker_crossing *crossings =
-            worker_known_crossings(part, &session->scratch, at->now_ms, &count);
+        worker_crossing *crossings = worker_known_crossings(
+            part, at->fresh, &session->scratch, at->now_ms, &count);
         crdt_span base = {0};
         if (part->value != NULL) {
             base = worker_blob_span(part->value);
+        }
+        if (at->anew) {
+            count = 0; /* all that it says is meant */
         }
         done = crossings != NULL &&
                worker_members_touched(&session->scratch, base, worker_blob_span(value),
@@ -276,10 +289,15 @@ static bool take_component(arrival *at, worker_known *known, uint32_t type,
         part->edited = at->batch->number;
     }
     if (!known->shown) {
+        if (at->entity_expected) { /* it may not know yet that the entity is gone */
+            be_unsure(at, known);
+        }
         known->shown = true;
         known->edited = at->batch->number;
     }
-    worker_known_got(part, value, at->now_ms);
+    if (worker_known_got(part, hub, at->fresh, value, at->now_ms) != CRDT_OK) {
+        done = false;
+    }
     if (part->unsure) {
         worker_session_look_later(session, known);
     }
@@ -296,19 +314,27 @@ static void refuse(arrival *at, const char *code, const char *reason)
     worker_session_refuse(at->session, at->id, code, reason);
 }
 
-/* A refused edit is undone at its sender. */
+/* A refused edit is undone at its sender: what it was about is told as it is. */
 static void refuse_edit(arrival *at, const char *code, const char *reason)
 {
     refuse(at, code, reason);
-    worker_known *known = at->event->entity.size == 0
+    const worker_event *event = at->event;
+    worker_known *known = event->entity.size == 0
                               ? NULL
-                              : worker_session_known(at->session, at->event->entity);
+                              : worker_session_known(at->session, event->entity);
     if (known == NULL) {
         return;
     }
-    known->force = true;
-    for (size_t i = 0; i < known->part_count; i++) {
-        known->parts[i].force = true;
+    uint32_t type =
+        event->component == NULL ? WORKER_NONE : find_type(at, event->component);
+    worker_known_part *part =
+        type == WORKER_NONE || !known->entity->live
+            ? NULL
+            : worker_known_part_of(known, at->session->options.hub, type);
+    if (part != NULL) {
+        part->force = true;
+    } else {
+        known->force = true;
     }
     worker_session_look(at->session, known);
 }
@@ -339,7 +365,8 @@ static void set_component(arrival *at)
         refuse_edit(at, "invalid", "the entity has too many components");
         return;
     }
-    at->entity_expected = known->shown || known->gone_until_ms > at->now_ms;
+    at->entity_expected =
+        known->shown || known->unsure || known->gone_until_ms > at->now_ms;
     take_component(at, known, type, at->event->data);
 }
 
@@ -351,7 +378,9 @@ static bool drop_part(arrival *at, worker_known_part *part)
     if (add_intent(at, WORKER_INTENT_REMOVE_PART, at->event->entity, name) == NULL) {
         return false;
     }
-    worker_known_got(part, NULL, at->now_ms);
+    if (worker_known_got(part, hub, false, NULL, at->now_ms) != CRDT_OK) {
+        return false;
+    }
     part->edited = at->batch->number;
     return true;
 }
@@ -369,6 +398,8 @@ static void remove_component(arrival *at)
                       : worker_known_part_of(known, at->session->options.hub, type);
     if (part == NULL || !drop_part(at, part)) {
         fail(at);
+    } else if (part->unsure) {
+        worker_session_look_later(at->session, known);
     }
 }
 
@@ -380,15 +411,24 @@ static void remove_entity(arrival *at)
         fail(at);
         return;
     }
+    known->unsure = known->unsure || known->new_until_ms > at->now_ms;
+    known->edited_ms = at->now_ms;
     for (size_t i = 0; i < known->part_count; i++) {
-        worker_known_got(&known->parts[i], NULL, at->now_ms);
+        known->unsure = known->unsure || known->parts[i].past_count > 0;
+        if (worker_known_got(&known->parts[i], at->session->options.hub,
+                             known->new_until_ms > at->now_ms, NULL,
+                             at->now_ms) != CRDT_OK) {
+            fail(at);
+        }
         known->parts[i].edited = at->batch->number;
-        known->parts[i].unsure = false;
     }
     known->shown = false;
     /* Messages about it may be under way: it is told once more that it is gone. */
     known->force = true;
     known->edited = at->batch->number;
+    if (known->unsure) {
+        worker_session_look_later(at->session, known);
+    }
 }
 
 /* Its components, checked before anything is done: types in `types`. */
@@ -467,21 +507,28 @@ static void add_entity(arrival *at)
         fail(at);
         return;
     }
+    at->anew = !known->shown;
+    if (known->gone_until_ms > at->now_ms) { /* that word may come after this one */
+        be_unsure(at, known);
+    }
+    at->fresh = known->shown && known->new_until_ms > at->now_ms;
     /* What it was shown and is not told of any more. */
     for (size_t i = 0; i < known->part_count; i++) {
         worker_known_part *part = &known->parts[i];
-        if (part->value != NULL && !names_type(types, count, part->type) &&
-            !drop_part(at, part)) {
+        if (part->value == NULL || names_type(types, count, part->type)) {
+            continue;
+        }
+        if (at->fresh) { /* it may not have known of it, and not show it now */
+            part->unsure = true;
+            part->edited_ms = at->now_ms;
+        } else if (!drop_part(at, part)) {
             fail(at);
             return;
-        }
-        if (!known->shown && part->value == NULL) {
-            /* It comes back by this event: nothing that was before counts. */
-            worker_known_forget(part);
         }
     }
     known->shown = true;
     known->edited = at->batch->number;
+    worker_session_look_later(at->session, known); /* what it dropped may be unsure */
     take_components(at, known, types, count);
 }
 

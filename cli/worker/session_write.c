@@ -128,18 +128,29 @@ static void write_entity(outgoing *to, worker_known *known)
     }
     separate(to);
     check(to, worker_word_add(hub, entity, values, to->out));
+    /* It may still show what it was told or did before. */
+    bool anew = known->part_count == 0 && known->gone_until_ms <= to->now_ms;
     known->shown = true;
     known->force = false;
+    known->unsure = false;
+    known->new_until_ms = to->now_ms + WORKER_CROSSING_MS;
     for (size_t i = 0; i < entity->part_count; i++) {
         worker_known_part *part = part_of(to, known, entity->parts[i].type);
         if (part != NULL) {
             check(to, worker_known_told(part, hub, worker_blob_hold(values[i]),
                                         to->now_ms));
+        }
+        if (part != NULL && anew) {
             worker_known_forget(part);
         }
     }
     for (size_t i = 0; i < known->part_count; i++) {
-        known->parts[i].force = false;
+        worker_known_part *part = &known->parts[i];
+        if ((part->value != NULL || part->past_count > 0) &&
+            worker_entity_part(entity, part->type) == NULL) {
+            check(to, worker_known_told(part, hub, NULL, to->now_ms));
+        }
+        part->force = false;
     }
 }
 
@@ -150,7 +161,7 @@ static void write_gone_entity(outgoing *to, worker_known *known)
     check(to, worker_word_remove(hub, known->entity, to->out));
     for (size_t i = 0; i < known->part_count; i++) {
         worker_known_part *part = &known->parts[i];
-        if (part->value != NULL) {
+        if (part->value != NULL || part->past_count > 0) {
             check(to, worker_known_told(part, hub, NULL, to->now_ms));
         }
         part->force = false;
@@ -158,6 +169,7 @@ static void write_gone_entity(outgoing *to, worker_known *known)
     }
     known->shown = false;
     known->force = false;
+    known->unsure = false;
     known->gone_until_ms = to->now_ms + WORKER_CROSSING_MS;
     worker_session_look_later(to->session, known);
 }
@@ -173,13 +185,16 @@ static void write_known(outgoing *to, worker_known *known)
         if (known->shown || known->force) {
             write_gone_entity(to, known);
         }
+        for (size_t i = 0; i < known->part_count; i++) {
+            known->parts[i].force = false;
+            known->parts[i].unsure = known->parts[i].unsure && known->unsure;
+        }
         return;
     }
-    if (!known->shown || (known->force && entity->part_count == 0)) {
+    if (!known->shown || known->force) {
         write_entity(to, known);
         return;
     }
-    known->force = false;
     for (size_t i = 0; i < entity->part_count && !to->session->broken; i++) {
         write_part(to, known, &entity->parts[i]);
     }

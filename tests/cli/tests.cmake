@@ -61,3 +61,8 @@ add_executable(worker_box cli/worker_box.c)
 target_link_libraries(worker_box PRIVATE scenesync_flags scenesync_cli scenesync_scene
     scenesync_sync scenesync_crdt)
 scenesync_script(cli/test_load_save.py)
+
+# The edition worker.
+scenesync_test(cli/test_session
+    SOURCES cli/gallery.c scene/world.c
+    LIBS scenesync_cli scenesync_scene scenesync_sync scenesync_crdt scenesync_test_support)
