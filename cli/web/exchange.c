@@ -165,23 +165,48 @@ static bool is_bodiless(const web_socket *socket)
            status == 304;
 }
 
-/* The caller takes more later: soon enough, and fast enough on the whole. */
+/* The caller takes more later: soon enough, and fast enough on the whole.
+ *
+ * While the wire is full it is asked again and again, from a distance, and the connection
+ * is not looked at: if the caller has said more, or has said its last, the library would
+ * find it readable, not read it in the middle of an answer, and look again at full speed. */
 static web_verdict send_on(web_socket *socket)
 {
     uint64_t now = web_wire_now_s();
     if (now >= socket->out_late_s) {
         return WEB_CLOSE;
     }
-    uint64_t idle_s = socket->core->options.idle_ms / 1000 + 1;
-    uint64_t left_s = socket->out_late_s - now;
-    web_wire_timer(socket, idle_s < left_s ? idle_s : left_s);
-    web_wire_want_write(socket);
+    if (web_wire_can_write(socket)) {
+        web_wire_want_write(socket);
+        return WEB_GO_ON;
+    }
+    socket->napping = true;
+    socket->out_moved_s = now;
+    web_socket_pause(socket, true);
+    web_wire_nap(socket);
     return WEB_GO_ON;
+}
+
+/* A nap is over. */
+static web_verdict wake_up(web_socket *socket)
+{
+    uint64_t now = web_wire_now_s();
+    uint64_t idle_s = socket->core->options.idle_ms / 1000 + 1;
+    if (now >= socket->out_late_s || now >= socket->out_moved_s + idle_s) {
+        return WEB_CLOSE;
+    }
+    if (!web_wire_can_write(socket)) {
+        web_wire_nap(socket);
+        return WEB_GO_ON;
+    }
+    socket->napping = false;
+    web_socket_pause(socket, false);
+    return web_exchange_writable(socket);
 }
 
 web_verdict web_exchange_writable(web_socket *socket)
 {
-    if (socket->phase != WEB_PHASE_REPLY) {
+    if (socket->phase != WEB_PHASE_REPLY || socket->napping) {
         return WEB_GO_ON;
     }
     if (!socket->head_sent && !send_head(socket)) {
@@ -484,6 +509,9 @@ void web_exchange_await(web_socket *socket, size_t idle_s)
 
 web_verdict web_exchange_late(web_socket *socket)
 {
+    if (socket->napping) {
+        return wake_up(socket);
+    }
     bool timeless =
         socket->phase == WEB_PHASE_WAITING || socket->phase == WEB_PHASE_SOCKET;
     return timeless ? WEB_GO_ON : WEB_CLOSE;

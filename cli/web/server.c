@@ -17,7 +17,8 @@
 #define ACCEPT_TURN 32       /* connections accepted before others may go on */
 #define STOP_WAIT_US 1000000 /* for sockets to take their close frame */
 #define CLOSE_WAIT_S 5
-#define EVICT_S 2 /* idle so long, a connection makes room if there is none */
+#define NAP_US 10000 /* until a full wire is looked at again */
+#define EVICT_S 2    /* idle so long, a connection makes room if there is none */
 
 struct web_server {
     web_core core;
@@ -224,6 +225,11 @@ void web_wire_timer(web_socket *socket, size_t seconds)
     lws_set_timer_usecs(socket->wsi, seconds == 0
                                          ? LWS_SET_TIMER_USEC_CANCEL
                                          : (lws_usec_t)seconds * LWS_USEC_PER_SEC);
+}
+
+void web_wire_nap(web_socket *socket)
+{
+    lws_set_timer_usecs(socket->wsi, NAP_US);
 }
 
 uint64_t web_wire_now_s(void)

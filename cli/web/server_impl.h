@@ -68,8 +68,10 @@ struct web_socket {
     /* the answer, or the message that goes out */
     web_reply reply;
     char location[WEB_LOCATION_SIZE];
-    size_t out_sent;     /* bytes of reply.body */
-    uint64_t out_late_s; /* when an answer must be out */
+    size_t out_sent;      /* bytes of reply.body */
+    uint64_t out_late_s;  /* when an answer must be out */
+    uint64_t out_moved_s; /* when some of it went, last */
+    bool napping;         /* the wire was full */
     bool head_sent;
     bool head_only;
     bool close_after;
@@ -141,6 +143,8 @@ bool web_wire_write(web_socket *socket, web_wire_kind kind, crdt_span bytes, boo
                     bool last);
 /* Call web_exchange_late after so many seconds; 0: never. */
 void web_wire_timer(web_socket *socket, size_t seconds);
+/* The same, after a moment. */
+void web_wire_nap(web_socket *socket);
 /* Seconds of a clock that only goes on. */
 uint64_t web_wire_now_s(void);
 /* Nothing is awaited from the caller: no time limit of the library's own. */

@@ -55,6 +55,14 @@ class Echo:
         text = Path(f"/proc/{self.process.pid}/status").read_text()
         return int(re.search(r"VmRSS:\s+(\d+)", text)[1])
 
+    def busy(self):
+        """Milliseconds of processor time that it takes within a second."""
+        def spent():
+            return sum(map(int, Path(f"/proc/{self.process.pid}/stat").read_text().split()[13:15]))
+        before = spent()
+        time.sleep(1)  # what it must not do in the meantime is work
+        return (spent() - before) * 1000 // os.sysconf("SC_CLK_TCK")
+
     def stop(self):
         """End it with SIGTERM: silently and with 0."""
         self.process.send_signal(signal.SIGTERM)
@@ -457,6 +465,37 @@ def test_slow_reader_of_an_answer(bench):
     echo.stop()
 
 
+def test_nobody_makes_it_spin(bench):
+    """Callers that say more, or their last, while an answer is made or goes out."""
+    echo = Echo(bench)
+    host = f"Host: 127.0.0.1:{echo.port}\r\n"
+    keep = []
+    for name, target, head, body in [("big", "/big?size=30000000", "", ""), ("later", "/later?ms=20000", "", ""),
+                                     ("posted", "/later?ms=20000", "Content-Length: 3\r\n", "abc")]:
+        for how in ("more", "last", "gone", "socket"):
+            wire = Wire(echo.port, small=True)
+            if how == "socket":
+                assert wire.upgrade().status == 101
+                wire.frame("flood")
+                wire.socket.shutdown(socket.SHUT_WR)
+            else:
+                wire.send(f"{'POST' if body else 'GET'} {target} HTTP/1.1\r\n{host}{head}\r\n{body}")
+                until(lambda: echo.counts()["connections"] > len(keep) + 1, "it is there") if how != "gone" else None
+                if how == "more":
+                    wire.send("x" * 100)
+                elif how == "last":
+                    wire.socket.shutdown(socket.SHUT_WR)
+                else:
+                    wire.close()
+            if how in ("more", "last"):
+                keep.append(wire)
+    busy = echo.busy()
+    print(f"processor time within a second: {busy} ms")
+    assert busy < 500 * (1 if SLOW == 1 else 2), busy
+    assert echo.ask("/echo").status == 200
+    echo.process.kill()
+
+
 def test_many_connections(bench):
     """600 at once: 512 are served, some are told, the rest is closed; then all is well."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
@@ -511,12 +550,8 @@ def test_no_descriptor_left(bench):
             pass
     assert 0 < served < 40, served
 
-    def spent():
-        return sum(map(int, Path(f"/proc/{echo.process.pid}/stat").read_text().split()[13:15]))
-    before = spent()
-    time.sleep(1)  # what it must not do in the meantime is work
-    print(f"{served} served; processor time of an idle second: {(spent() - before) * 10} ms")
-    assert spent() - before < 50
+    print(f"{served} served; processor time of an idle second: {echo.busy()} ms")
+    assert echo.busy() < 500
     for wire in wires:
         wire.close()
     until(lambda: answered(echo), "it recovers")
