@@ -100,9 +100,46 @@ static scene *find_scene(kernel *k, const char *name)
     return NULL;
 }
 
+/* What is queued of a scene that goes is of no use to anybody. */
+static void drop_notes(kernel *k, const kernel_keeper *keeper)
+{
+    pthread_mutex_lock(&k->mutex);
+    note_in_queue **at = &k->first;
+    while (*at != NULL) {
+        note_in_queue *note = *at;
+        if (note->keeper == keeper) {
+            *at = note->next;
+            free(note);
+        } else {
+            at = &note->next;
+        }
+    }
+    k->last = at;
+    pthread_mutex_unlock(&k->mutex);
+}
+
+/* Make room: a scene that is stopped can be known by its folder again. False: all are
+ * busy. */
+static bool drop_stopped(kernel *k)
+{
+    for (size_t i = 0; i < k->scene_count; i++) {
+        scene *s = &k->scenes[i];
+        const kernel_scene_state *state = &s->keeper->state;
+        if (s->request_count == 0 && state->wanted == KERNEL_STOP &&
+            state->phase == KERNEL_IDLE) {
+            kernel_keeper *keeper = s->keeper;
+            *s = k->scenes[--k->scene_count];
+            kernel_keeper_close(keeper);
+            drop_notes(k, keeper);
+            return true;
+        }
+    }
+    return false;
+}
+
 static crdt_err add_scene(kernel *k, const char *name, scene **out, crdt_diag *diag)
 {
-    if (k->scene_count == KERNEL_SCENE_MAX) {
+    if (k->scene_count == KERNEL_SCENE_MAX && !drop_stopped(k)) {
         return crdt_diag_set(diag, CRDT_ELIMIT, 0, "there are %d scenes already",
                              KERNEL_SCENE_MAX);
     }

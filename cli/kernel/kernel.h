@@ -15,7 +15,8 @@
  * be: 502 with the reason, 504 after 60 s (it goes on trying), 503: too much is asked, or
  * the kernel ends. What is asked of one scene is done one after the other.
  *
- * Limits: 64 scenes, 16 requests waiting for each. */
+ * Limits: 64 scenes at once (one that is stopped makes room for another, and is known again
+ * when it is asked for), 16 requests waiting for each. */
 
 #include "cli/access.h"
 #include "cli/kernel/keeper.h"

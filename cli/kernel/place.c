@@ -214,6 +214,22 @@ bool kernel_place_choose_ports(kernel_place *place, const char *host)
 
 /* ---- the process that was there ---- */
 
+#define BOOT_SIZE 64
+
+/* Which run of the machine this is: numbers of processes mean nothing in another. */
+static void read_boot(char boot[BOOT_SIZE])
+{
+    crdt_buf text;
+    crdt_buf_init(&text, crdt_alloc_default());
+    boot[0] = '\0';
+    if (cli_files_read("/proc/sys/kernel/random/boot_id", BOOT_SIZE - 1, &text, NULL) ==
+        CRDT_OK) {
+        snprintf(boot, BOOT_SIZE, "%.*s", (int)text.size, (const char *)text.data);
+        boot[strcspn(boot, "\n")] = '\0';
+    }
+    crdt_buf_deinit(&text);
+}
+
 /* When it was started, as the system counts; 0: there is none. */
 static uint64_t start_of(pid_t pid)
 {
@@ -243,7 +259,10 @@ void kernel_place_set_process(const kernel_place *place, pid_t pid)
     if (pid == 0) {
         unlink(path);
     } else if (cli_files_create(&file, path, NULL) == CRDT_OK) {
-        fprintf(file.stream, "%d %llu\n", (int)pid, (unsigned long long)start_of(pid));
+        char boot[BOOT_SIZE];
+        read_boot(boot);
+        fprintf(file.stream, "%d %llu %s\n", (int)pid,
+                (unsigned long long)start_of(pid), boot);
         cli_files_close(&file, true, NULL);
     }
 }
@@ -259,8 +278,11 @@ pid_t kernel_place_find_process(const kernel_place *place)
         crdt_buf_append(&text, "", 1) == CRDT_OK) {
         char *rest = NULL;
         long number = strtol((const char *)text.data, &rest, 10);
-        uint64_t start = strtoull(rest, NULL, 10);
-        if (number > 1 && start != 0 && start_of((pid_t)number) == start) {
+        uint64_t start = strtoull(rest, &rest, 10);
+        char boot[BOOT_SIZE];
+        read_boot(boot);
+        bool this_run = rest[0] == ' ' && strncmp(rest + 1, boot, strlen(boot)) == 0;
+        if (this_run && number > 1 && start != 0 && start_of((pid_t)number) == start) {
             pid = (pid_t)number;
         }
     }

@@ -172,7 +172,7 @@ def test_a_crash_is_a_moment(world):
     assert "signal 9" in found["trouble"] and found["pid"] != edited["pid"], found
     assert found["http"] == edited["http"]
     assert scene(kernel, "5,5")["pid"] == other["pid"], "the other scene runs on"
-    os.kill(other["pid"], signal.SIGSEGV)
+    os.kill(other["pid"], signal.SIGKILL)
     until(world, kernel, "the running worker is there again", name="5,5", state="running", restarts=1)
 
 
@@ -308,6 +308,17 @@ def test_a_port_that_was_taken(world):
         assert call(second["http"], "GET", "/v1/health").status == 200
     assert kernel.post(f"/scenes/{SCENE}/stop")["state"] == "stopped"
     assert kernel.post(f"/scenes/{SCENE}/play")["http"] == second["http"], "it stays there"
+
+
+def test_more_scenes_than_there_is_room_for(world):
+    """Who is stopped makes room, and is known again when asked for."""
+    kernel = started(world, deployed=False)
+    names = [f"{i},-{i}" for i in range(1, 71)]
+    for name in names:
+        kernel.post(f"/scenes/{name}/play")
+        kernel.post(f"/scenes/{name}/stop")
+    assert len(kernel.get("/scenes")["scenes"]) == 64
+    assert kernel.post(f"/scenes/{names[0]}/play")["state"] == "running"
 
 
 def test_the_log_is_bounded(world):

@@ -35,6 +35,10 @@ scenesync_test(cli/test_report SOURCES ${PROJECT_SOURCE_DIR}/cli/report.c
     LIBS scenesync_scene scenesync_crdt)
 scenesync_test(cli/test_scene_state SOURCES ${PROJECT_SOURCE_DIR}/cli/kernel/scene_state.c)
 scenesync_script(cli/test_kernel.py THREADED)
+foreach(noun place process errand)
+    scenesync_test(cli/test_${noun} LIBS scenesync_cli scenesync_scene scenesync_sync
+        scenesync_crdt scenesync_test_support)
+endforeach()
 scenesync_script(cli/test_play.py THREADED)
 scenesync_script(cli/test_run.py)
 scenesync_test(cli/test_dcl SOURCES ${PROJECT_SOURCE_DIR}/cli/play/dcl.c

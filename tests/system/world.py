@@ -482,8 +482,10 @@ class World:
 
     def reports(self):
         """What a sanitizer or an assertion said in any process."""
-        return [f"{p.name}: {line}" for p in self.processes if p.errors_path.exists()
-                for line in p.errors_path.read_text(errors="replace").splitlines() if REPORT.search(line)]
+        said = [(p.name, p.errors_path) for p in self.processes]
+        said += [(path.parent.name, path) for path in self.folder.glob("*/scenes/*/log*")]  # workers of kernels
+        return [f"{name}: {line}" for name, path in said if path.exists()
+                for line in path.read_text(errors="replace").splitlines() if REPORT.search(line)]
 
 
 def run_tests(suite, tests, wanted=None):
