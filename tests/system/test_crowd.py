@@ -31,9 +31,8 @@ class Watcher(Renderer):
             return
         now = time.monotonic()
         for text in self.socket.read():
-            if '"eventType":"stateEvent"' not in text:
+            if self.open_ids or '"eventType":"stateEvent"' not in text:
                 self.hear(json.loads(text))
-                continue
             for mark in MARK.findall(text.encode()):
                 number = int(mark)
                 if number not in self.seen:
