@@ -267,6 +267,9 @@ static crdt_err gather_query(web_socket *socket)
     crdt_buf_clear(query);
     for (int i = 0; err == CRDT_OK; i++) {
         int size = web_wire_query(socket, i, piece, sizeof piece);
+        if (size == -2) {
+            return CRDT_ELIMIT; /* to read a part of it would be to forget a token */
+        }
         if (size < 0) {
             break;
         }
@@ -355,8 +358,11 @@ static bool begin_request(web_socket *socket)
     if (!check_caller(socket)) {
         return false;
     }
-    return gather_query(socket) == CRDT_OK ||
-           refuse(socket, 500, NULL, "out of memory");
+    crdt_err err = gather_query(socket);
+    if (err == CRDT_ELIMIT) {
+        return refuse(socket, 414, &core->counts.refused_size, "the query is too long");
+    }
+    return err == CRDT_OK || refuse(socket, 500, NULL, "out of memory");
 }
 
 /* The body's size. False: refused. */

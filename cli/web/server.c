@@ -184,6 +184,9 @@ const char *web_wire_method(web_socket *socket, crdt_span *path)
 
 int web_wire_query(web_socket *socket, int index, char *out, size_t size)
 {
+    if (lws_hdr_total_length(socket->wsi, WSI_TOKEN_HTTP_URI_ARGS) >= (int)size) {
+        return -2;
+    }
     return lws_hdr_copy_fragment(socket->wsi, out, (int)size, WSI_TOKEN_HTTP_URI_ARGS,
                                  index);
 }

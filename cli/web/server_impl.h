@@ -134,7 +134,8 @@ typedef enum web_wire_kind {
 const char *web_wire_method(web_socket *socket, crdt_span *path);
 /* A header, cut at `size` (0: only asked for); its whole size, or -1 if it was not sent. */
 int web_wire_header(web_socket *socket, const char *name, char *out, size_t size);
-/* A piece of the query, decoded; its size, or -1 past the last. */
+/* A piece of the query, decoded; its size, or -1 past the last, or -2: the query is as long
+ * as `size` or longer. */
 int web_wire_query(web_socket *socket, int index, char *out, size_t size);
 void web_wire_want_write(web_socket *socket);
 bool web_wire_can_write(web_socket *socket);

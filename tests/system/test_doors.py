@@ -134,7 +134,7 @@ def test_tokens(world):
         for path in ("/v1/save", "/v1/publish", "/v1/unpublish"):
             assert guarded.worker.call("POST", path, {}, token=token).status == 401, (token, path)
     for token in (expired, good + "A" * 4000):
-        refused(world, guarded.worker, 401, query="token=" + token)
+        refused(world, guarded.worker, 401, 414, query="token=" + token)
     # One that runs out while the link is open closes it.
     leaving = world.renderer(guarded.worker, "leaving", token=guarded.person("Leaving", "edit"), reconnect=False)
     guarded.expire("Leaving")
