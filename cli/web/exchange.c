@@ -302,6 +302,19 @@ static bool refuse(web_socket *socket, int status, uint64_t *count, const char *
     return false;
 }
 
+/* Does a proxy say that it speaks for somebody else? */
+static bool is_forwarded(web_socket *socket)
+{
+    static const char *const names[] = {"x-forwarded-for", "x-real-ip", "forwarded",
+                                        "via", "x-forwarded-host"};
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+        if (web_wire_header(socket, names[i], NULL, 0) >= 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
 /* Host and Origin. False: refused. */
 static bool check_caller(web_socket *socket)
 {
@@ -314,6 +327,8 @@ static bool check_caller(web_socket *socket)
                       "this server has another name: call it by its address, or start "
                       "it with --host NAME");
     }
+    socket->from_here =
+        socket->loopback && web_origin_host_is_loopback(text) && !is_forwarded(socket);
     size = web_wire_header(socket, "origin", text, sizeof text);
     web_origin_kind kind = WEB_ORIGIN_REFUSED;
     if (size < (int)sizeof text) {
@@ -403,7 +418,7 @@ static web_request request_of(const web_socket *socket)
                          .query = (const char *)socket->query.data,
                          .body = crdt_buf_span(&socket->in),
                          .peer = socket->peer,
-                         .loopback = socket->loopback,
+                         .loopback = socket->from_here,
                          .handle = socket};
 }
 

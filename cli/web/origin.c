@@ -1,5 +1,6 @@
 #include "cli/web/origin.h"
 
+#include <arpa/inet.h>
 #include <stddef.h>
 #include <string.h>
 #include <strings.h>
@@ -83,6 +84,18 @@ bool web_origin_host_ok(const web_origin_rules *rules, const char *host,
         }
     }
     return false;
+}
+
+bool web_origin_host_is_loopback(const char *host)
+{
+    authority asked;
+    if (host == NULL || !parse_authority(host, &asked)) {
+        return false;
+    }
+    struct in_addr address;
+    bool numeric = inet_pton(AF_INET, asked.host, &address) == 1;
+    return strcasecmp(asked.host, "localhost") == 0 || strcmp(asked.host, "::1") == 0 ||
+           (numeric && ntohl(address.s_addr) >> 24 == 127);
 }
 
 web_origin_kind web_origin_check(const web_origin_rules *rules, const char *origin,

@@ -22,6 +22,10 @@ typedef struct web_origin_rules {
 bool web_origin_host_ok(const web_origin_rules *rules, const char *host,
                         const char *local);
 
+/* Is `host` (the header) a name of the loopback, at whatever port? Who calls from this
+ * machine by another name may be a proxy or a tunnel, and speak for the whole world. */
+bool web_origin_host_is_loopback(const char *host);
+
 typedef enum web_origin_kind {
     WEB_ORIGIN_REFUSED,
     WEB_ORIGIN_NONE,  /* no page calls, or the server's own */

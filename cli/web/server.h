@@ -30,7 +30,9 @@ typedef struct web_request {
     const char *query;  /* after '?', undecoded; "" if none */
     crdt_span body;
     const char *peer; /* its IP address */
-    bool loopback;    /* it comes from this machine's loopback */
+    /* It comes from this machine's loopback, calls us by a name of the loopback, and no
+     * proxy speaks (X-Forwarded-For, Via ...): a proxy or tunnel is the whole world. */
+    bool loopback;
     const void *handle;
 } web_request;
 

@@ -53,8 +53,9 @@ struct web_socket {
     web_socket *next;
     char peer[64];
     char local[64]; /* the address it came in at */
-    bool loopback;
-    bool surplus; /* beyond the limit: every request is answered 503 */
+    bool loopback;  /* its address */
+    bool from_here; /* ... and nothing says that it speaks for somebody else */
+    bool surplus;   /* beyond the limit: every request is answered 503 */
     web_phase phase;
     uint64_t idle_since_s;
     /* the request */

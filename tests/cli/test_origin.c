@@ -92,3 +92,20 @@ Test(origin, origins)
                      rows[i].origin == NULL ? "none" : rows[i].origin);
     }
 }
+
+/* Only these mean that somebody at this machine calls. */
+Test(origin, loopback_names)
+{
+    static const char *const fine[] = {"localhost", "LOCALHOST:1", "127.0.0.1:80",
+                                       "127.1.2.3", "[::1]:8080"};
+    static const char *const bad[] = {
+        "",      "edit.example", "192.0.2.7:80", "127.0.0.1.evil.example",
+        "127.1", "localhost.",   "[::2]:1",      "localhost:x"};
+    for (size_t i = 0; i < sizeof fine / sizeof *fine; i++) {
+        cr_assert(web_origin_host_is_loopback(fine[i]), "%s", fine[i]);
+    }
+    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
+        cr_assert_not(web_origin_host_is_loopback(bad[i]), "%s", bad[i]);
+    }
+    cr_assert_not(web_origin_host_is_loopback(NULL));
+}

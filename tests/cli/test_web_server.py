@@ -279,6 +279,19 @@ def test_hosts(bench):
     echo.stop()
 
 
+def test_proxies_are_not_this_machine(bench):
+    """What a proxy or a tunnel on this machine brings does not count as from here."""
+    echo = Echo(bench, "--host", "edit.example")
+    assert b" loopback" in echo.ask("/echo").body
+    assert b" far" in echo.ask("/echo", host="edit.example").body
+    for header in ("X-Forwarded-For: 192.0.2.1", "Via: 1.1 proxy", "Forwarded: for=192.0.2.1", "X-Real-IP: 192.0.2.1"):
+        assert b" far" in echo.ask("/echo", headers=header + "\r\n").body, header
+    wire = echo.wire()
+    assert b" far" in wire.request("/echo", headers="Via: 1.1 proxy\r\n").body
+    assert b" loopback" in wire.request("/echo").body
+    echo.stop()
+
+
 def test_origins(bench):
     """Pages of other sites may neither call nor open a WebSocket."""
     echo = Echo(bench, "--origin", "https://builder.example")

@@ -208,7 +208,8 @@ def test_foreign_pages(world):
     for headers in ([("Origin", worker.http)], [("Origin", "https://ours.example")]):
         assert world.renderer(worker, headers=headers).ready
     assert world.renderer(worker, host=f"localhost:{port}").ready
-    assert world.renderer(worker, host="ours.example").ready
+    refused(world, worker, 401, host="ours.example")  # a proxy's name: not somebody at this machine
+    assert world.renderer(worker, host="ours.example", token=guarded.admin).ready
     guarded.worker.token = guarded.admin
     guarded.unchanged()
 
