@@ -78,11 +78,8 @@ static void make_key(const servers_api *api, const char *id, char key[KEY_SIZE])
 
 static void redirect_to_manifest(servers_builder_call *call)
 {
-    crdt_buf manifest;
-    crdt_buf_init(&manifest, call->api->alloc);
-    crdt_err err = servers_project_store_manifest(
-        call->api->projects, call->id, &call->caller, &manifest, &call->diag);
-    crdt_buf_deinit(&manifest);
+    crdt_err err = servers_project_store_check_manifest(call->api->projects, call->id,
+                                                        &call->caller, &call->diag);
     if (err != CRDT_OK) {
         servers_builder_call_fail(call, err);
         return;

@@ -131,6 +131,12 @@ static crdt_err open_folders(servers_disk *disk, crdt_diag *diag)
     if (err == CRDT_OK) {
         err = walk(disk->tmp_fd, "tmp", remove_leftover, disk, diag);
     }
+    /* The folder's own name lasts too: it may be new. */
+    int parent = openat(disk->dir_fd, "..", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (parent >= 0) {
+        sync_folder(parent);
+        close(parent);
+    }
     if (err == CRDT_OK && !sync_folder(disk->dir_fd)) {
         err = fail(diag, "sync", "the folder");
     }

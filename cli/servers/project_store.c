@@ -13,6 +13,7 @@ typedef struct project_entry {
     char id[SERVERS_UUID_SIZE];
     char owner[SERVERS_ADDRESS_SIZE];
     char coords[COORDS_SIZE]; /* "": none */
+    bool has_manifest;
 } project_entry;
 
 struct servers_project_store {
@@ -76,12 +77,14 @@ static void copy_text(char *out, size_t size, crdt_span text)
 }
 
 static void remember(project_entry *entry, crdt_span owner,
-                     const scene_json_node *project)
+                     const scene_json_node *record)
 {
+    const scene_json_node *project = scene_json_find(record, "project");
     crdt_span coords = {NULL, 0};
     servers_json_find_text(project, "creation_coords", &coords);
     copy_text(entry->owner, sizeof entry->owner, owner);
     copy_text(entry->coords, sizeof entry->coords, coords);
+    entry->has_manifest = scene_json_find(record, "manifest") != NULL;
 }
 
 /* ---- records ---- */
@@ -158,7 +161,7 @@ static bool load_record(void *ctx, const char *name)
     } else if (err != CRDT_OK) {
         warn(store, name, diag.text);
     } else {
-        remember(&entry, record.owner, record.project);
+        remember(&entry, record.owner, scene_json_root(record.json));
         store->entries[store->entry_count++] = entry;
     }
     scene_json_close(record.json);
@@ -261,6 +264,22 @@ crdt_err servers_project_store_check(const servers_project_store *store, const c
                                "the project %s belongs to somebody else", id);
 }
 
+static crdt_err refuse_without_manifest(const char *id, crdt_diag *diag)
+{
+    return crdt_diag_set(diag, CRDT_ENOTFOUND, 0, "the project %s has no manifest", id);
+}
+
+crdt_err servers_project_store_check_manifest(const servers_project_store *store,
+                                              const char *id,
+                                              const servers_caller *caller,
+                                              crdt_diag *diag)
+{
+    crdt_err err = servers_project_store_check(store, id, caller, false, diag);
+    return err != CRDT_OK || find_entry(store, id)->has_manifest
+               ? err
+               : refuse_without_manifest(id, diag);
+}
+
 /* ---- writing ---- */
 
 /* Put the record in place, then remember it. `entry` NULL: it is new. */
@@ -294,8 +313,7 @@ static crdt_err commit(servers_project_store *store, project_entry *entry,
             entry = &store->entries[store->entry_count++];
             copy_text(entry->id, sizeof entry->id, crdt_span_of(change->id));
         }
-        remember(entry, crdt_span_of(change->owner),
-                 scene_json_find(scene_json_root(json), "project"));
+        remember(entry, crdt_span_of(change->owner), scene_json_root(json));
         err = servers_disk_sync(store->disk, SERVERS_PROJECTS, diag);
     }
     scene_json_close(json);
@@ -500,8 +518,7 @@ crdt_err servers_project_store_manifest(servers_project_store *store, const char
     project_record record;
     crdt_err err = read_checked(store, id, caller, &record, diag);
     if (err == CRDT_OK && record.manifest == NULL) {
-        err = crdt_diag_set(diag, CRDT_ENOTFOUND, 0, "the project %s has no manifest",
-                            id);
+        err = refuse_without_manifest(id, diag);
     }
     if (err == CRDT_OK) {
         err = give_node(record.manifest, store->alloc, out);

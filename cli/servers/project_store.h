@@ -83,6 +83,12 @@ crdt_err servers_project_store_unlink(servers_project_store *store, crdt_span co
 crdt_err servers_project_store_check(const servers_project_store *store, const char *id,
                                      const servers_caller *caller, bool write,
                                      crdt_diag *diag);
+/* Has it a manifest that the caller may read? O(projects). Errors: CRDT_ENOTFOUND;
+ * CRDT_EREFUSED. */
+crdt_err servers_project_store_check_manifest(const servers_project_store *store,
+                                              const char *id,
+                                              const servers_caller *caller,
+                                              crdt_diag *diag);
 /* Set the row's `thumbnail`. Errors: as put. */
 crdt_err servers_project_store_set_thumbnail(servers_project_store *store,
                                              const char *id, const char *file_name,

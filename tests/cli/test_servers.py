@@ -7,7 +7,9 @@ import http.client
 import json
 import os
 import random
+import re
 import resource
+import shutil
 import signal
 import socket
 import subprocess
@@ -97,12 +99,11 @@ class Answer:
 
 
 class Servers:
-    def __init__(self, bench, name="servers", *arguments, http="127.0.0.1:0", limit=None):
+    def __init__(self, bench, name="servers", *arguments, http="127.0.0.1:0", limit=None, under=(), environment=None):
         self.dir = bench.path(name)
-        self.limit = limit
         self.process = subprocess.Popen(
-            [PROGRAM, "servers", "--dir", str(self.dir), "--http", http, "--json", *map(str, arguments)],
-            stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+            [*under, PROGRAM, "servers", "--dir", str(self.dir), "--http", http, "--json", *map(str, arguments)],
+            stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=environment,
             preexec_fn=(lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))) if limit else None)
         bench.nodes.append(self)
         self.events = []
@@ -163,7 +164,7 @@ class Servers:
 
     def kill(self):
         self.process.kill()
-        self.process.wait()
+        self.process.communicate(timeout=WAIT)
 
     def stop(self):
         self.process.send_signal(signal.SIGTERM)
@@ -721,6 +722,51 @@ def test_a_full_disk(bench):
         assert servers.ask("1,1") == [] and servers.manifest().json["scene"]["entities"]["e"]["number"] == 1
         assert servers.deploy(Package(["2,2"])).status == 200, "it goes on"
         servers.stop()
+
+
+def test_synced_before_it_is_answered(bench):
+    """Each file is synced before it is renamed, its folder after that, and then comes the answer."""
+    if not shutil.which("strace"):
+        raise Skip("strace is not installed")
+    trace = bench.path("trace")
+    under = ["strace", "-f", "-o", str(trace), "-e", "trace=openat,renameat,fsync,sendto,write,close"]
+    if subprocess.run([*under, "true"], capture_output=True).returncode != 0:
+        raise Skip("strace may not be used here")
+    servers = Servers(bench, under=under, environment=dict(os.environ, ASAN_OPTIONS="detect_leaks=0"))
+    tracer = servers.process.pid  # ends when what it traces does
+    traced = int(Path(f"/proc/{tracer}/task/{tracer}/children").read_text().split()[0])
+    try:
+        place = f"/v1/projects/{ID}/manifest"
+        body, kind = multipart([("thumbnail", "x.png", PNG)])
+        assert servers.deploy(Package()).status == 200
+        assert servers.put(place, manifest()).status == 200
+        assert servers.put(f"/v1/projects/{ID}/crdt", b"x").status == 200
+        assert servers.call("POST", f"/v1/projects/{ID}/media", body, {"Content-Type": kind}).status == 200
+    finally:
+        os.kill(traced, signal.SIGTERM)
+    servers.process.communicate(timeout=WAIT)
+    dirty, unsynced, renames, answers = {}, set(), 0, 0
+    for line in trace.read_text(errors="replace").splitlines():
+        call = re.search(r"(openat|renameat|fsync|sendto|write|close)\((.*)", line)
+        if not call:
+            continue
+        name, rest = call.groups()
+        opened = re.search(r'^(\d+), "(\d+)", O_WRONLY.* = (\d+)$', rest) if name == "openat" else None
+        if opened:
+            dirty[opened.group(2)] = opened.group(3)
+        elif name == "fsync":
+            number = rest.split(")")[0]
+            dirty = {file: fd for file, fd in dirty.items() if fd != number}
+            unsynced.discard(number)
+        elif name == "renameat":
+            file, folder = re.search(r'"(\d+)", (\d+),', rest).groups()
+            assert file not in dirty, f"renamed before it was synced: {line}"
+            unsynced.add(folder)
+            renames += 1
+        elif "HTTP/1.1 2" in rest:
+            assert not dirty and not unsynced, f"answered too early: {line}"
+            answers += 1
+    assert renames == 8 and answers == 4, (renames, answers)
 
 
 class Writer(threading.Thread):
