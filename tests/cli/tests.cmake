@@ -35,7 +35,7 @@ scenesync_test(cli/test_report SOURCES ${PROJECT_SOURCE_DIR}/cli/report.c
     LIBS scenesync_scene scenesync_crdt)
 scenesync_test(cli/test_scene_state SOURCES ${PROJECT_SOURCE_DIR}/cli/kernel/scene_state.c)
 scenesync_script(cli/test_kernel.py THREADED)
-foreach(noun place process errand)
+foreach(noun audience place process errand stage)
     scenesync_test(cli/test_${noun} LIBS scenesync_cli scenesync_scene scenesync_sync
         scenesync_crdt scenesync_test_support)
 endforeach()
@@ -43,10 +43,6 @@ scenesync_script(cli/test_play.py THREADED)
 scenesync_script(cli/test_run.py)
 scenesync_test(cli/test_dcl SOURCES ${PROJECT_SOURCE_DIR}/cli/play/dcl.c
     LIBS scenesync_crdt scenesync_test_support)
-scenesync_test(cli/test_stage
-    SOURCES ${PROJECT_SOURCE_DIR}/cli/play/dcl.c ${PROJECT_SOURCE_DIR}/cli/play/stage.c
-    ${PROJECT_SOURCE_DIR}/cli/args.c
-    LIBS scenesync_scene scenesync_crdt scenesync_test_support)
 scenesync_test(cli/test_sandbox
     SOURCES ${PROJECT_SOURCE_DIR}/cli/play/dcl.c ${PROJECT_SOURCE_DIR}/cli/play/sandbox.c
     ${PROJECT_SOURCE_DIR}/cli/play/engine.c
