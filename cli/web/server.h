@@ -11,6 +11,16 @@
  * web_socket_want_write, and is asked for the next message once the socket can take it.
  * So nothing queues up for a slow reader, and what it gets is the latest.
  *
+ * Time: headers must come within 10 s, a body within 15 s and a second more for each
+ * 64 KiB, and an answer must be taken as fast, and not stand still for idle_ms. A handler
+ * that defers may take as long as it likes. An idle connection is closed after idle_ms; a
+ * WebSocket is pinged after half of it, and closed if it does not answer.
+ *
+ * Numbers: beyond connection_max, connections that asked nothing for 2 s make room; else
+ * the next 32 are answered 503, and the rest is closed.
+ *
+ * HTTP/1.1, bodies with Content-Length; no chunked bodies (411), no HTTP/2, no compression.
+ *
  * Threads: all callbacks run in the thread of web_server_run. From other threads only
  * web_server_wake, web_server_stop and web_server_answer may be called. */
 

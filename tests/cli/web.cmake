@@ -11,6 +11,8 @@ scenesync_test(cli/test_listen SOURCES ${web}/listen.c LIBS scenesync_crdt)
 scenesync_test(cli/test_exchange SOURCES ${web}/exchange.c ${web}/socket.c ${web}/url.c ${web}/origin.c
     LIBS scenesync_scene scenesync_crdt scenesync_test_support)
 scenesync_test(cli/test_postbox THREADED SOURCES ${web}/postbox.c LIBS scenesync_crdt Threads::Threads)
+scenesync_test(cli/race_web THREADED
+    LIBS scenesync_cli scenesync_scene scenesync_sync scenesync_crdt)
 scenesync_script(cli/test_web_client.py THREADED)
 scenesync_script(cli/test_web_server.py THREADED)
 add_dependencies(threaded web_call web_echo)
