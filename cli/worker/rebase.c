@@ -225,11 +225,11 @@ static crdt_err switch_stores(paths *at, unsigned number, const steps *test,
         if (err == CRDT_OK && exists(at->store)) {
             err = move(at->store, at->archive, diag);
         }
-        done_step(test, 3);
+        done_step(test, 4);
         if (err == CRDT_OK) {
             err = move(at->fresh, at->store, diag);
         }
-        done_step(test, 4);
+        done_step(test, 5);
     }
     if (err == CRDT_OK) {
         protect(at->archive);
@@ -237,14 +237,14 @@ static crdt_err switch_stores(paths *at, unsigned number, const steps *test,
     if (err == CRDT_OK && exists(at->report)) {
         err = move(at->report, at->archive_report, diag);
     }
-    done_step(test, 5);
+    done_step(test, 6);
     if (err == CRDT_OK && unlink(at->marker) != 0) {
         err = fail(diag, at->marker);
     }
     if (err == CRDT_OK) {
         err = sync_parent(at->store, diag);
     }
-    done_step(test, 6);
+    done_step(test, 7);
     return err;
 }
 
@@ -585,6 +585,7 @@ static crdt_err bring_over(rebase *work, worker_rebase_report *report, crdt_diag
     if (err == CRDT_OK) {
         err = make_again(work, diag);
     }
+    done_step(&test, 2);
     if (err == CRDT_OK) {
         err = find_archive(&work->at, &number, diag);
     }
@@ -599,7 +600,7 @@ static crdt_err bring_over(rebase *work, worker_rebase_report *report, crdt_diag
     if (err == CRDT_OK) {
         err = write_marker(&work->at, number, diag);
     }
-    done_step(&test, 2);
+    done_step(&test, 3);
     if (err == CRDT_OK) {
         err = switch_stores(&work->at, number, &test, diag);
         report->done = err == CRDT_OK;

@@ -49,6 +49,10 @@ scenesync_test(cli/test_sandbox
     LIBS scenesync_crdt ${DUKTAPE_LIBRARY})
 
 # Loading, saving, bringing over.
+foreach(noun backoff builder_client content_client relation save_plan)
+    scenesync_test(cli/test_${noun} LIBS scenesync_cli scenesync_scene scenesync_sync
+        scenesync_crdt scenesync_test_support)
+endforeach()
 scenesync_test(cli/test_rebase_plan SOURCES ${PROJECT_SOURCE_DIR}/cli/worker/rebase_plan.c
     LIBS scenesync_scene scenesync_crdt scenesync_test_support)
 # The embedded servers.
@@ -57,6 +61,8 @@ foreach(noun multipart auth_chain entity entity_index manifest disk content_stor
         scenesync_crdt scenesync_test_support)
 endforeach()
 scenesync_script(cli/test_servers.py)
+scenesync_test(cli/rebase_kill PLAIN LIBS scenesync_cli scenesync_scene scenesync_sync
+    scenesync_crdt scenesync_test_support)
 add_executable(worker_box cli/worker_box.c)
 target_link_libraries(worker_box PRIVATE scenesync_flags scenesync_cli scenesync_scene
     scenesync_sync scenesync_crdt)
