@@ -12,7 +12,7 @@
  * So nothing queues up for a slow reader, and what it gets is the latest.
  *
  * Time: headers must come within 10 s, a body within 15 s and a second more for each
- * 64 KiB, and an answer must be taken as fast, and not stand still for idle_ms. A handler
+ * 16 KiB, and an answer must be taken as fast, and not stand still for idle_ms. A handler
  * that defers may take as long as it likes. An idle connection is closed after idle_ms; a
  * WebSocket is pinged after half of it, and closed if it does not answer.
  *

@@ -24,7 +24,7 @@ struct lws;
 #define WEB_HEAD_WAIT_S 10 /* for a request's headers */
 #define WEB_BODY_WAIT_S                                                                \
     15 /* for a body or for an answer to go, and a second more for */
-#define WEB_BODY_RATE 65536 /* each so many bytes */
+#define WEB_BODY_RATE 16384 /* each so many bytes */
 #define WEB_LINGER_S 3      /* for a refused body to be thrown away */
 #define WEB_LOCATION_SIZE 1024
 
