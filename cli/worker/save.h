@@ -106,7 +106,8 @@ void worker_save_close(worker_save *save);
 void worker_save_set_node(worker_save *save, sync_node *node);
 /* The deployed scene names this project. Copied; one given at the open stays. */
 void worker_save_set_project(worker_save *save, const char *project);
-/* Autosaving may begin: the load is settled (WORKER_LOAD_SETTLED). `saved` (may be NULL):
+/* Autosaving to the builder may begin: the load is settled (WORKER_LOAD_SETTLED). A file is
+ * saved as soon as the node holds a scene. `saved` (may be NULL):
  * what was just loaded from the builder is saved. A person's request works before too. */
 void worker_save_allow(worker_save *save, const crdt_version *saved);
 

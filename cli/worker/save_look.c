@@ -76,7 +76,7 @@ bool worker_save_is_mine(const worker_save *save, int index)
 {
     crdt_actor chosen;
     if (index == SAVE_FILE) {
-        return save->allowed;
+        return save->node != NULL && save->lineage_known;
     }
     return worker_save_can(save) && worker_save_chosen(save, &chosen) &&
            crdt_actor_equal(&chosen, &save->self);

@@ -66,7 +66,8 @@ scenesync_test(cli/rebase_kill PLAIN LIBS scenesync_cli scenesync_scene scenesyn
 add_executable(worker_box cli/worker_box.c)
 target_link_libraries(worker_box PRIVATE scenesync_flags scenesync_cli scenesync_scene
     scenesync_sync scenesync_crdt)
-scenesync_script(cli/test_load_save.py)
+scenesync_script(cli/test_load_save.py THREADED)
+add_dependencies(threaded worker_box)
 
 # The edition worker.
 scenesync_test(cli/test_session
