@@ -91,8 +91,12 @@ const char *sync_node_reason(sync_node *node, const sync_peer_status *peer)
     if (trouble != NULL && trouble->reason[0] != '\0') {
         return trouble->reason;
     }
-    return peer->connected ? "is connected and does not answer; it may want a key"
-                           : "there is no connection to it";
+    if (!peer->connected) {
+        return "there is no connection to it";
+    }
+    return node->options.key != NULL
+               ? "is connected and does not answer"
+               : "is connected and does not answer; it may want a key";
 }
 
 static void tell_troubles(sync_node *node, uint64_t now)
