@@ -1285,7 +1285,6 @@ static crdt_err nng_link_request(sync_link *head, uint32_t number, crdt_span byt
         free_call->deadline_ms = now_ms() + timeout_ms;
         free_call->node = (event_node){.peer = number, .token = token};
         link->counts.requested++;
-        link->spoke_ms = now_ms();
     }
     pthread_mutex_unlock(&lock);
     if (free_call == NULL || lost) {

@@ -15,6 +15,7 @@
 #define AUTHOR_MAX 4096   /* rows of the deps table */
 #define EVENTS_A_TURN 256 /* taken from the link before all else gets its turn */
 #define LEAVE_COMPACT_MS 1000
+#define FAREWELL_MS 100
 
 uint64_t sync_node_now_us(void)
 {
@@ -269,6 +270,25 @@ static void turn(sync_node *node)
     }
 }
 
+/* A goodbye that was said as a question has arrived when it is answered. */
+static void await_farewells(sync_node *node)
+{
+    uint64_t until = sync_node_now_ms() + FAREWELL_MS;
+    sync_link_event event;
+    while (node->link != NULL && node->farewells > 0) {
+        if (sync_link_receive(node->link, &event)) {
+            node->farewells -=
+                event.kind == SYNC_LINK_REPLY || event.kind == SYNC_LINK_FAILED;
+            continue;
+        }
+        uint64_t now = sync_node_now_ms();
+        struct pollfd fd = {.fd = sync_link_fd(node->link), .events = POLLIN};
+        if (now >= until || poll(&fd, 1, (int)(until - now)) <= 0) {
+            return;
+        }
+    }
+}
+
 /* Finish what waits, say goodbye, and leave the store small. */
 static void leave(sync_node *node)
 {
@@ -277,8 +297,10 @@ static void leave(sync_node *node)
     sync_node_flush(node);
     sync_node_end_waits(node);
     if (!node->poisoned) {
+        node->farewells = 0;
         sync_node_step(node, &(sync_replica_event){.kind = SYNC_ON_LEAVE});
         sync_node_flush(node);
+        await_farewells(node);
     }
     uint64_t until = sync_node_now_ms() + LEAVE_COMPACT_MS;
     while (sync_node_maintain(node) && sync_node_now_ms() < until) {

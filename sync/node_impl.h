@@ -87,7 +87,8 @@ struct sync_node {
     uint64_t *failed; /* requests that could not be sent, to be told next */
     size_t failed_count;
     size_t failed_capacity;
-    bool renew; /* the replica wants a fresh actor */
+    size_t farewells; /* requests sent, counted anew when leaving */
+    bool renew;       /* the replica wants a fresh actor */
 
     /* the group */
     bool group_open;

@@ -175,6 +175,8 @@ static void perform_sends(sync_node *node, const sync_effects *effects)
             sync_link_request(node->link, request->peer, request->bytes, request->token,
                               request->timeout_ms) != CRDT_OK) {
             note_failed(node, request->token);
+        } else {
+            node->farewells++;
         }
     }
     if (node->link == NULL) {

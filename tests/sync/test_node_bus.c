@@ -94,8 +94,11 @@ static void meet_over_a_wire(const uint8_t *key, bool shown)
     cr_assert_eq(saw(wire, "secret-ann"), shown);
     cr_assert_eq(relay_contains(wire, "SSN\2", 4), shown, "the topic of the scene");
     cr_assert_eq(refused_by(&a) + refused_by(&b), 0);
+    uint64_t left_ms = box_now_ms();
     cr_assert_eq(box_close(&b), CRDT_OK);
     cr_assert(box_await(&a, SYNC_EVENT_LEFT, 1), "it said goodbye");
+    printf("leaving by HELLO took %d ms\n", (int)(box_now_ms() - left_ms));
+    cr_assert_lt(box_now_ms() - left_ms, 2500, "not by silence");
     cr_assert_eq(box_close(&a), CRDT_OK);
     relay_close(wire);
 }
