@@ -416,7 +416,7 @@ static web_request request_of(const web_socket *socket)
     return (web_request){.method = socket->method,
                          .path = socket->path,
                          .query = (const char *)socket->query.data,
-                         .body = crdt_buf_span(&socket->in),
+                         .body = web_span_of(&socket->in),
                          .peer = socket->peer,
                          .loopback = socket->from_here,
                          .handle = socket};

@@ -91,6 +91,12 @@ struct web_socket {
 /* What the library's callback returns: go on, or close the connection. */
 typedef enum web_verdict { WEB_GO_ON = 0, WEB_CLOSE = -1 } web_verdict;
 
+/* What handlers are shown: nothing is an empty text, not NULL. */
+static inline crdt_span web_span_of(const crdt_buf *buf)
+{
+    return buf->size > 0 ? crdt_buf_span(buf) : crdt_span_of("");
+}
+
 /* ---- exchange.c ---- */
 
 void web_exchange_init(web_socket *socket, web_core *core);

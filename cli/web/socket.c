@@ -55,7 +55,7 @@ web_verdict web_socket_received(web_socket *socket, const void *bytes, size_t si
         }
         web_wire_alive(socket);
         handlers->socket_message(handlers->ctx, socket, socket->user,
-                                 crdt_buf_span(&socket->in));
+                                 web_span_of(&socket->in));
         empty(&socket->in);
     }
     return WEB_GO_ON;

@@ -404,6 +404,38 @@ def test_noise(bench):
     echo.stop()
 
 
+def test_noise_in_frames(bench):
+    """Bytes that are no frames, on WebSockets: closed, and the others do not notice."""
+    echo = Echo(bench)
+    state = int(os.environ.get("SEED", time.time_ns() % 1000000))
+    print(f"to repeat: SEED={state} tests/cli/test_web_server.py test_noise_in_frames")
+    rng = random.Random(state)
+    other = connect_socket(echo.port)
+    for i in range(200):
+        wire = connect_socket(echo.port)
+        try:
+            for _ in range(rng.randrange(1, 20)):
+                kind = rng.randrange(4)
+                if kind == 0:
+                    wire.send(rng.randbytes(rng.randrange(1, 200)))
+                elif kind == 1:
+                    wire.frame(rng.randbytes(rng.randrange(300)), rng.randrange(16), fin=rng.random() < 0.7,
+                               reserved=rng.choice((0, 0, 0, 1, 4)))
+                elif kind == 2:
+                    wire.frame("x" * rng.randrange(70000), rng.randrange(3), fin=rng.random() < 0.5)
+                else:
+                    wire.frame("y", 1, size=rng.choice((0, 5, 126, 1 << 16, 1 << 33, (1 << 64) - 1)))
+            wire.socket.shutdown(socket.SHUT_WR)
+        except OSError:
+            pass
+        wire.ended()
+        wire.close()
+        other.frame(f"alive {i}")
+        assert other.message() == f"alive {i}"
+    until(lambda: echo.counts()["open"] == 1, "all others are gone")
+    echo.stop()
+
+
 def test_unknown_methods(bench):
     echo = Echo(bench)
     for method in ["TRACE", "CONNECT", "FOO", "PROPFIND", ""]:
