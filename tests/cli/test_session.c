@@ -1,4 +1,5 @@
 #include "tests/cli/gallery.h"
+#include "tests/support/fault_alloc.h"
 
 #include <criterion/criterion.h>
 #include <stdio.h>
@@ -457,6 +458,112 @@ Test(session, nonsense_is_refused)
     cr_assert(accepted(&g, 0, good));
     gallery_assert_equal(&g);
     gallery_close(&g);
+}
+
+/* Each allocation of a session fails in turn: it goes on, or says that it is broken (and
+ * is closed then); nothing is leaked, and the others' hub is whole. */
+static void talk(worker_session *session, const crdt_document *doc)
+{
+    static const char *const TEXTS[] = {
+        "{\"eventType\":\"stateEvent\",\"id\":1,\"payload\":{\"type\":\"AddEntity\","
+        "\"payload\":{\"entityId\":\"a\",\"components\":[{\"componentId\":1,\"data\":{"
+        "\"position\":1}},{\"componentId\":300,\"data\":{\"value\":\"x\"}}]}}}",
+        "[{\"eventType\":\"stateEvent\",\"id\":2,\"payload\":{\"type\":"
+        "\"SetComponent\","
+        "\"payload\":{\"entityId\":\"a\",\"componentId\":1,\"data\":{\"scale\":2}}}},"
+        "3]",
+        "{\"eventType\":\"stateEvent\",\"payload\":{\"type\":\"RemoveComponent\","
+        "\"payload\":{\"entityId\":\"a\",\"componentId\":300}}}",
+        "{\"eventType\":\"stateEvent\",\"payload\":{\"type\":\"RemoveEntity\","
+        "\"payload\":"
+        "{\"entityId\":\"a\"}}}",
+    };
+    uint64_t now = 1000;
+    for (size_t i = 0; i < sizeof TEXTS / sizeof TEXTS[0]; i++) {
+        if (worker_session_broken(session)) {
+            return;
+        }
+        worker_session_receive(session, crdt_span_of(TEXTS[i]), ACCESS_EDIT, now);
+        worker_batch *batch = worker_session_take(session);
+        if (batch != NULL) {
+            crdt_op_list ops;
+            crdt_op_list_init(&ops, crdt_alloc_default());
+            crdt_err err = worker_batch_apply(batch, doc, &ops);
+            worker_session_settle(session, batch, err, "no memory", NULL, now);
+            worker_batch_close(batch);
+            crdt_op_list_deinit(&ops);
+        }
+        crdt_buf out;
+        crdt_buf_init(&out, crdt_alloc_default());
+        worker_session_write(session, now, &out);
+        crdt_buf_deinit(&out);
+        now += 2000;
+        worker_session_tick(session, now);
+    }
+}
+
+static void ignore_request(void *ctx, worker_session *session,
+                           const worker_event *event, crdt_span id)
+{
+    (void)ctx;
+    (void)session;
+    (void)event;
+    (void)id;
+}
+
+/* One session's life, the n-th allocation of which fails; how many there were. */
+static uint64_t live(const crdt_document *doc, const worker_news *news, uint64_t n)
+{
+    fault_alloc fault;
+    crdt_alloc alloc = fault_alloc_init(&fault);
+    worker_held held = {0};
+    worker_hub *hub;
+    worker_session *session = NULL;
+    cr_assert_eq(worker_hub_open(&hub, alloc, crdt_span_of("0,0")), CRDT_OK);
+    const worker_session_options options = {.hub = hub,
+                                            .id = crdt_span_of("r1"),
+                                            .name = crdt_span_of("ann"),
+                                            .role = ACCESS_EDIT,
+                                            .state = "editing",
+                                            .held = &held,
+                                            .request = ignore_request};
+    cr_assert_eq(worker_hub_take(hub, news), CRDT_OK);
+    uint64_t before = fault.call_count;
+    if (n != UINT64_MAX) {
+        fault_alloc_fail_at(&fault, n);
+    }
+    if (worker_session_open(&session, &options) == CRDT_OK) {
+        talk(session, doc);
+    }
+    uint64_t count = fault.call_count - before;
+    fault_alloc_heal(&fault);
+    worker_session_close(session);
+    worker_hub_close(hub);
+    cr_assert(fault_alloc_balanced(&fault), "at %llu", (unsigned long long)n);
+    return count;
+}
+
+Test(session, no_memory)
+{
+    world w;
+    worker_view *view;
+    worker_news news;
+    world_open(&w, 1);
+    world_set(&w, 0, "a", "Name", "{\"value\":1}");
+    world_set(&w, 0, "lamp", "Transform", "{\"position\":1,\"scale\":1}");
+    crdt_document *doc = w.replicas[0].doc;
+    worker_news_init(&news, crdt_alloc_default());
+    cr_assert_eq(worker_view_open(&view, doc, crdt_alloc_default(), NULL, NULL),
+                 CRDT_OK);
+    cr_assert_eq(worker_view_take(view, &news), CRDT_OK);
+    uint64_t count = live(doc, &news, UINT64_MAX);
+    cr_assert_gt(count, 50);
+    for (uint64_t n = 0; n < count; n++) {
+        live(doc, &news, n);
+    }
+    worker_news_deinit(&news);
+    worker_view_close(view);
+    world_close(&w);
 }
 
 /* ---- the campaign ---- */

@@ -70,6 +70,10 @@ scenesync_script(cli/test_load_save.py THREADED)
 add_dependencies(threaded worker_box)
 
 # The edition worker.
+foreach(noun event hub presence)
+    scenesync_test(cli/test_${noun} LIBS scenesync_cli scenesync_scene scenesync_sync
+        scenesync_crdt scenesync_test_support)
+endforeach()
 scenesync_test(cli/test_session
     SOURCES cli/gallery.c scene/world.c
     LIBS scenesync_cli scenesync_scene scenesync_sync scenesync_crdt scenesync_test_support)
