@@ -166,6 +166,9 @@ crdt_err worker_known_got(worker_known_part *part, worker_hub *hub, bool fresh,
                         (worker_past){.to = worker_blob_hold(part->value),
                                       .until_ms = now_ms + WORKER_CROSSING_MS,
                                       .whole = true});
+        if (err != CRDT_OK) {
+            worker_blob_drop(part->value); /* what `to` held */
+        }
     }
     worker_blob_drop(part->value);
     worker_blob_drop(part->mine);
@@ -193,7 +196,8 @@ crdt_err worker_known_told(worker_known_part *part, worker_hub *hub, worker_blob
                                            .to = worker_blob_hold(value),
                                            .until_ms = now_ms + WORKER_CROSSING_MS});
     if (err != CRDT_OK) {
-        worker_blob_drop(value); /* what `to` held */
+        worker_blob_drop(value); /* what `to` held, */
+        worker_blob_drop(value); /* and what was given */
         return err;
     }
     part->value = value;
