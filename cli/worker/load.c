@@ -45,6 +45,7 @@ struct worker_load {
     /* the thread's own, and worker_load_rebase's after it has ended */
     bool rebasing;
     bool onto_file;
+    crdt_err asked; /* what the peers said at the beginning */
     worker_deployed deployed;
     bool has_deployed;
     char peer_url[SYNC_NODE_NAME_SIZE]; /* of who lives, where it is known */
@@ -59,7 +60,8 @@ worker_load_options worker_load_options_default(void)
                                  .ask_ms = 3000,
                                  .call_ms = 20000,
                                  .retry_ms_min = 1000,
-                                 .retry_ms_max = 60000};
+                                 .retry_ms_max = 60000,
+                                 .patience_ms = 60000};
 }
 
 static uint64_t now_ms(void)
@@ -507,6 +509,70 @@ static void meet_stranger(worker_load *load, const stranger *met)
 
 /* ---- a store that holds a scene ---- */
 
+/* A stranger that was heard while the peers were asked is looked at first. */
+static bool take_stranger(worker_load *load, stranger *met)
+{
+    pthread_mutex_lock(&load->mutex);
+    *met = load->stranger;
+    load->stranger.heard = false;
+    pthread_mutex_unlock(&load->mutex);
+    return met->heard;
+}
+
+/* Is anybody of this lineage heard? */
+static bool hears_anybody(worker_load *load)
+{
+    sync_node_status status;
+    if (sync_node_status_get(load->options.node, &status) != CRDT_OK) {
+        return false;
+    }
+    bool heard = false;
+    for (size_t i = 0; i < status.peer_count; i++) {
+        heard = heard || (status.peers[i].connected && status.peers[i].heard);
+    }
+    sync_node_status_deinit(&status);
+    return heard;
+}
+
+/* A file that our own lineage saved holds what we lack. Whoever saved it may be alive
+ * beyond a way that is cut: wait for them. True: they are there, or it is decided. */
+static bool others_come(worker_load *load)
+{
+    const sync_node_options *node = load->options.node_options;
+    uint64_t patience = 0;
+    if (load->asked == CRDT_ETIMEOUT) {
+        patience = load->options.patience_ms;
+    } else if (node != NULL && node->listen_count > 0) {
+        patience = load->options.patience_ms / 6;
+    }
+    uint64_t end = now_ms() + patience;
+    if (patience > 0) {
+        tell_text(
+            load, WORKER_LOAD_NOTE,
+            "others saved what this store lacks, and nobody is heard: waiting for "
+            "them before it is brought over");
+    }
+    while (!load->stop && !load->rebasing && now_ms() < end) {
+        stranger met;
+        if (take_stranger(load, &met)) {
+            meet_stranger(load, &met);
+        } else if (hears_anybody(load)) {
+            tell_text(load, WORKER_LOAD_NOTE, "");
+            settle(load);
+            return true;
+        } else {
+            wait_ms(load, 250);
+        }
+    }
+    return load->stop || load->rebasing;
+}
+
+static bool is_own(const holding *ours, const worker_deployed *deployed)
+{
+    return deployed->descent.row_count > 0 &&
+           crdt_actor_equal(&deployed->descent.rows[0].lineage, &ours->lineage);
+}
+
 /* How does what is deployed relate to the store? */
 static void compare_deployed(worker_load *load)
 {
@@ -522,9 +588,11 @@ static void compare_deployed(worker_load *load)
     worker_relation relation =
         nothing ? WORKER_RELATION_AHEAD : worker_relation_to_file(&a, &b);
     if (relation == WORKER_RELATION_BEHIND) {
-        want_rebase(
-            load, &deployed->lineage, true,
-            "what was saved of this scene has gone on: bringing this store over");
+        if (!is_own(&ours, deployed) || !others_come(load)) {
+            want_rebase(
+                load, &deployed->lineage, true,
+                "what was saved of this scene has gone on: bringing this store over");
+        }
     } else if (relation == WORKER_RELATION_UNRELATED) {
         say_unrelated(load, &deployed->lineage, "what is deployed");
         settle(load);
@@ -534,20 +602,11 @@ static void compare_deployed(worker_load *load)
     deinit_holding(&ours);
 }
 
-/* A stranger that was heard while the peers were asked is looked at first. */
-static bool take_stranger(worker_load *load, stranger *met)
-{
-    pthread_mutex_lock(&load->mutex);
-    *met = load->stranger;
-    load->stranger.heard = false;
-    pthread_mutex_unlock(&load->mutex);
-    return met->heard;
-}
-
 static void check_store(worker_load *load)
 {
     crdt_diag diag = {0};
     crdt_err err = ask_bus(load, load->options.node, &diag);
+    load->asked = err;
     stranger met;
     if (take_stranger(load, &met) || err == CRDT_ELINEAGE) {
         meet_stranger(load, &met);

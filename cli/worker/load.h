@@ -63,7 +63,12 @@ typedef struct worker_load_options {
     uint32_t call_ms;        /* for one call to a server; default 20 s */
     uint32_t retry_ms_min;   /* default 1 s */
     uint32_t retry_ms_max;   /* default 60 s */
-    uint64_t seed;           /* of the jitter */
+    /* So long peers that are silent are waited for before a store is brought over to a file
+     * that its own lineage saved: they may live on beyond a way that is cut, and two
+     * editions would be made of one. Default 60 s. A node that others dial waits a sixth
+     * of it for them. */
+    uint32_t patience_ms;
+    uint64_t seed; /* of the jitter */
     uint32_t
         rebase_after_ms; /* no REBASE before so long: the last one failed; default 0 */
     /* How `node` was opened: its peers, key, TLS and store_dir serve to look at strangers

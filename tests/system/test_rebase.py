@@ -70,6 +70,8 @@ class Story:
         at = arguments.index("--peer") + 1
         if self.new.running:
             arguments[at] = self.new.url
+        else:  # nobody is known any more; else it would wait for them, they might be alive
+            del arguments[at - 1:at + 1]
         return self.old.start(**more)
 
     def await_rebased(self, lineage):
