@@ -24,6 +24,14 @@ def stamp_of(written):
     return int(time), actor
 
 
+def values_of(conflict):
+    """The values that a conflict lists: as renderers are told, or as the verb prints it."""
+    for part in (conflict, conflict.get("hidden")):
+        for one in part if isinstance(part, list) else [part]:
+            if isinstance(one, dict) and "value" in one:
+                yield one["value"]
+
+
 class Operation:
     def __init__(self, stamp, first, line):
         self.first = first  # of its batch
@@ -66,14 +74,8 @@ class Ledger:
                 for step, operation in enumerate(line.get("operations", ())):
                     found = Operation((first + step, author), first, operation)
                     self.by_entity.setdefault(found.entity, []).append(found)
-        self.listed = {(c.get("entityId", c.get("entity")), c.get("component"), c.get("field"), text(c.get("value")))
-                       for c in listed}
-
-    def made(self, entity, component, field, value, author):
-        """The operations that said this, by this author."""
-        wanted = text(value)
-        return [o for o in self.by_entity.get(entity, ()) if o.kind == "set" and o.component == component
-                and o.field == field and o.value == wanted and o.stamp[1] == author]
+        self.listed = {(c.get("entityId", c.get("entity")), c.get("component"), c.get("field"), text(value))
+                       for c in listed for value in values_of(c)}
 
     def account(self, entity, component, field, value):
         """How an operation with this unique value ended; None: nobody can tell."""

@@ -232,6 +232,8 @@ def test_ledger(world):
     assert account([one, two], [two, one], final, [], *what, "one") is None
     conflict = {"entityId": "lamp", "component": "Name", "field": "value", "value": "one"}
     assert account([one, two], [two], final, [conflict], *what, "one") == "listed"
+    printed = {"entity": "lamp", "component": "Name", "field": "value", "hidden": {"value": "one", "stamp": "1@a"}}
+    assert account([one, two], [two], final, [printed], *what, "one") == "listed"
     # It came with an answer, which lists no operations; but b says what it replaced.
     said = edit("2@b", "value", "two", was="one")
     assert account([one, said], [said], final, [], *what, "one") == "overwritten"
