@@ -227,16 +227,18 @@ static bool put_whole(arrival *at, worker_known_part *part, crdt_span name,
                       worker_blob *value)
 {
     bool expected = part->value != NULL || (part->past_count > 0 && !at->anew);
-    if (worker_blob_equal(part->value, value)) {
-        return true;
-    }
-    worker_intent *intent =
-        add_intent(at, WORKER_INTENT_WHOLE, at->event->entity, name);
+    bool same =
+        worker_blob_equal(part->value, value); /* nothing but an answer is due */
+    worker_intent *intent = add_intent(
+        at, same ? WORKER_INTENT_FIELDS : WORKER_INTENT_WHOLE, at->event->entity, name);
     if (intent == NULL) {
         return false;
     }
     intent->entity_expected = at->entity_expected;
     intent->expected = expected;
+    if (same) {
+        return true;
+    }
     intent->value = worker_batch_copy(at->batch, worker_blob_span(value));
     part->edited = at->batch->number;
     return intent->value.data != NULL;

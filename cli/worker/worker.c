@@ -395,6 +395,29 @@ static void drop_mail(worker *w)
     }
 }
 
+/* The node reads after the edits that it was given before. */
+static crdt_err look(void *ctx, const crdt_document *doc)
+{
+    (void)doc;
+    worker_view_post(ctx);
+    return CRDT_OK;
+}
+
+/* What was said last is done, and the saver knows of it. The desk is empty, this is its
+ * thread. */
+static void finish_edits(worker *w)
+{
+    crdt_err err = CRDT_OK;
+    do {
+        worker_edit_retry(w);
+        sync_node *node = worker_node_acquire(w);
+        err = node == NULL ? CRDT_ECLOSED : sync_node_read(node, look, w);
+        if (node != NULL) {
+            worker_node_release(w);
+        }
+    } while (err == CRDT_OK && w->stalled_first != NULL);
+}
+
 crdt_err worker_close(worker *w, uint32_t save_ms)
 {
     if (w == NULL) {
@@ -406,8 +429,7 @@ crdt_err worker_close(worker *w, uint32_t save_ms)
         web_server_stop(w->web);
         pthread_join(w->web_thread, NULL);
     }
-    worker_edit_retry(
-        w); /* what was said last; the desk is empty, this is its thread */
+    finish_edits(w);
     if (w->save != NULL && w->node != NULL && save_ms > 0 &&
         !worker_save_leave(w->save, save_ms)) {
         worker_note(w, "not all is saved; the store holds it");
