@@ -210,6 +210,8 @@ bool web_wire_write(web_socket *socket, web_wire_kind kind, crdt_span bytes, boo
     int how = LWS_WRITE_HTTP_HEADERS;
     if (kind == WEB_WIRE_TEXT) {
         how = lws_write_ws_flags(LWS_WRITE_TEXT, first, last);
+    } else if (kind == WEB_WIRE_PING) {
+        how = LWS_WRITE_PING;
     } else if (kind != WEB_WIRE_HEAD) {
         how = kind == WEB_WIRE_BODY ? LWS_WRITE_HTTP : LWS_WRITE_HTTP_FINAL;
     }
@@ -505,6 +507,9 @@ static int on_socket(web_socket *socket, enum lws_callback_reasons reason, void 
         return on_message(socket, in, size);
     case LWS_CALLBACK_SERVER_WRITEABLE:
         return web_socket_writable(socket);
+    case LWS_CALLBACK_RECEIVE_PONG:
+        web_socket_ponged(socket, in, size);
+        return 0;
     case LWS_CALLBACK_CLOSED:
         web_socket_gone(socket);
         return 0;

@@ -83,6 +83,8 @@ typedef struct web_handlers {
     void (*socket_message)(void *ctx, web_socket *socket, void *user, crdt_span text);
     /* The socket can take a message: append it to `out`, or leave that empty. */
     void (*socket_write)(void *ctx, web_socket *socket, void *user, crdt_buf *out);
+    /* What was written before web_socket_ask has arrived. NULL: nobody asks. */
+    void (*socket_arrived)(void *ctx, web_socket *socket, void *user);
     /* It is gone; not called for one that was refused. */
     void (*socket_closed)(void *ctx, web_socket *socket, void *user);
     /* web_server_wake was called (several calls may come as one). */
@@ -148,6 +150,10 @@ web_server_counts web_server_count(const web_server *server);
 /* ---- sockets: only in the server's thread ---- */
 
 void web_socket_want_write(web_socket *socket);
+/* Ask the other side, after the message at hand, whether it has all until then (a ping):
+ * handlers.socket_arrived tells, and before that nothing more is asked. What is received
+ * after that was sent by somebody who had it. */
+void web_socket_ask(web_socket *socket);
 /* Stop (or go on) reading from it: what is sent waits at the sender. */
 void web_socket_pause(web_socket *socket, bool paused);
 /* Close with a code (1000, 1008 policy, 1011 ...) and a reason (up to 120 bytes). */

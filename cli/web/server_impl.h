@@ -82,6 +82,9 @@ struct web_socket {
     bool accepted; /* the handler knows it: it must hear of its end */
     bool open;     /* the handshake is done */
     bool wants;    /* to be asked for a message */
+    bool asks;     /* a ping is to go out */
+    bool asked;    /* it went out, and its answer is awaited */
+    uint64_t ask;  /* its number */
     bool closing;
     int close_code;
     char close_reason[WEB_REASON_MAX + 1];
@@ -125,6 +128,8 @@ web_verdict web_socket_established(web_socket *socket);
 web_verdict web_socket_received(web_socket *socket, const void *bytes, size_t size,
                                 bool first, bool last, bool binary);
 web_verdict web_socket_writable(web_socket *socket);
+/* A pong came. */
+void web_socket_ponged(web_socket *socket, const void *bytes, size_t size);
 /* Tell the handler that it is gone, once. */
 void web_socket_gone(web_socket *socket);
 
@@ -134,7 +139,8 @@ typedef enum web_wire_kind {
     WEB_WIRE_HEAD,
     WEB_WIRE_BODY,
     WEB_WIRE_BODY_LAST,
-    WEB_WIRE_TEXT /* of a WebSocket */
+    WEB_WIRE_TEXT, /* of a WebSocket */
+    WEB_WIRE_PING
 } web_wire_kind;
 
 /* The request's method; NULL: unknown. `path`: decoded, "" if it cannot be had whole. */

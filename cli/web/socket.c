@@ -81,6 +81,28 @@ static bool send_piece(web_socket *socket)
     return true;
 }
 
+static bool send_ping(web_socket *socket)
+{
+    uint64_t number = ++socket->ask;
+    socket->asks = false;
+    socket->asked = true;
+    return web_wire_write(socket, WEB_WIRE_PING,
+                          (crdt_span){(const uint8_t *)&number, sizeof number}, true,
+                          true);
+}
+
+void web_socket_ponged(web_socket *socket, const void *bytes, size_t size)
+{
+    const web_handlers *handlers = &socket->core->options.handlers;
+    if (socket->asked && size == sizeof socket->ask &&
+        memcmp(bytes, &socket->ask, size) == 0) {
+        socket->asked = false;
+        if (socket->accepted && handlers->socket_arrived != NULL) {
+            handlers->socket_arrived(handlers->ctx, socket, socket->user);
+        }
+    }
+}
+
 web_verdict web_socket_writable(web_socket *socket)
 {
     const web_handlers *handlers = &socket->core->options.handlers;
@@ -90,6 +112,12 @@ web_verdict web_socket_writable(web_socket *socket)
         }
         if (!web_wire_can_write(socket)) {
             break;
+        }
+        if (socket->reply.body.size == 0 && socket->asks) {
+            if (!send_ping(socket)) {
+                return WEB_CLOSE;
+            }
+            continue;
         }
         if (socket->reply.body.size == 0) {
             if (!socket->wants) {
@@ -127,6 +155,16 @@ void web_socket_want_write(web_socket *socket)
 {
     if (!socket->wants) {
         socket->wants = true;
+        if (socket->open) {
+            web_wire_want_write(socket);
+        }
+    }
+}
+
+void web_socket_ask(web_socket *socket)
+{
+    if (!socket->asks && !socket->asked) {
+        socket->asks = true;
         if (socket->open) {
             web_wire_want_write(socket);
         }

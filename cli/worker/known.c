@@ -211,9 +211,26 @@ static crdt_span span_of(const worker_blob *blob)
     return blob == NULL ? (crdt_span){0} : worker_blob_span(blob);
 }
 
+void worker_known_stamp(worker_known_part *part, const crdt_stamp *stamp)
+{
+    if (part->past_count > 0) {
+        part->pasts[part->past_count - 1].stamp = *stamp;
+    }
+}
+
+/* How many of what it was told, from the oldest on, it had heard when it saw this. */
+static size_t heard_count(const worker_known_part *part, const crdt_stamp *seen)
+{
+    size_t count = seen != NULL && seen->time != 0 ? part->past_count : 0;
+    while (count > 0 && crdt_stamp_compare(&part->pasts[count - 1].stamp, seen) != 0) {
+        count--;
+    }
+    return count;
+}
+
 worker_crossing *worker_known_crossings(const worker_known_part *part, bool fresh,
-                                        crdt_arena *arena, uint64_t now_ms,
-                                        size_t *count)
+                                        const crdt_stamp *seen, crdt_arena *arena,
+                                        uint64_t now_ms, size_t *count)
 {
     worker_crossing *crossings =
         crdt_arena_alloc(arena, (part->past_count * 2 + 1) * sizeof *crossings);
@@ -221,9 +238,10 @@ worker_crossing *worker_known_crossings(const worker_known_part *part, bool fres
     if (crossings == NULL) {
         return NULL;
     }
+    size_t heard = heard_count(part, seen);
     for (size_t i = 0; i < part->past_count; i++) {
         const worker_past *past = &part->pasts[i];
-        if (!counts(part, past, now_ms)) {
+        if (!counts(part, past, now_ms) || i < heard) {
             continue;
         }
         if (!past->whole) {

@@ -20,14 +20,17 @@
 #include "cli/worker/hub.h"
 #include "cli/worker/members.h"
 
-#define WORKER_CROSSING_MS 1000u /* what was sent so long ago has arrived */
-#define WORKER_PASTS_MAX 32u     /* remembered of one component; the oldest go first */
-#define WORKER_PARTS_MAX 1024u   /* components of an entity that renderers make */
-#define WORKER_FIELDS_MAX 4096u  /* fields of a component that renderers send */
+/* What was sent so long ago has arrived: of the session's time, which stands still while
+ * it has not (cli/worker/pulse.h). */
+#define WORKER_CROSSING_MS 1000u
+#define WORKER_PASTS_MAX 32u    /* remembered of one component; the oldest go first */
+#define WORKER_PARTS_MAX 1024u  /* components of an entity that renderers make */
+#define WORKER_FIELDS_MAX 4096u /* fields of a component that renderers send */
 
 typedef struct worker_past {
     worker_blob *from; /* NULL: not shown */
     worker_blob *to;
+    crdt_stamp stamp; /* that was told with it; time 0: none */
     uint64_t until_ms;
     bool crossed; /* an edit came after it was sent: the renderer may show `to` again */
     bool whole;   /* it came with the entity: `from` says nothing */
@@ -96,11 +99,14 @@ crdt_err worker_known_got(worker_known_part *part, worker_hub *hub, bool fresh,
 /* `value` (NULL: removed) was sent to the renderer. Takes one reference. */
 crdt_err worker_known_told(worker_known_part *part, worker_hub *hub, worker_blob *value,
                            uint64_t now_ms);
+/* This stamp was told with it. */
+void worker_known_stamp(worker_known_part *part, const crdt_stamp *stamp);
 /* The messages that an edit arriving now may have crossed; `fresh`: that the entity was
- * told of may be one of them. In the arena; they borrow. */
+ * told of may be one of them. `seen` (may be NULL): the stamp of one that it had heard.
+ * In the arena; they borrow. */
 worker_crossing *worker_known_crossings(const worker_known_part *part, bool fresh,
-                                        crdt_arena *arena, uint64_t now_ms,
-                                        size_t *count);
+                                        const crdt_stamp *seen, crdt_arena *arena,
+                                        uint64_t now_ms, size_t *count);
 /* A field is under way in this batch (value NULL: unset). Copies. */
 crdt_err worker_known_pend(worker_known_part *part, worker_hub *hub,
                            const worker_member *field, uint64_t batch);

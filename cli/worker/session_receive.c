@@ -272,7 +272,8 @@ static bool take_component(arrival *at, worker_known *known, uint32_t type,
         size_t count = 0;
         worker_members touched;
         worker_crossing *crossings = worker_known_crossings(
-            part, at->fresh, &session->scratch, at->now_ms, &count);
+            part, at->fresh, at->event->has_seen ? &at->event->seen : NULL,
+            &session->scratch, at->now_ms, &count);
         crdt_span base = {0};
         if (part->value != NULL) {
             base = worker_blob_span(part->value);

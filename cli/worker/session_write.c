@@ -89,6 +89,7 @@ static void write_part(outgoing *to, worker_known *known, worker_part *part)
                       : worker_word_set(hub, known->entity, part, json, to->out));
     }
     check(to, worker_known_told(shown, hub, wanted, to->now_ms));
+    worker_known_stamp(shown, &part->stamp);
 }
 
 /* Components that it shows and the entity has not. */
@@ -123,7 +124,10 @@ static void write_entity(outgoing *to, worker_known *known)
         check(to, CRDT_ENOMEM);
         return;
     }
+    crdt_stamp stamp = {.time = 0};
     for (size_t i = 0; i < entity->part_count; i++) {
+        const crdt_stamp *other = &entity->parts[i].stamp;
+        stamp = crdt_stamp_compare(other, &stamp) > 0 ? *other : stamp;
         values[i] = entity->parts[i].value;
     }
     separate(to);
@@ -139,6 +143,7 @@ static void write_entity(outgoing *to, worker_known *known)
         if (part != NULL) {
             check(to, worker_known_told(part, hub, worker_blob_hold(values[i]),
                                         to->now_ms));
+            worker_known_stamp(part, &stamp);
         }
         if (part != NULL && anew) {
             worker_known_forget(part);

@@ -220,6 +220,7 @@ static crdt_err open_desk(worker *w, crdt_diag *diag)
                                   .socket_open = worker_desk_open,
                                   .socket_message = worker_desk_message,
                                   .socket_write = worker_desk_write,
+                                  .socket_arrived = worker_desk_arrived,
                                   .socket_closed = worker_desk_closed,
                                   .wake = worker_desk_wake,
                                   .tick = worker_desk_tick};

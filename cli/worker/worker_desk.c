@@ -114,8 +114,11 @@ int worker_desk_open(void *ctx, web_socket *socket, const web_request *request,
     if (link == NULL) {
         return 503;
     }
-    *link = (worker_link){
-        .w = w, .socket = socket, .serial = ++w->serial, .loopback = request->loopback};
+    *link = (worker_link){.w = w,
+                          .socket = socket,
+                          .serial = ++w->serial,
+                          .loopback = request->loopback,
+                          .pulse = worker_pulse_make(worker_now_ms())};
     snprintf(link->person, sizeof link->person, "%s", person.id);
     if (open_session(w, link, request, &person) != CRDT_OK) {
         crdt_free(w->alloc, link, sizeof *link);
@@ -129,13 +132,19 @@ int worker_desk_open(void *ctx, web_socket *socket, const web_request *request,
     return 101;
 }
 
+/* Time as it goes by for what is on its way to it. */
+static uint64_t session_now(worker_link *link)
+{
+    return worker_pulse_now(&link->pulse, worker_now_ms());
+}
+
 static void start_batches(worker *w, worker_link *link)
 {
     worker_batch *batch;
     while ((batch = worker_session_take(link->session)) != NULL) {
         if (!worker_edit_start(w, link->serial, batch)) {
             worker_session_settle(link->session, batch, CRDT_ENOMEM, "out of memory",
-                                  NULL, worker_now_ms());
+                                  NULL, session_now(link));
             worker_batch_close(batch);
         }
     }
@@ -256,7 +265,7 @@ void worker_desk_message(void *ctx, web_socket *socket, void *user, crdt_span te
     if (link->closing || !check_role(w, link, &role)) {
         return;
     }
-    worker_session_receive(link->session, text, role, now);
+    worker_session_receive(link->session, text, role, session_now(link));
     pace(link);
     want_write(w, link, now);
 }
@@ -277,6 +286,22 @@ static void tell_presence(worker *w, worker_link *link, uint64_t now_ms)
     crdt_buf_deinit(&text);
 }
 
+/* Ask whether what it was told has arrived, if it is time. */
+static void ask(worker_link *link, uint64_t now_ms)
+{
+    if (!link->closing && worker_pulse_ask(&link->pulse, now_ms)) {
+        web_socket_ask(link->socket);
+    }
+}
+
+void worker_desk_arrived(void *ctx, web_socket *socket, void *user)
+{
+    worker_link *link = user;
+    (void)ctx;
+    (void)socket;
+    worker_pulse_arrive(&link->pulse, worker_now_ms());
+}
+
 void worker_desk_write(void *ctx, web_socket *socket, void *user, crdt_buf *out)
 {
     worker *w = ctx;
@@ -288,7 +313,11 @@ void worker_desk_write(void *ctx, web_socket *socket, void *user, crdt_buf *out)
     if (presence_due(w, link, now)) {
         tell_presence(w, link, now);
     }
-    worker_session_write(link->session, now, out);
+    worker_session_write(link->session, session_now(link), out);
+    if (out->size > 0) {
+        worker_pulse_tell(&link->pulse, now);
+        ask(link, now);
+    }
     pace(link);
     if (worker_session_wants(link->session)) {
         web_socket_want_write(socket);
@@ -359,7 +388,7 @@ static void settle(worker *w, worker_job *job)
     if (link != NULL) {
         worker_session_settle(link->session, job->batch, err, reason,
                               err == CRDT_OK && !nothing ? &result->last : NULL,
-                              worker_now_ms());
+                              session_now(link));
         start_batches(w, link);
         pace(link);
     }
@@ -521,7 +550,8 @@ void worker_desk_tick(void *ctx)
         if (access_changed && !check_role(w, link, &role)) {
             continue;
         }
-        worker_session_tick(link->session, now);
+        worker_session_tick(link->session, session_now(link));
+        ask(link, now);
         start_batches(w, link);
         pace(link);
     }

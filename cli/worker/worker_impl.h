@@ -17,6 +17,7 @@
 #include "cli/worker/load.h"
 #include "cli/worker/mailbox.h"
 #include "cli/worker/presence.h"
+#include "cli/worker/pulse.h"
 #include "cli/worker/save.h"
 #include "cli/worker/session.h"
 #include "cli/worker/view.h"
@@ -41,6 +42,7 @@ typedef struct worker_link {
     bool closing;
     uint64_t presence_revision; /* told up to here */
     uint64_t presence_ms;       /* told last */
+    worker_pulse pulse;
 } worker_link;
 
 /* An edit on its way through the node; or (batch NULL) a look at the view. */
@@ -213,6 +215,7 @@ void worker_view_post(worker *w);
 int worker_desk_open(void *ctx, web_socket *socket, const web_request *request,
                      void **user);
 void worker_desk_message(void *ctx, web_socket *socket, void *user, crdt_span text);
+void worker_desk_arrived(void *ctx, web_socket *socket, void *user);
 void worker_desk_write(void *ctx, web_socket *socket, void *user, crdt_buf *out);
 void worker_desk_closed(void *ctx, web_socket *socket, void *user);
 void worker_desk_wake(void *ctx);

@@ -1,0 +1,76 @@
+#!/usr/bin/env python3
+"""What a renderer was last known to show: who has not heard of a change does not set it
+back, who has may; and what was said last before a worker leaves is saved."""
+
+import json
+import sys
+import time
+
+from world import run_tests
+
+
+def at(x, scale=1):
+    return {"position": {"x": x, "y": 0, "z": 0}, "rotation": {"x": 0, "y": 0, "z": 0, "w": 1},
+            "scale": {"x": scale, "y": scale, "z": scale}}
+
+
+def two_people(world):
+    worker = world.worker("a")
+    ana, ben = world.renderer(worker, "Ana"), world.renderer(worker, "Ben")
+    ana.accepted(ana.add("lamp", {"Transform": at(1)}))
+    ben.await_shown("lamp", "Transform", at(1))
+    return ana, ben
+
+
+def test_who_does_not_read_sets_nothing_back(world):
+    """Ben's page hangs for seconds; then it moves the lamp, with the scale of long ago."""
+    ana, ben = two_people(world)
+    world.unregister(ben)
+    ana.accepted(ana.set("lamp", "Transform", at(1, scale=3)))
+    world.run_for(2.5)  # far longer than anything is on its way
+    ben.set("lamp", "Transform", at(7))
+    ana.await_shown("lamp", "Transform", at(7, scale=3))
+    world.register(ben)
+    ben.await_shown("lamp", "Transform", at(7, scale=3))
+
+
+def test_who_has_seen_it_may_set_it_back(world):
+    """At once, where the event says what was seen; after a moment without that."""
+    ana, ben = two_people(world)
+    ana.accepted(ana.set("lamp", "Transform", at(1, scale=3)))
+    ben.await_shown("lamp", "Transform", at(1, scale=3))
+    ben.accepted(ben.set("lamp", "Transform", at(1), seen=ben.stamps["lamp", "Transform"]))
+    ana.await_shown("lamp", "Transform", at(1))
+    ana.accepted(ana.set("lamp", "Transform", at(1, scale=4)))
+    ben.await_shown("lamp", "Transform", at(1, scale=4))
+    world.run_for(0.5)
+    ben.accepted(ben.set("lamp", "Transform", at(1)))
+    ana.await_shown("lamp", "Transform", at(1))
+
+
+def test_what_says_nothing_new_is_answered(world):
+    ana, ben = two_people(world)
+    ana.accepted(ana.set("lamp", "Note", "a text"))
+    ben.await_shown("lamp", "Note", "a text")
+    assert "stamp" not in ana.accepted(ana.set("lamp", "Note", "a text"))
+    assert "stamp" not in ana.accepted(ana.set("lamp", "Transform", at(1)))
+
+
+def test_what_is_said_last_is_saved(world):
+    """An edit that is under way when the worker is asked to leave is in the file too."""
+    for n in range(4):
+        path = world.path(f"{n}.json")
+        worker = world.worker(f"w{n}", "--save", path, "--autosave", 1)
+        ana = world.renderer(worker, "Ana", reconnect=False)
+        ana.accepted(ana.add("lamp", {"Transform": at(1)}))
+        world.wait(lambda: worker.status["save"]["state"] == "saved", "it is saved")
+        ana.set("lamp", "Transform", at(100 + n))
+        time.sleep(0.01 * n)  # on its way, in the tick, in the node, on disk
+        worker.stop()
+        stored = json.loads(world.run("export", "--store", worker.store, "--format", "state")[0])
+        saved = json.loads(path.read_text())
+        assert saved["entities"] == stored["entities"], (saved, stored)
+
+
+if __name__ == "__main__":
+    sys.exit(run_tests("last_shown", globals()))
