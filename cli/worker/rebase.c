@@ -1,23 +1,13 @@
 #include "cli/worker/rebase.h"
 
 #include "cli/report.h"
+#include "cli/worker/rebase_folder.h"
 #include "cli/worker/rebase_plan.h"
-#include "cli/worker/saved_scene.h"
 #include "crdt/template.h"
 #include "scene/descent.h"
 
-#include <dirent.h>
-#include <errno.h>
-#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
-#include <sys/file.h>
-#include <sys/stat.h>
-#include <unistd.h>
-
-#define PATH_SIZE 4096
-#define ARCHIVES_MAX 100000
 
 void worker_rebase_report_deinit(worker_rebase_report *report)
 {
@@ -27,248 +17,13 @@ void worker_rebase_report_deinit(worker_rebase_report *report)
     report->text_size = 0;
 }
 
-static crdt_err fail(crdt_diag *diag, const char *what)
-{
-    const char *text = strerrordesc_np(errno);
-    return crdt_diag_set(diag, CRDT_EIO, 0, "%s: %s", what,
-                         text != NULL ? text : "unknown error");
-}
-
-/* ---- the folder: names beside the store ---- */
-
-/* Paths of one store. */
-typedef struct paths {
-    char store[PATH_SIZE];
-    char fresh[PATH_SIZE];  /* DIR.new */
-    char report[PATH_SIZE]; /* DIR.new.json */
-    char marker[PATH_SIZE]; /* DIR.rebase */
-    char archive[PATH_SIZE];
-    char archive_report[PATH_SIZE];
-} paths;
-
-static bool join(char out[PATH_SIZE], const char *path, const char *end)
-{
-    int size = snprintf(out, PATH_SIZE, "%s%s", path, end);
-    return size > 0 && size < PATH_SIZE;
-}
-
-static crdt_err make_paths(paths *at, const char *store_dir, crdt_diag *diag)
-{
-    *at = (paths){.store = ""};
-    bool fits = join(at->store, store_dir, "");
-    size_t size = strlen(at->store);
-    while (size > 1 && at->store[size - 1] == '/') {
-        at->store[--size] = '\0';
-    }
-    fits = fits && size > 0 && join(at->fresh, at->store, ".new") &&
-           join(at->report, at->store, ".new.json") &&
-           join(at->marker, at->store, ".rebase");
-    return fits ? CRDT_OK
-                : crdt_diag_set(diag, CRDT_EINVAL, 0, "the store's path is too long");
-}
-
-static bool name_archive(paths *at, unsigned number)
-{
-    char end[32];
-    snprintf(end, sizeof end, ".archive-%u", number);
-    return join(at->archive, at->store, end) &&
-           join(at->archive_report, at->archive, ".json");
-}
-
-static bool exists(const char *path)
-{
-    struct stat unused;
-    return lstat(path, &unused) == 0;
-}
-
-/* The first number that is free. */
-static crdt_err find_archive(paths *at, unsigned *number, crdt_diag *diag)
-{
-    for (*number = 1; *number < ARCHIVES_MAX; (*number)++) {
-        if (!name_archive(at, *number)) {
-            return crdt_diag_set(diag, CRDT_EINVAL, 0, "the store's path is too long");
-        }
-        if (!exists(at->archive) && !exists(at->archive_report)) {
-            return CRDT_OK;
-        }
-    }
-    return crdt_diag_set(diag, CRDT_ELIMIT, 0, "too many archives beside the store");
-}
-
-static crdt_err sync_parent(const char *path, crdt_diag *diag)
-{
-    char folder[PATH_SIZE];
-    snprintf(folder, sizeof folder, "%s", path);
-    char *slash = strrchr(folder, '/');
-    if (slash != NULL) {
-        slash[slash == folder ? 1 : 0] = '\0';
-    }
-    int fd = open(slash != NULL ? folder : ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    crdt_err err =
-        fd >= 0 && fsync(fd) == 0 ? CRDT_OK : fail(diag, "the store's folder");
-    if (fd >= 0) {
-        close(fd);
-    }
-    return err;
-}
-
-static crdt_err move(const char *from, const char *to, crdt_diag *diag)
-{
-    if (rename(from, to) != 0) {
-        return fail(diag, to);
-    }
-    return sync_parent(to, diag);
-}
-
-/* Remove DIR.new: a store has files only. */
-static crdt_err remove_store(const char *path, crdt_diag *diag)
-{
-    DIR *folder = opendir(path);
-    if (folder == NULL) {
-        return errno == ENOENT ? CRDT_OK : fail(diag, path);
-    }
-    struct dirent *entry;
-    crdt_err err = CRDT_OK;
-    while (err == CRDT_OK && (entry = readdir(folder)) != NULL) {
-        bool dots = strcmp(entry->d_name, ".") == 0 || strcmp(entry->d_name, "..") == 0;
-        if (!dots && unlinkat(dirfd(folder), entry->d_name, 0) != 0) {
-            err = fail(diag, entry->d_name);
-        }
-    }
-    closedir(folder);
-    if (err == CRDT_OK && rmdir(path) != 0) {
-        err = fail(diag, path);
-    }
-    return err;
-}
-
-/* Nobody else is at work on DIR.new. *fd -1: it is not there. */
-static crdt_err lock_fresh(const paths *at, int *fd, crdt_diag *diag)
-{
-    *fd = open(at->fresh, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    if (*fd < 0) {
-        return errno == ENOENT ? CRDT_OK : fail(diag, at->fresh);
-    }
-    if (flock(*fd, LOCK_EX | LOCK_NB) != 0) {
-        close(*fd);
-        *fd = -1;
-        return crdt_diag_set(diag, CRDT_EBUSY, 0,
-                             "another process brings this store over");
-    }
-    return CRDT_OK;
-}
-
-/* ---- the marker: "archive NUMBER\n" ---- */
-
-static crdt_err write_marker(const paths *at, unsigned number, crdt_diag *diag)
-{
-    char text[32];
-    int size = snprintf(text, sizeof text, "archive %u\n", number);
-    return worker_saved_scene_put(
-        at->marker, (crdt_span){(const uint8_t *)text, (size_t)size}, diag);
-}
-
-/* False: there is none. */
-static bool read_marker(const paths *at, unsigned *number)
-{
-    FILE *file = fopen(at->marker, "re");
-    if (file == NULL) {
-        return false;
-    }
-    char line[32] = "";
-    bool good = fgets(line, sizeof line, file) != NULL;
-    fclose(file);
-    static const char WORD[] = "archive ";
-    if (!good || strncmp(line, WORD, sizeof WORD - 1) != 0) {
-        return false;
-    }
-    unsigned long value = strtoul(line + sizeof WORD - 1, NULL, 10);
-    *number = (unsigned)value;
-    return value > 0 && value < ARCHIVES_MAX;
-}
-
-/* What nobody writes any more. Best effort: who owns it can change that again. */
-static void protect(const char *archive)
-{
-    char path[PATH_SIZE];
-    if (join(path, archive, "/data.mdb")) {
-        (void)chmod(path, 0444);
-    }
-}
-
-typedef struct steps {
-    worker_rebase_step_fn fn;
-    void *ctx;
-} steps;
-
-static void done_step(const steps *test, int step)
-{
-    if (test->fn != NULL) {
-        test->fn(test->ctx, step);
-    }
-}
-
-/* From the marker on: what is not done yet is done, in the same order. */
-static crdt_err switch_stores(paths *at, unsigned number, const steps *test,
-                              crdt_diag *diag)
-{
-    crdt_err err = CRDT_OK;
-    if (!name_archive(at, number)) {
-        return CRDT_EINVAL;
-    }
-    if (exists(at->fresh)) {
-        if (exists(at->store) && exists(at->archive)) {
-            /* Somebody made a store meanwhile. It is kept too. */
-            unsigned other;
-            err = find_archive(at, &other, diag);
-        }
-        if (err == CRDT_OK && exists(at->store)) {
-            err = move(at->store, at->archive, diag);
-        }
-        done_step(test, 4);
-        if (err == CRDT_OK) {
-            err = move(at->fresh, at->store, diag);
-        }
-        done_step(test, 5);
-    }
-    if (err == CRDT_OK) {
-        protect(at->archive);
-    }
-    if (err == CRDT_OK && exists(at->report)) {
-        err = move(at->report, at->archive_report, diag);
-    }
-    done_step(test, 6);
-    if (err == CRDT_OK && unlink(at->marker) != 0) {
-        err = fail(diag, at->marker);
-    }
-    if (err == CRDT_OK) {
-        err = sync_parent(at->store, diag);
-    }
-    done_step(test, 7);
-    return err;
-}
-
 crdt_err worker_rebase_finish(const char *store_dir, bool *finished, crdt_diag *diag)
 {
-    paths at;
-    unsigned number;
-    int lock = -1;
+    worker_rebase_folder folder;
     bool done = false;
-    steps none = {NULL, NULL};
-    crdt_err err = make_paths(&at, store_dir, diag);
+    crdt_err err = worker_rebase_folder_open(&folder, store_dir, diag);
     if (err == CRDT_OK) {
-        err = lock_fresh(&at, &lock, diag);
-    }
-    if (err == CRDT_OK && read_marker(&at, &number)) {
-        err = switch_stores(&at, number, &none, diag);
-        done = err == CRDT_OK;
-    } else if (err == CRDT_OK) {
-        err = remove_store(at.fresh, diag);
-        (void)unlink(at.report);
-        (void)unlink(at.marker); /* one that is no marker */
-    }
-    if (lock >= 0) {
-        close(lock);
+        err = worker_rebase_folder_recover(&folder, &done, diag);
     }
     if (finished != NULL) {
         *finished = done;
@@ -323,7 +78,7 @@ static void close_copy(copy *one)
     one->doc = NULL;
 }
 
-/* ---- DIR.new ---- */
+/* ---- the new store ---- */
 
 static sync_node_options plain_options(const worker_rebase_options *options,
                                        const char *dir)
@@ -424,7 +179,7 @@ static crdt_err commit(sync_node *node, const crdt_op *ops, size_t op_count,
 /* The work at hand. */
 typedef struct rebase {
     const worker_rebase_options *options;
-    paths at;
+    worker_rebase_folder folder;
     copy ours;
     copy living;
     scene_descent descent; /* of the living document */
@@ -502,7 +257,7 @@ static crdt_err do_plan(rebase *work, sync_node *node, crdt_diag *diag)
 
 static crdt_err make_again(rebase *work, crdt_diag *diag)
 {
-    sync_node_options options = plain_options(work->options, work->at.fresh);
+    sync_node_options options = plain_options(work->options, work->folder.fresh);
     options.must_exist = true;
     sync_node *node = NULL;
     crdt_err err = sync_node_open(&node, &options, diag);
@@ -570,47 +325,49 @@ static crdt_err make_report(const rebase *work, worker_rebase_report *report)
 
 /* ---- all of it ---- */
 
-/* With our store open, so that nobody else opens it meanwhile. */
-static crdt_err bring_over(rebase *work, worker_rebase_report *report, crdt_diag *diag)
+/* Everything up to the marker. */
+static crdt_err prepare(rebase *work, worker_rebase_report *report, crdt_diag *diag)
 {
-    const worker_rebase_options *options = work->options;
-    steps test = {options->on_step, options->step_ctx};
-    unsigned number = 0;
-    int lock = -1;
-    crdt_err err = fill_fresh(options, work->at.fresh, diag);
-    if (err == CRDT_OK) {
-        err = lock_fresh(&work->at, &lock, diag);
-    }
-    done_step(&test, 1);
+    worker_rebase_folder *folder = &work->folder;
+    crdt_err err = fill_fresh(work->options, folder->fresh, diag);
+    worker_rebase_folder_step(folder, 1);
     if (err == CRDT_OK) {
         err = make_again(work, diag);
     }
-    done_step(&test, 2);
+    worker_rebase_folder_step(folder, 2);
     if (err == CRDT_OK) {
-        err = find_archive(&work->at, &number, diag);
+        err = worker_rebase_folder_choose(folder, diag);
     }
     if (err == CRDT_OK) {
-        snprintf(report->archive, sizeof report->archive, "%s", work->at.archive);
+        snprintf(report->archive, sizeof report->archive, "%s", folder->archive);
         err = make_report(work, report);
     }
     if (err == CRDT_OK) {
         crdt_span text = {(const uint8_t *)report->text, report->text_size};
-        err = worker_saved_scene_put(work->at.report, text, diag);
+        err = worker_rebase_folder_mark(folder, text, diag);
     }
-    if (err == CRDT_OK) {
-        err = write_marker(&work->at, number, diag);
+    worker_rebase_folder_step(folder, 3);
+    return err;
+}
+
+/* With our store open, so that nobody else opens it meanwhile. */
+static crdt_err bring_over(rebase *work, worker_rebase_report *report, crdt_diag *diag)
+{
+    worker_rebase_folder *folder = &work->folder;
+    folder->on_step = work->options->on_step;
+    folder->step_ctx = work->options->step_ctx;
+    crdt_err err = worker_rebase_folder_begin(folder, diag);
+    if (err != CRDT_OK) {
+        return err;
     }
-    done_step(&test, 3);
+    err = prepare(work, report, diag);
     if (err == CRDT_OK) {
-        err = switch_stores(&work->at, number, &test, diag);
+        err = worker_rebase_folder_switch(folder, diag);
         report->done = err == CRDT_OK;
     } else {
-        (void)remove_store(work->at.fresh, NULL);
-        (void)unlink(work->at.report);
+        worker_rebase_folder_abandon(folder);
     }
-    if (lock >= 0) {
-        close(lock);
-    }
+    worker_rebase_folder_close(folder);
     return err;
 }
 
@@ -618,16 +375,16 @@ crdt_err worker_rebase_run(const worker_rebase_options *options,
                            worker_rebase_report *report, crdt_diag *diag)
 {
     *report = (worker_rebase_report){.done = false};
-    rebase work = {.options = options};
+    rebase work = {.options = options, .folder = {.lock = -1}};
     scene_descent_init(&work.descent, options->alloc);
     crdt_version_init(&work.base, options->alloc);
     crdt_err err = worker_rebase_finish(options->store_dir, NULL, diag);
     if (err == CRDT_OK) {
-        err = make_paths(&work.at, options->store_dir, diag);
+        err = worker_rebase_folder_open(&work.folder, options->store_dir, diag);
     }
     sync_node *node = NULL;
     if (err == CRDT_OK) {
-        sync_node_options own = plain_options(options, work.at.store);
+        sync_node_options own = plain_options(options, work.folder.store);
         own.must_exist = true;
         err = sync_node_open(&node, &own, diag);
     }

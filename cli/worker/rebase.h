@@ -20,16 +20,9 @@
  * The last batch notes in the living document that it holds L1 up to V1, so that another
  * store of L1 that comes back does not bring the same edits again.
  *
- * On disk, whole or not at all whenever it is killed:
- *
- *   1  DIR.new      a new store: the living document, and then our edits
- *   2  DIR.rebase   marker, synced: DIR.new is complete, archive is DIR.archive-<n>
- *   3  DIR      ──rename──▶ DIR.archive-<n>, made read only, never deleted
- *   4  DIR.new  ──rename──▶ DIR
- *   5  DIR.archive-<n>.json   the report; the marker is removed
- *
- * Killed before 2: DIR.new is dropped, DIR is as it was. From 2 on: worker_rebase_finish
- * does the rest. */
+ * On disk it is a new store that takes the place of the old one, whole or not at all
+ * whenever the process is killed; the old one stays as an archive
+ * (cli/worker/rebase_folder.h). */
 
 #include "cli/worker/rebase_plan.h"
 #include "crdt/op_list.h"
@@ -52,7 +45,8 @@ typedef struct worker_rebase_report {
 } worker_rebase_report;
 void worker_rebase_report_deinit(worker_rebase_report *report);
 
-/* Test aid: called after each step on disk (1 ..); NULL: none. */
+/* Test aid: called after each step on disk: 1 the living document is copied, 2 our edits
+ * are made, 3 the marker is there, 4 archive, 5 new store, 6 report, 7 no marker. */
 typedef void (*worker_rebase_step_fn)(void *ctx, int step);
 
 typedef struct worker_rebase_options {

@@ -262,6 +262,42 @@ static void check_shown(const look *l, const char *when, int step)
           (long long)l->lamp, (long long)l->vase, l->rug, (unsigned long long)l->ana);
 }
 
+/* A folder that happens to be called so is left alone. */
+static void foreign_folder(void)
+{
+    temp_dir temp;
+    temp_dir_open(&temp);
+    setenv("SCENESYNC_STATE_DIR", temp_dir_path(&temp, "state"), 1);
+    char store[512];
+    char other[600];
+    char file[512];
+    snprintf(store, sizeof store, "%s/store", temp.path);
+    snprintf(file, sizeof file, "%s/saved.json", temp.path);
+    snprintf(other, sizeof other, "%s.rebasing", store);
+    prepare(store, file);
+    sync_node_close(open_store(other, false));
+    crdt_diag diag = {0};
+    CHECK(worker_rebase_finish(store, NULL, &diag) == CRDT_OK, "finish: %s", diag.text);
+    size_t size;
+    uint8_t *text = temp_read_file(file, &size);
+    worker_deployed deployed = read_file((crdt_span){text, size});
+    worker_rebase_options options = {.alloc = crdt_alloc_default(),
+                                     .store_dir = store,
+                                     .scene = "0,0",
+                                     .ops = deployed.ops.ops,
+                                     .op_count = deployed.ops.op_count};
+    worker_rebase_report report;
+    CHECK(worker_rebase_run(&options, &report, &diag) == CRDT_EEXIST, "not refused");
+    worker_rebase_report_deinit(&report);
+    look l;
+    inspect(other, &l);
+    inspect(store, &l);
+    check_shown(&l, "refused", 0);
+    worker_deployed_deinit(&deployed);
+    free(text);
+    temp_dir_close(&temp);
+}
+
 static void killed_at(const char *program, int step)
 {
     temp_dir temp;
@@ -323,5 +359,8 @@ int main(int argc, char **argv)
         printf("[%s] rebase_kill::at_step_%d\n", failures == before ? "PASS" : "FAIL",
                step);
     }
+    int before = failures;
+    foreign_folder();
+    printf("[%s] rebase_kill::foreign_folder\n", failures == before ? "PASS" : "FAIL");
     return failures == 0 ? 0 : 1;
 }

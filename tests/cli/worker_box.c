@@ -32,6 +32,7 @@ typedef struct box {
     worker_save *save;
     pthread_mutex_t out; /* lines whole, and what follows */
     pthread_cond_t changed;
+    pthread_mutex_t hearing; /* load, for the node's thread */
     pthread_mutex_t telling;
     pthread_mutex_t life; /* held while node and load are closed and opened again */
     bool rebase;
@@ -138,9 +139,11 @@ static void tell_others(void *ctx)
 static void on_event(void *ctx, const sync_event *event)
 {
     box *b = ctx;
+    pthread_mutex_lock(&b->hearing);
     if (b->load != NULL) {
         worker_load_hear(b->load, event);
     }
+    pthread_mutex_unlock(&b->hearing);
     if (event->kind == SYNC_EVENT_PRESENCE && b->save != NULL) {
         char text[WORKER_SAVE_VERSION_SIZE + 8];
         snprintf(text, sizeof text, "%.*s", (int)event->value.size,
@@ -300,7 +303,9 @@ static bool begin(box *b)
     b->load_options.node = b->node;
     b->load_options.node_options = &b->node_options;
     if (err == CRDT_OK) {
+        pthread_mutex_lock(&b->hearing);
         err = worker_load_open(&b->load, &b->load_options, &diag);
+        pthread_mutex_unlock(&b->hearing);
     }
     if (err != CRDT_OK) {
         say_error(b, "begin", err, &diag);
@@ -320,7 +325,9 @@ static bool rebase(box *b)
     crdt_diag diag = {0};
     crdt_err err = worker_load_rebase(b->load, &report, &diag);
     worker_load *load = b->load;
+    pthread_mutex_lock(&b->hearing);
     b->load = NULL;
+    pthread_mutex_unlock(&b->hearing);
     worker_load_close(load);
     pthread_mutex_unlock(&b->telling);
     if (err != CRDT_OK) {
@@ -465,12 +472,14 @@ int main(int argc, char **argv)
     b.save_options = worker_save_options_default();
     b.node_options.on_event = on_event;
     b.node_options.event_ctx = &b;
+    b.load_options.ask_ms = 30000; /* machines of tests are slow */
     b.load_options.on_event = on_load;
     b.load_options.ctx = &b;
     b.save_options.on_result = on_save;
     b.save_options.on_change = tell_others;
     b.save_options.ctx = &b;
     pthread_mutex_init(&b.out, NULL);
+    pthread_mutex_init(&b.hearing, NULL);
     pthread_mutex_init(&b.telling, NULL);
     pthread_mutex_init(&b.life, NULL);
     pthread_cond_init(&b.changed, NULL);
