@@ -1,7 +1,5 @@
 #include "cli/worker/known.h"
 
-#include "scene/array.h"
-
 worker_known *worker_known_open(worker_hub *hub, crdt_span entity)
 {
     crdt_alloc alloc = worker_hub_alloc(hub);
@@ -64,6 +62,22 @@ worker_known_part *worker_known_find(const worker_known *known, uint32_t type)
     return NULL;
 }
 
+crdt_err worker_known_reserve(worker_known *known, worker_hub *hub, size_t count)
+{
+    if (count <= known->part_capacity) {
+        return CRDT_OK;
+    }
+    worker_known_part *parts =
+        crdt_resize_array(worker_hub_alloc(hub), known->parts, known->part_capacity,
+                          count, sizeof *parts);
+    if (parts == NULL) {
+        return CRDT_ENOMEM;
+    }
+    known->parts = parts;
+    known->part_capacity = count;
+    return CRDT_OK;
+}
+
 worker_known_part *worker_known_part_of(worker_known *known, worker_hub *hub,
                                         uint32_t type)
 {
@@ -71,16 +85,9 @@ worker_known_part *worker_known_part_of(worker_known *known, worker_hub *hub,
     if (part != NULL) {
         return part;
     }
-    if (known->part_count == known->part_capacity) {
-        size_t capacity = known->part_capacity == 0 ? 4 : known->part_capacity * 2;
-        worker_known_part *parts =
-            crdt_resize_array(worker_hub_alloc(hub), known->parts, known->part_capacity,
-                              capacity, sizeof *parts);
-        if (parts == NULL) {
-            return NULL;
-        }
-        known->parts = parts;
-        known->part_capacity = capacity;
+    if (known->part_count == known->part_capacity &&
+        worker_known_reserve(known, hub, known->part_count * 2 + 1) != CRDT_OK) {
+        return NULL;
     }
     part = &known->parts[known->part_count++];
     *part = (worker_known_part){.type = type};
@@ -101,17 +108,31 @@ static void forget_pasts(worker_known_part *part, uint64_t now_ms)
         drop_past(&part->pasts[old++]);
     }
     if (old > 0) {
-        part->past_count -= old;
+        part->past_count = (uint8_t)(part->past_count - old);
         memmove(part->pasts, part->pasts + old, part->past_count * sizeof *part->pasts);
     }
 }
 
-void worker_known_forget(worker_known_part *part)
+void worker_known_begin(worker_known_part *part, worker_blob *value)
 {
     for (size_t i = 0; i < part->past_count; i++) {
         drop_past(&part->pasts[i]);
     }
     part->past_count = 0;
+    worker_blob_drop(part->value);
+    part->value = value;
+    part->unsure = false;
+    part->force = false;
+}
+
+/* Give back what is not needed. */
+static void trim_pasts(worker_known_part *part, crdt_alloc alloc)
+{
+    if (part->past_count == 0) {
+        crdt_free(alloc, part->pasts, part->past_capacity * sizeof *part->pasts);
+        part->pasts = NULL;
+        part->past_capacity = 0;
+    }
 }
 
 void worker_known_prune(worker_known *known, worker_hub *hub, uint64_t now_ms)
@@ -119,6 +140,7 @@ void worker_known_prune(worker_known *known, worker_hub *hub, uint64_t now_ms)
     for (size_t i = known->part_count; i > 0; i--) {
         worker_known_part *part = &known->parts[i - 1];
         forget_pasts(part, now_ms);
+        trim_pasts(part, worker_hub_alloc(hub));
         if (part->value == NULL && part->past_count == 0 && part->pending_count == 0 &&
             part->edited == 0 && !part->force && !part->unsure) {
             clear_part(part, worker_hub_alloc(hub));
@@ -142,7 +164,7 @@ static crdt_err push_past(worker_known_part *part, worker_hub *hub, worker_past 
         memmove(part->pasts, part->pasts + 1, part->past_count * sizeof *part->pasts);
     }
     if (part->past_count == part->past_capacity) {
-        size_t capacity = part->past_capacity == 0 ? 2 : part->past_capacity * 2;
+        size_t capacity = part->past_capacity == 0 ? 1 : part->past_capacity * 2u;
         worker_past *pasts =
             crdt_resize_array(worker_hub_alloc(hub), part->pasts, part->past_capacity,
                               capacity, sizeof *pasts);
@@ -150,7 +172,7 @@ static crdt_err push_past(worker_known_part *part, worker_hub *hub, worker_past 
             return CRDT_ENOMEM;
         }
         part->pasts = pasts;
-        part->past_capacity = capacity;
+        part->past_capacity = (uint8_t)capacity;
     }
     part->pasts[part->past_count++] = past;
     return CRDT_OK;
@@ -269,6 +291,22 @@ static worker_pending *find_pending(worker_known_part *part, crdt_span name)
     return NULL;
 }
 
+static bool reserve_pending(worker_known_part *part, crdt_alloc alloc)
+{
+    if (part->pending_count < part->pending_capacity) {
+        return true;
+    }
+    uint32_t capacity = part->pending_capacity * 2 + 2;
+    worker_pending *pendings = crdt_resize_array(
+        alloc, part->pendings, part->pending_capacity, capacity, sizeof *pendings);
+    if (pendings == NULL) {
+        return false;
+    }
+    part->pendings = pendings;
+    part->pending_capacity = capacity;
+    return true;
+}
+
 crdt_err worker_known_pend(worker_known_part *part, worker_hub *hub,
                            const worker_member *field, uint64_t batch)
 {
@@ -288,16 +326,12 @@ crdt_err worker_known_pend(worker_known_part *part, worker_hub *hub,
         return CRDT_OK;
     }
     worker_blob *name = worker_blob_make(alloc, field->name);
-    worker_pending *pendings =
-        scene_array_grow(alloc, part->pendings, part->pending_count,
-                         &part->pending_capacity, sizeof *pendings);
-    part->pendings = pendings != NULL ? pendings : part->pendings;
-    if (name == NULL || pendings == NULL) {
+    if (name == NULL || !reserve_pending(part, alloc)) {
         worker_blob_drop(name);
         worker_blob_drop(value);
         return CRDT_ENOMEM;
     }
-    pendings[part->pending_count++] =
+    part->pendings[part->pending_count++] =
         (worker_pending){.name = name, .value = value, .batch = batch};
     return CRDT_OK;
 }

@@ -15,7 +15,7 @@
  * An edit that crossed a message may leave the renderer showing either; such a component
  * is `unsure`, and told again when it has been quiet for a second.
  *
- * Pure. Memory: a reference or a few for each component shown. */
+ * Pure. Memory: some 100 bytes for each component shown. */
 
 #include "cli/worker/hub.h"
 #include "cli/worker/members.h"
@@ -44,18 +44,18 @@ typedef struct worker_pending {
 
 typedef struct worker_known_part {
     uint32_t type;
+    bool unsure;
+    bool force; /* tell it what is true, whatever it is known to show */
+    uint8_t past_count;
+    uint8_t past_capacity;
+    uint32_t pending_count;
+    uint32_t pending_capacity;
     worker_blob *value;
     worker_blob *mine; /* the last value that it sent; NULL: none */
     worker_past *pasts;
-    size_t past_count;
-    size_t past_capacity;
     worker_pending *pendings;
-    size_t pending_count;
-    size_t pending_capacity;
     uint64_t edited;    /* batch; 0: none */
     uint64_t edited_ms; /* when it last sent the component */
-    bool unsure;
-    bool force; /* tell it what is true, whatever it is known to show */
 } worker_known_part;
 
 typedef struct worker_known {
@@ -85,10 +85,13 @@ worker_known_part *worker_known_find(const worker_known *known, uint32_t type);
 /* Found, or made. */
 worker_known_part *worker_known_part_of(worker_known *known, worker_hub *hub,
                                         uint32_t type);
+/* Room for so many parts. */
+crdt_err worker_known_reserve(worker_known *known, worker_hub *hub, size_t count);
 /* Remove the parts that say nothing any more. */
 void worker_known_prune(worker_known *known, worker_hub *hub, uint64_t now_ms);
-/* What was shown before counts no more: it begins anew. */
-void worker_known_forget(worker_known_part *part);
+/* `value` was sent with the entity to a renderer that showed nothing of it. Takes one
+ * reference. */
+void worker_known_begin(worker_known_part *part, worker_blob *value);
 /* Is there nothing to remember of the entity? */
 bool worker_known_empty(const worker_known *known, uint64_t now_ms);
 

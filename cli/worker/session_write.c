@@ -138,15 +138,15 @@ static void write_entity(outgoing *to, worker_known *known)
     known->force = false;
     known->unsure = false;
     known->new_until_ms = to->now_ms + WORKER_CROSSING_MS;
+    check(to, worker_known_reserve(known, hub, entity->part_count));
     for (size_t i = 0; i < entity->part_count; i++) {
         worker_known_part *part = part_of(to, known, entity->parts[i].type);
-        if (part != NULL) {
+        if (part != NULL && anew) {
+            worker_known_begin(part, worker_blob_hold(values[i]));
+        } else if (part != NULL) {
             check(to, worker_known_told(part, hub, worker_blob_hold(values[i]),
                                         to->now_ms));
             worker_known_stamp(part, &stamp);
-        }
-        if (part != NULL && anew) {
-            worker_known_forget(part);
         }
     }
     for (size_t i = 0; i < known->part_count; i++) {
