@@ -119,6 +119,11 @@ crdt_err content_auth_links_read(content_auth_links *links, crdt_alloc alloc,
                                  crdt_span text, const char *entity_id, crdt_diag *diag)
 {
     *links = (content_auth_links){0};
+    if (text.size == 0) {
+        return crdt_diag_set(diag, CRDT_EINVAL, 0,
+                             "an auth chain (authChain) that signs %s is needed",
+                             entity_id);
+    }
     scene_json_limits limits = {.size_max = CONTENT_AUTH_SIZE_MAX, .depth_max = 8};
     crdt_err err = scene_json_open(&links->json, alloc, text, &limits, diag);
     if (err != CRDT_OK) {

@@ -293,6 +293,9 @@ void worker_load_check_store(worker_load *load)
         diag = (crdt_diag){0};
         err = worker_load_fetch_deployed(load, &diag);
         if (err == CRDT_OK) {
+            if (load->backoff.failures > 0) {
+                worker_load_tell_text(load, WORKER_LOAD_NOTE, "the servers answer");
+            }
             worker_backoff_clear(&load->backoff);
             compare_deployed(load);
             return;

@@ -53,7 +53,7 @@ Test(auth_links, chains_that_are_refused)
         crdt_err err;
         const char *said;
     } ROWS[] = {
-        {"", CRDT_ECORRUPT, ""},
+        {"", CRDT_EINVAL, "is needed"},
         {"{}", CRDT_ECORRUPT, "list"},
         {"[]", CRDT_EREFUSED, "2 to 8"},
         {"[" SIGNER "]", CRDT_EREFUSED, "2 to 8"},

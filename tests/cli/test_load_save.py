@@ -300,6 +300,7 @@ def test_store_is_served_while_servers_are_down(bench):
     box.wait("note", failing=True)
     assert not box.look["settled"]
     servers.fail.clear()
+    assert box.wait("note", failing=False)["text"] == "the servers answer"
     box.wait("settled")
 
 
