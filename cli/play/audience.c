@@ -1,5 +1,6 @@
 #include "cli/play/audience.h"
 
+#include "cli/worker/text.h"
 #include "scene/json.h"
 
 #include <stdio.h>
@@ -63,9 +64,9 @@ static void put(writing *t, const char *piece)
 
 static void put_string(writing *t, crdt_span utf8)
 {
-    if (t->err == CRDT_OK) {
-        t->err = scene_json_write_string(utf8, t->out);
-    }
+    worker_text one = {.out = t->out, .err = t->err};
+    worker_text_string(&one, utf8); /* what is no UTF-8 becomes U+FFFD */
+    t->err = one.err;
 }
 
 static void put_text(writing *t, const char *utf8)

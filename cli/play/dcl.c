@@ -1,5 +1,7 @@
 #include "cli/play/dcl.h"
 
+#include "crdt/value.h"
+
 #define HEAD_SIZE 8 /* kind, count, zero, line */
 
 static const struct {
@@ -88,10 +90,10 @@ crdt_err play_call_decode(crdt_span bytes, play_call *call, size_t *size,
     }
     size_t left = get_u32(bytes.data);
     if (left > PLAY_CALL_SIZE_MAX) {
-        return crdt_diag_set(diag, CRDT_ELIMIT, 0, "a call of %zu bytes", left);
+        return crdt_diag_set(diag, CRDT_ELIMIT, 0, "makes a call of %zu bytes", left);
     }
     if (left < HEAD_SIZE) {
-        return crdt_diag_set(diag, CRDT_ECORRUPT, 0, "a call without its head");
+        return crdt_diag_set(diag, CRDT_ECORRUPT, 0, "makes a call without its head");
     }
     if (bytes.size - 4 < left) {
         return CRDT_ENOTHING;
@@ -99,7 +101,7 @@ crdt_err play_call_decode(crdt_span bytes, play_call *call, size_t *size,
     *size = 4 + left;
     const uint8_t *at = bytes.data + 4;
     if (at[0] >= PLAY_CALL_KIND_COUNT || at[1] != play_call_argument_count(at[0])) {
-        return crdt_diag_set(diag, CRDT_ECORRUPT, 4, "no such call");
+        return crdt_diag_set(diag, CRDT_ECORRUPT, 4, "makes a call that there is not");
     }
     *call =
         (play_call){.kind = at[0], .line = get_u32(at + 4), .argument_count = at[1]};
@@ -108,12 +110,17 @@ crdt_err play_call_decode(crdt_span bytes, play_call *call, size_t *size,
     for (size_t i = 0; i < call->argument_count; i++) {
         size_t length = left >= 4 ? get_u32(at) : SIZE_MAX;
         if (left < 4 || length > left - 4) {
-            return crdt_diag_set(diag, CRDT_ECORRUPT, 4, "a call that is cut off");
+            return crdt_diag_set(diag, CRDT_ECORRUPT, 4,
+                                 "makes a call that is cut off");
         }
         call->arguments[i] = (crdt_span){at + 4, length};
+        if (!crdt_utf8_valid(call->arguments[i], NULL)) {
+            return crdt_diag_set(diag, CRDT_ECORRUPT, 4, "makes a call with no UTF-8");
+        }
         at += 4 + length;
         left -= 4 + length;
     }
-    return left == 0 ? CRDT_OK
-                     : crdt_diag_set(diag, CRDT_ECORRUPT, 4, "a call with a tail");
+    return left == 0
+               ? CRDT_OK
+               : crdt_diag_set(diag, CRDT_ECORRUPT, 4, "makes a call with a tail");
 }

@@ -65,6 +65,10 @@ void play_stage_note_call(play_stage *stage, const play_call *call, const char *
         snprintf(line, sizeof line, "line %u: ", call->line);
     }
     int shown = name.size < 40 ? (int)name.size : 40;
+    while (shown > 0 && (size_t)shown < name.size &&
+           (name.data[shown] & 0xc0) == 0x80) {
+        shown--; /* whole characters */
+    }
     snprintf(stage->note, sizeof stage->note, "%s%s: %s `%.*s`", line,
              play_call_name(call->kind), what, shown, (const char *)name.data);
 }

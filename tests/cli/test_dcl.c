@@ -63,6 +63,7 @@ Test(dcl, what_is_no_record_is_refused)
         {"0c000000 02 01 0000 00000000 01000000", CRDT_ECORRUPT},    /* cut off */
         {"0c000000 02 01 0000 00000000 ffffffff", CRDT_ECORRUPT},    /* likewise */
         {"0d000000 02 01 0000 00000000 00000000 00", CRDT_ECORRUPT}, /* a tail */
+        {"0d000000 02 01 0000 00000000 01000000 ff", CRDT_ECORRUPT}, /* no UTF-8 */
         {"ffffffff 02 01 0000 00000000", CRDT_ELIMIT},
     };
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {

@@ -157,6 +157,13 @@ def live_who_is_here(world):
     assert {p["color"] for p in ana.people.values()} == {"#e76f51", "#000000"}, ana.people
     ben.close()
     world.wait(lambda: {p["name"] for p in ana.people.values()} == {"ana"}, "ana sees that ben left")
+    strange = world.renderer(worker, "x")
+    strange.query = "name=%ff%22%5c%c3"  # no UTF-8: others are told something all the same
+    strange.socket.end("again")
+    strange.lose()
+    strange.await_ready()
+    world.wait(lambda: any("\ufffd" in p["name"] for p in ana.people.values()), "ana sees somebody")
+    assert ana.open
 
 
 def live_needs_a_token(world):

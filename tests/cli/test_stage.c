@@ -173,6 +173,10 @@ Test(stage, a_call_without_sense_is_noted_and_does_nothing)
     call(stage, PLAY_CALL_ADD_ENTITY, "0", NONE); /* the root is there always */
     cr_assert_eq(play_stage_entity_count(stage), 1);
     play_stage_close(stage);
+    stage = open_stage();
+    call(stage, PLAY_CALL_REMOVE_ENTITY, "123456789 123456789 123456789 123456789ü");
+    cr_assert(strstr(play_stage_note(stage), "123456789`") != NULL, "whole characters");
+    play_stage_close(stage);
 }
 
 Test(stage, limits)
