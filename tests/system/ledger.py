@@ -7,7 +7,8 @@ An edit is accounted for if one of these is true, and can be shown:
   gathered     a later edit of the same person on the same field went into the same batch
   removed      somebody removed its entity or component, later or at the same time
   overwritten  an operation on the same field, whose author had seen it: in the author's own
-               history it stands after it, or says that it replaced it
+               history it stands after it, or says that it replaced it; or the author's version
+               held it when it was asked, before the operation (a catch-up lists no operations)
   listed       it was told to people as a conflict, or stands in the list of conflicts
 """
 
@@ -54,10 +55,12 @@ class Operation:
 
 class Ledger:
     """`histories`: {actor: lines of `log --json`, newest first} of the replicas; `final`:
-    {entity: {component: value}}; `listed`: conflicts, as they were told."""
+    {entity: {component: value}}; `listed`: conflicts, as they were told; `sightings`: {actor:
+    versions of that replica, in the order in which they were asked for}."""
 
-    def __init__(self, histories, final, listed):
+    def __init__(self, histories, final, listed, sightings=None):
         self.final = final
+        self.sightings = sightings or {}
         self.place = {}     # (replica, author, first time) -> index in the replica's history
         self.by_entity = {}  # entity -> operations, of all authors
         self.batches = {}   # (author, first time) -> last time
@@ -96,9 +99,15 @@ class Ledger:
                 continue
             if other.was == text(value):
                 return "overwritten"
-            if any(self.stands_before(other.stamp[1], mine, other) for mine in own):
+            if any(self.stands_before(other.stamp[1], mine, other) or self.was_held(mine, other) for mine in own):
                 return "overwritten"
         return None
+
+    def was_held(self, one, other):
+        """Did the author of `other` hold `one` before it made it?"""
+        time, actor = other.stamp
+        return any(version.get(one.stamp[1], 0) >= one.stamp[0] for version in self.sightings.get(actor, ())
+                   if version.get(actor, 0) < time)
 
     def stands_before(self, replica, one, other):
         """Does the history of this replica list the batch of `one` before that of `other`?"""

@@ -10,6 +10,7 @@ every edit that was answered "accepted" is accounted for (ledger.py).
 """
 
 import argparse
+import http.client
 import json
 import random
 import sys
@@ -17,9 +18,10 @@ import time
 
 from content import deploy_state, from_manifest, get_manifest, lamp_scene, project_id
 from ledger import Ledger, stamp_of, text
-from world import run_tests
+from world import call, run_tests
 
 RATE = 20.0          # edits a second of each person
+SIGHT = 0.5          # seconds between two looks at what a worker holds
 STATE_WANTED = 2.0   # seconds without a state after a crash
 STATE_LIMIT = 20.0   # the same, before it is a failure
 PROJECT = project_id("chaos")
@@ -94,6 +96,7 @@ class Chaos:
             world.worker("w3", "--autosave", "5", "--project", PROJECT, "--no-discover",
                          servers=self.servers, peers=[way.url], listen=False),
         ]
+        self.sightings = {}
         self.people = [Person(world, w, f"p{3 * i + k}", options.seed)
                        for i, w in enumerate(self.workers) for k in range(3)]
         world.wait(lambda: all(p.renderer.ready for p in self.people), "all have the state")
@@ -118,14 +121,29 @@ class Chaos:
     def servers_come(self):
         self.servers.start(wait=False)
 
+    def sight(self):
+        """Ask one worker what it holds now; if it answers."""
+        self.workers.append(self.workers.pop(0))
+        try:
+            answer = call(self.workers[0].http, "GET", "/v1/status", timeout=1)
+            status = answer.json if answer.status == 200 else None
+        except (OSError, http.client.HTTPException):
+            return
+        if status:
+            self.sightings.setdefault(status["worker"], []).append(status["version"])
+
     def edit(self):
         began = time.monotonic()
         plan = self.trouble()
+        next_sight = began
         while (now := time.monotonic()) < began + self.options.seconds:
             while plan and plan[0][0] <= now - began:
                 plan.pop(0)[1]()
             for person in self.people:
                 person.act(now)
+            if now >= next_sight:
+                next_sight = now + SIGHT / len(self.workers)
+                self.sight()
             self.world.pump(0.005)
         for _, step in plan:
             step()
@@ -179,7 +197,7 @@ class Chaos:
                                 self.world.run("log", "--store", worker.store, "--json")[0].splitlines()]
             listed += [json.loads(line) for line in
                        self.world.run("conflicts", "--store", worker.store, "--json")[0].splitlines()]
-        ledger = Ledger(histories, saved, listed)
+        ledger = Ledger(histories, saved, listed, self.sightings)
         counts, lost = {}, []
         for person in self.people:
             answers = person.renderer.answers
@@ -222,8 +240,8 @@ def test_ledger(world):
     gone = {"event": "edit", "first": "4@b", "last": "4@b", "operations": [{"kind": "remove", "entity": "door"}]}
     what = ("lamp", "Name", "value")
 
-    def account(a, b, final, listed, *claim):
-        return Ledger({"a": [*reversed(a), end], "b": [*reversed(b), end]}, final, listed).account(*claim)
+    def account(a, b, final, listed, *claim, sightings=None):
+        return Ledger({"a": [*reversed(a), end], "b": [*reversed(b), end]}, final, listed, sightings).account(*claim)
     final = {"lamp": {"Name": {"value": "two"}}}
     assert account([one, two], [one, two], final, [], *what, "two") == "shown"
     assert account([one, two], [one, two], final, [], *what, "one") == "overwritten"
@@ -237,6 +255,9 @@ def test_ledger(world):
     # It came with an answer, which lists no operations; but b says what it replaced.
     said = edit("2@b", "value", "two", was="one")
     assert account([one, said], [said], final, [], *what, "one") == "overwritten"
+    # Or it was asked before what it held.
+    for version, wanted in (({"a": 1, "b": 1}, "overwritten"), ({"a": 1, "b": 2}, None), ({"b": 1}, None)):
+        assert account([one, two], [two], final, [], *what, "one", sightings={"b": [version]}) == wanted, version
     # Another field, another entity: no excuse.
     assert account([one, edit("2@b", "color", "two")], [one, edit("2@b", "color", "two")], {}, [], *what, "one") is None
     assert account([one, gone], [one, gone], {}, [], *what, "one") is None
