@@ -97,6 +97,7 @@ class Chaos:
                          servers=self.servers, peers=[way.url], listen=False),
         ]
         self.sightings = {}
+        self.to_sight = list(self.workers)
         self.people = [Person(world, w, f"p{3 * i + k}", options.seed)
                        for i, w in enumerate(self.workers) for k in range(3)]
         world.wait(lambda: all(p.renderer.ready for p in self.people), "all have the state")
@@ -123,9 +124,9 @@ class Chaos:
 
     def sight(self):
         """Ask one worker what it holds now; if it answers."""
-        self.workers.append(self.workers.pop(0))
+        self.to_sight.append(self.to_sight.pop(0))
         try:
-            answer = call(self.workers[0].http, "GET", "/v1/status", timeout=1)
+            answer = call(self.to_sight[0].http, "GET", "/v1/status", timeout=1)
             status = answer.json if answer.status == 200 else None
         except (OSError, http.client.HTTPException):
             return
