@@ -146,7 +146,8 @@ kernel_action kernel_scene_state_step(kernel_scene_state *state, uint64_t now)
         return step_up(state, now);
     case KERNEL_LEAVING:
         return now >= state->until ? kill_once(state) : KERNEL_DO_NOTHING;
-    default:
+    default: /* FETCHING: it is not asked after meanwhile, so its silence says nothing */
+        state->heard_at = now;
         return KERNEL_DO_NOTHING;
     }
 }

@@ -112,6 +112,20 @@ Test(scene_state, without_code_there_is_no_play)
     cr_assert_str_eq(kernel_scene_state_name(&state), "stopped");
 }
 
+/* Saving may take long; whoever is not asked after meanwhile does not hang. */
+Test(scene_state, a_long_fetch_kills_nobody)
+{
+    begin_edit();
+    kernel_scene_state_want(&state, KERNEL_PLAY);
+    does(KERNEL_DO_FETCH);
+    now += 3 * KERNEL_HUNG_MS;
+    does(KERNEL_DO_NOTHING);
+    kernel_scene_state_fetched(&state, state.fetch, false);
+    does(KERNEL_DO_PROBE);
+    does(KERNEL_DO_NOTHING);
+    cr_assert(kernel_scene_state_settled(&state));
+}
+
 /* Somebody thinks better of it while the code is got. */
 Test(scene_state, a_late_answer_does_not_count)
 {
