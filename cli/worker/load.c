@@ -140,7 +140,11 @@ static void *run(void *ctx)
 {
     worker_load *load = ctx;
     if (worker_load_holds_scene(load)) {
-        worker_load_become_ready(load, "store", "", "from the store");
+        /* Where there is no store, a peer was quicker than we. */
+        const sync_node_options *node = load->options.node_options;
+        bool store = node == NULL || node->store_dir != NULL;
+        worker_load_become_ready(load, store ? "store" : "bus", "",
+                                 store ? "from the store" : "joined an edition");
         worker_load_check_store(load);
     } else {
         load_first(load);

@@ -280,7 +280,7 @@ def test_bus_comes_first(bench):
     asked = servers.count("contents")
     b = Box(bench, "--peer", a.url, *content(servers))
     b.wait("ready")
-    assert b.look["from"] == "bus"
+    assert b.look["from"] == "bus", b.told
     assert b.entities["lamp"]["Transform"] == {"x": 5}
     assert servers.count("contents") == asked
 
