@@ -40,6 +40,7 @@ static void free_save(worker_save *save)
         crdt_version_deinit(&save->places[i].saved);
     }
     crdt_version_deinit(&save->doc);
+    crdt_version_deinit(&save->loaded);
     crdt_buf_deinit(&save->image);
     worker_save_free_texts(save->headers);
     free_rivals(save);
@@ -92,6 +93,7 @@ crdt_err worker_save_open(worker_save **out, const worker_save_options *options)
     pthread_condattr_destroy(&attributes);
     pthread_mutex_init(&save->mutex, NULL);
     crdt_version_init(&save->doc, options->alloc);
+    crdt_version_init(&save->loaded, options->alloc);
     crdt_buf_init(&save->image, options->alloc);
     init_places(save, options);
     crdt_err err = init_texts(save, options);
@@ -148,6 +150,8 @@ void worker_save_set_node(worker_save *save, sync_node *node)
     save->allowed = false;
     save->checked = false;
     save->all_told = false;
+    save->told_digest = false;
+    crdt_version_clear(&save->loaded);
     save->node = node;
     save->learn = node != NULL;
     save->told_stale = true;
@@ -179,6 +183,14 @@ void worker_save_allow(worker_save *save, const crdt_version *saved)
         (void)crdt_version_merge(&save->places[SAVE_BUILDER].saved, saved);
         (void)crdt_version_merge(&save->doc, saved);
     }
+    worker_save_note_change(save);
+    pthread_mutex_unlock(&save->mutex);
+}
+
+void worker_save_loaded(worker_save *save, const crdt_version *version)
+{
+    pthread_mutex_lock(&save->mutex);
+    (void)crdt_version_copy(&save->loaded, version); /* no memory: it is saved once */
     worker_save_note_change(save);
     pthread_mutex_unlock(&save->mutex);
 }
@@ -266,7 +278,7 @@ crdt_err worker_save_thumbnail(worker_save *save, crdt_span image)
 static bool must_save(const worker_save *save)
 {
     for (int i = 0; i < SAVE_PLACES; i++) {
-        if (save->places[i].target.enabled && !worker_save_holds_all(save, i) &&
+        if (save->places[i].target.enabled && worker_save_is_due(save, i) &&
             worker_save_is_mine(save, i)) {
             return true;
         }
@@ -312,8 +324,11 @@ void worker_save_tell(worker_save *save, bool *saves,
 {
     pthread_mutex_lock(&save->mutex);
     *saves = worker_save_can(save) && !save->leaving;
-    (void)worker_version_format(&save->places[SAVE_BUILDER].saved, version,
-                                WORKER_SAVE_VERSION_SIZE);
+    const crdt_version *saved = &save->places[SAVE_BUILDER].saved;
+    if (!worker_version_format(saved, version, WORKER_SAVE_VERSION_SIZE)) {
+        version[0] = '#';
+        crdt_digest_format(crdt_digest_version(saved), version + 1);
+    }
     pthread_mutex_unlock(&save->mutex);
 }
 
@@ -332,24 +347,54 @@ static save_rival *find_rival(worker_save *save, const crdt_actor *actor)
     return rival;
 }
 
-/* Another version was told than before: another save. Under the mutex. */
-static void learn_saved(worker_save *save, const crdt_actor *actor, const char *text)
+/* The "#<digest>" of a version that is too long to be told. Into version->told. */
+static bool learn_digest(worker_save *save, const char *text)
+{
+    crdt_actor halves; /* as long, and spelled the same */
+    if (text[0] != '#' || !crdt_actor_parse(text + 1, &halves)) {
+        return false;
+    }
+    crdt_digest digest = {0, 0};
+    for (size_t i = 0; i < 8; i++) {
+        digest.high = digest.high << 8 | halves.bytes[i];
+        digest.low = digest.low << 8 | halves.bytes[i + 8];
+    }
+    save->told = digest;
+    save->told_digest = true;
+    return true;
+}
+
+static bool learn_version(worker_save *save, const char *text)
 {
     crdt_version told;
     crdt_version_init(&told, save->options.alloc);
-    save_place *builder = &save->places[SAVE_BUILDER];
-    if (worker_version_parse(text, &told) == CRDT_OK && told.stamp_count > 0 &&
-        worker_save_learn(&builder->saved, &told) == CRDT_OK) {
-        builder->at_ms = worker_save_wall_ms();
-        save->last_saver = *actor;
-        save->told_stale = true;
-        if (builder->busy) {
-            /* Which of the two came last is not known: ours is written once more. */
-            worker_save_target_change(&builder->target, worker_save_now_ms());
-        }
-        worker_save_note_change(save);
-    }
+    bool good = worker_version_parse(text, &told) == CRDT_OK && told.stamp_count > 0 &&
+                worker_save_learn(&save->places[SAVE_BUILDER].saved, &told) == CRDT_OK;
     crdt_version_deinit(&told);
+    return good;
+}
+
+/* Another version was told than before: another save. Under the mutex. */
+static void learn_saved(worker_save *save, const crdt_actor *actor, const char *text)
+{
+    save_place *builder = &save->places[SAVE_BUILDER];
+    if (!learn_digest(save, text) && !learn_version(save, text)) {
+        return;
+    }
+    builder->at_ms = worker_save_wall_ms();
+    save->last_saver = *actor;
+    save->told_stale = true;
+    if (builder->foreign) { /* what is at the server is ours now */
+        builder->foreign = false;
+        builder->target.refused = false;
+        builder->target.failing = false;
+        builder->error[0] = '\0';
+    }
+    if (builder->busy) {
+        /* Which of the two came last is not known: ours is written once more. */
+        worker_save_target_change(&builder->target, worker_save_now_ms());
+    }
+    worker_save_note_change(save);
 }
 
 void worker_save_heard(worker_save *save, const crdt_actor *actor, bool saves,

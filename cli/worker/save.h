@@ -34,7 +34,7 @@
 
 typedef enum worker_save_state {
     WORKER_SAVE_OFF,     /* nowhere to save to; `error` says why */
-    WORKER_SAVE_SAVED,   /* all is saved */
+    WORKER_SAVE_SAVED,   /* all is saved, or as it was loaded */
     WORKER_SAVE_UNSAVED, /* changes wait for the next autosave, here or elsewhere */
     WORKER_SAVE_SAVING,
     WORKER_SAVE_FAILING, /* the last try failed; the next is at retry_ms */
@@ -111,6 +111,9 @@ void worker_save_set_project(worker_save *save, const char *project);
  * what was just loaded from the builder is saved. A person's request works before too. */
 void worker_save_allow(worker_save *save, const crdt_version *saved);
 
+/* The scene was just loaded, and is at this version: that alone is no reason to save. */
+void worker_save_loaded(worker_save *save, const crdt_version *version);
+
 /* The document has changed. Cheap; call it as often as you like. */
 void worker_save_changed(worker_save *save, const crdt_version *version);
 
@@ -133,8 +136,8 @@ void worker_save_look(worker_save *save, worker_save_status *status);
 
 /* ---- others ---- */
 
-/* What is told of this worker: can it save to the builder, and what is saved ("" if
- * nothing, or too long to be told). */
+/* What is told of this worker: can it save to the builder, and what is saved: a version,
+ * "#" and the digest of one that is too long, or "". */
 void worker_save_tell(worker_save *save, bool *saves,
                       char version[WORKER_SAVE_VERSION_SIZE]);
 /* Another worker tells the same; `version` may be NULL. */

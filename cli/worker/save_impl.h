@@ -6,6 +6,7 @@
 
 #include "cli/worker/save.h"
 #include "cli/worker/save_plan.h"
+#include "crdt/digest.h"
 
 #include <pthread.h>
 #include <stdatomic.h>
@@ -28,6 +29,7 @@ typedef struct save_request {
 typedef struct save_place {
     worker_save_target target;
     crdt_version saved;
+    bool foreign;   /* refused because of what is at the server */
     uint64_t at_ms; /* Unix time */
     char error[WORKER_SAVE_TEXT_SIZE];
     bool busy;
@@ -60,6 +62,9 @@ struct worker_save {
     bool all_told;   /* that all is saved was told */
     bool checked;    /* what is at the builder server may be replaced */
     crdt_version doc;
+    crdt_version loaded; /* as it was loaded: nothing to save yet */
+    bool told_digest;    /* `told` is what another saved, too long to be told whole */
+    crdt_digest told;
     save_place places[SAVE_PLACES];
     char project[128]; /* where manifests go; "": not known yet */
     bool project_given;
@@ -86,6 +91,8 @@ char **worker_save_copy_texts(char *const *texts);
 /* ---- under the mutex ---- */
 
 bool worker_save_holds_all(const worker_save *save, int index);
+/* Is there anything that has to be saved there: more than is saved, and than was loaded? */
+bool worker_save_is_due(const worker_save *save, int index);
 /* Could this worker save to the builder? */
 bool worker_save_can(const worker_save *save);
 /* Who saves to the builder; false: nobody can. */
@@ -93,6 +100,8 @@ bool worker_save_chosen(const worker_save *save, crdt_actor *chosen);
 /* Is it for this worker to save there? */
 bool worker_save_is_mine(const worker_save *save, int index);
 bool worker_save_all_saved(const worker_save *save);
+/* Nothing has to be saved anywhere. */
+bool worker_save_at_rest(const worker_save *save);
 worker_save_state worker_save_state_of(const worker_save *save);
 /* The place that is spoken of: the builder where there is one. */
 int worker_save_main_place(const worker_save *save);

@@ -53,6 +53,12 @@ bool worker_save_holds_all(const worker_save *save, int index)
     return crdt_version_includes(&save->places[index].saved, &save->doc);
 }
 
+bool worker_save_is_due(const worker_save *save, int index)
+{
+    return !worker_save_holds_all(save, index) &&
+           !crdt_version_includes(&save->loaded, &save->doc);
+}
+
 bool worker_save_can(const worker_save *save)
 {
     const save_place *builder = &save->places[SAVE_BUILDER];
@@ -96,6 +102,16 @@ bool worker_save_all_saved(const worker_save *save)
     return any && save->doc.stamp_count > 0;
 }
 
+bool worker_save_at_rest(const worker_save *save)
+{
+    for (int i = 0; i < SAVE_PLACES; i++) {
+        if (save->places[i].target.enabled && worker_save_is_due(save, i)) {
+            return false;
+        }
+    }
+    return true;
+}
+
 worker_save_state worker_save_state_of(const worker_save *save)
 {
     bool enabled = false;
@@ -113,7 +129,7 @@ worker_save_state worker_save_state_of(const worker_save *save)
     if (busy) {
         return WORKER_SAVE_SAVING;
     }
-    if (worker_save_all_saved(save)) {
+    if (worker_save_at_rest(save)) {
         return WORKER_SAVE_SAVED;
     }
     return failing ? WORKER_SAVE_FAILING : WORKER_SAVE_UNSAVED;
@@ -152,12 +168,24 @@ const char *worker_save_why_off(const worker_save *save)
     return NULL;
 }
 
+/* What was told as a digest is our version: now it is known. */
+static void match_digest(worker_save *save)
+{
+    crdt_version *saved = &save->places[SAVE_BUILDER].saved;
+    if (save->told_digest &&
+        crdt_digest_equal(save->told, crdt_digest_version(&save->doc)) &&
+        crdt_version_copy(saved, &save->doc) == CRDT_OK) {
+        save->told_digest = false;
+    }
+}
+
 void worker_save_note_change(worker_save *save)
 {
     uint64_t now = worker_save_now_ms();
+    match_digest(save);
     for (int i = 0; i < SAVE_PLACES; i++) {
         worker_save_target *target = &save->places[i].target;
-        if (!worker_save_holds_all(save, i)) {
+        if (worker_save_is_due(save, i)) {
             worker_save_target_change(target, now);
         } else if (!target->failing) {
             target->unsaved = false;

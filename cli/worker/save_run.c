@@ -72,6 +72,7 @@ static void note_failure(worker_save *save, int index, const worker_save_try *tr
     if (index == SAVE_BUILDER) {
         save->checked = false;
     }
+    at->foreign = try->foreign;
     if (err == CRDT_EREFUSED && !try->foreign) {
         worker_save_free_texts(save->headers);
         save->headers = NULL;
@@ -93,6 +94,7 @@ static void end_try(worker_save *save, int index, worker_save_try *try, crdt_err
             at->at_ms = worker_save_wall_ms();
         }
         at->error[0] = '\0';
+        at->foreign = false;
         save->last_saver = save->self;
         if (index == SAVE_BUILDER) {
             save->checked = true;

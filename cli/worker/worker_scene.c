@@ -60,6 +60,9 @@ static void on_settled(worker *w)
     worker_load_source source;
     if (learn_project(w, &source)) {
         bool from_builder = strcmp(source.from, "builder") == 0;
+        if (strcmp(source.from, "content") == 0 || strcmp(source.from, "empty") == 0) {
+            worker_save_loaded(w->save, &w->loaded);
+        }
         worker_save_allow(w->save, from_builder ? &w->loaded : NULL);
     }
 }

@@ -347,6 +347,22 @@ def test_saved_names_its_version(bench):
     assert [a["lineage"] for a in carry["ancestors"]] == [look["lineage"]]
 
 
+def test_what_was_only_loaded_is_not_saved_by_itself(bench):
+    servers = FakeServers()
+    servers.deploy(SCENE, {"scene-state-definition.json": state(lamp={"x": 1})}, project=PROJECT)
+    box = Box(bench, *both(servers), "--autosave", "20")
+    box.wait("settled")
+    assert box.look["state"] == "saved"
+    assert box.ask("leave 5000", "left")["saved"] is True
+    box = Box(bench, *both(servers), "--autosave", "20")
+    box.wait("settled")
+    time.sleep(0.2)  # ten times what an autosave would wait
+    assert servers.count("put") == 0
+    assert box.save()["ok"] and servers.count("put") == 1, "asked for, it is"
+    box.set("lamp", "x", 2)
+    box.wait("save", ok=True)
+
+
 def test_autosave_comes_at_intervals(bench):
     servers = with_project()
     box = Box(bench, *both(servers), "--autosave", "300")

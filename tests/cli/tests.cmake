@@ -49,7 +49,7 @@ scenesync_test(cli/test_sandbox
     LIBS scenesync_crdt ${DUKTAPE_LIBRARY})
 
 # Loading, saving, bringing over.
-foreach(noun backoff builder_client content_client pulse relation save_plan)
+foreach(noun backoff builder_client content_client pulse relation save save_plan)
     scenesync_test(cli/test_${noun} LIBS scenesync_cli scenesync_scene scenesync_sync
         scenesync_crdt scenesync_test_support)
 endforeach()

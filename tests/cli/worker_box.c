@@ -56,6 +56,9 @@ static void hand_over(box *b, worker_load_kind kind)
     if (kind == WORKER_LOAD_SETTLED &&
         sync_node_status_get(b->node, &status) == CRDT_OK) {
         bool saved = strcmp(source.from, "builder") == 0;
+        if (strcmp(source.from, "content") == 0) {
+            worker_save_loaded(b->save, &status.version);
+        }
         worker_save_allow(b->save, saved ? &status.version : NULL);
         worker_save_changed(b->save, &status.version);
         sync_node_status_deinit(&status);
