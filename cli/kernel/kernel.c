@@ -318,10 +318,24 @@ static void on_wake(void *ctx)
     advance_all(k);
 }
 
+/* Who runs the kernel is told why nobody gets in. */
+static void note_access(const kernel *k)
+{
+    const char *trouble = k->access == NULL ? NULL : cli_access_trouble(k->access);
+    if (trouble != NULL) {
+        fprintf(
+            stderr,
+            "scenesync kernel: %s; until that is mended nobody is let in by a token\n",
+            trouble);
+    }
+}
+
 static void on_tick(void *ctx)
 {
     kernel *k = ctx;
-    cli_access_refresh(k->access, unix_ms());
+    if (cli_access_refresh(k->access, unix_ms())) {
+        note_access(k);
+    }
     on_wake(k);
 }
 
@@ -519,6 +533,7 @@ crdt_err kernel_open(kernel **out, const kernel_options *options, crdt_diag *dia
     if (err == CRDT_OK) {
         err = cli_access_open(&k->access, &options->access);
     }
+    note_access(k);
     if (err == CRDT_OK) {
         err = kernel_place_list(dir, visit_scene, k, diag);
     }

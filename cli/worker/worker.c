@@ -55,6 +55,14 @@ void worker_note(worker *w, const char *format, ...)
     }
 }
 
+void worker_note_access(worker *w)
+{
+    const char *trouble = cli_access_trouble(w->access);
+    if (trouble != NULL) {
+        worker_note(w, "%s; until that is mended nobody is let in by a token", trouble);
+    }
+}
+
 /* ---- the node, from any thread ---- */
 
 sync_node *worker_node_acquire(worker *w)
@@ -201,6 +209,7 @@ static crdt_err open_desk(worker *w, crdt_diag *diag)
                                        .master = options->master};
     crdt_err err = cli_access_open(&w->access, &access);
     if (err == CRDT_OK) {
+        worker_note_access(w);
         err = worker_hub_open(&w->hub, w->alloc, crdt_span_of(options->scene));
     }
     if (err == CRDT_OK) {

@@ -20,7 +20,10 @@ static const char *const COLORS[] = {"#e76f51", "#2a9d8f", "#e9c46a", "#457b9d",
 /* Look at the access file; links that are open are checked at the next tick. */
 static void look_at_access(worker *w)
 {
-    w->access_changed |= cli_access_refresh(w->access, worker_wall_ms());
+    if (cli_access_refresh(w->access, worker_wall_ms())) {
+        w->access_changed = true;
+        worker_note_access(w);
+    }
 }
 
 access_person worker_desk_person(worker *w, const web_request *request)

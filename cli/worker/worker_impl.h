@@ -153,6 +153,8 @@ struct worker {
 
 uint64_t worker_now_ms(void);  /* monotonic */
 uint64_t worker_wall_ms(void); /* Unix time */
+/* Say what is wrong with the access file, if anything is. */
+void worker_note_access(worker *w);
 void worker_note(worker *w, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
 

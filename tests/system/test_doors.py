@@ -244,6 +244,7 @@ def test_a_spoiled_access_file_lets_nobody_in(world):
         world.wait(lambda: guarded.worker.call("GET", "/v1/status", token=token).status == 401,
                    f"nobody is let in: {bad[:40]!r}")
         assert guarded.worker.call("GET", "/v1/status", token=None).status == 401
+    assert str(guarded.file) in guarded.worker.errors(), "who runs the worker is told why"
     guarded.file.write_text(good)
     world.wait(lambda: guarded.worker.call("GET", "/v1/status", token=token).status == 200, "all is well again")
     guarded.unchanged()
