@@ -38,6 +38,7 @@ struct worker_hub {
 
     worker_type *types;
     size_t type_count;
+    size_t type_size; /* bytes of their names */
     size_t type_capacity;
     scene_id_map type_map; /* part name -> type */
 };
@@ -388,13 +389,26 @@ const worker_type *worker_hub_type(const worker_hub *hub, uint32_t type)
     return &hub->types[type];
 }
 
+/* Long names leave room for those of usual length. */
+static bool types_are_full(const worker_hub *hub, crdt_span part)
+{
+    size_t kept = part.size > 64 ? WORKER_TYPES_SIZE_MAX / 4 : 0;
+    return hub->type_count >= WORKER_TYPES_MAX ||
+           hub->type_size + part.size + kept > WORKER_TYPES_SIZE_MAX;
+}
+
+bool worker_hub_type_known(const worker_hub *hub, crdt_span part)
+{
+    return scene_id_map_find(&hub->type_map, hub, part) != SCENE_ID_NONE;
+}
+
 uint32_t worker_hub_type_of(worker_hub *hub, crdt_span part)
 {
     uint32_t found = scene_id_map_find(&hub->type_map, hub, part);
     if (found != SCENE_ID_NONE) {
         return found;
     }
-    if (hub->type_count >= WORKER_TYPES_MAX) {
+    if (types_are_full(hub, part)) {
         return WORKER_NONE;
     }
     worker_type *types = scene_array_grow(hub->alloc, hub->types, hub->type_count,
@@ -414,6 +428,7 @@ uint32_t worker_hub_type_of(worker_hub *hub, crdt_span part)
     }
     scene_id_map_insert(&hub->type_map, worker_blob_span(type->part),
                         (uint32_t)hub->type_count);
+    hub->type_size += part.size;
     return (uint32_t)hub->type_count++;
 }
 
@@ -587,7 +602,10 @@ static crdt_err take_entity(worker_hub *hub, const worker_news_entity *news)
     size_t count = 0;
     for (size_t i = 0; i < news->part_count && err == CRDT_OK; i++) {
         uint32_t type = worker_hub_type_of(hub, news->parts[i].part);
-        err = type == WORKER_NONE ? CRDT_ELIMIT
+        if (type == WORKER_NONE && types_are_full(hub, news->parts[i].part)) {
+            continue; /* not shown */
+        }
+        err = type == WORKER_NONE ? CRDT_ENOMEM
                                   : place_part(hub, entity, count, type, &changed);
         if (err == CRDT_OK) {
             err = take_part(hub, &entity->parts[count], &news->parts[i], &changed);

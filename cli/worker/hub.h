@@ -22,6 +22,8 @@
 #include "cli/worker/news.h"
 
 #define WORKER_TYPES_MAX 65535u /* component types ever named, here or by renderers */
+#define WORKER_TYPES_SIZE_MAX                                                          \
+    (4u << 20) /* bytes of their names; others are not shown */
 #define WORKER_NONE UINT32_MAX
 
 /* A component type: how the document spells it, and how it is told to renderers. */
@@ -66,8 +68,8 @@ crdt_err worker_hub_open(worker_hub **out, crdt_alloc alloc, crdt_span scene);
 /* All sessions are closed. Accepts NULL. */
 void worker_hub_close(worker_hub *hub);
 
-/* Take in news. O(parts of the entities told). Errors: CRDT_ENOMEM, CRDT_ELIMIT (types):
- * it may hold a part of them; ask for news of everything. */
+/* Take in news. O(parts of the entities told). Components of too many types are left out.
+ * Errors: CRDT_ENOMEM: it may hold a part of them; ask for news of everything. */
 crdt_err worker_hub_take(worker_hub *hub, const worker_news *news);
 
 crdt_alloc worker_hub_alloc(const worker_hub *hub);
@@ -107,6 +109,8 @@ uint32_t worker_hub_type_of(worker_hub *hub, crdt_span part);
  * as it is). WORKER_NONE: a number that nothing has; no name for a component; too many. */
 uint32_t worker_hub_type_by_number(worker_hub *hub, uint32_t number);
 uint32_t worker_hub_type_by_name(worker_hub *hub, crdt_span name);
+/* Was the type ever named? Makes none. */
+bool worker_hub_type_known(const worker_hub *hub, crdt_span part);
 
 /* ---- events ---- */
 

@@ -169,6 +169,23 @@ static crdt_err refuse(worker_intent *intent, crdt_err err, const char *reason)
     return err;
 }
 
+static void add_clash(worker_batch *batch, crdt_span entity, crdt_span part,
+                      const scene_field *old, bool removed)
+{
+    worker_clash *clash = &batch->clashes[batch->clash_count];
+    *clash = (worker_clash){.removed = removed,
+                            .entity = entity,
+                            .part = worker_batch_copy(batch, part),
+                            .field = worker_batch_copy(batch, old->name),
+                            .value = worker_batch_copy(batch, old->value),
+                            .author = worker_batch_copy(batch, old->who),
+                            .stamp = old->stamp};
+    if (clash->part.data != NULL && clash->field.data != NULL &&
+        clash->value.data != NULL && clash->author.data != NULL) {
+        batch->clash_count++;
+    }
+}
+
 /* Was the value that this field replaces written after what its author had seen, by
  * somebody else? `entity` and `part` as they are before the batch. */
 static void note_clash(worker_batch *batch, const crdt_document *doc,
@@ -184,15 +201,40 @@ static void note_clash(worker_batch *batch, const crdt_document *doc,
         crdt_span_equal(field->value, old.value)) {
         return;
     }
-    worker_clash *clash = &batch->clashes[batch->clash_count];
-    *clash = (worker_clash){.entity = intent->entity,
-                            .part = intent->part,
-                            .field = field->name,
-                            .value = worker_batch_copy(batch, old.value),
-                            .author = worker_batch_copy(batch, old.who),
-                            .stamp = old.stamp};
-    if (clash->value.data != NULL && clash->author.data != NULL) {
-        batch->clash_count++;
+    add_clash(batch, intent->entity, intent->part, &old, false);
+}
+
+/* What of this component was written after what its remover had seen, by somebody else? */
+static void note_removed_part(worker_batch *batch, const worker_intent *intent,
+                              const crdt_document *doc, crdt_part part)
+{
+    scene_component component;
+    scene_field old;
+    scene_field_cursor cursor = {0};
+    scene_component_open(doc, part, &component);
+    while (batch->clash_count < WORKER_CLASHES_MAX &&
+           scene_component_next_field(&component, &cursor, &old)) {
+        if (crdt_stamp_compare(&old.stamp, &intent->seen) > 0 &&
+            !crdt_span_equal(old.who, batch->who)) {
+            add_clash(batch, intent->entity, crdt_document_part_name(doc, part), &old,
+                      true);
+        }
+    }
+}
+
+static void note_removed(worker_batch *batch, const crdt_document *doc,
+                         const worker_intent *intent)
+{
+    crdt_object object = crdt_document_find_object(doc, intent->entity);
+    crdt_part part = {0};
+    while (intent->has_seen && object.id != 0 &&
+           crdt_document_next_part(doc, object, &part)) {
+        crdt_span name = crdt_document_part_name(doc, part);
+        if (crdt_document_part_live(doc, part) &&
+            scene_layout_is_component(name, NULL) &&
+            (intent->part.size == 0 || crdt_span_equal(intent->part, name))) {
+            note_removed_part(batch, intent, doc, part);
+        }
     }
 }
 
@@ -320,6 +362,7 @@ static crdt_err apply_one(worker_batch *batch, scene_edit *edit, worker_intent *
     case WORKER_INTENT_ADD:
         return scene_edit_add(edit, intent->entity, NULL, diag);
     case WORKER_INTENT_REMOVE:
+        note_removed(batch, edit->doc, intent);
         return scene_edit_has(edit, intent->entity, NULL)
                    ? scene_edit_remove(edit, intent->entity, diag)
                    : CRDT_OK;
@@ -328,6 +371,7 @@ static crdt_err apply_one(worker_batch *batch, scene_edit *edit, worker_intent *
     case WORKER_INTENT_WHOLE:
         return apply_whole(edit, intent, diag);
     case WORKER_INTENT_REMOVE_PART:
+        note_removed(batch, edit->doc, intent);
         return scene_edit_has(edit, intent->entity, &intent->part)
                    ? scene_edit_remove_component(edit, intent->entity, intent->part,
                                                  diag)

@@ -42,6 +42,8 @@ typedef struct worker_intent {
     bool entity_expected; /* the renderer was shown the entity: it must be there */
     bool expected;        /* likewise the component */
     crdt_span value; /* WHOLE; FIELDS of one that is not expected: its whole value */
+    bool has_seen;   /* of REMOVE and REMOVE_PART; fields have their own */
+    crdt_stamp seen;
     worker_intent_field *fields;
     size_t field_count;
     size_t field_capacity;
@@ -58,8 +60,9 @@ typedef struct worker_await {
     size_t count;
 } worker_await;
 
-/* An edit that replaced something newer than its author had seen. */
+/* An edit that replaced or removed something newer than its author had seen. */
 typedef struct worker_clash {
+    bool removed; /* it took that away altogether */
     crdt_span entity;
     crdt_span part;
     crdt_span field;

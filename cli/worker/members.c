@@ -2,6 +2,8 @@
 
 #include <assert.h>
 
+#define COMPARED_MAX 32768u /* fields compared with what crossed: a bound on the work */
+
 crdt_err worker_members_open(worker_members *members, crdt_arena *arena, crdt_span map,
                              size_t room)
 {
@@ -109,12 +111,23 @@ static bool crosses(const opened_crossing *crossings, size_t count, crdt_span na
     return false;
 }
 
+static size_t count_of(crdt_span map)
+{
+    crdt_value_reader reader = crdt_value_read_open(map);
+    return crdt_value_read(&reader).count;
+}
+
 crdt_err worker_members_touched(crdt_arena *arena, crdt_span base, crdt_span value,
                                 const worker_crossing *crossings, size_t crossing_count,
                                 worker_members *touched)
 {
     worker_members before;
     worker_members after;
+    size_t fields = count_of(value);
+    while (crossing_count > 1 && crossing_count * fields > COMPARED_MAX) {
+        crossings++; /* the oldest go first */
+        crossing_count--;
+    }
     opened_crossing *opened = crdt_arena_alloc(arena, crossing_count * sizeof *opened);
     crdt_err err = opened == NULL ? CRDT_ENOMEM : CRDT_OK;
     for (size_t i = 0; i < crossing_count && err == CRDT_OK; i++) {

@@ -81,6 +81,8 @@ static worker_intent *add_intent(arrival *at, worker_intent_kind kind, crdt_span
         return NULL;
     }
     intent->group = at->first;
+    intent->has_seen = at->event->has_seen;
+    intent->seen = at->event->seen;
     at->count++;
     return intent;
 }
@@ -317,6 +319,16 @@ static void refuse(arrival *at, const char *code, const char *reason)
     worker_session_refuse(at->session, at->id, code, reason);
 }
 
+/* Who is refused makes no new types. */
+static uint32_t find_known_type(arrival *at, const scene_json_node *component)
+{
+    bool known =
+        component != NULL &&
+        (component->type == SCENE_JSON_NUMBER ||
+         worker_hub_type_known(at->session->options.hub, scene_json_text(component)));
+    return known ? find_type(at, component) : WORKER_NONE;
+}
+
 /* A refused edit is undone at its sender: what it was about is told as it is. */
 static void refuse_edit(arrival *at, const char *code, const char *reason)
 {
@@ -328,8 +340,7 @@ static void refuse_edit(arrival *at, const char *code, const char *reason)
     if (known == NULL) {
         return;
     }
-    uint32_t type =
-        event->component == NULL ? WORKER_NONE : find_type(at, event->component);
+    uint32_t type = find_known_type(at, event->component);
     worker_known_part *part =
         type == WORKER_NONE || !known->entity->live
             ? NULL

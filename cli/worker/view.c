@@ -95,6 +95,13 @@ bool worker_view_dirty(const worker_view *view)
     return atomic_load(&view->dirty);
 }
 
+void worker_view_again(worker_view *view)
+{
+    scene_name_set_clear(&view->touched);
+    view->everything = true;
+    atomic_store(&view->dirty, true);
+}
+
 const crdt_version *worker_view_version(const worker_view *view)
 {
     return crdt_document_version(view->doc);

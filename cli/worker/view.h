@@ -29,6 +29,8 @@ bool worker_view_dirty(const worker_view *view);
  * Errors: CRDT_ENOMEM: nothing is lost, the next take tells everything; CRDT_ELIMIT. */
 crdt_err worker_view_take(worker_view *view, worker_news *news);
 
+/* What was taken got lost: the next take tells everything. */
+void worker_view_again(worker_view *view);
 /* Of the document as it is. Borrowed until its next change. */
 const crdt_version *worker_view_version(const worker_view *view);
 /* The snapshot, for whoever writes the scene in the node's thread. */

@@ -358,7 +358,7 @@ static void tell_clash(worker *w, const worker_clash *clash)
     }
     crdt_buf text;
     crdt_buf_init(&text, w->alloc);
-    const worker_conflict conflict = {.kind = "stale",
+    const worker_conflict conflict = {.kind = clash->removed ? "removed" : "stale",
                                       .entity = clash->entity,
                                       .part = clash->part,
                                       .field = clash->field,
@@ -426,6 +426,7 @@ static void hear(worker *w, const worker_mail *mail)
 static void take_news(worker *w, const worker_news *news)
 {
     if (worker_hub_take(w->hub, news) != CRDT_OK) {
+        atomic_store(&w->news_lost, true); /* asked for again with the next tick */
         worker_note(w, "out of memory: renderers are shown less than there is");
     }
 }

@@ -46,6 +46,9 @@ static crdt_err do_job(void *ctx, const crdt_document *doc, crdt_op_list *ops,
 
 void worker_view_post(worker *w)
 {
+    if (w->view != NULL && atomic_exchange(&w->news_lost, false)) {
+        worker_view_again(w->view);
+    }
     if (w->view == NULL || !worker_view_dirty(w->view)) {
         return;
     }
@@ -139,7 +142,8 @@ void worker_view_detach(worker *w, sync_node *node)
 bool worker_view_changed(worker *w)
 {
     pthread_mutex_lock(&w->node_mutex);
-    bool changed = w->view != NULL && worker_view_dirty(w->view);
+    bool changed =
+        w->view != NULL && (worker_view_dirty(w->view) || atomic_load(&w->news_lost));
     pthread_mutex_unlock(&w->node_mutex);
     return changed;
 }

@@ -99,6 +99,7 @@ struct worker {
     int wake_fd; /* wakes the main thread, to see to these: */
     atomic_bool poisoned;
     atomic_bool failed;
+    atomic_bool news_lost; /* there was no memory for news: all is to be told again */
     atomic_bool rebase;
 
     worker_save *save;

@@ -160,6 +160,33 @@ Test(hub, types)
     worker_hub_close(hub);
 }
 
+/* Too many types: what is beyond is not shown, and the rest is. */
+Test(hub, too_many_types)
+{
+    worker_hub *hub = open_hub();
+    char name[4096];
+    memset(name, 'x', sizeof name);
+    for (int i = 0; i < 2000; i++) {
+        snprintf(name, 8, "%07d", i);
+        name[7] = 'x';
+        worker_hub_type_by_name(hub, (crdt_span){(const uint8_t *)name, sizeof name});
+    }
+    cr_assert_eq(worker_hub_type_of(hub, (crdt_span){(const uint8_t *)name, 4096}),
+                 WORKER_NONE);
+    cr_assert_not(worker_hub_type_known(hub, crdt_span_of("Other")));
+    take_one(hub, "a", true, "Name", "1");
+    worker_entity *a = worker_hub_find(hub, crdt_span_of("a"));
+    cr_assert_eq(a->part_count, 1, "there is room for a short one");
+    worker_news news;
+    worker_news_init(&news, crdt_alloc_default());
+    tell(&news, "b", true, "Name", "1");
+    news.entities[0].parts[0].part = (crdt_span){(const uint8_t *)name, 4096};
+    cr_assert_eq(worker_hub_take(hub, &news), CRDT_OK);
+    worker_news_deinit(&news);
+    cr_assert_eq(worker_hub_find(hub, crdt_span_of("b"))->part_count, 0);
+    worker_hub_close(hub);
+}
+
 /* The event of a component is made once, and anew when it changed. */
 Test(hub, event)
 {

@@ -410,6 +410,10 @@ Test(session, stale_edits_are_reported)
     gallery_settle(&g);
     cr_assert_eq(found.count, 1);
     assert_truth(&g, "lamp", "Transform", "{\"position\":9,\"scale\":1}");
+    /* So is what is removed unseen. */
+    gallery_edit(&g, 0, "RemoveEntity", "{\"entityId\":\"lamp\"}", seen);
+    gallery_settle(&g);
+    cr_assert_eq(found.count, 2);
     gallery_close(&g);
 }
 
