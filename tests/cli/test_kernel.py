@@ -12,7 +12,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "system"))
-from content import deploy, deploy_state  # noqa: E402
+from content import deploy, deploy_state, signed_fetch  # noqa: E402
 from world import call, run_tests, shown  # noqa: E402
 
 SCENE = "0,0"
@@ -174,6 +174,42 @@ def test_a_crash_is_a_moment(world):
     assert scene(kernel, "5,5")["pid"] == other["pid"], "the other scene runs on"
     os.kill(other["pid"], signal.SIGKILL)
     until(world, kernel, "the running worker is there again", name="5,5", state="running", restarts=1)
+
+
+def test_stop_saves(world):
+    """Whoever stops the edition just after an edit finds it at the builder server."""
+    kernel = started(world)
+    edited = kernel.post(f"/scenes/{SCENE}/edit")
+    ana = world.renderer(edited["http"], "ana", reconnect=False)
+    ana.accepted(ana.remove("lamp0"))
+    kernel.post(f"/scenes/{SCENE}/stop")
+    servers = world.processes[0]
+    project, = servers.get("/v1/projects", headers=signed_fetch("GET", "/projects"))["data"]
+    path = f"/projects/{project['id']}/manifest"
+    answer = servers.call("GET", f"/v1{path}", headers=signed_fetch("GET", path))
+    if answer.status == 301:
+        answer = servers.call("GET", urlsplit(answer.headers["Location"]).path)
+    saved = answer.json["scene"].get("sdk6") or answer.json["scene"]
+    assert len(saved["entities"]) == 4, saved["entities"]
+
+
+def test_two_kernels_edit_one_scene(world):
+    """Their workers meet over TCP; one is killed and comes back, and meets the other again."""
+    first = started(world)
+    one = first.post(f"/scenes/{SCENE}/edit")
+    second = world.kernel("second", "--peer", one["url"], servers=world.processes[0])
+    two = second.post(f"/scenes/{SCENE}/edit")
+    ana, ben = world.renderer(one["http"], "ana"), world.renderer(two["http"], "ben")
+    place = lambda x: dict(TRANSFORM, position={"x": x, "y": 0, "z": 0})
+    ana.accepted(ana.set("lamp1", "Transform", place(7)))
+    ben.await_shown("lamp1", "Transform", place(7))
+    os.kill(one["pid"], signal.SIGKILL)
+    ben.accepted(ben.set("lamp2", "Transform", place(8)))
+    ana.await_shown("lamp2", "Transform", place(8))
+    os.kill(two["pid"], signal.SIGKILL)
+    ana.accepted(ana.set("lamp3", "Transform", place(9)))
+    ben.await_shown("lamp3", "Transform", place(9))
+    until(world, first, "no more crashes", state="editing", restarts=1)
 
 
 def test_who_crashes_again_and_again(world):
