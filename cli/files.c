@@ -2,10 +2,15 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <inttypes.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/random.h>
 #include <sys/stat.h>
 #include <unistd.h>
+
+#define BESIDE_TRIES 100
 
 /* "No such file or directory": the C library's own words, safe with threads. */
 static const char *reason(void)
@@ -60,6 +65,25 @@ static bool plain_or_new(const char *path)
     return stat(path, &stat_of) != 0 || S_ISREG(stat_of.st_mode);
 }
 
+/* A new file of a name that nobody guesses. Not mkostemp: its files are their owner's
+ * alone, and what the process's mask would make of them cannot be asked without changing it
+ * for other threads. */
+static int open_beside(const char *path, char *beside, size_t size)
+{
+    for (int tries = 0; tries < BESIDE_TRIES; tries++) {
+        uint64_t random;
+        if (getrandom(&random, sizeof random, 0) != sizeof random) {
+            return -1;
+        }
+        snprintf(beside, size, "%s.%012" PRIx64, path, random >> 16);
+        int fd = open(beside, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
+        if (fd >= 0 || errno != EEXIST) {
+            return fd;
+        }
+    }
+    return -1;
+}
+
 crdt_err cli_files_create(cli_file *file, const char *path, crdt_diag *diag)
 {
     *file = (cli_file){.path = path};
@@ -70,17 +94,13 @@ crdt_err cli_files_create(cli_file *file, const char *path, crdt_diag *diag)
     if (!plain_or_new(path)) {
         file->stream = fopen(path, "we");
     } else {
-        size_t size = strlen(path) + sizeof ".XXXXXX";
+        size_t size = strlen(path) + sizeof ".012345678901";
         file->beside = malloc(size);
         if (file->beside == NULL) {
             return CRDT_ENOMEM;
         }
-        snprintf(file->beside, size, "%s.XXXXXX", path);
-        int fd = mkostemp(file->beside, O_CLOEXEC);
+        int fd = open_beside(path, file->beside, size);
         if (fd >= 0) {
-            mode_t mask = umask(0);
-            umask(mask);
-            fchmod(fd, 0666 & ~mask);
             file->stream = fdopen(fd, "w");
         }
     }
