@@ -56,7 +56,7 @@ static crdt_err refuse_name(crdt_diag *diag)
 
 static crdt_err open_folder(int at, const char *name, int *fd, crdt_diag *diag)
 {
-    if (mkdirat(at, name, 0777) != 0 && errno != EEXIST) {
+    if (mkdirat(at, name, 0700) != 0 && errno != EEXIST) {
         return fail(diag, "make the folder", name);
     }
     *fd = openat(at, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
@@ -161,7 +161,7 @@ crdt_err servers_disk_open(servers_disk **out, crdt_alloc alloc, const char *dir
     crdt_err err = open_folder(AT_FDCWD, dir, &disk->dir_fd, diag);
     if (err == CRDT_OK) {
         disk->lock_fd =
-            openat(disk->dir_fd, "lock", O_RDWR | O_CREAT | O_CLOEXEC, 0666);
+            openat(disk->dir_fd, "lock", O_RDWR | O_CREAT | O_CLOEXEC, 0600);
         if (disk->lock_fd < 0) {
             err = fail(diag, "make the file", "lock");
         } else if (flock(disk->lock_fd, LOCK_EX | LOCK_NB) != 0) {
@@ -219,7 +219,7 @@ static crdt_err write_beside(servers_disk *disk, const char *beside, crdt_span c
                              crdt_diag *diag)
 {
     int fd =
-        openat(disk->tmp_fd, beside, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
+        openat(disk->tmp_fd, beside, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
     if (fd < 0) {
         return fail(diag, "write", "a file");
     }

@@ -58,6 +58,32 @@ Test(disk, files_last)
     temp_dir_close(&dir);
 }
 
+/* Projects that are not shown to everybody are no files for everybody, whatever the mask. */
+Test(disk, files_are_their_owners)
+{
+    static const char *const NAMES[] = {"served", "served/lock", "served/contents",
+                                        "served/contents/a"};
+    temp_dir dir;
+    temp_dir_open(&dir);
+    char path[4200];
+    snprintf(path, sizeof path, "%s/served", dir.path);
+    mode_t mask = umask(0);
+    servers_disk *disk = NULL;
+    cr_assert_eq(servers_disk_open(&disk, crdt_alloc_default(), path, 0, NULL),
+                 CRDT_OK);
+    cr_assert_eq(put(disk, "a", "one"), CRDT_OK);
+    umask(mask);
+    servers_disk_close(disk);
+    for (size_t i = 0; i < sizeof NAMES / sizeof NAMES[0]; i++) {
+        struct stat stat_of;
+        snprintf(path, sizeof path, "%s/%s", dir.path, NAMES[i]);
+        cr_assert_eq(stat(path, &stat_of), 0, "%s", NAMES[i]);
+        cr_assert_eq(stat_of.st_mode & 077, 0, "%s: %04o", NAMES[i],
+                     (unsigned)(stat_of.st_mode & 07777));
+    }
+    temp_dir_close(&dir);
+}
+
 Test(disk, one_server_at_a_time)
 {
     temp_dir dir;
