@@ -42,6 +42,27 @@ static void reply_init(web_socket *socket)
     socket->out_sent = 0;
 }
 
+/* From now on it holds `size` bytes. False: all together would hold too much; it holds as
+ * much as before. One alone may always. */
+static bool hold(web_socket *socket, size_t size)
+{
+    web_core *core = socket->core;
+    size_t body_max = core->options.body_max;
+    size_t most = core->options.held_max;
+    if (most == 0) {
+        most = body_max > WEB_HELD_MAX / 4 ? body_max * 4 : WEB_HELD_MAX;
+    }
+    size_t others = core->held - socket->held;
+    size = size > WEB_KEEP_SIZE ? size : 0;
+    if (size > socket->held && others > 0 && (size > most || others > most - size)) {
+        core->counts.refused_full++;
+        return false;
+    }
+    core->held = others + size;
+    socket->held = size;
+    return true;
+}
+
 static const char *status_text(int status)
 {
     static const struct {
@@ -233,6 +254,7 @@ web_verdict web_exchange_writable(web_socket *socket)
     reply_init(socket);
     crdt_buf_deinit(&socket->in);
     crdt_buf_init(&socket->in, socket->core->options.alloc);
+    hold(socket, 0);
     web_wire_timer(socket, 0);
     if (socket->close_after) {
         socket->phase = WEB_PHASE_OVER;
@@ -248,6 +270,13 @@ web_verdict web_exchange_writable(web_socket *socket)
 
 static void start_reply(web_socket *socket)
 {
+    size_t size = socket->reply.body.size;
+    if (!hold(socket, size > socket->held ? size : socket->held)) {
+        crdt_buf_deinit(&socket->reply.body);
+        crdt_buf_init(&socket->reply.body, socket->core->options.alloc);
+        web_reply_error(&socket->reply, 503,
+                        "too much is asked for and not read: try again later");
+    }
     socket->phase = WEB_PHASE_REPLY;
     web_wire_patient(socket);
     uint64_t allowed_s = WEB_BODY_WAIT_S + socket->reply.body.size / WEB_BODY_RATE;
@@ -400,6 +429,9 @@ static bool begin_body(web_socket *socket)
     }
     if (socket->in_wanted > core->options.body_max) {
         return refuse(socket, 413, &core->counts.refused_size, "the body is too large");
+    }
+    if (!hold(socket, socket->in_wanted)) {
+        return refuse(socket, 503, NULL, "too much is sent at once: try again later");
     }
     /* of these the wire expects a body: without its size there is none, nor a request
      * after it */
@@ -608,6 +640,7 @@ void web_exchange_init(web_socket *socket, web_core *core)
 
 void web_exchange_deinit(web_socket *socket)
 {
+    hold(socket, 0);
     crdt_buf_deinit(&socket->in);
     crdt_buf_deinit(&socket->query);
     crdt_buf_deinit(&socket->reply.body);

@@ -19,6 +19,9 @@
  * Numbers: beyond connection_max, connections that asked nothing for 2 s make room; else
  * the next 32 are answered 503, and the rest is closed.
  *
+ * Memory: what large bodies and answers hold at once is bounded (held_max): who asks for much
+ * and does not read it costs others a 503, not the machine its memory.
+ *
  * HTTP/1.1, bodies with Content-Length; no chunked bodies (411), no HTTP/2, no compression.
  *
  * Threads: all callbacks run in the thread of web_server_run. From other threads only
@@ -100,6 +103,9 @@ typedef struct web_server_options {
     size_t body_max;    /* bytes of a request's body; default 1 MiB */
     size_t header_max;  /* bytes of all headers; default 16 KiB (413/431 beyond) */
     size_t message_max; /* bytes of a WebSocket message; default 1 MiB */
+    size_t held_max;    /* bytes of bodies and answers, large ones (over 64 KiB) of all
+                        connections at once; 503 beyond. 0: the default, 256 MiB, or four
+                        times body_max if that is more */
     uint32_t connection_max; /* default 512 */
     uint32_t idle_ms; /* a connection that says nothing is closed; sockets are pinged */
     uint32_t tick_ms; /* 0: no ticks */

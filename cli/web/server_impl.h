@@ -19,6 +19,7 @@ struct lws;
 #define WEB_FRAGMENT_SIZE 32768 /* bytes handed to the wire at once */
 #define WEB_TURN_SIZE                                                                  \
     (8 * WEB_FRAGMENT_SIZE) /* one connection sends before others may */
+#define WEB_HELD_MAX ((size_t)256 << 20)
 #define WEB_KEEP_SIZE 65536 /* buffers that grew beyond are freed when empty */
 #define WEB_REASON_MAX 120
 #define WEB_HEAD_WAIT_S 10 /* for a request's headers */
@@ -34,6 +35,7 @@ typedef struct web_core {
     web_origin_rules rules;
     uint64_t token_last;
     web_server_counts counts;
+    size_t held; /* the sum of web_socket.held */
 } web_core;
 
 typedef enum web_phase {
@@ -64,6 +66,7 @@ struct web_socket {
     crdt_buf query;   /* terminated */
     crdt_buf in;      /* a body, or a message in pieces */
     size_t in_wanted; /* of a body */
+    size_t held;      /* counted of the body or the answer, if it is large */
     bool in_ended;    /* the wire said that the body is whole */
     char cors[256];   /* the listed origin that asked; "" */
     /* the answer, or the message that goes out */

@@ -158,7 +158,7 @@ static struct {
 
 static void fill(crdt_buf *out, size_t size)
 {
-    if (crdt_buf_reserve(out, size) == CRDT_OK) {
+    if (size > 0 && crdt_buf_reserve(out, size) == CRDT_OK) {
         memset(out->data + out->size, 'a', size);
         out->size += size;
     }
@@ -323,6 +323,48 @@ Test(exchange, a_large_answer)
     size_t head =
         (size_t)(strstr((char *)wire.out.data, "\r\n\r\n") + 4 - (char *)wire.out.data);
     cr_assert_eq(wire.out.size - head, told.answer_size);
+}
+
+/* What large bodies and answers of all connections hold at once is bounded; one alone may
+ * always, and small ones do not count. */
+Test(exchange, what_is_held)
+{
+    web_socket other;
+    core.options.held_max = 300000;
+    core.options.body_max = 400000;
+    web_exchange_init(&other, &core);
+    told.answer_size = 310000;
+    web_exchange_request(&one);
+    cr_assert_eq(one.reply.body.size, 310000, "one alone");
+    cr_assert_eq(core.held, 310000);
+    web_exchange_request(&other);
+    cr_assert_eq(other.reply.status, 503);
+    cr_assert_lt(other.reply.body.size, 200);
+    cr_assert_eq(core.held, 310000);
+    web_exchange_deinit(&other);
+    web_exchange_init(&other, &core);
+    told.answer_size = 1000;
+    web_exchange_request(&other);
+    cr_assert_eq(other.reply.status, 200, "a small one is none of it");
+    web_exchange_deinit(&other);
+    cr_assert_eq(drain(), WEB_GO_ON);
+    cr_assert_eq(core.held, 0);
+
+    told.answer_size = 200000;
+    web_exchange_request(&one);
+    web_exchange_init(&other, &core);
+    wire.method = "POST";
+    header(1, "content-length", "100001");
+    web_exchange_request(&other);
+    cr_assert_eq(other.reply.status, 503, "bodies count, before they come");
+    web_exchange_deinit(&other);
+    web_exchange_init(&other, &core);
+    header(1, "content-length", "100000");
+    web_exchange_request(&other);
+    cr_assert_eq(other.phase, WEB_PHASE_BODY);
+    cr_assert_eq(core.held, 300000);
+    web_exchange_deinit(&other);
+    cr_assert_eq(core.held, 200000);
 }
 
 /* Who takes nothing is given up soon. */
