@@ -25,7 +25,7 @@
 #define WORKER_CROSSING_MS 1000u
 #define WORKER_PASTS_MAX 32u    /* remembered of one component; the oldest go first */
 #define WORKER_PARTS_MAX 1024u  /* components of an entity that renderers make */
-#define WORKER_FIELDS_MAX 4096u /* fields of a component that renderers send */
+#define WORKER_FIELDS_MAX 1024u /* fields of a component that renderers send */
 
 typedef struct worker_past {
     worker_blob *from; /* NULL: not shown */

@@ -588,7 +588,7 @@ static crdt_err hear_people(worker_presence *presence, const crdt_actor *actor,
         count = 0;
     }
     crdt_err err = CRDT_OK;
-    const scene_json_node *at = people + 1;
+    const scene_json_node *at = count > 0 ? people + 1 : NULL;
     for (uint32_t i = 0; i < count && i < WORKER_PEOPLE_MAX && err == CRDT_OK; i++) {
         if (at->type == SCENE_JSON_OBJECT) {
             err = hear_person(presence, actor, at);

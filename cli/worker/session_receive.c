@@ -165,21 +165,16 @@ static bool is_map(const worker_blob *blob)
     return blob != NULL && crdt_value_type_of(worker_blob_span(blob)) == CRDT_VALUE_MAP;
 }
 
-static worker_intent_field field_of(const arrival *at, const worker_known_part *part,
+/* `mine`: what this renderer said of the component last. */
+static worker_intent_field field_of(const arrival *at, const worker_members *mine,
                                     const worker_member *touched)
 {
-    worker_intent_field field = {.name = touched->name,
+    const worker_member *said = worker_members_find(mine, touched->name);
+    return (worker_intent_field){.name = touched->name,
                                  .value = touched->value,
+                                 .mine = said == NULL ? (crdt_span){0} : said->value,
                                  .has_seen = at->event->has_seen,
                                  .seen = at->event->seen};
-    worker_members mine;
-    if (is_map(part->mine) &&
-        worker_members_open(&mine, &at->session->scratch, worker_blob_span(part->mine),
-                            0) == CRDT_OK) {
-        const worker_member *found = worker_members_find(&mine, touched->name);
-        field.mine = found == NULL ? (crdt_span){0} : found->value;
-    }
-    return field;
 }
 
 /* Fields that differ, into the intent at hand or a new one. */
@@ -214,8 +209,13 @@ static bool put_fields(arrival *at, worker_known_part *part, crdt_span name,
             return intent->value.data != NULL;
         }
     }
+    worker_members mine;
+    crdt_span said = is_map(part->mine) ? worker_blob_span(part->mine) : (crdt_span){0};
+    if (worker_members_open(&mine, &at->session->scratch, said, 0) != CRDT_OK) {
+        return false;
+    }
     for (size_t i = 0; i < touched->count; i++) {
-        worker_intent_field field = field_of(at, part, &touched->items[i]);
+        worker_intent_field field = field_of(at, &mine, &touched->items[i]);
         if (worker_batch_put(at->batch, intent, &field) != CRDT_OK ||
             worker_known_pend(part, at->session->options.hub, &touched->items[i],
                               at->batch->number) != CRDT_OK) {

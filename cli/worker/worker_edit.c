@@ -25,7 +25,7 @@ static crdt_err undo(worker_job *job, const crdt_document *doc, crdt_op_list *op
     if (err != CRDT_OK) {
         return err;
     }
-    err = sync_node_history(w->node, scene_undo_visit, work, NULL);
+    err = sync_node_history(job->node, scene_undo_visit, work, NULL);
     if (err == CRDT_OK) {
         err = scene_undo_finish(work, &job->edit.target, diag);
     }
@@ -164,6 +164,7 @@ static bool post_job(worker *w, worker_job *job)
     if (node == NULL) {
         return false;
     }
+    job->node = node; /* it may be closing when its turn comes, and is still there */
     crdt_err err = sync_node_edit_start(node, &job->edit, job_done, job);
     worker_node_release(w);
     if (err == CRDT_EBUSY || err == CRDT_ECLOSED) {

@@ -52,6 +52,7 @@ typedef struct worker_job {
     uint64_t serial; /* of the link */
     worker_batch *batch;
     worker_mail *mail; /* the word that it is done; NULL: it is posted */
+    sync_node *node;   /* that does it */
     sync_edit edit;
     sync_edit_result result;
 } worker_job;

@@ -1,3 +1,4 @@
+#include "cli/worker/session_impl.h"
 #include "tests/cli/gallery.h"
 #include "tests/support/fault_alloc.h"
 
@@ -207,6 +208,60 @@ Test(session, viewer_is_refused)
     cr_assert_eq(worker_session_count(g.renderers[0].session).forbidden, 4);
     assert_truth(&g, "lamp", "Transform", "{\"position\":1,\"scale\":1}");
     gallery_assert_equal(&g);
+    gallery_close(&g);
+}
+
+/* Types are as many as the scene may have: names that are refused make none, so who may
+ * only look cannot use them up. */
+Test(session, refused_names_make_no_types)
+{
+    gallery g;
+    open_lamp(&g);
+    g.renderers[0].role = ACCESS_VIEW;
+    uint32_t before = worker_hub_type_of(g.hub, crdt_span_of("Before"));
+    long last = 0;
+    for (int i = 0; i < 10; i++) {
+        char name[16];
+        snprintf(name, sizeof name, "type%d", i);
+        last = gallery_set(&g, 0, "lamp", name, "{\"a\":1}", NULL);
+    }
+    gallery_settle(&g);
+    cr_assert_str_eq(refusal(&g, 0, last), "forbidden");
+    cr_assert_eq(worker_hub_type_of(g.hub, crdt_span_of("After")), before + 1);
+    cr_assert_not(worker_hub_type_known(g.hub, crdt_span_of("type7")));
+    gallery_assert_equal(&g);
+    gallery_close(&g);
+}
+
+/* A component of very many fields, all of them changed: memory as large as the message, not
+ * as its square. */
+Test(session, wide_component)
+{
+    enum { WIDE = WORKER_FIELDS_MAX };
+    gallery g;
+    open_lamp(&g);
+    worker_session *session = g.renderers[0].session;
+    size_t room = WIDE * 24 + 256;
+    char *text = malloc(room);
+    cr_assert_not_null(text);
+    for (int round = 0; round < 2; round++) {
+        size_t size = (size_t)snprintf(
+            text, room,
+            "{\"eventType\":\"stateEvent\",\"payload\":{\"type\":\"SetComponent\","
+            "\"payload\":{\"entityId\":\"lamp\",\"componentId\":\"Wide\",\"data\":{");
+        for (int i = 0; i < WIDE; i++) {
+            size += (size_t)snprintf(text + size, room - size, "%s\"f%04d\":%d",
+                                     i == 0 ? "" : ",", i, round);
+        }
+        snprintf(text + size, room - size, "}}}}");
+        worker_session_receive(session, crdt_span_of(text), ACCESS_EDIT, g.now_ms);
+        cr_assert_leq(session->scratch.size, WIDE * 1024, "%zu bytes",
+                      session->scratch.size);
+    }
+    cr_assert_not(worker_session_broken(session));
+    cr_assert_eq(worker_session_count(session).invalid, 0);
+    free(text);
+    gallery_settle(&g);
     gallery_close(&g);
 }
 

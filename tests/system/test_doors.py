@@ -505,5 +505,16 @@ def test_slow_senders_hold_nobody_up(world):
             link.close()
 
 
+def test_undo_at_the_end(world):
+    """Undos that wait when the worker is told to leave: it leaves, as always."""
+    worker = world.worker("a")
+    ana = world.renderer(worker, "ana")
+    last = [ana.set(f"thing{i % 50}", "Name", {"value": str(i)}) for i in range(500)][-1]
+    ana.accepted(last)
+    ana.socket.send(json.dumps([{"eventType": "stateEvent", "payload": {"type": "Undo", "payload": {}}}] * 300))
+    world.wait(lambda: not ana.socket.out, "it is sent")
+    worker.stop()
+
+
 if __name__ == "__main__":
     sys.exit(run_tests("doors", dict(globals())))
