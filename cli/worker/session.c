@@ -374,6 +374,17 @@ worker_batch *worker_session_take(worker_session *session)
     return batch;
 }
 
+worker_batch *worker_session_leave(worker_session *session, worker_held *held)
+{
+    worker_batch *all = session->first;
+    *held = (worker_held){.events = session->held_events, .size = session->held_size};
+    session->held_events = 0;
+    session->held_size = 0;
+    session->first = NULL;
+    session->open = NULL;
+    return all;
+}
+
 static const char *code_of(crdt_err err)
 {
     switch (err) {

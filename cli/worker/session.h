@@ -77,6 +77,10 @@ worker_batch *worker_session_take(worker_session *session);
 void worker_session_settle(worker_session *session, const worker_batch *batch,
                            crdt_err err, const char *reason, const crdt_stamp *stamp,
                            uint64_t now_ms);
+/* Its person leaves, and it is closed next: all that was gathered and not taken, linked by
+ * `next`, also before the scene is there. `held`: what of options.held they are, and go on
+ * to be. The caller owns them. */
+worker_batch *worker_session_leave(worker_session *session, worker_held *held);
 /* Answer a request. `code` NULL: it is done. */
 void worker_session_answer(worker_session *session, crdt_span id, const char *code,
                            crdt_span reason);

@@ -153,6 +153,38 @@ static void start_batches(worker *w, worker_link *link)
     }
 }
 
+/* The scene is there: what was kept is done. */
+static void start_kept(worker *w)
+{
+    while (w->kept != NULL) {
+        worker_batch *batch = w->kept;
+        w->kept = batch->next;
+        batch->next = NULL;
+        if (!worker_edit_start(w, 0, batch)) {
+            worker_batch_close(batch);
+        }
+    }
+    w->held.events -= w->kept_held.events;
+    w->held.size -= w->kept_held.size;
+    w->kept_held = (worker_held){.events = 0};
+}
+
+/* Its person leaves: what was said is done all the same, or once the scene is there. */
+static void keep_batches(worker *w, worker_link *link)
+{
+    worker_held held;
+    worker_batch **last = &w->kept;
+    while (*last != NULL) {
+        last = &(*last)->next;
+    }
+    *last = worker_session_leave(link->session, &held);
+    w->kept_held.events += held.events;
+    w->kept_held.size += held.size;
+    if (strcmp(w->state, "loading") != 0) {
+        start_kept(w);
+    }
+}
+
 void worker_desk_flush(worker *w)
 {
     for (worker_link *link = w->links; link != NULL; link = link->next) {
@@ -176,6 +208,7 @@ void worker_desk_closed(void *ctx, web_socket *socket, void *user)
     worker_link *link = user;
     (void)socket;
     start_batches(w, link);
+    keep_batches(w, link);
     const worker_session_counts counts = worker_session_count(link->session);
     add_counts(&w->gone_counts, &counts);
     worker_link **at = &w->links;
@@ -193,6 +226,14 @@ void worker_desk_close(worker *w)
 {
     while (w->links != NULL) {
         worker_desk_closed(w, NULL, w->links);
+    }
+    if (w->kept != NULL) {
+        worker_note(w, "edits that waited for the scene are given up with it");
+    }
+    while (w->kept != NULL) {
+        worker_batch *batch = w->kept;
+        w->kept = batch->next;
+        worker_batch_close(batch);
     }
     while (w->stalled_first != NULL) {
         worker_job *job = w->stalled_first;
@@ -401,6 +442,9 @@ static void settle(worker *w, worker_job *job)
 static void set_state(worker *w, const char *state, crdt_span about)
 {
     w->state = state;
+    if (strcmp(state, "loading") != 0) {
+        start_kept(w);
+    }
     crdt_buf_clear(&w->about);
     if (crdt_buf_append_span(&w->about, about) != CRDT_OK) {
         crdt_buf_clear(&w->about);

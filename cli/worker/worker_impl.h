@@ -142,6 +142,8 @@ struct worker {
     uint64_t serial;
     const char *state;
     crdt_buf about;
+    worker_batch *kept;    /* of people who left before the scene was there, in order */
+    worker_held kept_held; /* what of `held` they are */
     worker_job *stalled_first; /* jobs that the node could not take yet, in order */
     worker_job *stalled_last;
     bool pulling;

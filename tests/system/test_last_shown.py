@@ -6,6 +6,7 @@ import json
 import sys
 import time
 
+from content import deploy_state, lamp_scene
 from world import run_tests
 
 
@@ -70,6 +71,29 @@ def test_what_is_said_last_is_saved(world):
         stored = json.loads(world.run("export", "--store", worker.store, "--format", "state")[0])
         saved = json.loads(path.read_text())
         assert saved["entities"] == stored["entities"], (saved, stored)
+
+
+def test_what_is_said_before_the_scene_is_there(world):
+    """It is done when the scene comes, in the order of each person, also of who left meanwhile."""
+    servers = world.servers()
+    servers.stop()
+    worker = world.worker("a", servers=servers)
+    ana, ben = (world.renderer(worker, name, ready=False, reconnect=False) for name in ("Ana", "Ben"))
+    world.wait(lambda: ana.welcome and ben.welcome, "they are welcome")
+    assert ana.welcome["state"] == "loading"
+    ana.add("hers", {"Transform": at(1)})
+    ana.set("hers", "Transform", at(2))
+    ana.set("lamp0", "Transform", at(77))
+    last = ben.add("his", {"Transform": at(3)})
+    world.run_for(0.3)  # all of it has come
+    assert not ana.answers and not ben.answers, "nothing is accepted yet"
+    ana.close()
+    servers.start()
+    deploy_state(servers, world.scene, lamp_scene(3))
+    ben.accepted(last)
+    wanted = {"hers": at(2), "lamp0": at(77), "his": at(3)}
+    world.wait(lambda: all(ben.model.get(e, {}).get("Transform") == t for e, t in wanted.items()),
+               lambda: f"all is there: {ben.model}")
 
 
 if __name__ == "__main__":
