@@ -70,10 +70,12 @@ scenesync_script(cli/test_load_save.py THREADED)
 add_dependencies(threaded worker_box)
 
 # The edition worker.
-foreach(noun event hub presence)
+foreach(noun event hub members presence)
     scenesync_test(cli/test_${noun} LIBS scenesync_cli scenesync_scene scenesync_sync
         scenesync_crdt scenesync_test_support)
 endforeach()
+scenesync_test(cli/test_view SOURCES scene/world.c
+    LIBS scenesync_cli scenesync_scene scenesync_sync scenesync_crdt scenesync_test_support)
 scenesync_test(cli/test_session
     SOURCES cli/gallery.c scene/world.c
     LIBS scenesync_cli scenesync_scene scenesync_sync scenesync_crdt scenesync_test_support)
