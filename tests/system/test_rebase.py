@@ -140,10 +140,14 @@ def test_killed_in_the_middle(world):
     story = Story(world)
     lineage = story.new.status["lineage"]
     middle = 0
-    begun = world.path("old.new")
+    begun = world.path("old.rebasing")
 
     def identity():
-        return begun.stat().st_ino if begun.exists() else None
+        try:
+            found = begun.stat()
+        except FileNotFoundError:
+            return None
+        return found.st_ino, found.st_ctime_ns
     after = 0.02
     while not story.archives() or (middle < 3 and after < 3):
         assert after < 20, "it never gets anywhere"
@@ -158,6 +162,7 @@ def test_killed_in_the_middle(world):
             middle += 1
         story.old.kill()
         after *= 1.3
+    assert middle > 0, "it was never in the middle"
     print(f"rebase: killed {story.old.starts - 1} times, {middle} of them in the middle")
     story.come_back()
     story.await_rebased(lineage)

@@ -391,9 +391,9 @@ class World:
         return process.start(wait)
 
     def worker(self, name, *arguments, servers=None, peers=(), store=None, role="edit", scene=None,
-               listen=True, environment=None, start=True, wait=True):
+               listen=True, environment=None, start=True, wait=True, http="127.0.0.1:0"):
         arguments = ["--scene", scene or self.scene, "--store", self.path(store or name),
-                     "--http", "127.0.0.1:0", "--json", *arguments]
+                     "--http", http, "--json", *arguments]
         if listen:
             arguments += ["--listen", "tcp://127.0.0.1:0"]
         if role:
