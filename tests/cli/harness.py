@@ -142,6 +142,18 @@ def await_until(condition, what):
         time.sleep(0.02)
 
 
+def processes():
+    """(parent, command line) of all processes that run now."""
+    for folder in Path("/proc").glob("[0-9]*"):
+        try:
+            line = (folder / "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
+            state, parent = (folder / "stat").read_text().rsplit(")", 1)[1].split()[:2]
+        except (FileNotFoundError, ProcessLookupError):
+            continue
+        if state not in "ZX":
+            yield int(parent), line
+
+
 def shared(*parts):
     """A path in the folder of real scenes; skips where it is not there."""
     root = Path(os.environ.get("SCENESYNC_SHARED", "../shared"))

@@ -2,8 +2,6 @@
 """The running worker: what it builds is the snapshot; hostile scripts end, the worker stays."""
 
 import json
-import signal
-import subprocess
 import sys
 import time
 from pathlib import Path
@@ -237,9 +235,8 @@ def live_hostile_scripts(world):
 
 
 def children_left(folder):
-    """Processes of ours that still run a script."""
-    found = subprocess.run(["ps", "-eo", "pid,ppid,args"], capture_output=True, text=True).stdout
-    return [line for line in found.splitlines() if f"{folder}/" in line and line.split()[1] == "1"]
+    """Processes of ours that nobody looks after any more."""
+    return [line for parent, line in harness.processes() if f"{folder}/" in line and parent == 1]
 
 
 def live_ends_while_a_script_runs(world):

@@ -8,9 +8,10 @@ import signal
 import subprocess
 import sys
 import threading
+import urllib.request
 from pathlib import Path
 
-from harness import PROGRAM, await_until, run_tests
+from harness import PROGRAM, await_until, processes, run_tests
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 
@@ -45,8 +46,12 @@ class Started:
 
     def left(self):
         """Processes that work in our folder still."""
-        found = subprocess.run(["ps", "-eo", "args"], capture_output=True, text=True).stdout
-        return [line for line in found.splitlines() if f"{self.folder}/run" in line]
+        return [line for _, line in processes() if f"{self.folder}/run" in line]
+
+
+def post(url):
+    with urllib.request.urlopen(urllib.request.Request(url, method="POST", data=b""), timeout=60) as answer:
+        return json.load(answer)
 
 
 def test_starts_says_and_ends(bench):
@@ -70,10 +75,8 @@ def test_what_it_says_to_try(bench):
         return {"x": 8, "y": 4, "z": 8} in [c["value"].get("position") for c in found["components"]]
     await_until(at_cyn, "what Ben edits is at Cyn's")
     play = next(text for text in run.text.splitlines() if "play the scene" in text).split()[-1]
-    done = subprocess.run(["curl", "-sS", "-X", "POST", play], capture_output=True)
-    assert json.loads(done.stdout)["state"] == "running", done
-    done = subprocess.run(["curl", "-sS", "-X", "POST", play.replace("/play", "/stop")], capture_output=True)
-    assert json.loads(done.stdout)["state"] == "editing", done
+    assert post(play)["state"] == "running"
+    assert post(play.replace("/play", "/stop"))["state"] == "editing"
     os.kill(run.process.pid, signal.SIGINT)
     assert run.end() == 0, run.text
     # What was edited is there at the next start.
