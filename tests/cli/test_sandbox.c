@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <time.h>
+#include <unistd.h>
 
 static char said[4096]; /* the calls, as text */
 
@@ -192,6 +193,85 @@ Test(sandbox, there_is_nothing_of_the_host, .timeout = 60)
                  names[i]);
         cr_expect_not(run(code).failed, "%s", names[i]);
     }
+}
+
+/* A line of /proc/PID/status, or "". */
+static void status_line(pid_t pid, const char *key, char *line, size_t size)
+{
+    char path[64];
+    snprintf(path, sizeof path, "/proc/%d/status", (int)pid);
+    FILE *file = fopen(path, "r");
+    line[0] = '\0';
+    while (file != NULL && fgets(line, (int)size, file) != NULL) {
+        if (strncmp(line, key, strlen(key)) == 0) {
+            break;
+        }
+        line[0] = '\0';
+    }
+    if (file != NULL) {
+        fclose(file);
+    }
+}
+
+/* Our only child. */
+static pid_t find_child(void)
+{
+    DIR *folder = opendir("/proc");
+    const struct dirent *entry;
+    pid_t found = 0;
+    while ((entry = readdir(folder)) != NULL) {
+        pid_t pid = (pid_t)strtol(entry->d_name, NULL, 10);
+        char line[128] = "";
+        if (pid > 0) {
+            status_line(pid, "PPid:", line, sizeof line);
+        }
+        found = line[0] != '\0' && strtol(line + 5, NULL, 10) == getpid() ? pid : found;
+    }
+    closedir(folder);
+    return found;
+}
+
+static size_t count_files(pid_t pid)
+{
+    char path[64];
+    snprintf(path, sizeof path, "/proc/%d/fd", (int)pid);
+    DIR *folder = opendir(path);
+    size_t count = 0;
+    while (folder != NULL && readdir(folder) != NULL) {
+        count++;
+    }
+    if (folder != NULL) {
+        closedir(folder);
+    }
+    return count;
+}
+
+/* The process has four descriptors (/dev/null three times, and the pipe), and may not ask
+ * the system for more. */
+Test(sandbox, its_process_has_nothing, .timeout = 60)
+{
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+    cr_skip("under a sanitizer there is no filter");
+#endif
+    FILE *secret = tmpfile();
+    play_limits some = limits();
+    play_sandbox *sandbox = NULL;
+    crdt_span code = crdt_span_of("dcl.log(1); for (;;);");
+    cr_assert_eq(play_sandbox_start(&sandbox, code, &some, NULL), CRDT_OK);
+    pid_t child = find_child();
+    cr_assert(child > 0);
+    char line[128] = "";
+    struct timespec wait = {.tv_nsec = 5000000};
+    for (int i = 0; i < 2000 && strstr(line, "\t2") == NULL; i++) {
+        nanosleep(&wait, NULL); /* until it has come so far */
+        status_line(child, "Seccomp:", line, sizeof line);
+    }
+    cr_assert(strstr(line, "\t2") != NULL, "%s", line);
+    status_line(child, "NoNewPrivs:", line, sizeof line);
+    cr_assert(strstr(line, "\t1") != NULL, "%s", line);
+    cr_assert_eq(count_files(child), 2 + 4, "%zu", count_files(child));
+    play_sandbox_close(sandbox);
+    fclose(secret);
 }
 
 Test(sandbox, dcl_cannot_be_tampered_with)
