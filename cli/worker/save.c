@@ -144,6 +144,7 @@ void worker_save_set_node(worker_save *save, sync_node *node)
 {
     pthread_mutex_lock(&save->mutex);
     save->node = NULL;
+    save->era++;
     while (save->node_used) {
         pthread_cond_wait(&save->changed, &save->mutex);
     }
@@ -200,6 +201,8 @@ void worker_save_changed(worker_save *save, const crdt_version *version)
     pthread_mutex_lock(&save->mutex);
     if (!crdt_version_includes(&save->doc, version)) {
         (void)crdt_version_merge(&save->doc, version);
+        save->told_stale = save->told_stale || save->places[SAVE_BUILDER].gap;
+        save->places[SAVE_BUILDER].gap = false; /* perhaps it is what was lacking */
         worker_save_note_change(save);
     }
     pthread_mutex_unlock(&save->mutex);
@@ -384,6 +387,7 @@ static void learn_saved(worker_save *save, const crdt_actor *actor, const char *
     builder->at_ms = worker_save_wall_ms();
     save->last_saver = *actor;
     save->told_stale = true;
+    builder->gap = false;
     if (builder->foreign) { /* what is at the server is ours now */
         builder->foreign = false;
         builder->target.refused = false;

@@ -10,7 +10,8 @@
  * What is written carries lineage, version and ancestors (scene/descent.h). Before the
  * first PUT of a session, and after a failure, the manifest at the server is looked at:
  * what was put there by an edition that ours does not descend from is not replaced by
- * autosave, and by a person's request only where it says so (`force`).
+ * autosave, and by a person's request only where it says so (`force`); nor what holds edits
+ * of this edition that have not come here: who has them saves, or we do when they come.
  *
  * Of several workers one saves to the builder: the smallest actor among those alive that
  * say they can. Who is asked by a person saves himself. If the chosen one is gone, the next

@@ -30,6 +30,7 @@ typedef struct save_place {
     worker_save_target target;
     crdt_version saved;
     bool foreign;   /* refused because of what is at the server */
+    bool gap;       /* what is there has edits that have not come here yet */
     uint64_t at_ms; /* Unix time */
     char error[WORKER_SAVE_TEXT_SIZE];
     bool busy;
@@ -51,6 +52,7 @@ struct worker_save {
     pthread_cond_t changed; /* something for the thread, or for who waits for it */
     /* all below under the mutex */
     sync_node *node;
+    uint64_t era;   /* counts the nodes */
     bool node_used; /* by the thread, outside the mutex */
     crdt_actor self;
     crdt_actor lineage;

@@ -62,8 +62,9 @@ bool worker_save_is_due(const worker_save *save, int index)
 bool worker_save_can(const worker_save *save)
 {
     const save_place *builder = &save->places[SAVE_BUILDER];
-    return builder->target.enabled && !builder->target.refused && save->allowed &&
-           save->node != NULL && (save->project[0] != '\0' || save->project_none);
+    return builder->target.enabled && !builder->target.refused && !builder->gap &&
+           save->allowed && save->node != NULL &&
+           (save->project[0] != '\0' || save->project_none);
 }
 
 /* Who saves to the builder; false: nobody can. */

@@ -49,7 +49,7 @@ static void begin_try(worker_save *save, int index, bool force, worker_save_try 
     worker_save_try_init(try, save->options.alloc);
     try->node = save->node;
     try->builder_url = save->builder_url;
-    try->file = save->file;
+    try->file = index == SAVE_FILE ? save->file : NULL;
     try->headers = (const char *const *)worker_save_copy_texts(save->headers);
     try->timeout_ms = save->options.call_ms;
     try->stop = &save->stop;
@@ -73,6 +73,7 @@ static void note_failure(worker_save *save, int index, const worker_save_try *tr
         save->checked = false;
     }
     at->foreign = try->foreign;
+    at->gap = err == CRDT_EGAP;
     if (err == CRDT_EREFUSED && !try->foreign) {
         worker_save_free_texts(save->headers);
         save->headers = NULL;
@@ -80,11 +81,15 @@ static void note_failure(worker_save *save, int index, const worker_save_try *tr
 }
 
 /* Under the mutex. */
-static void end_try(worker_save *save, int index, worker_save_try *try, crdt_err err)
+static void end_try(worker_save *save, int index, worker_save_try *try, crdt_err err,
+                    bool over)
 {
     save_place *at = &save->places[index];
-    save->node_used = false;
     at->busy = false;
+    if (over) { /* what was saved is of a node that is closed */
+        pthread_cond_broadcast(&save->changed);
+        return;
+    }
     if (err == CRDT_OK) {
         (void)crdt_version_merge(&save->doc, &try->scene.version);
         save->lineage = try->scene.lineage;
@@ -95,6 +100,7 @@ static void end_try(worker_save *save, int index, worker_save_try *try, crdt_err
         }
         at->error[0] = '\0';
         at->foreign = false;
+        at->gap = false;
         save->last_saver = save->self;
         if (index == SAVE_BUILDER) {
             save->checked = true;
@@ -136,13 +142,22 @@ static crdt_err try_place(worker_save *save, int index, bool force)
     begin_try(save, index, force, &try);
     pthread_mutex_unlock(&save->mutex);
     say_changed(save);
-    crdt_err err = index == SAVE_BUILDER ? worker_save_try_builder(&try)
-                                         : worker_save_try_file(&try);
+    crdt_err err = worker_save_try_make(&try);
     pthread_mutex_lock(&save->mutex);
-    bool given_up = save->stop;
-    end_try(save, index, &try, err);
+    uint64_t era = save->era;
+    bool over = save->node == NULL; /* whoever changes it waits for us */
+    save->node_used = false;
+    pthread_cond_broadcast(&save->changed);
     pthread_mutex_unlock(&save->mutex);
-    if (err != CRDT_OK && !given_up && save->options.on_result != NULL) {
+    if (err == CRDT_OK) {
+        err = worker_save_try_bring(&try);
+    }
+    pthread_mutex_lock(&save->mutex);
+    over = over || era != save->era;
+    bool given_up = save->stop;
+    end_try(save, index, &try, err, over);
+    pthread_mutex_unlock(&save->mutex);
+    if (err != CRDT_OK && !given_up && !over && save->options.on_result != NULL) {
         say_failed(save, index, save->options.on_result, save->options.ctx);
     }
     worker_save_free_texts((char **)(uintptr_t)try.headers);
@@ -150,7 +165,7 @@ static crdt_err try_place(worker_save *save, int index, bool force)
     say_if_all_saved(save);
     say_changed(save);
     pthread_mutex_lock(&save->mutex);
-    return err;
+    return over && err == CRDT_OK ? CRDT_ECLOSED : err;
 }
 
 /* ---- requests ---- */

@@ -168,47 +168,41 @@ static builder_client client_of(const worker_save_try *try)
                             .stop = try->stop};
 }
 
-typedef struct reading {
-    scene_descent descent;
-    crdt_version version;
-} reading;
-
-static crdt_err read_own(void *ctx, const crdt_document *doc)
+/* Ours may not replace it, and why. */
+static crdt_err refuse(worker_save_try *try, const worker_deployed *stored)
 {
-    reading *own = ctx;
-    crdt_err err = crdt_version_copy(&own->version, crdt_document_version(doc));
-    return err == CRDT_OK ? scene_descent_read(&own->descent, doc) : err;
+    bool own = stored->descent.row_count > 0 &&
+               crdt_actor_equal(&stored->descent.rows[0].lineage, &try->scene.lineage);
+    if (own) {
+        return crdt_diag_set(
+            &try->diag, CRDT_EGAP, 0,
+            "project %.40s holds edits of another worker that have not "
+            "come here yet; save by hand to replace it",
+            try->project);
+    }
+    try->foreign = true;
+    return crdt_diag_set(&try->diag, CRDT_EREFUSED, 0,
+                         "project %.40s holds what another edition or program saved; "
+                         "save by hand to replace it",
+                         try->project);
 }
 
 /* May the manifest at the server be replaced: does ours hold all that it shows? */
 static crdt_err judge_stored(worker_save_try *try, crdt_span text)
 {
-    crdt_alloc alloc = try->alloc;
-    reading own;
-    crdt_version_init(&own.version, alloc);
-    scene_descent_init(&own.descent, alloc);
     worker_deployed stored = {.from = ""};
-    crdt_op_list_init(&stored.ops, alloc);
-    scene_descent_init(&stored.descent, alloc);
-    bool readable = worker_deployed_read(&stored, text, SCENE_FORMAT_BUILDER,
-                                         "builder.json", NULL) == CRDT_OK;
-    crdt_err err = sync_node_read(try->node, read_own, &own);
+    crdt_op_list_init(&stored.ops, try->alloc);
+    scene_descent_init(&stored.descent, try->alloc);
     worker_relation relation = WORKER_RELATION_UNRELATED;
-    if (err == CRDT_OK && readable) {
-        worker_relation_side ours = {try->scene.lineage, &own.version, &own.descent};
+    if (worker_deployed_read(&stored, text, SCENE_FORMAT_BUILDER, "builder.json",
+                             NULL) == CRDT_OK) {
+        worker_relation_side ours = {try->scene.lineage, &try->scene.version,
+                                     &try->scene.descent};
         worker_relation_side theirs = {stored.lineage, NULL, &stored.descent};
         relation = worker_relation_to_file(&ours, &theirs);
     }
-    if (err == CRDT_OK && relation != WORKER_RELATION_SAME &&
-        relation != WORKER_RELATION_AHEAD) {
-        try->foreign = true;
-        err = crdt_diag_set(&try->diag, CRDT_EREFUSED, 0,
-                            "project %s holds what another edition or program saved; "
-                            "save by hand to replace it",
-                            try->project);
-    }
-    crdt_version_deinit(&own.version);
-    scene_descent_deinit(&own.descent);
+    bool good = relation == WORKER_RELATION_SAME || relation == WORKER_RELATION_AHEAD;
+    crdt_err err = good ? CRDT_OK : refuse(try, &stored);
     worker_deployed_deinit(&stored);
     return err;
 }
@@ -231,27 +225,25 @@ static crdt_err check_stored(worker_save_try *try)
     return err;
 }
 
-crdt_err worker_save_try_builder(worker_save_try *try)
+crdt_err worker_save_try_make(worker_save_try *try)
 {
-    crdt_err err = make_manifest(try);
-    if (err == CRDT_OK) {
-        err = check_stored(try);
+    if (try->file == NULL) {
+        return make_manifest(try);
     }
-    if (err == CRDT_OK) {
-        builder_client client = client_of(try);
-        err = builder_client_put(&client, try->project, crdt_buf_span(&try->scene.text),
-                                 &try->diag);
-    }
-    return err;
+    return worker_saved_scene_make(&try->scene, try->node,
+                                   worker_saved_scene_format(try->file), NULL, NULL);
 }
 
-crdt_err worker_save_try_file(worker_save_try *try)
+crdt_err worker_save_try_bring(worker_save_try *try)
 {
-    crdt_err err = worker_saved_scene_make(
-        &try->scene, try->node, worker_saved_scene_format(try->file), NULL, NULL);
+    crdt_span text = crdt_buf_span(&try->scene.text);
+    if (try->file != NULL) {
+        return worker_saved_scene_put(try->file, text, &try->diag);
+    }
+    crdt_err err = check_stored(try);
     if (err == CRDT_OK) {
-        err = worker_saved_scene_put(try->file, crdt_buf_span(&try->scene.text),
-                                     &try->diag);
+        builder_client client = client_of(try);
+        err = builder_client_put(&client, try->project, text, &try->diag);
     }
     return err;
 }

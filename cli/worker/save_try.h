@@ -12,7 +12,7 @@ typedef struct worker_save_try {
     crdt_alloc alloc;
     sync_node *node;
     const char *builder_url;
-    const char *file;
+    const char *file;           /* NULL: to the builder server */
     const char *const *headers; /* to pass on; may be NULL */
     uint32_t timeout_ms;        /* of a call */
     const atomic_bool *stop;
@@ -30,11 +30,12 @@ typedef struct worker_save_try {
 void worker_save_try_init(worker_save_try *try, crdt_alloc alloc);
 void worker_save_try_deinit(worker_save_try *try);
 
-/* PUT to the builder server. Errors: CRDT_ELIMIT: too large; CRDT_EREFUSED: 401, 403, or
- * the project holds what ours does not descend from; others of cli/content/builder_client.h
- * and of the node. */
-crdt_err worker_save_try_builder(worker_save_try *try);
-/* Write `file`. Errors: CRDT_EIO; of the node; CRDT_ENOMEM. */
-crdt_err worker_save_try_file(worker_save_try *try);
+/* Make the file: all that the node is needed for. Errors: CRDT_ELIMIT: too large for a
+ * builder server; of the node; CRDT_ENOMEM. */
+crdt_err worker_save_try_make(worker_save_try *try);
+/* Bring it there. Errors: CRDT_EREFUSED: 401, 403, or the project holds what ours does not
+ * descend from; CRDT_EGAP: it holds edits of this edition that have not come here; others
+ * of cli/content/builder_client.h; CRDT_EIO: the file. */
+crdt_err worker_save_try_bring(worker_save_try *try);
 
 #endif /* CLI_WORKER_SAVE_TRY_H */

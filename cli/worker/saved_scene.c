@@ -16,12 +16,14 @@ void worker_saved_scene_init(worker_saved_scene *scene, crdt_alloc alloc)
     *scene = (worker_saved_scene){.project = ""};
     crdt_buf_init(&scene->text, alloc);
     crdt_version_init(&scene->version, alloc);
+    scene_descent_init(&scene->descent, alloc);
 }
 
 void worker_saved_scene_deinit(worker_saved_scene *scene)
 {
     crdt_buf_deinit(&scene->text);
     crdt_version_deinit(&scene->version);
+    scene_descent_deinit(&scene->descent);
 }
 
 /* ---- making ---- */
@@ -51,15 +53,13 @@ static crdt_err make(void *ctx, const crdt_document *doc)
     worker_saved_scene *scene = task->scene;
     crdt_alloc alloc = scene->text.alloc;
     read_project(scene, doc);
-    scene_descent descent;
-    scene_descent_init(&descent, alloc);
     scene_tree *tree = NULL;
     crdt_err err = crdt_version_copy(&scene->version, crdt_document_version(doc));
     if (err == CRDT_OK) {
-        err = scene_descent_read(&descent, doc);
+        err = scene_descent_read(&scene->descent, doc);
     }
     if (err == CRDT_OK) {
-        err = scene_descent_push(&descent, &scene->lineage, &scene->version);
+        err = scene_descent_push(&scene->descent, &scene->lineage, &scene->version);
     }
     if (err == CRDT_OK) {
         err = scene_tree_open(&tree, alloc);
@@ -68,11 +68,10 @@ static crdt_err make(void *ctx, const crdt_document *doc)
         err = scene_tree_build(tree, doc);
     }
     if (err == CRDT_OK) {
-        err = scene_format_write_saved(doc, task->format, tree, &descent, alloc,
+        err = scene_format_write_saved(doc, task->format, tree, &scene->descent, alloc,
                                        &scene->text);
     }
     scene_tree_close(tree);
-    scene_descent_deinit(&descent);
     return err;
 }
 

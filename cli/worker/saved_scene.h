@@ -6,6 +6,7 @@
  * (scene/descent.h). */
 
 #include "crdt/version.h"
+#include "scene/descent.h"
 #include "scene/layout.h"
 #include "sync/node.h"
 
@@ -13,8 +14,8 @@ typedef struct worker_saved_scene {
     crdt_buf text;
     crdt_version version;
     crdt_actor lineage;
-    char
-        project[128]; /* the scene's own project (manifests that were read); "": none */
+    scene_descent descent; /* as written: this lineage and version first */
+    char project[128];     /* the scene's own (manifests that were read); "": none */
 } worker_saved_scene;
 
 void worker_saved_scene_init(worker_saved_scene *scene, crdt_alloc alloc);

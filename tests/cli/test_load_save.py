@@ -513,6 +513,45 @@ def test_foreign_manifest_is_not_replaced(bench):
     assert "chair" not in servers.manifests[PROJECT]["scene"]["entities"]
 
 
+def test_edits_that_have_not_come_here_are_not_saved_over(bench):
+    """Another worker of this edition saved, and is gone before its last edits came here."""
+    servers = with_project()
+    store = bench.path("store")
+    box = Box(bench, "--store", store, *both(servers), "--autosave", "50")
+    box.wait("settled")
+    box.set("lamp", "x", 8)
+    box.wait("save", ok=True)
+    box.quit()
+    version = servers.manifests[PROJECT]["scene"]["scenesync"]["version"]
+    version["ff" * 16] = 99
+    # A peer that is asked in vain: or the store would be brought over to what is saved.
+    box = Box(bench, "--store", store, "--builder", servers.url, "--project", PROJECT, "--autosave", "50",
+              "--peer", "tcp://127.0.0.1:9", "--ask", "100", *QUICK)
+    box.wait("ready")
+    box.set("lamp", "x", 9)
+    failed = box.save()
+    assert not failed["ok"] and "not come here yet" in failed["error"], failed
+    assert not box.look["mine"], "who has those edits may save"
+    assert servers.manifests[PROJECT]["scene"]["components"]["t-lamp"]["data"] == {"x": 8}
+    del version["ff" * 16]
+    box.set("lamp", "x", 10)
+    assert box.save()["ok"]
+    assert servers.manifests[PROJECT]["scene"]["components"]["t-lamp"]["data"] == {"x": 10}
+
+
+def test_leaving_does_not_wait_for_a_put(bench):
+    """The node can be closed while the server takes its time."""
+    servers = with_project()
+    box = saving(bench, servers)
+    servers.delay["put"] = 15
+    box.set("lamp", "x", 8)
+    box.tell("save")
+    servers.wait("get")
+    begin = time.monotonic()
+    box.quit()
+    assert time.monotonic() - begin < 8
+
+
 def test_project_in_the_spelling_of_files(bench):
     servers = FakeServers()
     file = manifest(lamp={"x": 1})

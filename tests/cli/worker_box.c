@@ -4,7 +4,7 @@
  *
  *   worker_box --scene X,Y [--store DIR] [--content URL] [--builder URL] [--project ID]
  *       [--listen URL] [--peer URL]... [--save FILE] [--autosave MS] [--retry MS]
- *       [--call MS] [--who NAME]
+ *       [--call MS] [--ask MS] [--who NAME]
  *
  *   set ENTITY COMPONENT FIELD JSON     remove ENTITY
  *   save [HEADER]                       force [HEADER]       one header, "Name: value"
@@ -458,6 +458,8 @@ static bool parse(box *b, int argc, char **argv)
                 (uint32_t)atoi(value);
         } else if (strcmp(name, "--call") == 0) {
             b->load_options.call_ms = b->save_options.call_ms = (uint32_t)atoi(value);
+        } else if (strcmp(name, "--ask") == 0) {
+            b->load_options.ask_ms = (uint32_t)atoi(value);
         } else if (strcmp(name, "--who") == 0) {
             b->node_options.who = value;
         } else {
@@ -515,7 +517,8 @@ int main(int argc, char **argv)
     pthread_mutex_unlock(&b.out);
     pthread_join(attendant, NULL);
     worker_load_close(b.load);
-    worker_save_close(b.save);
+    worker_save_set_node(b.save, NULL);
     sync_node_close(b.node);
+    worker_save_close(b.save);
     return 0;
 }
