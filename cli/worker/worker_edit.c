@@ -170,8 +170,11 @@ static bool post_job(worker *w, worker_job *job)
     if (err == CRDT_EBUSY || err == CRDT_ECLOSED) {
         return false;
     }
-    if (err != CRDT_OK) {
-        job_done(job, &(sync_edit_result){.err = err});
+    if (err != CRDT_OK) { /* it was not taken: the view is not ours to look at */
+        worker_mail *mail = job->mail;
+        job->result = (sync_edit_result){.err = err};
+        job->mail = NULL;
+        worker_post(w, mail);
     }
     return true;
 }
