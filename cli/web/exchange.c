@@ -290,7 +290,7 @@ static void start_reply(web_socket *socket)
 /* The wire hands the query decoded and in pieces: put it together again. */
 static crdt_err gather_query(web_socket *socket)
 {
-    char piece[2048];
+    char piece[WEB_QUERY_MAX];
     crdt_buf *query = &socket->query;
     crdt_err err = CRDT_OK;
     crdt_buf_clear(query);

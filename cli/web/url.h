@@ -7,7 +7,8 @@
 
 #include <stdbool.h>
 
-#define WEB_PATH_MAX 2048 /* bytes of a path, decoded, with terminator */
+#define WEB_PATH_MAX 2048  /* bytes of a path, decoded, with terminator */
+#define WEB_QUERY_MAX 8192 /* bytes of a query; a longer one is refused (414) */
 
 /* Is `path` (decoded) one that may be shown to a handler? It begins with '/', is UTF-8,
  * and holds no control byte, no backslash, no empty segment but the last, no segment "."
