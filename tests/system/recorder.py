@@ -21,6 +21,13 @@ class Asked:
         return f"{self.method} {self.path} {self.body[:80]!r} -> {self.status}"
 
 
+class Quiet(ThreadingHTTPServer):
+    daemon_threads = True
+
+    def handle_error(self, request, address):
+        """Callers are killed in the middle: that is what these tests are about."""
+
+
 class Recorder:
     """Hands every call on to `target` (anything that has .http). `shut`: answers 503 to all;
     `delay`: seconds before a call is handed on; `change`: None or a function of
@@ -72,8 +79,7 @@ class Recorder:
             def log_message(self, *arguments):
                 pass
 
-        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self.server.daemon_threads = True
+        self.server = Quiet(("127.0.0.1", 0), Handler)
         self.http = f"http://127.0.0.1:{self.server.server_address[1]}"
         threading.Thread(target=self.server.serve_forever, daemon=True).start()
 

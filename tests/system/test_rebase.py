@@ -142,23 +142,19 @@ def test_killed_in_the_middle(world):
     middle = 0
     begun = world.path("old.rebasing")
 
-    def identity():
-        try:
-            found = begun.stat()
-        except FileNotFoundError:
-            return None
-        return found.st_ino, found.st_ctime_ns
     after = 0.02
     while not story.archives() or (middle < 3 and after < 3):
         assert after < 20, "it never gets anywhere"
-        former = identity()
+        left_over = begun.exists()
         story.come_back(wait=False)
         until = time.monotonic() + after * chance.uniform(0.8, 1.2)
-        # Once its new store is seen it is killed at any moment of the next 100 ms.
-        while time.monotonic() < until and identity() in (None, former):
-            time.sleep(0.001)
-        if identity() not in (None, former):
-            time.sleep(chance.uniform(0, 0.1))
+        # What a kill left goes first. Once the new store is seen it is killed at any moment
+        # of a time that grows from kill to kill, so that it ends at last.
+        while time.monotonic() < until and begun.exists() == left_over:
+            time.sleep(0.0005)
+            left_over = left_over and begun.exists()
+        if begun.exists() and not left_over:
+            time.sleep(chance.uniform(0, 0.03 * 1.4 ** middle))
             middle += 1
         story.old.kill()
         after *= 1.3
