@@ -170,6 +170,9 @@ static void do_start(kernel_keeper *keeper)
         return;
     }
     keeper->started_at = kernel_now_ms();
+    if (keeper->state.kind == KERNEL_EDIT) {
+        keeper->saved = (kernel_saved){.asked = false}; /* of another edition */
+    }
     kernel_place_set_process(&keeper->place, kernel_process_pid(keeper->process));
 }
 
@@ -236,6 +239,11 @@ void kernel_keeper_leave(kernel_keeper *keeper)
 static void take_exit(kernel_keeper *keeper, const kernel_note *note)
 {
     bool leaving = keeper->state.phase == KERNEL_LEAVING;
+    bool all_saved =
+        keeper->summary.known && strcmp(keeper->summary.save, "saved") == 0;
+    if (keeper->state.kind == KERNEL_EDIT && !keeper->saved.asked && all_saved) {
+        keeper->saved = (kernel_saved){.asked = true, .ok = true};
+    }
     kernel_process_close(keeper->process);
     keeper->process = NULL;
     kernel_place_set_process(&keeper->place, 0);
@@ -341,7 +349,8 @@ void kernel_keeper_close(kernel_keeper *keeper)
     }
 }
 
-/* Has the last edition been saved? By the worker's own word. */
+/* Has the edition been saved, or, where it is over, was it? By the worker's own word; no
+ * member where it is not known (it saved as it left). */
 static void report_save(const kernel_keeper *keeper, cli_report *report)
 {
     const kernel_summary *summary = &keeper->summary;
