@@ -316,6 +316,10 @@ bool worker_save_leave(worker_save *save, uint32_t timeout_ms)
         rc = pthread_cond_timedwait(&save->changed, &save->mutex, &until);
     }
     bool saved = !must_save(save);
+    if (!saved) { /* a call that hangs is given up: whoever closes waits for it */
+        save->stop = true;
+        pthread_cond_broadcast(&save->changed);
+    }
     pthread_mutex_unlock(&save->mutex);
     return saved;
 }

@@ -3,6 +3,7 @@
 back, who has may; and what was said last before a worker leaves is saved."""
 
 import json
+import socket
 import sys
 import time
 
@@ -71,6 +72,22 @@ def test_what_is_said_last_is_saved(world):
         stored = json.loads(world.run("export", "--store", worker.store, "--format", "state")[0])
         saved = json.loads(path.read_text())
         assert saved["entities"] == stored["entities"], (saved, stored)
+
+
+def test_who_leaves_does_not_wait_for_a_server_that_hangs(world):
+    """Saving is given ten seconds; what is not saved by then is in the store."""
+    silent = socket.create_server(("127.0.0.1", 0))  # connections are taken, and nothing is ever answered
+    url = f"http://127.0.0.1:{silent.getsockname()[1]}"
+    worker = world.worker("a", "--builder", url, "--autosave", 1)
+    ana = world.renderer(worker, "Ana", reconnect=False)
+    ana.accepted(ana.add("lamp", {"Transform": at(1)}))
+    world.wait(lambda: worker.status["save"]["state"] == "saving", "it is being saved")
+    begin = time.monotonic()
+    worker.stop()
+    assert time.monotonic() - begin < 25, "a call takes up to 30 s"
+    assert "not all is saved" in worker.errors()
+    assert "lamp" in world.run("export", "--store", worker.store)[0]
+    silent.close()
 
 
 def test_what_is_said_before_the_scene_is_there(world):
