@@ -42,6 +42,7 @@
 #define PORT_TRIES 64
 #define CLOSE_WAIT_MS 2000
 #define DRAIN_WAIT_MS 500
+#define NEVER_MS 600000 /* until a dialer that is being closed tries again */
 #define LINGER_MS 50
 
 typedef struct link_nng link_nng;
@@ -631,6 +632,14 @@ static void *reap(void *ctx)
         if (reap_first == NULL) {
             reap_last = NULL;
         }
+        pthread_mutex_unlock(&lock);
+        if (job->is_dialer) {
+            /* Else it would connect again at once, and be closed in the middle of it. */
+            nng_dialer dialer = {.id = (uint32_t)job->id};
+            nng_dialer_set_ms(dialer, NNG_OPT_RECONNMAXT, NEVER_MS);
+            nng_dialer_set_ms(dialer, NNG_OPT_RECONNMINT, NEVER_MS);
+        }
+        pthread_mutex_lock(&lock);
         drain_connections(job->slot, job->is_dialer ? job->id : 0,
                           now_ms() + DRAIN_WAIT_MS);
         pthread_mutex_unlock(&lock);
