@@ -2,9 +2,10 @@
 """What a renderer was last known to show: who has not heard of a change does not set it
 back, who has may; and what was said last before a worker leaves is saved."""
 
+import http.server
 import json
-import socket
 import sys
+import threading
 import time
 
 from content import deploy_state, lamp_scene
@@ -76,8 +77,25 @@ def test_what_is_said_last_is_saved(world):
 
 def test_who_leaves_does_not_wait_for_a_server_that_hangs(world):
     """Saving is given ten seconds; what is not saved by then is in the store."""
-    silent = socket.create_server(("127.0.0.1", 0))  # connections are taken, and nothing is ever answered
-    url = f"http://127.0.0.1:{silent.getsockname()[1]}"
+    over = threading.Event()
+
+    class Silent(http.server.BaseHTTPRequestHandler):
+        def do_GET(self):
+            self.send_response(404)
+            self.send_header("Content-Length", "2")
+            self.end_headers()
+            self.wfile.write(b"{}")
+
+        def do_PUT(self):
+            over.wait(60)  # never answered
+
+        def log_message(self, *_):
+            pass
+
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Silent)
+    server.daemon_threads = True
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    url = f"http://127.0.0.1:{server.server_port}"
     worker = world.worker("a", "--builder", url, "--autosave", 1)
     ana = world.renderer(worker, "Ana", reconnect=False)
     ana.accepted(ana.add("lamp", {"Transform": at(1)}))
@@ -87,7 +105,8 @@ def test_who_leaves_does_not_wait_for_a_server_that_hangs(world):
     assert time.monotonic() - begin < 25, "a call takes up to 30 s"
     assert "not all is saved" in worker.errors()
     assert "lamp" in world.run("export", "--store", worker.store)[0]
-    silent.close()
+    over.set()
+    server.shutdown()
 
 
 def test_what_is_said_before_the_scene_is_there(world):
