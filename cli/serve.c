@@ -86,9 +86,46 @@ static bool command_of(command_line *command, const cli_args *args, size_t argc,
     return true;
 }
 
+/* http:// or https:// and a host; with `site` nothing after it, else a path may follow. */
+static bool is_web_url(const char *text, bool site)
+{
+    size_t scheme = strncmp(text, "http://", 7) == 0    ? 7
+                    : strncmp(text, "https://", 8) == 0 ? 8
+                                                        : 0;
+    size_t host = strcspn(text + scheme, "/?#");
+    return scheme != 0 && host != 0 && (!site || text[scheme + host] == '\0');
+}
+
+/* A URL that can never be reached is no server that is down. False: it has been said. */
+static bool check_urls(cli_run *run)
+{
+    static const struct {
+        const char *option;
+        bool site;
+        const char *form;
+    } all[] = {{"--content", false, "http://HOST:PORT or https://HOST"},
+               {"--builder", false, "http://HOST:PORT or https://HOST"},
+               {"--origin", true, "http://HOST[:PORT] or https://HOST[:PORT]"}};
+    for (size_t i = 0; i < sizeof all / sizeof all[0]; i++) {
+        size_t index = 0;
+        const char *text;
+        while ((text = cli_args_next(run->args, all[i].option, &index)) != NULL) {
+            if (!is_web_url(text, all[i].site)) {
+                cli_run_misuse(run, "%s takes %s, not `%s`", all[i].option, all[i].form,
+                               text);
+                return false;
+            }
+        }
+    }
+    return true;
+}
+
 /* Have it done by the running node, or do it; again while another verb has the store. */
 static int do_command(cli_run *run, const command_line *command)
 {
+    if (!check_urls(run)) {
+        return CLI_USAGE;
+    }
     const cli_verb *verb = run->args->verb;
     const char *dir = cli_args_get(run->args, "--store");
     int wait_ms = 5;

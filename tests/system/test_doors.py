@@ -511,5 +511,27 @@ def test_undo_at_the_end(world):
     worker.stop()
 
 
+def test_wrong_words(world):
+    """What can never work is said at once, with what to do; nothing keeps trying."""
+    worker = world.worker("a", listen=False)
+    port = urlsplit(worker.http).port
+    held = ["--scene", world.scene, "--store", worker.store]
+    new = ["--scene", world.scene, "--store", world.path("new")]
+    for arguments, code, words in (
+            ([*new, "--content", "127.0.0.1:6969"], 2, "--content takes http://HOST:PORT"),
+            ([*new, "--builder", "ftp://x"], 2, "--builder takes http://HOST:PORT"),
+            ([*new, "--origin", "evil"], 2, "--origin takes http"),
+            ([*new, "--loopback-role", "king"], 2, "view"),
+            ([*new, "--tick", "0"], 2, "milliseconds"),
+            ([*new, "--peer", "http://x"], 1, "tcp://HOST:PORT"),
+            ([*new, "--http", f"127.0.0.1:{port}"], 1, "in use"),
+            (["--store", world.path("new")], 2, "--scene X,Y is missing"),
+            (["--scene", "zero", "--store", world.path("zero")], 1, "X,Y"),
+            (["--scene", "7,7", "--store", world.path("new")], 1, "0,0"),
+            (held, 1, "process")):
+        out, err = world.run("worker", *arguments, code=code)
+        assert words in err and len(err.splitlines()) <= 4, (arguments, err)
+
+
 if __name__ == "__main__":
     sys.exit(run_tests("doors", dict(globals())))
