@@ -119,8 +119,8 @@ static void close_files(int pipe_fd)
         BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW)
 
 /* From here on: memory, writing, time, the end. Anything else is as if not permitted, for
- * this process and for good. */
-static void filter_calls(void)
+ * this process and for good. False: the system takes no filter. */
+static bool filter_calls(void)
 {
 #if ARCHITECTURE != 0
     static struct sock_filter steps[] = {
@@ -149,11 +149,11 @@ static void filter_calls(void)
     };
     struct sock_fprog program = {sizeof steps / sizeof steps[0], steps};
     prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
-    if (!SANITIZED) { /* their runtime asks the kernel for more */
-        prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program);
-    }
+    /* sanitizers' runtime asks the kernel for more */
+    return SANITIZED || prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program) == 0;
 #else
     prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
+    return true;
 #endif
 }
 
@@ -217,9 +217,11 @@ static _Noreturn void be_the_sandbox(pid_t parent, int pipe_fd, crdt_span code,
     }
     set_limits(limits);
     close_files(pipe_fd);
-    filter_calls();
     crdt_buf waiting;
     crdt_buf_init(&waiting, crdt_alloc_default());
+    if (!filter_calls()) {
+        end_fatally(&waiting, "the system does not let it be confined (seccomp)");
+    }
     play_script script = {.memory_max = limits->memory_max,
                           .emit = emit,
                           .fatal = end_fatally,

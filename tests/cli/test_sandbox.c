@@ -5,8 +5,13 @@
 
 #include <criterion/criterion.h>
 #include <dirent.h>
+#include <errno.h>
+#include <linux/filter.h>
+#include <linux/seccomp.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -272,6 +277,29 @@ Test(sandbox, its_process_has_nothing, .timeout = 60)
     cr_assert_eq(count_files(child), 2 + 4, "%zu", count_files(child));
     play_sandbox_close(sandbox);
     fclose(secret);
+}
+
+/* Where the system takes no filter, no script is run: as if this were such a system. */
+Test(sandbox, without_a_filter_nothing_runs)
+{
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+    cr_skip("under a sanitizer there is no filter");
+#endif
+    struct sock_filter steps[] = {
+        BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
+        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_prctl, 0, 3),
+        BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, args[0])),
+        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, PR_SET_SECCOMP, 0, 1),
+        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | EINVAL),
+        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+    };
+    struct sock_fprog program = {sizeof steps / sizeof steps[0], steps};
+    cr_assert_eq(prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0), 0);
+    cr_assert_eq(prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program), 0);
+    play_failure failure = run("dcl.addEntity('1');");
+    cr_assert(failure.failed);
+    cr_assert(strstr(failure.text, "confined") != NULL, "%s", failure.text);
+    cr_assert_str_eq(said, "");
 }
 
 Test(sandbox, dcl_cannot_be_tampered_with)
