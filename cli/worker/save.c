@@ -289,6 +289,21 @@ static bool must_save(const worker_save *save)
     return false;
 }
 
+/* Is all that is unsaved in other hands? Under the mutex. */
+static bool left_in_order(const worker_save *save)
+{
+    crdt_actor chosen;
+    for (int i = 0; i < SAVE_PLACES; i++) {
+        bool due = save->places[i].target.enabled && worker_save_is_due(save, i);
+        bool others = i == SAVE_BUILDER && worker_save_chosen(save, &chosen) &&
+                      !crdt_actor_equal(&chosen, &save->self);
+        if (due && !others) {
+            return false;
+        }
+    }
+    return true;
+}
+
 static void add_ms(struct timespec *at, uint64_t ms)
 {
     at->tv_sec += (time_t)(ms / 1000);
@@ -315,11 +330,7 @@ bool worker_save_leave(worker_save *save, uint32_t timeout_ms)
     while (rc == 0 && !save->stop && must_save(save)) {
         rc = pthread_cond_timedwait(&save->changed, &save->mutex, &until);
     }
-    bool saved = !must_save(save);
-    if (!saved) { /* a call that hangs is given up: whoever closes waits for it */
-        save->stop = true;
-        pthread_cond_broadcast(&save->changed);
-    }
+    bool saved = left_in_order(save);
     pthread_mutex_unlock(&save->mutex);
     return saved;
 }

@@ -129,8 +129,8 @@ crdt_err worker_save_request(worker_save *save, const char *const *headers, bool
  * CRDT_ELIMIT; CRDT_ENOMEM. */
 crdt_err worker_save_thumbnail(worker_save *save, crdt_span image);
 
-/* The worker leaves: save what is unsaved and ours to save, at most so long. True: all that
- * is ours to save is saved. Call it before sync_node_close. */
+/* The worker leaves: save what is unsaved and ours to save, at most so long. True: all is
+ * saved, or another worker will. Call it before sync_node_close. */
 bool worker_save_leave(worker_save *save, uint32_t timeout_ms);
 
 void worker_save_look(worker_save *save, worker_save_status *status);

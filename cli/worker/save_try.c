@@ -177,13 +177,13 @@ static crdt_err refuse(worker_save_try *try, const worker_deployed *stored)
         return crdt_diag_set(
             &try->diag, CRDT_EGAP, 0,
             "project %.40s holds edits of another worker that have not "
-            "come here yet; save by hand to replace it",
+            "come here yet; a save with force replaces it",
             try->project);
     }
     try->foreign = true;
     return crdt_diag_set(&try->diag, CRDT_EREFUSED, 0,
                          "project %.40s holds what another edition or program saved; "
-                         "save by hand to replace it",
+                         "a save with force replaces it",
                          try->project);
 }
 

@@ -509,6 +509,7 @@ def test_foreign_manifest_is_not_replaced(bench):
     assert "another edition or program" in failed["error"] and failed["refused"], failed
     assert servers.count("put") == 0
     assert not box.save()["ok"]
+    assert box.ask("leave 50", "left")["saved"] is False
     assert box.save("force")["ok"]
     assert "chair" not in servers.manifests[PROJECT]["scene"]["entities"]
 
