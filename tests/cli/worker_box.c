@@ -147,12 +147,12 @@ static void on_event(void *ctx, const sync_event *event)
         worker_load_hear(b->load, event);
     }
     pthread_mutex_unlock(&b->hearing);
-    if (event->kind == SYNC_EVENT_PRESENCE && b->save != NULL) {
+    if (event->kind == SYNC_EVENT_PRESENCE) {
         char text[WORKER_SAVE_VERSION_SIZE + 8];
         snprintf(text, sizeof text, "%.*s", (int)event->value.size,
                  (const char *)event->value.data);
         worker_save_heard(b->save, &event->actor, text[0] == '1', text + 2);
-    } else if (event->kind == SYNC_EVENT_LEFT && b->save != NULL) {
+    } else if (event->kind == SYNC_EVENT_LEFT) {
         worker_save_left(b->save, &event->actor);
     } else if (event->kind == SYNC_EVENT_LISTENING) {
         pthread_mutex_lock(&b->out);
@@ -292,24 +292,21 @@ static void say_error(box *b, const char *what, crdt_err err, const crdt_diag *d
 static bool begin(box *b)
 {
     crdt_diag diag = {0};
-    crdt_err err = sync_node_open(&b->node, &b->node_options, &diag);
+    sync_node *node = NULL;
+    crdt_err err = sync_node_open(&node, &b->node_options, &diag);
     if (err != CRDT_OK) {
         say_error(b, "open", err, &diag);
         return false;
     }
-    if (b->save == NULL) {
-        b->save_options.node = b->node;
-        err = worker_save_open(&b->save, &b->save_options);
-    } else {
-        worker_save_set_node(b->save, b->node);
-    }
+    pthread_mutex_lock(&b->telling);
+    b->node = node;
+    pthread_mutex_unlock(&b->telling);
+    worker_save_set_node(b->save, node);
     b->load_options.node = b->node;
     b->load_options.node_options = &b->node_options;
-    if (err == CRDT_OK) {
-        pthread_mutex_lock(&b->hearing);
-        err = worker_load_open(&b->load, &b->load_options, &diag);
-        pthread_mutex_unlock(&b->hearing);
-    }
+    pthread_mutex_lock(&b->hearing);
+    err = worker_load_open(&b->load, &b->load_options, &diag);
+    pthread_mutex_unlock(&b->hearing);
     if (err != CRDT_OK) {
         say_error(b, "begin", err, &diag);
     }
@@ -500,7 +497,7 @@ int main(int argc, char **argv)
             say_error(&b, "finish", err, &diag);
         }
     }
-    if (!begin(&b)) {
+    if (worker_save_open(&b.save, &b.save_options) != CRDT_OK || !begin(&b)) {
         return 1;
     }
     pthread_t attendant;
@@ -517,8 +514,12 @@ int main(int argc, char **argv)
     pthread_mutex_unlock(&b.out);
     pthread_join(attendant, NULL);
     worker_load_close(b.load);
+    pthread_mutex_lock(&b.telling);
+    sync_node *node = b.node;
+    b.node = NULL;
+    pthread_mutex_unlock(&b.telling);
     worker_save_set_node(b.save, NULL);
-    sync_node_close(b.node);
+    sync_node_close(node);
     worker_save_close(b.save);
     return 0;
 }
