@@ -322,11 +322,16 @@ bool worker_save_leave(worker_save *save, uint32_t timeout_ms)
     pthread_mutex_lock(&save->mutex);
     save->leaving = true;
     save->told_stale = true;
+    save->learn = save->node != NULL; /* what was edited last may not have been told */
+    pthread_cond_broadcast(&save->changed);
+    int rc = 0;
+    while (rc == 0 && !save->stop && (save->learn || save->learning)) {
+        rc = pthread_cond_timedwait(&save->changed, &save->mutex, &until);
+    }
     if (must_save(save) && save->request_count < SAVE_REQUESTS_MAX) {
         save->requests[save->request_count++] = (save_request){.done = NULL};
         pthread_cond_broadcast(&save->changed);
     }
-    int rc = 0;
     while (rc == 0 && !save->stop && must_save(save)) {
         rc = pthread_cond_timedwait(&save->changed, &save->mutex, &until);
     }

@@ -58,6 +58,7 @@ struct worker_save {
     crdt_actor lineage;
     bool lineage_known;
     bool learn; /* who we are and in which lineage is to be asked of the node */
+    bool learning;
     bool allowed;
     bool leaving;
     bool told_stale; /* on_change is due */

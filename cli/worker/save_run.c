@@ -274,11 +274,13 @@ static void learn_node(worker_save *save)
 {
     sync_node *node = save->node;
     save->learn = false;
+    save->learning = true;
     save->node_used = true;
     pthread_mutex_unlock(&save->mutex);
     sync_node_status status;
     crdt_err err = sync_node_status_get(node, &status);
     pthread_mutex_lock(&save->mutex);
+    save->learning = false;
     save->node_used = false;
     if (err == CRDT_OK) {
         if (!crdt_actor_equal(&save->lineage, &status.lineage)) {
