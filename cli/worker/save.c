@@ -253,6 +253,7 @@ crdt_err worker_save_request(worker_save *save, const char *const *headers, bool
     }
     save->requests[save->request_count++] =
         (save_request){.done = done, .ctx = ctx, .force = force};
+    save->learn = save->node != NULL; /* what was edited just now is meant too */
     pthread_cond_broadcast(&save->changed);
     pthread_mutex_unlock(&save->mutex);
     return CRDT_OK;

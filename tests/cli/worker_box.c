@@ -405,7 +405,6 @@ static bool obey(box *b, char *line)
         do_edit(b, &w);
     } else if (save) {
         const char *headers[2] = {w.count > 1 ? w.word[1] : NULL, NULL};
-        tell_version(b);
         worker_save_request(b->save, w.count > 1 ? headers : NULL, line[0] == 'f',
                             on_done, b);
     } else if (strcmp(w.word[0], "look") == 0) {
