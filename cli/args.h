@@ -11,7 +11,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-#define CLI_VERB_OPTION_MAX 24
+#define CLI_VERB_OPTION_MAX 28
 #define CLI_ARGUMENT_MAX 4
 #define CLI_GIVEN_MAX 128
 #define CLI_ERROR_SIZE 256

@@ -91,6 +91,12 @@ static bool parse_options(cli_run *run, worker_options *options, worker_lists *l
     collect(run, "--origin", lists->origins);
     options->hosts = lists->hosts;
     options->origins = lists->origins;
+    options->http_cert_file = cli_args_get(args, "--http-cert");
+    options->http_key_file = cli_args_get(args, "--http-key");
+    if ((options->http_cert_file == NULL) != (options->http_key_file == NULL)) {
+        cli_run_misuse(run, "--http-cert and --http-key go together");
+        return false;
+    }
     options->scene = cli_args_get(args, "--scene");
     options->http =
         cli_args_has(args, "--http") ? cli_args_get(args, "--http") : options->http;

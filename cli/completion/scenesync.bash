@@ -44,7 +44,7 @@ _scenesync()
         export) words="--store --format --saved --output --help" ;;
         codegen) words="--store --output --help" ;;
         node) words="--store --listen --peer --no-discover --scene --for --fault --message-max --key --tls-cert --tls-key --tls-ca --tls-name --as --json --help" ;;
-        worker) words="--store --scene --http --content --builder --project --save --autosave --access --loopback-role --host --origin --tick --listen --peer --no-discover --fault --key --tls-cert --tls-key --tls-ca --tls-name --json --help" ;;
+        worker) words="--store --scene --http --content --builder --project --save --autosave --access --loopback-role --host --origin --http-cert --http-key --tick --listen --peer --no-discover --fault --key --tls-cert --tls-key --tls-ca --tls-name --json --help" ;;
         sync) words="--store --peer --timeout --scene --key --tls-cert --tls-key --tls-ca --tls-name --json --help" ;;
         key) words="--output --check --json --help" ;;
         add) words="--store --parent --as --json --help" ;;

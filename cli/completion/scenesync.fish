@@ -43,6 +43,8 @@ complete -c scenesync -n '__fish_seen_subcommand_from worker' -l access -r -d 'w
 complete -c scenesync -n '__fish_seen_subcommand_from worker' -l loopback-role -r -f -a 'none view edit publish admin' -d 'of callers on this machine without a token; default edit, with --access none'
 complete -c scenesync -n '__fish_seen_subcommand_from worker' -l host -r -d 'a name by which it may be called'
 complete -c scenesync -n '__fish_seen_subcommand_from worker' -l origin -r -d 'a site whose pages may call it'
+complete -c scenesync -n '__fish_seen_subcommand_from worker' -l http-cert -r -d 'certificate, PEM: renderers and programs come by https and wss'
+complete -c scenesync -n '__fish_seen_subcommand_from worker' -l http-key -r -d 'its private key, PEM'
 complete -c scenesync -n '__fish_seen_subcommand_from worker' -l tick -r -d 'edits are gathered so long; default 50'
 complete -c scenesync -n '__fish_seen_subcommand_from worker' -l listen -s l -r -d 'where other workers reach it: tcp://HOST:PORT, tls+tcp://HOST:PORT'
 complete -c scenesync -n '__fish_seen_subcommand_from worker' -l peer -s p -r -d 'a replica to meet: tcp://HOST:PORT, tls+tcp://HOST:PORT'

@@ -224,6 +224,8 @@ static crdt_err open_desk(worker *w, crdt_diag *diag)
     web.tick_ms = options->tick_ms;
     web.hosts = options->hosts;
     web.origins = options->origins;
+    web.cert_file = options->http_cert_file;
+    web.key_file = options->http_key_file;
     web.handlers = (web_handlers){.ctx = w,
                                   .request = worker_http_request,
                                   .socket_open = worker_desk_open,

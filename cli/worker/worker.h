@@ -34,6 +34,8 @@ typedef struct worker_options {
     const char *master;   /* NULL, or a token that may do all */
     const char *const *hosts;
     const char *const *origins;
+    const char *http_cert_file; /* both: HTTPS */
+    const char *http_key_file;
     /* Told in one sentence what people should know; from any thread. May be NULL. */
     void (*note)(void *ctx, const char *text);
     void *note_ctx;

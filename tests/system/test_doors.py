@@ -4,6 +4,7 @@
 import json
 import os
 import socket
+import ssl
 import subprocess
 import sys
 import time
@@ -509,6 +510,28 @@ def test_undo_at_the_end(world):
     ana.socket.send(json.dumps([{"eventType": "stateEvent", "payload": {"type": "Undo", "payload": {}}}] * 300))
     world.wait(lambda: not ana.socket.out, "it is sent")
     worker.stop()
+
+
+def test_https(world):
+    """With a certificate the worker speaks TLS alone: renderers by wss, plain text gets nothing."""
+    files = certificates(world, "web")
+    worker = world.worker("a", "--http-cert", files["--tls-cert"], "--http-key", files["--tls-key"])
+    assert worker.http.startswith("https://"), worker.http
+    trust = ssl.create_default_context(cafile=files["--tls-ca"])
+    trust.check_hostname = False  # the certificate has no subjectAltName
+    host = worker.http.removeprefix("https://")
+    upgrade = (f"GET /renderer HTTP/1.1\r\nHost: {host}\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+               "Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\nSec-WebSocket-Version: 13\r\n\r\n").encode()
+    place = host.rsplit(":", 1)
+    with socket.create_connection(place, 10) as plain, trust.wrap_socket(plain) as link:
+        link.sendall(upgrade)
+        assert link.recv(4096).startswith(b"HTTP/1.1 101")
+    with socket.create_connection(place, 10) as link:
+        link.sendall(upgrade)
+        try:
+            assert b" 101 " not in link.recv(4096)
+        except ConnectionResetError:
+            pass
 
 
 def test_wrong_words(world):
