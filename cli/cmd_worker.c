@@ -1,3 +1,4 @@
+#include "cli/content/parcels.h"
 #include "cli/run.h"
 #include "cli/serve.h"
 #include "cli/verbs.h"
@@ -98,6 +99,11 @@ static bool parse_options(cli_run *run, worker_options *options, worker_lists *l
         return false;
     }
     options->scene = cli_args_get(args, "--scene");
+    content_parcel parcel;
+    if (!content_parcel_parse(crdt_span_of(options->scene), &parcel)) {
+        cli_run_misuse(run, "--scene takes X,Y: the scene's base parcel");
+        return false;
+    }
     options->http =
         cli_args_has(args, "--http") ? cli_args_get(args, "--http") : options->http;
     options->content_url = cli_args_get(args, "--content");
@@ -122,9 +128,11 @@ static void say_ready(cli_run *run, const worker *w)
         cli_report_text(&report, "url", worker_peer_url(w));
         cli_report_end(&report);
     } else {
-        fprintf(run->out, "renderers: %s/renderer\n", worker_http_url(w));
+        const char *http = worker_http_url(w); /* http://..., and so ws://... */
+        fprintf(run->out, "programs:  %s/v1/status\n", http);
+        fprintf(run->out, "renderers: ws%s/renderer\n", http + strlen("http"));
         if (worker_peer_url(w)[0] != '\0') {
-            fprintf(run->out, "peers: %s\n", worker_peer_url(w));
+            fprintf(run->out, "peers:     %s\n", worker_peer_url(w));
         }
     }
     fflush(run->out);

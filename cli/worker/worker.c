@@ -15,6 +15,8 @@
 #include <unistd.h>
 
 #define CONFLICTS_A_SECOND 50u
+#define BUSY_MS_MAX 2000 /* wait so long for a store that somebody has */
+#define BUSY_MS 20       /* and look so often */
 
 worker_options worker_options_default(void)
 {
@@ -238,6 +240,19 @@ static crdt_err open_desk(worker *w, crdt_diag *diag)
     return web_server_open(&w->web, &web, diag);
 }
 
+/* A verb may have the store for a moment. */
+static crdt_err open_patiently(sync_node **node, const sync_node_options *options,
+                               crdt_diag *diag)
+{
+    uint64_t until = worker_now_ms() + BUSY_MS_MAX;
+    crdt_err err;
+    while ((err = sync_node_open(node, options, diag)) == CRDT_EBUSY &&
+           worker_now_ms() < until) {
+        poll(NULL, 0, BUSY_MS);
+    }
+    return err;
+}
+
 crdt_err worker_node_open(worker *w, crdt_diag *diag)
 {
     const sync_node_options options = w->options.node;
@@ -251,7 +266,7 @@ crdt_err worker_node_open(worker *w, crdt_diag *diag)
     if (finished) {
         worker_note(w, "a rebase that was cut short is finished");
     }
-    err = err == CRDT_OK ? sync_node_open(&node, &options, diag) : err;
+    err = err == CRDT_OK ? open_patiently(&node, &options, diag) : err;
     if (err != CRDT_OK) {
         return err;
     }
