@@ -7,6 +7,7 @@ endfunction()
 
 scenesync_system(test_arrows 600)
 scenesync_system(test_doors 600)
+scenesync_system(test_last_shown 300)
 scenesync_system(test_rebase 600)
 if(NOT SCENESYNC_SANITIZE)
     scenesync_system(test_http_round_trip 900)
