@@ -549,7 +549,7 @@ def test_wrong_words(world):
             ([*new, "--peer", "http://x"], 1, "tcp://HOST:PORT"),
             ([*new, "--http", f"127.0.0.1:{port}"], 1, "in use"),
             (["--store", world.path("new")], 2, "--scene X,Y is missing"),
-            (["--scene", "zero", "--store", world.path("zero")], 1, "X,Y"),
+            (["--scene", "zero", "--store", world.path("zero")], 2, "X,Y"),
             (["--scene", "7,7", "--store", world.path("new")], 1, "0,0"),
             (held, 1, "process")):
         out, err = world.run("worker", *arguments, code=code)
