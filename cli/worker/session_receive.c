@@ -13,7 +13,7 @@ typedef struct arrival {
     uint64_t now_ms;
     worker_batch *batch;
     bool entity_expected; /* the renderer was shown the entity */
-    bool fresh;           /* it adds an entity that it may just have been told of */
+    bool fresh;           /* it adds an entity that it perhaps did not show */
     bool anew;            /* it adds an entity that it does not show */
     size_t first;         /* its intents, as an await names them */
     size_t count;
@@ -522,10 +522,11 @@ static void add_entity(arrival *at)
         return;
     }
     at->anew = !known->shown;
+    /* Told of it just now, or gone at the renderer by a word that crossed an edit of it. */
+    at->fresh = known->shown && (known->new_until_ms > at->now_ms || known->unsure);
     if (known->gone_until_ms > at->now_ms) { /* that word may come after this one */
         be_unsure(at, known);
     }
-    at->fresh = known->shown && known->new_until_ms > at->now_ms;
     /* What it was shown and is not told of any more. */
     for (size_t i = 0; i < known->part_count; i++) {
         worker_known_part *part = &known->parts[i];
