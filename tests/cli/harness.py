@@ -44,6 +44,7 @@ class Node:
         self.process = subprocess.Popen(
             [PROGRAM, "node", "--store", str(store), "--json", *arguments],
             stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+            bufsize=0,  # communicate() forgets what was read ahead
         )
         self.events = []
         self.url = None
