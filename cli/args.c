@@ -48,6 +48,15 @@ static bool add_given(cli_args *args, const cli_option *option, const char *valu
         snprintf(error, CLI_ERROR_SIZE, "more than %d options", CLI_GIVEN_MAX);
         return false;
     }
+    size_t same = 0;
+    for (size_t i = 0; i < args->given_count; i++) {
+        same += args->given[i].option == option;
+    }
+    if (same == CLI_LIST_MAX) {
+        snprintf(error, CLI_ERROR_SIZE, "%s is given more than %d times", option->name,
+                 CLI_LIST_MAX);
+        return false;
+    }
     if (value != NULL && strchr(option->value, '|') != NULL &&
         !is_choice(option->value, value)) {
         snprintf(error, CLI_ERROR_SIZE, "%s is one of %s, not `%.64s`", option->name,
@@ -149,6 +158,18 @@ const char *cli_args_next(const cli_args *args, const char *name, size_t *index)
         }
     }
     return NULL;
+}
+
+size_t cli_args_all(const cli_args *args, const char *name,
+                    const char *values[CLI_LIST_MAX + 1])
+{
+    size_t count = 0;
+    size_t index = 0;
+    do {
+        values[count] = cli_args_next(args, name, &index);
+    } while (values[count] != NULL && ++count < CLI_LIST_MAX);
+    values[count] = NULL;
+    return count;
 }
 
 const char *cli_args_get(const cli_args *args, const char *name)

@@ -14,6 +14,7 @@
 #define CLI_VERB_OPTION_MAX 28
 #define CLI_ARGUMENT_MAX 4
 #define CLI_GIVEN_MAX 128
+#define CLI_LIST_MAX 64 /* values of one option; more are refused */
 #define CLI_ERROR_SIZE 256
 
 typedef enum cli_option_kind {
@@ -78,6 +79,9 @@ bool cli_args_parse(cli_args *args, const cli_verb *verb, size_t argc,
 bool cli_args_has(const cli_args *args, const char *name);
 const char *cli_args_get(const cli_args *args, const char *name);
 const char *cli_args_next(const cli_args *args, const char *name, size_t *index);
+/* All its values, with NULL at the end; their number. */
+size_t cli_args_all(const cli_args *args, const char *name,
+                    const char *values[CLI_LIST_MAX + 1]);
 
 /* A number in decimal, `minimum` to `maximum`, nothing after it. */
 bool cli_args_number(const char *text, double minimum, double maximum, double *number);

@@ -7,8 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define WORDS_MAX 96
-#define LIST_MAX 32
+#define WORDS_MAX (2 * CLI_GIVEN_MAX) /* no more can be given */
 #define HOST_SIZE 256
 
 static kernel *running; /* for the signal handler */
@@ -48,20 +47,6 @@ static void pass_all_on(const cli_run *run, const char *const *names, words *lin
     for (; *names != NULL; names++) {
         pass_on(run, *names, line);
     }
-}
-
-static const char *const *list(const cli_run *run, const char *name,
-                               const char *values[LIST_MAX + 1])
-{
-    size_t count = 0;
-    size_t index = 0;
-    const char *value;
-    while (count < LIST_MAX &&
-           (value = cli_args_next(run->args, name, &index)) != NULL) {
-        values[count++] = value;
-    }
-    values[count] = NULL;
-    return values;
 }
 
 /* "[::1]:80" -> "::1", "host:80" -> "host", "80" -> the loopback. */
@@ -119,8 +104,8 @@ int cli_cmd_kernel(cli_run *run)
     static const char *const of_both[] = {"--access", "--host", "--origin", NULL};
     char host[HOST_SIZE];
     char bus[HOST_SIZE];
-    const char *hosts[LIST_MAX + 1];
-    const char *origins[LIST_MAX + 1];
+    const char *hosts[CLI_LIST_MAX + 1];
+    const char *origins[CLI_LIST_MAX + 1];
     words edition = {.count = 0};
     words both = {.count = 0};
     const char *http = cli_args_get(run->args, "--http");
@@ -144,8 +129,10 @@ int cli_cmd_kernel(cli_run *run)
     pass_all_on(run, of_both, &both);
     both.all[both.count++] = "--loopback-role";
     both.all[both.count++] = access_role_name(options.access.loopback);
-    options.hosts = list(run, "--host", hosts);
-    options.origins = list(run, "--origin", origins);
+    cli_args_all(run->args, "--host", hosts);
+    cli_args_all(run->args, "--origin", origins);
+    options.hosts = hosts;
+    options.origins = origins;
     options.settings =
         (kernel_settings){.program = "/proc/self/exe",
                           .dir = cli_args_get(run->args, "--dir"),

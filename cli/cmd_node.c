@@ -13,7 +13,6 @@
 #include <time.h>
 #include <unistd.h>
 
-#define URL_MAX 64             /* --listen, --peer */
 #define WAITING_MAX (1u << 20) /* bytes of events not yet printed */
 #define TEXT_VALUE_MAX 60      /* bytes of a value on a line for people */
 #define LOOK_MS 500            /* how often it looks at its store */
@@ -311,23 +310,14 @@ static bool parse_fault(cli_run *run, sync_node_options *options)
 
 int cli_cmd_node(cli_run *run)
 {
-    const char *listen_urls[URL_MAX];
-    const char *peer_urls[URL_MAX];
+    const char *listen_urls[CLI_LIST_MAX + 1];
+    const char *peer_urls[CLI_LIST_MAX + 1];
     sync_node_options options;
     if (!cli_run_node_options(run, &options)) {
         return CLI_USAGE;
     }
-    size_t index = 0;
-    const char *url;
-    while ((url = cli_args_next(run->args, "--listen", &index)) != NULL &&
-           options.listen_count < URL_MAX) {
-        listen_urls[options.listen_count++] = url;
-    }
-    index = 0;
-    while ((url = cli_args_next(run->args, "--peer", &index)) != NULL &&
-           options.peer_count < URL_MAX) {
-        peer_urls[options.peer_count++] = url;
-    }
+    options.listen_count = cli_args_all(run->args, "--listen", listen_urls);
+    options.peer_count = cli_args_all(run->args, "--peer", peer_urls);
     options.listen_urls = listen_urls;
     options.peer_urls = peer_urls;
     options.discover = !cli_args_has(run->args, "--no-discover");

@@ -7,8 +7,6 @@
 #include <signal.h>
 #include <stdlib.h>
 
-#define LIST_MAX 32
-
 static play_player *running; /* for the signal handler */
 
 static void stop(int number)
@@ -76,28 +74,16 @@ static int print(cli_run *run, play_options *options)
     return code;
 }
 
-static const char *const *list(const cli_run *run, const char *name,
-                               const char *values[LIST_MAX + 1])
-{
-    size_t count = 0;
-    size_t index = 0;
-    const char *value;
-    while (count < LIST_MAX &&
-           (value = cli_args_next(run->args, name, &index)) != NULL) {
-        values[count++] = value;
-    }
-    values[count] = NULL;
-    return values;
-}
-
 static int play(cli_run *run, play_options *options)
 {
-    const char *hosts[LIST_MAX + 1];
-    const char *origins[LIST_MAX + 1];
+    const char *hosts[CLI_LIST_MAX + 1];
+    const char *origins[CLI_LIST_MAX + 1];
     const char *http = cli_args_get(run->args, "--http");
     options->http = http != NULL ? http : "127.0.0.1:0";
-    options->hosts = list(run, "--host", hosts);
-    options->origins = list(run, "--origin", origins);
+    cli_args_all(run->args, "--host", hosts);
+    cli_args_all(run->args, "--origin", origins);
+    options->hosts = hosts;
+    options->origins = origins;
     options->access.alloc = crdt_alloc_default();
     options->access.file = cli_args_get(run->args, "--access");
     options->access.master = getenv("SCENESYNC_MASTER_TOKEN");

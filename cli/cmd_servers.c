@@ -13,7 +13,6 @@
 #define HEADER_MAX (64u << 10) /* auth chains; many CIDs in one question */
 #define CONNECTION_MAX 64
 #define SEED_SIZE_MAX (200u << 20)
-#define NAME_MAX_COUNT 16 /* --host, --origin */
 #define POINTER_SIZE 64
 #define SAID_MAX 1000 /* bytes of a path on a line */
 
@@ -22,8 +21,8 @@ typedef struct servers_run {
     cli_run *run;
     servers *servers;
     web_server *web;
-    const char *hosts[NAME_MAX_COUNT + 1];
-    const char *origins[NAME_MAX_COUNT + 1];
+    const char *hosts[CLI_LIST_MAX + 1];
+    const char *origins[CLI_LIST_MAX + 1];
     uint64_t missed; /* lines that nobody read in time */
 } servers_run;
 
@@ -242,21 +241,6 @@ static void serve(servers_run *state)
     signal(SIGTERM, SIG_DFL);
 }
 
-static void take_list(const cli_args *args, const char *name,
-                      const char *list[NAME_MAX_COUNT + 1])
-{
-    size_t index = 0;
-    const char *text;
-    for (size_t i = 0; i < NAME_MAX_COUNT; i++) {
-        text = cli_args_next(args, name, &index);
-        list[i] = text;
-        if (text == NULL) {
-            return;
-        }
-    }
-    list[NAME_MAX_COUNT] = NULL;
-}
-
 static int run_servers(servers_run *state, const servers_options *options,
                        const web_server_options *web_options)
 {
@@ -307,8 +291,8 @@ int cli_cmd_servers(cli_run *run)
         return cli_run_misuse(run, "--body-max takes 1024 to 1073741824 bytes");
     }
     web.body_max = text != NULL ? (size_t)number : web.body_max;
-    take_list(args, "--host", state.hosts);
-    take_list(args, "--origin", state.origins);
+    cli_args_all(args, "--host", state.hosts);
+    cli_args_all(args, "--origin", state.origins);
     web.hosts = state.hosts;
     web.origins = state.origins;
     web.cert_file = cli_args_get(args, "--tls-cert");

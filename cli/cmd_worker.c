@@ -11,31 +11,17 @@
 #include <sys/signalfd.h>
 #include <unistd.h>
 
-#define LIST_MAX 64       /* --listen, --peer, --host, --origin */
 #define SAVE_MS_MAX 10000 /* what is unsaved is given so long when it leaves */
 #define TICK_MS_MAX 1000
 #define AUTOSAVE_S_MAX 86400
 
 /* What the options point to. */
 typedef struct worker_lists {
-    const char *listen[LIST_MAX];
-    const char *peers[LIST_MAX];
-    const char *hosts[LIST_MAX + 1];
-    const char *origins[LIST_MAX + 1];
+    const char *listen[CLI_LIST_MAX + 1];
+    const char *peers[CLI_LIST_MAX + 1];
+    const char *hosts[CLI_LIST_MAX + 1];
+    const char *origins[CLI_LIST_MAX + 1];
 } worker_lists;
-
-static size_t collect(const cli_run *run, const char *option,
-                      const char *list[LIST_MAX])
-{
-    size_t count = 0;
-    size_t index = 0;
-    const char *text;
-    while ((text = cli_args_next(run->args, option, &index)) != NULL &&
-           count < LIST_MAX) {
-        list[count++] = text;
-    }
-    return count;
-}
 
 static void note(void *ctx, const char *text)
 {
@@ -83,13 +69,13 @@ static bool parse_options(cli_run *run, worker_options *options, worker_lists *l
     if (!cli_run_node_options(run, &options->node)) {
         return false;
     }
-    options->node.listen_count = collect(run, "--listen", lists->listen);
-    options->node.peer_count = collect(run, "--peer", lists->peers);
+    options->node.listen_count = cli_args_all(args, "--listen", lists->listen);
+    options->node.peer_count = cli_args_all(args, "--peer", lists->peers);
     options->node.listen_urls = lists->listen;
     options->node.peer_urls = lists->peers;
     options->node.discover = !cli_args_has(args, "--no-discover");
-    collect(run, "--host", lists->hosts);
-    collect(run, "--origin", lists->origins);
+    cli_args_all(args, "--host", lists->hosts);
+    cli_args_all(args, "--origin", lists->origins);
     options->hosts = lists->hosts;
     options->origins = lists->origins;
     options->http_cert_file = cli_args_get(args, "--http-cert");

@@ -6,7 +6,8 @@
 #include <sys/wait.h>
 #include <time.h>
 
-#define WORDS_MAX 128
+#define WORDS_MAX                                                                      \
+    320 /* of a command line: all that a kernel can be given, and its own */
 #define LOG_SIZE_MAX (4u << 20)
 
 uint64_t kernel_now_ms(void)

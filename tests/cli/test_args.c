@@ -91,14 +91,34 @@ Test(args, refusals_name_the_culprit)
     cr_expect(!PARSE("x", "-s", "a", "-f", ""));
 }
 
+/* 64 peers are kept, all of them; a 65th is refused, not forgotten. */
+Test(args, a_list_is_whole_or_refused)
+{
+    const char *argv[2 * (CLI_LIST_MAX + 1) + 3] = {"x", "-s", "a"};
+    const char *values[CLI_LIST_MAX + 1];
+    size_t argc = 3;
+    for (int i = 0; i <= CLI_LIST_MAX; i++) {
+        argv[argc++] = "-p";
+        argv[argc++] = "url";
+    }
+    cr_expect(!parse(argc, argv));
+    cr_expect_str_eq(error, "--peer is given more than 64 times");
+    cr_assert(parse(argc - 2, argv));
+    cr_expect_eq(cli_args_all(&args, "--peer", values), CLI_LIST_MAX);
+    cr_expect_null(values[CLI_LIST_MAX]);
+    cr_expect_str_eq(values[CLI_LIST_MAX - 1], "url");
+    cr_expect_eq(cli_args_all(&args, "--format", values), 0);
+    cr_expect_null(values[0]);
+}
+
 Test(args, too_many_options_are_refused)
 {
     const char *argv[2 * CLI_GIVEN_MAX + 4];
     size_t argc = 0;
     argv[argc++] = "x";
     for (int i = 0; i <= CLI_GIVEN_MAX; i++) {
-        argv[argc++] = "-s";
-        argv[argc++] = "a";
+        argv[argc++] = i % 3 == 0 ? "-s" : i % 3 == 1 ? "-p" : "-f";
+        argv[argc++] = i % 3 == 2 ? "state" : "a";
     }
     cr_expect(!parse(argc, argv));
     cr_expect(strstr(error, "more than") != NULL);
