@@ -1,5 +1,8 @@
 #include "bench/state_hash.h"
+
 #include "scene/json_writer.h"
+
+#include <stdio.h>
 
 static void write_part(const crdt_document *doc, crdt_part part,
                        scene_json_writer *writer)
@@ -30,12 +33,10 @@ static void write_object(const crdt_document *doc, crdt_object object,
     scene_json_writer_object_end(writer);
 }
 
-crdt_err bench_state_hash(const crdt_document *doc, uint32_t *hash, size_t *json_size)
+crdt_err bench_state_json(const crdt_document *doc, crdt_buf *out)
 {
-    crdt_buf json;
-    crdt_buf_init(&json, crdt_alloc_default());
     scene_json_writer writer;
-    scene_json_writer_init(&writer, crdt_alloc_default(), &json);
+    scene_json_writer_init(&writer, crdt_alloc_default(), out);
     scene_json_writer_object_begin(&writer);
     crdt_object object = {0};
     while (crdt_document_next_object(doc, &object)) {
@@ -46,12 +47,28 @@ crdt_err bench_state_hash(const crdt_document *doc, uint32_t *hash, size_t *json
     }
     scene_json_writer_object_end(&writer);
     crdt_err err = writer.err;
-    *hash = 2166136261u;
-    for (size_t i = 0; i < json.size; i++) {
-        *hash = (*hash ^ json.data[i]) * 16777619u;
-    }
-    *json_size = json.size;
     scene_json_writer_deinit(&writer);
-    crdt_buf_deinit(&json);
     return err;
+}
+
+uint32_t bench_state_hash(crdt_span json)
+{
+    uint32_t hash = 2166136261u;
+    for (size_t i = 0; i < json.size; i++) {
+        hash = (hash ^ json.data[i]) * 16777619u;
+    }
+    return hash;
+}
+
+void bench_state_hash_tell(bench_result *result, const crdt_document *doc)
+{
+    crdt_buf json;
+    char text[16];
+    crdt_buf_init(&json, crdt_alloc_default());
+    bench_must(bench_state_json(doc, &json), "end state");
+    snprintf(text, sizeof text, "%08x",
+             (unsigned)bench_state_hash(crdt_buf_span(&json)));
+    bench_result_text(result, "fnv1a32", text);
+    bench_result_count(result, "json_bytes", json.size);
+    crdt_buf_deinit(&json);
 }

@@ -5,9 +5,13 @@
  * {"e000000":{"GLTFShape":{"src":"..."},...},...}, and its FNV-1a hash of 32 bits: equal
  * for every engine that did the work. */
 
+#include "bench/result.h"
 #include "crdt/document.h"
 
-/* `*json_size`: bytes of the JSON. Errors: CRDT_ENOMEM. */
-crdt_err bench_state_hash(const crdt_document *doc, uint32_t *hash, size_t *json_size);
+/* The JSON, appended to `out`. Errors: CRDT_ENOMEM. */
+crdt_err bench_state_json(const crdt_document *doc, crdt_buf *out);
+uint32_t bench_state_hash(crdt_span json);
+/* Adds `fnv1a32` and `json_bytes` to a result. */
+void bench_state_hash_tell(bench_result *result, const crdt_document *doc);
 
 #endif /* BENCH_STATE_HASH_H */

@@ -1,4 +1,6 @@
 #include "bench/workload.h"
+
+#include "bench/bench.h"
 #include "crdt/value.h"
 
 #include <assert.h>
@@ -20,13 +22,14 @@ uint32_t bench_stream_next(bench_stream *stream)
     return x;
 }
 
-bool bench_ops_open(bench_ops *ops, size_t entity_count)
+void bench_ops_open(bench_ops *ops, size_t entity_count)
 {
     *ops = (bench_ops){.op_capacity = entity_count * ENTITY_OPS};
     crdt_buf_init(&ops->bytes, crdt_alloc_default());
     ops->ops = malloc(ops->op_capacity * sizeof *ops->ops);
-    return ops->ops != NULL &&
-           crdt_buf_reserve(&ops->bytes, entity_count * ENTITY_BYTES) == CRDT_OK;
+    bench_must_bytes(ops->ops, "operations");
+    bench_must(crdt_buf_reserve(&ops->bytes, entity_count * ENTITY_BYTES),
+               "operations");
 }
 
 void bench_ops_close(bench_ops *ops)

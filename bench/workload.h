@@ -26,8 +26,8 @@ typedef struct bench_ops {
     size_t op_capacity;
 } bench_ops;
 
-/* Room for `entity_count` entities. False: no memory. */
-bool bench_ops_open(bench_ops *ops, size_t entity_count);
+/* Room for `entity_count` entities. */
+void bench_ops_open(bench_ops *ops, size_t entity_count);
 void bench_ops_close(bench_ops *ops);
 void bench_ops_clear(bench_ops *ops);
 /* Add entity `index` with Transform, GLTFShape, Name and Visible: 12 draws. */

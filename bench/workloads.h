@@ -1,0 +1,11 @@
+#ifndef BENCH_WORKLOADS_H
+#define BENCH_WORKLOADS_H
+
+/* The workloads of docs/BENCHMARKS.md; each one is a file of its name. */
+
+#include "bench/bench.h"
+
+void bench_w1_run(const bench_options *options);
+void bench_w2_run(const bench_options *options);
+
+#endif /* BENCH_WORKLOADS_H */
