@@ -54,115 +54,72 @@ static uint8_t *put_le64(uint8_t *at, uint64_t value)
     return put_le32(at + 4, (uint32_t)(value >> 32));
 }
 
-/* Most names and values are of 4 .. 16 bytes: two copies that overlap, and no call. */
-static uint8_t *put_bytes(uint8_t *at, const void *bytes, size_t size)
+static uint64_t get_le64(const uint8_t *at)
 {
-    if (size >= 8 && size <= 16) {
-        memcpy(at, bytes, 8);
-        memcpy(at + size - 8, (const uint8_t *)bytes + size - 8, 8);
-    } else if (size >= 4 && size < 8) {
-        memcpy(at, bytes, 4);
-        memcpy(at + size - 4, (const uint8_t *)bytes + size - 4, 4);
-    } else if (size > 0) {
-        memcpy(at, bytes, size);
+    uint64_t value = 0;
+    for (size_t i = 8; i > 0; i--) {
+        value = value << 8 | at[i - 1];
     }
-    return at + size;
+    return value;
 }
 
-/* depth (1), time (8), actor (16), then size (4) and bytes of object, part, field, then
- * the bytes of the value. Numbers little-endian. Sizes go first: no two entries give the
- * same bytes. */
-#define TIME_AT 1
-#define ACTOR_AT 9
-#define NAMES_AT 25
-
-static void put_stamp(uint8_t *bytes, const crdt_stamp *stamp)
+crdt_digest crdt_hash128_seeded(crdt_span bytes, uint64_t seed)
 {
-    put_le64(bytes + TIME_AT, stamp->time);
-    memcpy(bytes + ACTOR_AT, stamp->actor.bytes, sizeof stamp->actor.bytes);
+    return of_xxh(XXH3_128bits_withSeed(bytes.data, bytes.size, seed));
 }
 
-/* The names of a key by depth; their number. */
-static size_t names_of(const crdt_key *key, crdt_span names[3])
+uint64_t crdt_digest_name(crdt_span name)
 {
-    names[0] = key->object;
-    names[1] = key->part;
-    names[2] = key->field;
-    return (size_t)key->depth;
+    return XXH3_64bits(name.data, name.size);
 }
 
-static crdt_digest hash_large(const crdt_key *key, const crdt_stamp *stamp,
-                              crdt_span value)
+uint64_t crdt_digest_key(const crdt_key *key)
 {
-    uint8_t head[NAMES_AT] = {(uint8_t)key->depth};
-    put_stamp(head, stamp);
-    XXH3_state_t state;
-    XXH3_128bits_reset(&state);
-    XXH3_128bits_update(&state, head, sizeof head);
-    crdt_span names[3];
-    size_t count = names_of(key, names);
-    for (size_t i = 0; i < count; i++) {
-        put_le32(head, (uint32_t)names[i].size);
-        XXH3_128bits_update(&state, head, 4);
-        XXH3_128bits_update(&state, names[i].data, names[i].size);
+    const crdt_span names[3] = {key->object, key->part, key->field};
+    uint64_t hash = crdt_digest_key_begin(key->depth);
+    for (size_t i = 0; i < (size_t)key->depth; i++) {
+        hash = crdt_digest_key_add(hash, crdt_digest_name(names[i]));
     }
-    XXH3_128bits_update(&state, value.data, value.size);
-    return of_xxh(XXH3_128bits_digest(&state));
+    return hash;
 }
 
-void crdt_digest_form_init(crdt_digest_form *form, const crdt_key *key)
+crdt_digest crdt_digest_term(uint64_t key_hash, const crdt_stamp *stamp,
+                             crdt_span value)
 {
-    crdt_span names[3];
-    size_t count = names_of(key, names);
-    size_t size = NAMES_AT;
-    for (size_t i = 0; i < count; i++) {
-        size += 4 + names[i].size;
-    }
-    form->key = key;
-    form->size = size <= sizeof form->bytes ? size : 0;
-    if (form->size == 0) {
-        return;
-    }
-    form->bytes[0] = (uint8_t)key->depth;
-    uint8_t *at = form->bytes + NAMES_AT;
-    for (size_t i = 0; i < count; i++) {
-        at = put_le32(at, (uint32_t)names[i].size);
-        at = put_bytes(at, names[i].data, names[i].size);
-    }
-}
-
-crdt_digest crdt_digest_form_entry(crdt_digest_form *form, const crdt_stamp *stamp,
-                                   crdt_span value)
-{
-    if (form->key->depth < CRDT_FIELD) {
-        value = (crdt_span){0};
-    }
-    if (form->size == 0 || value.size > sizeof form->bytes - form->size) {
-        return hash_large(form->key, stamp, value);
-    }
-    put_stamp(form->bytes, stamp);
-    put_bytes(form->bytes + form->size, value.data, value.size);
-    return of_xxh(XXH3_128bits(form->bytes, form->size + value.size));
+    const uint8_t *actor = stamp->actor.bytes;
+    uint64_t seed =
+        crdt_digest_fold(key_hash ^ get_le64(actor), stamp->time ^ get_le64(actor + 8));
+    return crdt_hash128_seeded(value, seed);
 }
 
 crdt_digest crdt_digest_entry(const crdt_key *key, const crdt_stamp *stamp,
                               crdt_span value)
 {
-    crdt_digest_form form; /* bytes are written before they are read */
-    crdt_digest_form_init(&form, key);
-    return crdt_digest_form_entry(&form, stamp, value);
+    if (key->depth < CRDT_FIELD) {
+        value = (crdt_span){0};
+    }
+    return crdt_digest_term(crdt_digest_key(key), stamp, value);
 }
+
+#define ROW_SIZE (8u + 16u)
+#define ROWS_AT_ONCE 64u
 
 crdt_digest crdt_digest_version(const crdt_version *version)
 {
     XXH3_state_t state;
     XXH3_128bits_reset(&state);
+    uint8_t rows[ROWS_AT_ONCE * ROW_SIZE];
+    size_t size = 0;
     for (size_t i = 0; i < version->stamp_count; i++) {
-        uint8_t row[8 + 16];
-        put_le64(row, version->stamps[i].time);
-        memcpy(row + 8, version->stamps[i].actor.bytes, 16);
-        XXH3_128bits_update(&state, row, sizeof row);
+        put_le64(rows + size, version->stamps[i].time);
+        memcpy(rows + size + 8, version->stamps[i].actor.bytes, 16);
+        size += ROW_SIZE;
+        if (size == sizeof rows) {
+            XXH3_128bits_update(&state, rows, size);
+            size = 0;
+        }
     }
+    XXH3_128bits_update(&state, rows, size);
     return of_xxh(XXH3_128bits_digest(&state));
 }
 

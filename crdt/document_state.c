@@ -60,6 +60,31 @@ static crdt_key key_of_element(const crdt_document *doc, uint32_t element)
                : crdt_state_part_key(doc, element);
 }
 
+/* As crdt_digest_key of the element's or field's key, from the hashes of its names. */
+static uint64_t hash_of_element(const crdt_document *doc, uint32_t element)
+{
+    const crdt_slot *slot = crdt_state_element(doc, element);
+    uint64_t hash = crdt_digest_key_begin(slot->owner == 0 ? CRDT_OBJECT : CRDT_PART);
+    if (slot->owner != 0) {
+        uint32_t object_name = crdt_state_element(doc, slot->owner)->name;
+        hash = crdt_digest_key_add(hash, crdt_names_hash(names_of(doc), object_name));
+    }
+    return crdt_digest_key_add(hash, crdt_names_hash(names_of(doc), slot->name));
+}
+
+static uint64_t hash_of_field(const crdt_document *doc, uint32_t field)
+{
+    const crdt_slot *slot = crdt_state_field(doc, field);
+    const crdt_slot *part = crdt_state_element(doc, slot->owner);
+    const uint32_t path[] = {crdt_state_element(doc, part->owner)->name, part->name,
+                             slot->name};
+    uint64_t hash = crdt_digest_key_begin(CRDT_FIELD);
+    for (size_t i = 0; i < 3; i++) {
+        hash = crdt_digest_key_add(hash, crdt_names_hash(names_of(doc), path[i]));
+    }
+    return hash;
+}
+
 crdt_entry crdt_state_entry(const crdt_document *doc, const crdt_slot *slot,
                             bool is_field)
 {
@@ -156,25 +181,31 @@ static void tell_stale(const crdt_change *change, const crdt_key *key,
     }
 }
 
-/* All that an entry leaves behind when it goes: the digest, the listeners. */
-static void take_leave(crdt_change *change, crdt_digest_form *form,
-                       const crdt_slot *slot, bool is_field, bool was_live)
+/* All that an entry leaves behind when it goes: the digest, the listeners. `slot` is the
+ * key's, `entry_slot` that of the entry. */
+static void take_leave(crdt_change *change, uint64_t key_hash, uint32_t slot,
+                       const crdt_slot *entry_slot, bool is_field, bool was_live)
 {
-    const crdt_key *key = form->key;
     crdt_document *doc = change->doc;
-    crdt_entry entry = crdt_state_entry(doc, slot, is_field);
+    const crdt_entry entry = crdt_state_entry(doc, entry_slot, is_field);
     crdt_digest_subtract(&doc->digest,
-                         crdt_digest_form_entry(form, &entry.stamp, entry.value));
-    bool own = is_of_change(change, slot->dot);
-    if (doc->tells_dropped) {
-        tell_dropped(change, key, &entry, was_live && !own);
+                         crdt_digest_term(key_hash, &entry.stamp, entry.value));
+    bool own = is_of_change(change, entry_slot->dot);
+    bool may_be_stale = is_field && change->stale_after != NULL && !own;
+    if (!doc->tells_dropped && !may_be_stale) {
+        return;
     }
-    if (is_field && change->stale_after != NULL && !own) {
-        tell_stale(change, key, &entry);
+    const crdt_key key =
+        is_field ? crdt_state_field_key(doc, slot) : key_of_element(doc, slot);
+    if (doc->tells_dropped) {
+        tell_dropped(change, &key, &entry, was_live && !own);
+    }
+    if (may_be_stale) {
+        tell_stale(change, &key, &entry);
     }
 }
 
-static void drop_siblings(crdt_change *change, uint32_t field, crdt_digest_form *form)
+static void drop_siblings(crdt_change *change, uint32_t field, uint64_t key_hash)
 {
     crdt_document *doc = change->doc;
     const crdt_dot shown = crdt_state_field(doc, field)->dot;
@@ -186,7 +217,7 @@ static void drop_siblings(crdt_change *change, uint32_t field, crdt_digest_form 
             break;
         }
         if (is_dropped(change, slot)) {
-            take_leave(change, form, slot, true, live && slot->dot == shown);
+            take_leave(change, key_hash, field, slot, true, live && slot->dot == shown);
             id = crdt_lww_map_remove(&doc->fields, field, id);
         } else {
             id = slot->sibling;
@@ -197,10 +228,7 @@ static void drop_siblings(crdt_change *change, uint32_t field, crdt_digest_form 
 static void drop_values_of(crdt_change *change, uint32_t field)
 {
     if (crdt_state_field(change->doc, field)->dot != 0) {
-        const crdt_key key = crdt_state_field_key(change->doc, field);
-        crdt_digest_form form;
-        crdt_digest_form_init(&form, &key);
-        drop_siblings(change, field, &form);
+        drop_siblings(change, field, hash_of_field(change->doc, field));
     }
 }
 
@@ -216,9 +244,7 @@ void crdt_state_drop_dots(crdt_change *change, uint32_t element)
     if (crdt_state_element(doc, element)->dot == 0) {
         return;
     }
-    const crdt_key key = key_of_element(doc, element);
-    crdt_digest_form form;
-    crdt_digest_form_init(&form, &key);
+    const uint64_t key_hash = hash_of_element(doc, element);
     bool live = crdt_state_element(doc, element)->owner == 0 ||
                 crdt_state_part_live(doc, element);
     for (uint32_t id = element; id != 0;) {
@@ -227,7 +253,7 @@ void crdt_state_drop_dots(crdt_change *change, uint32_t element)
             break;
         }
         if (is_dropped(change, slot)) {
-            take_leave(change, &form, slot, false, live);
+            take_leave(change, key_hash, element, slot, false, live);
             id = crdt_dot_store_remove(&doc->keys.store, element, id);
         } else {
             id = slot->sibling;
@@ -287,41 +313,37 @@ void crdt_state_insert_dot(crdt_change *change, uint32_t element, crdt_dot dot,
 {
     crdt_document *doc = change->doc;
     crdt_dot_store_insert(&doc->keys.store, element, dot, who);
-    const crdt_key key = key_of_element(doc, element);
     const crdt_stamp stamp = crdt_actors_stamp(&doc->context.actors, dot);
-    crdt_digest_add(&doc->digest, crdt_digest_entry(&key, &stamp, (crdt_span){0}));
+    crdt_digest_add(&doc->digest, crdt_digest_term(hash_of_element(doc, element),
+                                                   &stamp, (crdt_span){0}));
 }
 
 static uint32_t insert_value(crdt_change *change, uint32_t field, crdt_dot dot,
                              uint32_t who, const crdt_lww_value *value,
-                             crdt_digest_form *form)
+                             uint64_t key_hash)
 {
     crdt_document *doc = change->doc;
     uint32_t entry = crdt_lww_map_insert(&doc->fields, field, dot, who, value);
     const crdt_stamp stamp = crdt_actors_stamp(&doc->context.actors, dot);
     const crdt_span bytes = crdt_lww_map_value(crdt_state_field(doc, entry));
-    crdt_digest_add(&doc->digest, crdt_digest_form_entry(form, &stamp, bytes));
+    crdt_digest_add(&doc->digest, crdt_digest_term(key_hash, &stamp, bytes));
     return entry;
 }
 
 void crdt_state_add_value(crdt_change *change, uint32_t field, crdt_dot dot,
                           uint32_t who, const crdt_lww_value *value)
 {
-    const crdt_key key = crdt_state_field_key(change->doc, field);
-    crdt_digest_form form;
-    crdt_digest_form_init(&form, &key);
-    uint32_t entry = insert_value(change, field, dot, who, value, &form);
+    const uint64_t key_hash = hash_of_field(change->doc, field);
+    uint32_t entry = insert_value(change, field, dot, who, value, key_hash);
     crdt_state_field(change->doc, entry)->arrived = 1;
 }
 
 void crdt_state_set_value(crdt_change *change, uint32_t field, crdt_dot dot,
                           uint32_t who, const crdt_lww_value *value)
 {
-    const crdt_key key = crdt_state_field_key(change->doc, field);
-    crdt_digest_form form;
-    crdt_digest_form_init(&form, &key);
-    drop_siblings(change, field, &form);
-    insert_value(change, field, dot, who, value, &form);
+    const uint64_t key_hash = hash_of_field(change->doc, field);
+    drop_siblings(change, field, key_hash);
+    insert_value(change, field, dot, who, value, key_hash);
 }
 
 /* ---- telling ---- */

@@ -11,9 +11,11 @@
 
 /* Short names lie in the record: one cache line less to look at. */
 typedef struct name {
-    uint32_t hash;
+    uint64_t
+        digest_hash; /* crdt_digest_name; unlike that of the table without a seed */
     uint32_t references;
     uint32_t slot;
+    uint32_t hash;
     uint32_t size;
     union {
         uint8_t bytes[INLINE_MAX];
@@ -128,7 +130,10 @@ crdt_err crdt_names_intern(crdt_names *names, crdt_span bytes, uint32_t *id)
     if (err != CRDT_OK) {
         return err;
     }
-    name made = {.hash = hash, .references = 1, .size = (uint32_t)bytes.size};
+    name made = {.digest_hash = crdt_digest_name(bytes),
+                 .references = 1,
+                 .hash = hash,
+                 .size = (uint32_t)bytes.size};
     uint8_t *copy = made.at.bytes;
     if (bytes.size > INLINE_MAX) {
         copy = crdt_slab_alloc(names->slab, bytes.size);
@@ -205,6 +210,11 @@ crdt_span crdt_names_get(const crdt_names *names, uint32_t id)
         return (crdt_span){0};
     }
     return bytes_of(at(names, id));
+}
+
+uint64_t crdt_names_hash(const crdt_names *names, uint32_t id)
+{
+    return at(names, id)->digest_hash;
 }
 
 uint32_t crdt_names_count(const crdt_names *names)

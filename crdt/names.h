@@ -39,6 +39,8 @@ void crdt_names_hold(crdt_names *names, uint32_t id);
 void crdt_names_release(crdt_names *names, uint32_t id);
 /* The bytes, borrowed as long as a reference is held; id 0 gives the empty span. */
 crdt_span crdt_names_get(const crdt_names *names, uint32_t id);
+/* crdt_digest_name of a name that is held. */
+uint64_t crdt_names_hash(const crdt_names *names, uint32_t id);
 /* One number that whoever uses the names keeps with a name; 0 at first, and gone with the
  * name. The document keeps the slot of the object so named. */
 uint32_t crdt_names_slot(const crdt_names *names, uint32_t id);

@@ -14,7 +14,7 @@
 #include "crdt/document.h"
 #include "sync/meta.h"
 
-#define SYNC_MESSAGE_VERSION 2u
+#define SYNC_MESSAGE_VERSION 3u
 #define SYNC_TOPIC_SIZE 12u
 #define SYNC_URL_SIZE_MAX 255u
 #define SYNC_SCENE_SIZE_MAX 255u

@@ -34,7 +34,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#define SYNC_STORE_FORMAT 1                   /* of the folder's content */
+#define SYNC_STORE_FORMAT 2                   /* of the folder's content */
 #define SYNC_STORE_RECORD_SIZE_MAX (1u << 30) /* bytes of one record */
 #define SYNC_STORE_AUTHOR_MAX                                                          \
     4096u                              /* rows to open the deps table with: with
@@ -123,7 +123,7 @@ typedef struct sync_store sync_store;
  * CRDT_ECORRUPT
  *     The content is damaged; diag names the record and what to do. Never skipped over.
  * CRDT_EVERSION
- *     Written by a newer program.
+ *     Written by a program of another format, older or newer.
  * CRDT_EIO, CRDT_ENOMEM */
 crdt_err sync_store_open(sync_store **out, const char *dir,
                          const sync_store_options *options, crdt_document *doc,

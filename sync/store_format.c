@@ -56,11 +56,10 @@ crdt_err disk_get_head(sync_table_txn *txn, disk_head *h, crdt_diag *diag)
                    ? crdt_diag_set(diag, CRDT_ECORRUPT, 0, "the store has no head")
                    : err;
     }
-    if (bytes.size >= 8 && sync_get_u64(bytes.data) > SYNC_STORE_FORMAT) {
+    if (bytes.size >= 8 && sync_get_u64(bytes.data) != SYNC_STORE_FORMAT) {
         return crdt_diag_set(diag, CRDT_EVERSION, 0,
-                             "the store was written by a newer program (format %" PRIu64
-                             ")",
-                             sync_get_u64(bytes.data));
+                             "the store is of format %" PRIu64 ", this program's is %u",
+                             sync_get_u64(bytes.data), SYNC_STORE_FORMAT);
     }
     if (bytes.size != HEAD_SIZE) {
         return crdt_diag_set(diag, CRDT_ECORRUPT, 0, "the store's head has a bad size");

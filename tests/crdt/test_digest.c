@@ -48,7 +48,7 @@ Test(digest, order_does_not_matter)
     crdt_arena_deinit(&arena);
 }
 
-/* Where a name ends and the next begins is part of what is hashed; so is the depth. */
+/* Names are hashed one by one: where one ends and the next begins counts, and the depth. */
 Test(digest, names_do_not_run_together)
 {
     crdt_stamp stamp = {.time = 5, .actor = gen_actor(0)};
@@ -74,37 +74,40 @@ Test(digest, names_do_not_run_together)
     cr_assert_not(crdt_digest_equal(term, crdt_digest_entry(&field, &stamp, a)));
 }
 
-/* Small entries go through a buffer, large ones through the streaming form: the same
- * hash on both sides of the border. */
-Test(digest, small_and_large_are_one_function)
+/* The term as docs/FORMAT.md defines it, step by step, of values of all sizes. */
+static uint64_t fold(uint64_t a, uint64_t b)
 {
-    static uint8_t bytes[3000];
-    for (size_t i = 0; i < sizeof bytes; i++) {
-        bytes[i] = (uint8_t)(i * 7);
-    }
-    crdt_stamp stamp = {.time = 5, .actor = gen_actor(0)};
-    crdt_key key = crdt_key_field(crdt_span_of("object"), crdt_span_of("part"),
-                                  crdt_span_of("field"));
-    for (size_t size = 0; size < sizeof bytes; size += size < 1100 ? 1 : 101) {
-        uint8_t plain[4000] = {3, 5};
-        size_t at = 9;
-        for (size_t i = 0; i < 16; i++) {
-            plain[at++] = stamp.actor.bytes[i];
+    uint64_t a_low = a & UINT32_MAX;
+    uint64_t b_low = b & UINT32_MAX;
+    uint64_t low = a_low * b_low;
+    uint64_t first = (a >> 32) * b_low + (low >> 32);
+    uint64_t second = a_low * (b >> 32) + (first & UINT32_MAX);
+    uint64_t high = (a >> 32) * (b >> 32) + (first >> 32) + (second >> 32);
+    return (second << 32 | (low & UINT32_MAX)) ^ high;
+}
+
+Test(digest, a_term_is_as_the_format_says)
+{
+    crdt_span names[] = {crdt_span_of("object"), crdt_span_of("part"),
+                         crdt_span_of("field")};
+    const crdt_key keys[] = {crdt_key_object(names[0]),
+                             crdt_key_part(names[0], names[1]),
+                             crdt_key_field(names[0], names[1], names[2])};
+    for (size_t i = 0; i < 3; i++) {
+        uint64_t hash = i + 1;
+        for (size_t j = 0; j <= i; j++) {
+            hash = fold(hash ^ crdt_hash64(names[j], 0), UINT64_C(0x9e3779b97f4a7c15));
         }
-        const crdt_span names[] = {key.object, key.part, key.field};
-        for (size_t n = 0; n < 3; n++) {
-            plain[at] = (uint8_t)names[n].size;
-            at += 4;
-            for (size_t i = 0; i < names[n].size; i++) {
-                plain[at++] = names[n].data[i];
-            }
-        }
-        for (size_t i = 0; i < size; i++) {
-            plain[at++] = bytes[i];
-        }
-        crdt_digest term =
-            crdt_digest_entry(&key, &stamp, (crdt_span){.data = bytes, .size = size});
+        cr_assert_eq(crdt_digest_key(&keys[i]), hash);
+        crdt_stamp stamp = {.time = 5, .actor = {"01234567abcdefgh"}};
+        crdt_span text = crdt_span_of("a value");
         cr_assert(crdt_digest_equal(
-            term, crdt_hash128((crdt_span){.data = plain, .size = at})));
+            crdt_digest_entry(&keys[i], &stamp, text),
+            crdt_digest_term(hash, &stamp, i == 2 ? text : (crdt_span){0})));
+        /* the seed of the term is the value's only companion */
+        uint64_t seed =
+            fold(hash ^ UINT64_C(0x3736353433323130), 5 ^ UINT64_C(0x6867666564636261));
+        cr_assert(crdt_digest_equal(crdt_digest_term(hash, &stamp, text),
+                                    crdt_hash128_seeded(text, seed)));
     }
 }
