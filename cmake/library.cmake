@@ -43,7 +43,7 @@ set(objects
     $<TARGET_OBJECTS:scenesync_scene>
     $<TARGET_OBJECTS:scenesync_sync>)
 # What a program links besides the static library (Debian has these as shared libraries).
-set(system_libraries lmdb nng sodium simdjson double-conversion xxhash stdc++ m pthread)
+set(system_libraries lmdb nng sodium simdjson double-conversion xxhash zstd stdc++ m pthread)
 
 add_library(scenesync_shared SHARED ${objects})
 add_library(scenesync_static STATIC ${objects})

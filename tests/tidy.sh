@@ -74,6 +74,7 @@ one_file() { # one_file HEADER-REGEX FILE-REGEX NAME
 }
 one_file 'msgpack' 'crdt/msgpack\.c' msgpack-c
 one_file 'xxhash|xxh3' 'crdt/digest\.c' xxhash
+one_file 'zstd' 'crdt/zstd\.c' zstd
 one_file 'lmdb' 'sync/table\.c' LMDB
 one_file 'nng/' 'sync/link_nng\.c' nng
 one_file 'libwebsockets' 'cli/web/server\.c' libwebsockets
