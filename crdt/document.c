@@ -94,23 +94,23 @@ static void count_part(const crdt_document *doc, uint32_t part,
 {
     bool live = crdt_state_part_live(doc, part);
     counts->parts += live;
-    for (uint32_t field = crdt_group_first(*crdt_state_group(doc, part)); field != 0;
-         field = crdt_state_field(doc, field)->next) {
+    for (uint32_t field = crdt_state_any_field(doc, part); field != 0;
+         field = crdt_state_next_field(doc, field)) {
         const crdt_slot *slot = crdt_state_field(doc, field);
         bool is_held = slot->dot != 0;
         counts->fields += live && is_held;
-        counts->conflicts += is_held && (!live || slot->sibling != 0);
+        counts->conflicts += is_held && (!live || crdt_slot_lower(slot) != 0);
     }
 }
 
 crdt_document_counts crdt_document_count(const crdt_document *doc)
 {
     crdt_document_counts counts = {0};
-    for (uint32_t object = crdt_group_first(doc->keys.root); object != 0;
-         object = crdt_state_element(doc, object)->next) {
+    for (uint32_t object = crdt_state_any_object(doc); object != 0;
+         object = crdt_state_next_object(doc, object)) {
         counts.objects += crdt_state_object_live(doc, object);
-        for (uint32_t part = crdt_group_first(*crdt_state_group(doc, object));
-             part != 0; part = crdt_state_element(doc, part)->next) {
+        for (uint32_t part = crdt_state_any_part(doc, object); part != 0;
+             part = crdt_state_next_part(doc, part)) {
             count_part(doc, part, &counts);
         }
     }
@@ -142,7 +142,7 @@ crdt_field crdt_document_find_field(const crdt_document *doc, crdt_part part,
 bool crdt_document_next_object(const crdt_document *doc, crdt_object *object)
 {
     object->id = object->id == 0 ? crdt_state_first_object(doc)
-                                 : crdt_state_element(doc, object->id)->next;
+                                 : crdt_state_next_object(doc, object->id);
     return object->id != 0;
 }
 
@@ -155,7 +155,7 @@ bool crdt_document_next_part(const crdt_document *doc, crdt_object object,
         part->id =
             crdt_dot_store_first(&doc->keys.store, crdt_state_group(doc, object.id));
     } else {
-        part->id = crdt_state_element(doc, part->id)->next;
+        part->id = crdt_state_next_part(doc, part->id);
     }
     return part->id != 0;
 }
@@ -169,7 +169,7 @@ bool crdt_document_next_field(const crdt_document *doc, crdt_part part,
         field->id =
             crdt_dot_store_first(&doc->fields.store, crdt_state_group(doc, part.id));
     } else {
-        field->id = crdt_state_field(doc, field->id)->next;
+        field->id = crdt_state_next_field(doc, field->id);
     }
     return field->id != 0;
 }
@@ -207,7 +207,7 @@ static bool find_entry(const crdt_document *doc, const crdt_dot_store *store,
         return false;
     }
     for (; index > 0 && slot != 0; index--) {
-        slot = crdt_dot_store_at(store, slot)->sibling;
+        slot = crdt_slot_lower(crdt_dot_store_at(store, slot));
     }
     if (slot == 0) {
         return false;
@@ -274,8 +274,8 @@ static bool visit_field(const crdt_document *doc, uint32_t field, bool live,
         conflict.kind = CRDT_CONFLICT_CONCURRENT;
         conflict.winner = crdt_state_entry(doc, shown, true);
     }
-    for (uint32_t id = live ? shown->sibling : field; id != 0;
-         id = crdt_state_field(doc, id)->sibling) {
+    for (uint32_t id = live ? crdt_slot_lower(shown) : field; id != 0;
+         id = crdt_slot_lower(crdt_state_field(doc, id))) {
         conflict.loser = crdt_state_entry(doc, crdt_state_field(doc, id), true);
         if (!visit(ctx, &conflict)) {
             return false;
@@ -290,7 +290,7 @@ crdt_err crdt_document_conflicts(const crdt_document *doc,
                                  void *ctx)
 {
     crdt_object object = {crdt_state_first_object(doc)};
-    for (; object.id != 0; object.id = crdt_state_element(doc, object.id)->next) {
+    for (; object.id != 0; object.id = crdt_state_next_object(doc, object.id)) {
         crdt_part part = {0};
         while (crdt_document_next_part(doc, object, &part)) {
             bool live = crdt_state_part_live(doc, part.id);

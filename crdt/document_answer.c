@@ -55,8 +55,8 @@ static void touch_part(gathering *gather, uint32_t object, uint32_t part)
 {
     const crdt_document *doc = gather->doc;
     push_key(gather, object, part, 0);
-    for (uint32_t field = crdt_group_first(*crdt_state_group(doc, part)); field != 0;
-         field = crdt_state_field(doc, field)->next) {
+    for (uint32_t field = crdt_state_any_field(doc, part); field != 0;
+         field = crdt_state_next_field(doc, field)) {
         push_key(gather, object, part, field);
     }
 }
@@ -65,8 +65,8 @@ static void touch_object(gathering *gather, uint32_t object)
 {
     const crdt_document *doc = gather->doc;
     push_key(gather, object, 0, 0);
-    for (uint32_t part = crdt_group_first(*crdt_state_group(doc, object)); part != 0;
-         part = crdt_state_element(doc, part)->next) {
+    for (uint32_t part = crdt_state_any_part(doc, object); part != 0;
+         part = crdt_state_next_part(doc, part)) {
         touch_part(gather, object, part);
     }
 }
@@ -76,12 +76,10 @@ static void gather_dots(gathering *gather, uint16_t actor)
 {
     const crdt_document *doc = gather->doc;
     const crdt_dot_store *store = &doc->keys.store;
-    uint32_t id = actor <= store->actor_capacity ? store->newest[actor - 1] : 0;
-    for (; id != 0; id = crdt_dot_store_at(store, id)->older) {
-        if (crdt_dot_time(crdt_dot_store_at(store, id)->dot) <=
-            gather->since_times[actor - 1]) {
-            break;
-        }
+    crdt_dot_walk walk =
+        crdt_dot_store_walk(store, actor, gather->since_times[actor - 1]);
+    for (uint32_t id = crdt_dot_walk_next(&walk); id != 0;
+         id = crdt_dot_walk_next(&walk)) {
         uint32_t element = crdt_dot_store_key(store, id);
         uint32_t owner = crdt_state_element(doc, element)->owner;
         if (owner == 0) {
@@ -96,12 +94,10 @@ static void gather_values(gathering *gather, uint16_t actor)
 {
     const crdt_document *doc = gather->doc;
     const crdt_dot_store *store = &doc->fields.store;
-    uint32_t id = actor <= store->actor_capacity ? store->newest[actor - 1] : 0;
-    for (; id != 0; id = crdt_dot_store_at(store, id)->older) {
-        if (crdt_dot_time(crdt_dot_store_at(store, id)->dot) <=
-            gather->since_times[actor - 1]) {
-            break;
-        }
+    crdt_dot_walk walk =
+        crdt_dot_store_walk(store, actor, gather->since_times[actor - 1]);
+    for (uint32_t id = crdt_dot_walk_next(&walk); id != 0;
+         id = crdt_dot_walk_next(&walk)) {
         uint32_t field = crdt_dot_store_key(store, id);
         uint32_t part = crdt_state_field(doc, field)->owner;
         push_key(gather, crdt_state_element(doc, part)->owner, part, field);
@@ -186,7 +182,7 @@ static size_t count_entries(const crdt_dot_store *store, uint32_t key)
 {
     size_t count = 0;
     for (uint32_t id = key; id != 0 && crdt_dot_store_at(store, id)->dot != 0;
-         id = crdt_dot_store_at(store, id)->sibling) {
+         id = crdt_slot_lower(crdt_dot_store_at(store, id))) {
         count++;
     }
     return count;
@@ -206,14 +202,14 @@ static void write_key(const crdt_document *doc, crdt_answer_writer *writer,
         const crdt_slot *slot = crdt_dot_store_at(store, id);
         crdt_entry entry = crdt_state_entry(doc, slot, depth == CRDT_FIELD);
         crdt_answer_write_entry(writer, depth, &entry.stamp, entry.who, entry.value);
-        id = slot->sibling;
+        id = crdt_slot_lower(slot);
     }
 }
 
 static void write_all(const crdt_document *doc, crdt_answer_writer *writer)
 {
     crdt_object object = {crdt_state_first_object(doc)};
-    for (; object.id != 0; object.id = crdt_state_element(doc, object.id)->next) {
+    for (; object.id != 0; object.id = crdt_state_next_object(doc, object.id)) {
         write_key(doc, writer, CRDT_OBJECT, object.id, true);
         crdt_part part = {0};
         while (crdt_document_next_part(doc, object, &part)) {

@@ -12,7 +12,7 @@ static void add_entries(checking *check, const crdt_key *key,
                         const crdt_dot_store *store, uint32_t slot)
 {
     for (uint32_t id = slot; id != 0 && crdt_dot_store_at(store, id)->dot != 0;
-         id = crdt_dot_store_at(store, id)->sibling) {
+         id = crdt_slot_lower(crdt_dot_store_at(store, id))) {
         crdt_entry entry = crdt_state_entry(check->doc, crdt_dot_store_at(store, id),
                                             key->depth == CRDT_FIELD);
         crdt_digest_add(&check->digest,

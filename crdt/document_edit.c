@@ -232,7 +232,8 @@ typedef struct room_needed {
 static bool has_unseen(const crdt_document *doc, const crdt_seen *seen,
                        const crdt_dot_store *store, uint32_t slot)
 {
-    for (uint32_t id = slot; id != 0; id = crdt_dot_store_at(store, id)->sibling) {
+    for (uint32_t id = slot; id != 0;
+         id = crdt_slot_lower(crdt_dot_store_at(store, id))) {
         crdt_dot dot = crdt_dot_store_at(store, id)->dot;
         if (dot != 0 && !crdt_seen_includes(seen, &doc->context.actors, dot)) {
             return true;
@@ -355,8 +356,8 @@ static void tell_outcome(const crdt_change *change, const crdt_batch *batch)
             crdt_state_tell_watched(doc, plan->part);
         } else if (change->watching && op->key.depth == CRDT_OBJECT &&
                    plan->object != 0) {
-            for (uint32_t part = crdt_group_first(*crdt_state_group(doc, plan->object));
-                 part != 0; part = crdt_state_element(doc, part)->next) {
+            for (uint32_t part = crdt_state_any_part(doc, plan->object); part != 0;
+                 part = crdt_state_next_part(doc, part)) {
                 crdt_state_tell_watched(doc, part);
             }
         }
@@ -474,7 +475,7 @@ static bool says_nothing(const crdt_document *doc, const crdt_op *op,
     if (op->kind == CRDT_OP_UNSET) {
         return !is_held;
     }
-    return is_held && field->sibling == 0 &&
+    return is_held && crdt_slot_lower(field) == 0 &&
            crdt_span_equal(crdt_lww_map_value(field), op->value);
 }
 

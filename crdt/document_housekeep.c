@@ -17,7 +17,8 @@ static bool is_shown(const sweeping *sweep, const crdt_dot_store *store, uint32_
     if (sweep->shown == NULL || crdt_dot_store_at(store, slot)->dot == 0) {
         return true;
     }
-    for (uint32_t id = slot; id != 0; id = crdt_dot_store_at(store, id)->sibling) {
+    for (uint32_t id = slot; id != 0;
+         id = crdt_slot_lower(crdt_dot_store_at(store, id))) {
         crdt_stamp stamp = crdt_actors_stamp(&sweep->doc->context.actors,
                                              crdt_dot_store_at(store, id)->dot);
         if (!crdt_version_covers(sweep->shown, &stamp)) {
@@ -71,8 +72,8 @@ static crdt_err sweep_dead_part(sweeping *sweep, uint32_t part)
     const crdt_document *doc = sweep->doc;
     bool is_held = crdt_state_element(doc, part)->dot != 0;
     bool all_shown = is_shown(sweep, &doc->keys.store, part);
-    for (uint32_t field = crdt_group_first(*crdt_state_group(doc, part)); field != 0;
-         field = crdt_state_field(doc, field)->next) {
+    for (uint32_t field = crdt_state_any_field(doc, part); field != 0;
+         field = crdt_state_next_field(doc, field)) {
         is_held = is_held || crdt_state_field(doc, field)->dot != 0;
         all_shown = all_shown && is_shown(sweep, &doc->fields.store, field);
     }
@@ -87,10 +88,10 @@ static crdt_err sweep_live_part(sweeping *sweep, uint32_t part)
 {
     const crdt_document *doc = sweep->doc;
     crdt_err err = CRDT_OK;
-    for (uint32_t field = crdt_group_first(*crdt_state_group(doc, part));
-         field != 0 && err == CRDT_OK; field = crdt_state_field(doc, field)->next) {
+    for (uint32_t field = crdt_state_any_field(doc, part); field != 0 && err == CRDT_OK;
+         field = crdt_state_next_field(doc, field)) {
         const crdt_slot *slot = crdt_state_field(doc, field);
-        if (slot->sibling != 0 && is_shown(sweep, &doc->fields.store, field)) {
+        if (crdt_slot_lower(slot) != 0 && is_shown(sweep, &doc->fields.store, field)) {
             err = push_op(sweep, (crdt_op){.kind = CRDT_OP_SET,
                                            .key = crdt_state_field_key(doc, field),
                                            .value = crdt_lww_map_value(slot)});
@@ -116,11 +117,10 @@ crdt_err crdt_document_housekeep(crdt_document *doc, const crdt_edit *edit,
 {
     sweeping sweep = {.doc = doc, .shown = shown, .arena = arena};
     crdt_err err = CRDT_OK;
-    for (uint32_t object = crdt_group_first(doc->keys.root);
-         object != 0 && err == CRDT_OK;
-         object = crdt_state_element(doc, object)->next) {
-        for (uint32_t part = crdt_group_first(*crdt_state_group(doc, object));
-             part != 0 && err == CRDT_OK; part = crdt_state_element(doc, part)->next) {
+    for (uint32_t object = crdt_state_any_object(doc); object != 0 && err == CRDT_OK;
+         object = crdt_state_next_object(doc, object)) {
+        for (uint32_t part = crdt_state_any_part(doc, object);
+             part != 0 && err == CRDT_OK; part = crdt_state_next_part(doc, part)) {
             err = crdt_state_part_live(doc, part) ? sweep_live_part(&sweep, part)
                                                   : sweep_dead_part(&sweep, part);
         }

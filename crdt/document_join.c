@@ -171,7 +171,7 @@ static bool some_stay(crdt_join *join, crdt_depth depth, uint32_t key)
     const crdt_dot_store *store = crdt_join_store(join, depth);
     const crdt_seen theirs = crdt_seen_version(&join->reader->version);
     for (uint32_t id = key; id != 0 && crdt_dot_store_at(store, id)->dot != 0;
-         id = crdt_dot_store_at(store, id)->sibling) {
+         id = crdt_slot_lower(crdt_dot_store_at(store, id))) {
         if (!crdt_seen_includes(&theirs, &join->doc->context.actors,
                                 crdt_dot_store_at(store, id)->dot)) {
             return true;
@@ -245,7 +245,8 @@ static crdt_err plan_entry(crdt_join *join, const crdt_answer_item *item)
     if (is_known(join, dot)) {
         /* The same dot here: both have it. No such dot here: I know that it was removed. */
         crdt_dot_store *store = crdt_join_store(join, depth);
-        for (uint32_t id = key; id != 0; id = crdt_dot_store_at(store, id)->sibling) {
+        for (uint32_t id = key; id != 0;
+             id = crdt_slot_lower(crdt_dot_store_at(store, id))) {
             if (crdt_dot_store_at(store, id)->dot == dot) {
                 crdt_dot_store_at(store, id)->kept = 1;
                 join->beside_others = true;
@@ -349,7 +350,8 @@ crdt_err crdt_join_plan(crdt_join *join, crdt_arena *arena, crdt_diag *diag)
 
 static void clear_marks(crdt_dot_store *store, uint32_t key)
 {
-    for (uint32_t id = key; id != 0; id = crdt_dot_store_at(store, id)->sibling) {
+    for (uint32_t id = key; id != 0;
+         id = crdt_slot_lower(crdt_dot_store_at(store, id))) {
         crdt_dot_store_at(store, id)->kept = 0;
         crdt_dot_store_at(store, id)->arrived = 0;
     }

@@ -22,9 +22,8 @@ static void drop_below(crdt_change *change, const crdt_join_visit *prefix,
         }
         return;
     }
-    for (uint32_t part = crdt_group_first(*crdt_state_group(doc, prefix->slot));
-         part != 0;) {
-        uint32_t next = crdt_state_element(doc, part)->next;
+    for (uint32_t part = crdt_state_any_part(doc, prefix->slot); part != 0;) {
+        uint32_t next = crdt_state_next_part(doc, part);
         if (round == CRDT_FIELD) {
             crdt_state_drop_values(change, part);
         } else if (round == CRDT_PART) {
@@ -66,8 +65,8 @@ static void drop_everywhere(crdt_change *change)
     static const crdt_depth rounds[3] = {CRDT_FIELD, CRDT_PART, CRDT_OBJECT};
     crdt_document *doc = change->doc;
     for (size_t r = 0; r < 3; r++) {
-        for (uint32_t object = crdt_group_first(doc->keys.root); object != 0;) {
-            uint32_t next = crdt_state_element(doc, object)->next;
+        for (uint32_t object = crdt_state_any_object(doc); object != 0;) {
+            uint32_t next = crdt_state_next_object(doc, object);
             const crdt_join_visit all = {.slot = object, .depth = CRDT_OBJECT};
             drop_below(change, &all, rounds[r]);
             if (rounds[r] == CRDT_OBJECT) {
@@ -98,8 +97,8 @@ static void tell_watched_below(const crdt_document *doc, const crdt_join_visit *
     if (key->depth == CRDT_PART) {
         crdt_state_tell_watched(doc, key->slot);
     } else if (key->depth == CRDT_OBJECT) {
-        for (uint32_t part = crdt_group_first(*crdt_state_group(doc, key->slot));
-             part != 0; part = crdt_state_element(doc, part)->next) {
+        for (uint32_t part = crdt_state_any_part(doc, key->slot); part != 0;
+             part = crdt_state_next_part(doc, part)) {
             crdt_state_tell_watched(doc, part);
         }
     }
@@ -117,9 +116,9 @@ static void tell_joined(crdt_change *change, const crdt_join *join)
     if (!change->watching) {
         return;
     }
-    for (uint32_t object = crdt_group_first(doc->keys.root);
+    for (uint32_t object = crdt_state_any_object(doc);
          object != 0 && join->reader->full;
-         object = crdt_state_element(doc, object)->next) {
+         object = crdt_state_next_object(doc, object)) {
         const crdt_join_visit all = {.slot = object, .depth = CRDT_OBJECT};
         tell_watched_below(doc, &all);
     }

@@ -88,9 +88,11 @@ static uint64_t hash_of_field(const crdt_document *doc, uint32_t field)
 crdt_entry crdt_state_entry(const crdt_document *doc, const crdt_slot *slot,
                             bool is_field)
 {
-    return (crdt_entry){.stamp = crdt_actors_stamp(&doc->context.actors, slot->dot),
-                        .who = crdt_names_get(names_of(doc), slot->who),
-                        .value = is_field ? crdt_lww_map_value(slot) : (crdt_span){0}};
+    const crdt_dot_store *store = is_field ? &doc->fields.store : &doc->keys.store;
+    return (crdt_entry){
+        .stamp = crdt_actors_stamp(&doc->context.actors, slot->dot),
+        .who = crdt_names_get(names_of(doc), crdt_dot_store_who(store, slot)),
+        .value = is_field ? crdt_lww_map_value(slot) : (crdt_span){0}};
 }
 
 /* ---- slots ---- */
@@ -220,7 +222,7 @@ static void drop_siblings(crdt_change *change, uint32_t field, uint64_t key_hash
             take_leave(change, key_hash, field, slot, true, live && slot->dot == shown);
             id = crdt_lww_map_remove(&doc->fields, field, id);
         } else {
-            id = slot->sibling;
+            id = crdt_slot_lower(slot);
         }
     }
 }
@@ -256,7 +258,7 @@ void crdt_state_drop_dots(crdt_change *change, uint32_t element)
             take_leave(change, key_hash, element, slot, false, live);
             id = crdt_dot_store_remove(&doc->keys.store, element, id);
         } else {
-            id = slot->sibling;
+            id = crdt_slot_lower(slot);
         }
     }
 }
@@ -269,8 +271,8 @@ void crdt_state_drop_values(crdt_change *change, uint32_t part)
     crdt_state_element(doc, part)->pinned =
         1; /* its last field must not take it away */
     bool some_stay = false;
-    for (uint32_t field = crdt_group_first(*crdt_state_group(doc, part)); field != 0;) {
-        uint32_t next = crdt_state_field(doc, field)->next;
+    for (uint32_t field = crdt_state_any_field(doc, part); field != 0;) {
+        uint32_t next = crdt_state_next_field(doc, field);
         drop_values_of(change, field);
         some_stay = some_stay || crdt_state_field(doc, field)->dot != 0;
         crdt_state_release_field(doc, field);
@@ -296,8 +298,8 @@ void crdt_state_drop_object(crdt_change *change, uint32_t object)
     crdt_document *doc = change->doc;
     bool was_pinned = crdt_state_element(doc, object)->pinned;
     crdt_state_element(doc, object)->pinned = 1;
-    for (uint32_t part = crdt_group_first(*crdt_state_group(doc, object)); part != 0;) {
-        uint32_t next = crdt_state_element(doc, part)->next;
+    for (uint32_t part = crdt_state_any_part(doc, object); part != 0;) {
+        uint32_t next = crdt_state_next_part(doc, part);
         crdt_state_drop_part(change, part);
         part = next;
     }
@@ -377,13 +379,13 @@ void crdt_state_tell_landed(const crdt_document *doc, uint32_t field, crdt_dot d
     const crdt_slot *shown = crdt_state_field(doc, field);
     const crdt_slot *landed = shown;
     while (landed->dot != dot) {
-        if (landed->sibling == 0) {
+        if (crdt_slot_lower(landed) == 0) {
             return; /* a later operation of the same change dropped it */
         }
-        landed = crdt_state_field(doc, landed->sibling);
+        landed = crdt_state_field(doc, crdt_slot_lower(landed));
     }
     bool live = crdt_state_part_live(doc, shown->owner);
-    if (live && landed == shown && shown->sibling == 0) {
+    if (live && landed == shown && crdt_slot_lower(shown) == 0) {
         return;
     }
     crdt_conflict conflict = {.kind = CRDT_CONFLICT_REMOVED,
@@ -393,7 +395,7 @@ void crdt_state_tell_landed(const crdt_document *doc, uint32_t field, crdt_dot d
         conflict.kind = CRDT_CONFLICT_CONCURRENT;
         conflict.winner = crdt_state_entry(doc, shown, true);
         if (landed == shown) { /* the one that showed until now */
-            const crdt_slot *loser = crdt_state_field(doc, shown->sibling);
+            const crdt_slot *loser = crdt_state_field(doc, crdt_slot_lower(shown));
             if (loser->arrived) {
                 return; /* which is told when it is its turn */
             }
@@ -415,11 +417,12 @@ void crdt_state_tell_watched(const crdt_document *doc, uint32_t part)
     }
     for (uint32_t field =
              crdt_dot_store_first(&doc->fields.store, crdt_state_group(doc, part));
-         field != 0; field = crdt_state_field(doc, field)->next) {
+         field != 0; field = crdt_state_next_field(doc, field)) {
         if (crdt_state_field(doc, field)->dot == 0) {
             continue;
         }
-        for (uint32_t id = field; id != 0; id = crdt_state_field(doc, id)->sibling) {
+        for (uint32_t id = field; id != 0;
+             id = crdt_slot_lower(crdt_state_field(doc, id))) {
             crdt_conflict conflict = {
                 .kind = CRDT_CONFLICT_REMOVED,
                 .key = crdt_state_field_key(doc, field),

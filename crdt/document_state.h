@@ -102,10 +102,44 @@ static inline bool crdt_state_part_live(const crdt_document *doc, uint32_t part)
            crdt_state_object_live(doc, crdt_state_element(doc, part)->owner);
 }
 
+/* The objects, the parts of an object, the fields of a part in no particular order; what
+ * follows one. 0 at the end. */
+static inline uint32_t crdt_state_any_object(const crdt_document *doc)
+{
+    return crdt_group_first(doc->keys.root);
+}
+
+static inline uint32_t crdt_state_any_part(const crdt_document *doc, uint32_t object)
+{
+    return crdt_group_first(*crdt_state_group(doc, object));
+}
+
+static inline uint32_t crdt_state_any_field(const crdt_document *doc, uint32_t part)
+{
+    return crdt_group_first(*crdt_state_group(doc, part));
+}
+
+static inline uint32_t crdt_state_next_object(const crdt_document *doc, uint32_t object)
+{
+    return crdt_dot_store_next(&doc->keys.store, doc->keys.root, object);
+}
+
+static inline uint32_t crdt_state_next_part(const crdt_document *doc, uint32_t part)
+{
+    uint32_t object = crdt_state_element(doc, part)->owner;
+    return crdt_dot_store_next(&doc->keys.store, *crdt_state_group(doc, object), part);
+}
+
+static inline uint32_t crdt_state_next_field(const crdt_document *doc, uint32_t field)
+{
+    uint32_t part = crdt_state_field(doc, field)->owner;
+    return crdt_dot_store_next(&doc->fields.store, *crdt_state_group(doc, part), field);
+}
+
 /* Slots by name; 0: none. */
 uint32_t crdt_state_find(const crdt_document *doc, const crdt_key *key);
 
-/* The first object in byte order of names; further ones by slot->next. The order is made
+/* The first object in byte order of names; further ones by crdt_state_next_object. The order is made
  * when it is asked for, which no reader can see: so the document is const. */
 uint32_t crdt_state_first_object(const crdt_document *doc);
 

@@ -2,27 +2,23 @@
 
 #include <assert.h>
 
-/* The oldest entry of an actor of `other` above `time`, 0 if none; adds to *count. */
-static uint32_t oldest_above(const crdt_dot_store *other, size_t actor_index,
-                             uint64_t time, size_t *count)
-{
-    uint32_t oldest = 0;
-    uint32_t id = actor_index < other->actor_capacity ? other->newest[actor_index] : 0;
-    for (; id != 0; id = crdt_dot_store_at(other, id)->older) {
-        if (crdt_dot_time(crdt_dot_store_at(other, id)->dot) <= time) {
-            break;
-        }
-        oldest = id;
-        (*count)++;
-    }
-    return oldest;
-}
-
-static uint32_t oldest_new(const crdt_dot_store *other, size_t actor_index,
-                           const crdt_version *had, size_t *count)
+static crdt_dot_walk walk_new(const crdt_dot_store *other, size_t actor_index,
+                              const crdt_version *had)
 {
     const crdt_actor *actor = &other->context->actors.names[actor_index];
-    return oldest_above(other, actor_index, crdt_version_get(had, actor), count);
+    return crdt_dot_store_walk(other, (uint16_t)(actor_index + 1),
+                               crdt_version_get(had, actor));
+}
+
+static size_t count_new(const crdt_dot_store *other, size_t actor_index,
+                        const crdt_version *had)
+{
+    size_t count = 0;
+    crdt_dot_walk walk = walk_new(other, actor_index, had);
+    while (crdt_dot_walk_next(&walk) != 0) {
+        count++;
+    }
+    return count;
 }
 
 static crdt_err plan_arrival(crdt_dot_store *store, crdt_group *group,
@@ -53,7 +49,7 @@ crdt_err crdt_dot_join_plan(crdt_dot_store *store, crdt_group *group,
     const size_t actor_count = other->context->actors.version.stamp_count;
     size_t count = 0;
     for (size_t i = 0; i < actor_count; i++) {
-        oldest_new(other, i, had, &count);
+        count += count_new(other, i, had);
     }
     *arrivals = NULL;
     *arrival_count = count;
@@ -65,12 +61,14 @@ crdt_err crdt_dot_join_plan(crdt_dot_store *store, crdt_group *group,
     *arrivals =
         crdt_resize_array(store->context->alloc, NULL, 0, count, sizeof **arrivals);
     err = *arrivals == NULL ? CRDT_ENOMEM : CRDT_OK;
-    size_t planned = 0;
+    size_t end = 0; /* of the actor's arrivals, which are met from the newest on */
     for (size_t i = 0; i < actor_count && err == CRDT_OK; i++) {
-        size_t ignored = 0;
-        for (uint32_t id = oldest_new(other, i, had, &ignored);
-             id != 0 && err == CRDT_OK; id = crdt_dot_store_at(other, id)->newer) {
-            err = plan_arrival(store, group, other, id, &(*arrivals)[planned++]);
+        end += count_new(other, i, had);
+        crdt_dot_walk walk = walk_new(other, i, had);
+        size_t at = end;
+        for (uint32_t id = crdt_dot_walk_next(&walk); id != 0 && err == CRDT_OK;
+             id = crdt_dot_walk_next(&walk)) {
+            err = plan_arrival(store, group, other, id, &(*arrivals)[--at]);
         }
     }
     /* Making keys has taken of the room. */
@@ -100,7 +98,7 @@ bool crdt_dot_join_is_removed(const crdt_dot_store *store, uint32_t entry,
     uint32_t name = crdt_names_find(&other->context->names,
                                     crdt_names_get(&store->context->names, slot->name));
     uint32_t id = name == 0 ? 0 : crdt_dot_store_find(other, 0, other_group, name);
-    for (; id != 0; id = crdt_dot_store_at(other, id)->sibling) {
+    for (; id != 0; id = crdt_slot_lower(crdt_dot_store_at(other, id))) {
         crdt_dot dot = crdt_dot_store_at(other, id)->dot;
         if (dot != 0 && crdt_dot_time(dot) == stamp.time) {
             const crdt_stamp held = crdt_actors_stamp(&other->context->actors, dot);
@@ -115,7 +113,7 @@ bool crdt_dot_join_is_removed(const crdt_dot_store *store, uint32_t entry,
 void crdt_dot_join_sweep(crdt_dot_store *store, crdt_group *group)
 {
     for (uint32_t id = crdt_group_first(*group); id != 0;) {
-        uint32_t next = crdt_dot_store_at(store, id)->next;
+        uint32_t next = crdt_dot_store_next(store, *group, id);
         if (crdt_dot_store_at(store, id)->dot == 0) {
             crdt_dot_store_drop(store, group, id);
         }

@@ -452,6 +452,25 @@ uint32_t crdt_dot_store_key(const crdt_dot_store *store, uint32_t entry)
     return slot->is_sibling ? slot->prev : entry;
 }
 
+crdt_dot_walk crdt_dot_store_walk(const crdt_dot_store *store, uint16_t actor,
+                                  uint64_t since)
+{
+    return (crdt_dot_walk){
+        .store = store,
+        .at = actor <= store->actor_capacity ? store->newest[actor - 1] : 0,
+        .since = since};
+}
+
+uint32_t crdt_dot_walk_next(crdt_dot_walk *walk)
+{
+    uint32_t id = walk->at;
+    if (id == 0 || crdt_dot_time(at(walk->store, id)->dot) <= walk->since) {
+        return 0;
+    }
+    walk->at = at(walk->store, id)->older;
+    return id;
+}
+
 /* ---- order ---- */
 
 /* Merge two runs linked by `next`, each ascending. */

@@ -106,6 +106,18 @@ uint32_t crdt_dot_store_insert(crdt_dot_store *store, uint32_t key, crdt_dot dot
  * free before. Afterwards `entry` may hold the next lower entry: if it is the key's own
  * slot. Returns the slot to go on with in a walk from the highest to the lowest. */
 uint32_t crdt_dot_store_remove(crdt_dot_store *store, uint32_t key, uint32_t entry);
+/* The slot of the entry of the same key with the next lower stamp; 0: none. */
+static inline uint32_t crdt_slot_lower(const crdt_slot *slot)
+{
+    return slot->sibling;
+}
+/* The name of the person who wrote the entry; 0: none. */
+static inline uint32_t crdt_dot_store_who(const crdt_dot_store *store,
+                                          const crdt_slot *slot)
+{
+    (void)store;
+    return slot->who;
+}
 /* The slot of the key that the entry in `entry` belongs to. */
 uint32_t crdt_dot_store_key(const crdt_dot_store *store, uint32_t entry);
 
@@ -116,6 +128,32 @@ uint32_t crdt_dot_store_first(const crdt_dot_store *store, crdt_group *group);
 static inline uint32_t crdt_group_first(crdt_group group)
 {
     return group & ~(CRDT_GROUP_UNSORTED | CRDT_GROUP_HASHED);
+}
+/* The key after `slot` in its group; 0 at the end. */
+static inline uint32_t crdt_dot_store_next(const crdt_dot_store *store,
+                                           crdt_group group, uint32_t slot)
+{
+    (void)group;
+    return crdt_dot_store_at(store, slot)->next;
+}
+
+/* A walk through the entries of one actor above a time, from the newest to the oldest. */
+typedef struct crdt_dot_walk {
+    const crdt_dot_store *store;
+    uint32_t at;
+    uint64_t since;
+} crdt_dot_walk;
+
+/* Any actor number. */
+crdt_dot_walk crdt_dot_store_walk(const crdt_dot_store *store, uint16_t actor,
+                                  uint64_t since);
+/* The next entry's slot; 0 at the end. */
+uint32_t crdt_dot_walk_next(crdt_dot_walk *walk);
+
+/* Bring into the cache what a look at a slot, which may follow, will touch. */
+static inline void crdt_dot_store_prefetch(const crdt_dot_store *store, uint32_t slot)
+{
+    __builtin_prefetch(crdt_dot_store_at(store, slot));
 }
 
 /* Deep test of the invariants, for tests: table, lists, order, counts. */

@@ -25,10 +25,10 @@ static void free_value(crdt_lww_map *map, const crdt_slot *slot)
 void crdt_lww_map_deinit(crdt_lww_map *map)
 {
     for (size_t i = 0; i < map->store.actor_capacity; i++) {
-        for (uint32_t id = map->store.newest[i]; id != 0;) {
-            const crdt_slot *slot = crdt_dot_store_at(&map->store, id);
-            free_value(map, slot);
-            id = slot->older;
+        crdt_dot_walk walk = crdt_dot_store_walk(&map->store, (uint16_t)(i + 1), 0);
+        for (uint32_t id = crdt_dot_walk_next(&walk); id != 0;
+             id = crdt_dot_walk_next(&walk)) {
+            free_value(map, crdt_dot_store_at(&map->store, id));
         }
     }
     crdt_dot_store_deinit(&map->store);
@@ -163,7 +163,7 @@ bool crdt_lww_map_sibling(const crdt_lww_map *map, crdt_span field, size_t index
 {
     uint32_t id = find_field(map, field);
     for (; id != 0 && index > 0; index--) {
-        id = crdt_dot_store_at(&map->store, id)->sibling;
+        id = crdt_slot_lower(crdt_dot_store_at(&map->store, id));
     }
     if (id != 0) {
         const crdt_slot *slot = crdt_dot_store_at(&map->store, id);
@@ -176,7 +176,7 @@ bool crdt_lww_map_sibling(const crdt_lww_map *map, crdt_span field, size_t index
 bool crdt_lww_map_next(crdt_lww_map *map, uint32_t *cursor, crdt_span *field)
 {
     *cursor = *cursor == 0 ? crdt_dot_store_first(&map->store, &map->root)
-                           : crdt_dot_store_at(&map->store, *cursor)->next;
+                           : crdt_dot_store_next(&map->store, map->root, *cursor);
     if (*cursor != 0) {
         *field = crdt_names_get(&map->store.context->names,
                                 crdt_dot_store_at(&map->store, *cursor)->name);
@@ -212,12 +212,12 @@ static crdt_err copy_values(crdt_lww_map *map, const crdt_lww_map *other,
 static void drop_removed(crdt_lww_map *map, const crdt_lww_map *other)
 {
     for (uint32_t slot = crdt_group_first(map->root); slot != 0;
-         slot = crdt_dot_store_at(&map->store, slot)->next) {
+         slot = crdt_dot_store_next(&map->store, map->root, slot)) {
         for (uint32_t id = slot;
              id != 0 && crdt_dot_store_at(&map->store, id)->dot != 0;) {
             id = crdt_dot_join_is_removed(&map->store, id, &other->store, other->root)
                      ? crdt_lww_map_remove(map, slot, id)
-                     : crdt_dot_store_at(&map->store, id)->sibling;
+                     : crdt_slot_lower(crdt_dot_store_at(&map->store, id));
         }
     }
 }

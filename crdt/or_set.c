@@ -84,7 +84,7 @@ bool crdt_or_set_dot(const crdt_or_set *set, crdt_span element, size_t index,
 {
     uint32_t id = find_element(set, element);
     for (; id != 0 && index > 0; index--) {
-        id = crdt_dot_store_at(&set->store, id)->sibling;
+        id = crdt_slot_lower(crdt_dot_store_at(&set->store, id));
     }
     if (id != 0) {
         *stamp = crdt_actors_stamp(&set->store.context->actors,
@@ -96,7 +96,7 @@ bool crdt_or_set_dot(const crdt_or_set *set, crdt_span element, size_t index,
 bool crdt_or_set_next(crdt_or_set *set, uint32_t *cursor, crdt_span *element)
 {
     *cursor = *cursor == 0 ? crdt_dot_store_first(&set->store, &set->root)
-                           : crdt_dot_store_at(&set->store, *cursor)->next;
+                           : crdt_dot_store_next(&set->store, set->root, *cursor);
     if (*cursor != 0) {
         *element = crdt_names_get(&set->store.context->names,
                                   crdt_dot_store_at(&set->store, *cursor)->name);
@@ -115,12 +115,12 @@ crdt_err crdt_or_set_merge(crdt_or_set *set, const crdt_or_set *other,
         return err;
     }
     for (uint32_t slot = crdt_group_first(set->root); slot != 0;
-         slot = crdt_dot_store_at(&set->store, slot)->next) {
+         slot = crdt_dot_store_next(&set->store, set->root, slot)) {
         for (uint32_t id = slot;
              id != 0 && crdt_dot_store_at(&set->store, id)->dot != 0;) {
             id = crdt_dot_join_is_removed(&set->store, id, &other->store, other->root)
                      ? crdt_dot_store_remove(&set->store, slot, id)
-                     : crdt_dot_store_at(&set->store, id)->sibling;
+                     : crdt_slot_lower(crdt_dot_store_at(&set->store, id));
         }
     }
     for (size_t i = 0; i < arrival_count; i++) {
