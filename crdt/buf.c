@@ -3,11 +3,6 @@
 #include <assert.h>
 #include <string.h>
 
-crdt_span crdt_span_of(const char *text)
-{
-    return (crdt_span){.data = (const uint8_t *)text, .size = strlen(text)};
-}
-
 int crdt_span_compare(crdt_span a, crdt_span b)
 {
     size_t common = a.size < b.size ? a.size : b.size;

@@ -24,8 +24,12 @@ typedef struct crdt_buf {
     size_t capacity;
 } crdt_buf;
 
-/* A span over a C string, without its terminator. */
-crdt_span crdt_span_of(const char *text);
+/* A span over a C string, without its terminator. Of a literal it is a constant. */
+static inline crdt_span crdt_span_of(const char *text)
+{
+    crdt_span span = {(const uint8_t *)text, strlen(text)};
+    return span;
+}
 static inline bool crdt_span_equal(crdt_span a, crdt_span b)
 {
     return a.size == b.size &&

@@ -59,30 +59,11 @@ double scene_json_number_parse(crdt_span text)
                                     static_cast<int>(text.size), &used);
 }
 
-static size_t format_integer(int64_t number, char *text)
-{
-    char digits[24];
-    size_t count = 0;
-    uint64_t rest =
-        number < 0 ? 0 - static_cast<uint64_t>(number) : static_cast<uint64_t>(number);
-    do {
-        digits[count++] = static_cast<char>('0' + rest % 10);
-        rest /= 10;
-    } while (rest > 0);
-    size_t size = 0;
-    if (number < 0) {
-        text[size++] = '-';
-    }
-    while (count > 0) {
-        text[size++] = digits[--count];
-    }
-    return size;
-}
-
 size_t scene_json_number_format(double number, char text[SCENE_JSON_NUMBER_SIZE])
 {
-    if (std::fabs(number) <= 9007199254740992.0 && number == std::trunc(number)) {
-        return format_integer(static_cast<int64_t>(number), text);
+    size_t short_size = scene_json_number_short(number, text);
+    if (short_size > 0) {
+        return short_size;
     }
     double_conversion::StringBuilder builder(text, SCENE_JSON_NUMBER_SIZE);
     double_conversion::DoubleToStringConverter::EcmaScriptConverter().ToShortest(

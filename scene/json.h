@@ -19,6 +19,7 @@
  * Memory: a parsed document holds a copy of the text and 24 bytes a value and key. */
 
 #include "crdt/buf.h"
+#include "scene/json_number.h"
 
 #ifdef __cplusplus
 extern "C" {
@@ -117,7 +118,6 @@ crdt_err scene_json_write_string(crdt_span utf8, crdt_buf *out);
 
 /* The shortest text that reads back as `number` (finite), as ECMAScript writes it.
  * Returns its size; not terminated. */
-#define SCENE_JSON_NUMBER_SIZE 32
 size_t scene_json_number_format(double number, char text[SCENE_JSON_NUMBER_SIZE]);
 /* The double nearest to a number of JSON's grammar; infinite beyond the range. */
 double scene_json_number_parse(crdt_span text);

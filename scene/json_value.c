@@ -183,11 +183,38 @@ static const char *escape_of(uint8_t c, char buffer[7])
     }
 }
 
+static bool is_plain(uint8_t byte)
+{
+    return byte >= 0x20 && byte != '"' && byte != '\\';
+}
+
+#define EACH_BYTE UINT64_C(0x0101010101010101)
+
+/* The high bit of each byte that is `byte`, or else only of bytes above such a one. */
+static uint64_t bytes_equal(uint64_t word, uint8_t byte)
+{
+    uint64_t differs = word ^ (EACH_BYTE * byte);
+    return (differs - EACH_BYTE) & ~differs;
+}
+
+/* Are eight bytes free of what must be escaped? */
+static bool are_plain(const uint8_t *at)
+{
+    uint64_t word;
+    memcpy(&word, at, sizeof word);
+    uint64_t low = (word - EACH_BYTE * 0x20) & ~word;
+    return ((low | bytes_equal(word, '"') | bytes_equal(word, '\\')) &
+            (EACH_BYTE << 7)) == 0;
+}
+
+/* How many bytes from `from` on need no escape. */
 static size_t plain_prefix(crdt_span utf8, size_t from)
 {
     size_t i = from;
-    while (i < utf8.size && utf8.data[i] >= 0x20 && utf8.data[i] != '"' &&
-           utf8.data[i] != '\\') {
+    while (utf8.size - i >= 8 && are_plain(utf8.data + i)) {
+        i += 8;
+    }
+    while (i < utf8.size && is_plain(utf8.data[i])) {
         i++;
     }
     return i - from;
@@ -195,18 +222,14 @@ static size_t plain_prefix(crdt_span utf8, size_t from)
 
 crdt_err scene_json_write_string(crdt_span utf8, crdt_buf *out)
 {
+    size_t at = 0;
+    size_t plain = plain_prefix(utf8, 0);
     crdt_err err = crdt_buf_reserve(out, utf8.size + 2);
     if (err != CRDT_OK) {
         return err;
     }
     out->data[out->size++] = '"';
-    size_t at = 0;
     for (;;) {
-        size_t plain = plain_prefix(utf8, at);
-        err = crdt_buf_reserve(out, plain + 8);
-        if (err != CRDT_OK) {
-            return err;
-        }
         if (plain > 0) {
             memcpy(out->data + out->size, utf8.data + at, plain);
             out->size += plain;
@@ -219,6 +242,11 @@ crdt_err scene_json_write_string(crdt_span utf8, crdt_buf *out)
         char buffer[7];
         const char *escape = escape_of(utf8.data[at++], buffer);
         size_t size = strlen(escape);
+        plain = plain_prefix(utf8, at);
+        err = crdt_buf_reserve(out, size + plain + 8);
+        if (err != CRDT_OK) {
+            return err;
+        }
         memcpy(out->data + out->size, escape, size);
         out->size += size;
     }
@@ -231,34 +259,53 @@ typedef struct open_container {
     bool first;
 } open_container;
 
-static crdt_err write_scalar(const crdt_value_token *token, crdt_buf *out)
+/* The bytes that `put` has room for are there. */
+static void put(crdt_buf *out, const char *text, size_t size)
 {
-    char text[SCENE_JSON_NUMBER_SIZE];
+    memcpy(out->data + out->size, text, size);
+    out->size += size;
+}
+
+static void put_number(crdt_buf *out, double number)
+{
+    /* Not through a buffer of our own: this is most of the text. */
+    char *at = (char *)out->data + out->size;
+    out->size += scene_json_number_format(number, at);
+}
+
+static crdt_err write_token(const crdt_value_token *token, crdt_buf *out)
+{
     switch (token->type) {
     case CRDT_VALUE_BOOL:
-        return token->boolean ? crdt_buf_append(out, "true", 4)
-                              : crdt_buf_append(out, "false", 5);
+        put(out, token->boolean ? "true" : "false", token->boolean ? 4 : 5);
+        return CRDT_OK;
     case CRDT_VALUE_NUMBER:
-        return crdt_buf_append(out, text,
-                               scene_json_number_format(token->number, text));
+        put_number(out, token->number);
+        return CRDT_OK;
     case CRDT_VALUE_STRING:
         return scene_json_write_string(token->string, out);
-    default:
-        return crdt_buf_append(out, "null", 4);
+    case CRDT_VALUE_ARRAY:
+        put(out, "[", 1);
+        return CRDT_OK;
+    case CRDT_VALUE_MAP:
+        put(out, "{", 1);
+        return CRDT_OK;
+    case CRDT_VALUE_NULL:
+        break;
     }
+    put(out, "null", 4);
+    return CRDT_OK;
 }
 
 /* The comma or colon before the next token of a container. */
-static crdt_err write_separator(open_container *container, crdt_buf *out)
+static void put_separator(open_container *container, crdt_buf *out)
 {
     bool after_key = container->map && container->left % 2 == 1;
-    bool first = container->first;
+    if (!container->first) {
+        put(out, after_key ? ":" : ",", 1);
+    }
     container->first = false;
     container->left--;
-    if (after_key) {
-        return crdt_buf_append(out, ":", 1);
-    }
-    return first ? CRDT_OK : crdt_buf_append(out, ",", 1);
 }
 
 crdt_err scene_json_write_value(crdt_span value, crdt_buf *out)
@@ -266,26 +313,31 @@ crdt_err scene_json_write_value(crdt_span value, crdt_buf *out)
     open_container stack[CRDT_VALUE_DEPTH_MAX];
     size_t depth = 0;
     crdt_value_reader reader = crdt_value_read_open(value);
-    crdt_err err = CRDT_OK;
     do {
+        /* Of each token but strings, with what stands before it. */
+        crdt_err err = crdt_buf_reserve(out, SCENE_JSON_NUMBER_SIZE + 1);
+        if (err != CRDT_OK) {
+            return err;
+        }
         if (depth > 0 && stack[depth - 1].left == 0) {
             depth--;
-            err = crdt_buf_append(out, stack[depth].map ? "}" : "]", 1);
+            put(out, stack[depth].map ? "}" : "]", 1);
             continue;
         }
         if (depth > 0) {
-            err = write_separator(&stack[depth - 1], out);
+            put_separator(&stack[depth - 1], out);
         }
         crdt_value_token token = crdt_value_read(&reader);
+        err = write_token(&token, out);
+        if (err != CRDT_OK) {
+            return err;
+        }
         bool map = token.type == CRDT_VALUE_MAP;
-        if (err == CRDT_OK && (map || token.type == CRDT_VALUE_ARRAY)) {
+        if (map || token.type == CRDT_VALUE_ARRAY) {
             assert(depth < CRDT_VALUE_DEPTH_MAX);
             uint32_t left = map ? token.count * 2 : token.count;
             stack[depth++] = (open_container){.left = left, .map = map, .first = true};
-            err = crdt_buf_append(out, map ? "{" : "[", 1);
-        } else if (err == CRDT_OK) {
-            err = write_scalar(&token, out);
         }
-    } while (depth > 0 && err == CRDT_OK);
-    return err;
+    } while (depth > 0);
+    return CRDT_OK;
 }

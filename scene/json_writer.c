@@ -35,13 +35,23 @@ static void append(scene_json_writer *writer, const char *text, size_t size)
     }
 }
 
+static void append_mark(scene_json_writer *writer, char mark)
+{
+    if (writer->err == CRDT_OK) {
+        keep(writer, crdt_buf_reserve(writer->out, 1));
+    }
+    if (writer->err == CRDT_OK) {
+        writer->out->data[writer->out->size++] = (uint8_t)mark;
+    }
+}
+
 /* Every value inside something is followed by a comma; the end takes the last away. */
 static void value_done(scene_json_writer *writer)
 {
     if (writer->depth == 0) {
         return;
     }
-    append(writer, ",", 1);
+    append_mark(writer, ',');
     if (writer->err == CRDT_OK && writer->frames[writer->depth - 1].object) {
         assert(writer->member_count > writer->frames[writer->depth - 1].first_member);
         writer->members[writer->member_count - 1].end = writer->out->size;
@@ -51,7 +61,7 @@ static void value_done(scene_json_writer *writer)
 static void begin(scene_json_writer *writer, bool object)
 {
     assert(writer->depth < SCENE_JSON_WRITER_DEPTH_MAX);
-    append(writer, object ? "{" : "[", 1);
+    append_mark(writer, object ? '{' : '[');
     writer->frames[writer->depth++] =
         (scene_json_frame){.object = object, .first_member = writer->member_count};
 }
@@ -76,7 +86,7 @@ static void close(scene_json_writer *writer, char mark)
     if (out->data[out->size - 1] == ',') {
         out->data[out->size - 1] = (uint8_t)mark;
     } else {
-        append(writer, &mark, 1);
+        append_mark(writer, mark);
     }
     value_done(writer);
 }
@@ -180,7 +190,7 @@ void scene_json_writer_key(scene_json_writer *writer, crdt_span key)
     writer->members[writer->member_count++] =
         (scene_json_member){.key = key, .start = writer->out->size};
     keep(writer, scene_json_write_string(key, writer->out));
-    append(writer, ":", 1);
+    append_mark(writer, ':');
 }
 
 void scene_json_writer_value(scene_json_writer *writer, crdt_span value)
