@@ -15,6 +15,10 @@ static const struct {
 } workloads[] = {
     {"w1", bench_w1_run, "local edits; --keep leaves files for w2 and w45"},
     {"w2", bench_w2_run, "remote edits: the messages of a w1"},
+    {"w3", bench_w3_run, "--replicas R edit 10,000 entities apart, then merge"},
+    {"w3-list", bench_w3_list_run, "the edits of --replica N in w3"},
+    {"w45", bench_w45_run, "late join, load and save: the documents of a w1"},
+    {"w6", bench_w6_run, "1,540 clients write one field at once"},
 };
 
 enum { WORKLOAD_COUNT = sizeof workloads / sizeof workloads[0] };

@@ -35,7 +35,8 @@ static void build(const bench_options *o, bench_editor *e, bench_ops *ops,
     for (uint32_t i = 0; i < o->entity_count; i += o->per_message) {
         bench_ops_clear(ops);
         for (uint32_t k = i; k < i + o->per_message; k++) {
-            bench_ops_push_entity(ops, &stream, k);
+            bench_entity entity = bench_entity_draw(&stream, k);
+            bench_ops_push_entity(ops, &entity);
         }
         commit(e, ops, log);
     }
@@ -68,7 +69,8 @@ static uint64_t update(const bench_options *o, bench_editor *e, bench_ops *ops,
         bench_ops_clear(ops);
         for (uint32_t k = 0; k < o->per_message; k++) {
             uint32_t target = bench_stream_next(&stream) % o->entity_count;
-            bench_ops_push_transform(ops, &stream, target);
+            bench_transform transform = bench_transform_draw(&stream);
+            bench_ops_push_transform(ops, bench_ops_id(ops, target), &transform);
         }
         commit(e, ops, log);
     }

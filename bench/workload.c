@@ -22,6 +22,55 @@ uint32_t bench_stream_next(bench_stream *stream)
     return x;
 }
 
+/* ---- what is drawn ---- */
+
+static double position_of(uint32_t r)
+{
+    return ((double)(r % 200001) - 100000) / 64;
+}
+
+static double rotation_of(uint32_t r)
+{
+    return ((double)(r % 513) - 256) / 256;
+}
+
+static double scale_of(uint32_t r)
+{
+    return (double)(r % 256 + 1) / 64;
+}
+
+bench_transform bench_transform_draw(bench_stream *stream)
+{
+    bench_transform transform;
+    for (size_t i = 0; i < 10; i++) {
+        uint32_t r = bench_stream_next(stream);
+        transform.numbers[i] = i < 3   ? position_of(r)
+                               : i < 7 ? rotation_of(r)
+                                       : scale_of(r);
+    }
+    return transform;
+}
+
+bench_entity bench_entity_draw_unnamed(bench_stream *stream)
+{
+    bench_entity entity = {.transform = bench_transform_draw(stream)};
+    uint32_t model = bench_stream_next(stream) % 500;
+    uint32_t visible = bench_stream_next(stream);
+    snprintf(entity.src, sizeof entity.src, "models/m%04u.glb", (unsigned)model);
+    entity.visible = (visible >> 16 & 1) == 1;
+    return entity;
+}
+
+bench_entity bench_entity_draw(bench_stream *stream, uint32_t index)
+{
+    bench_entity entity = bench_entity_draw_unnamed(stream);
+    snprintf(entity.id, sizeof entity.id, "e%06u", (unsigned)index);
+    snprintf(entity.name, sizeof entity.name, "Entity %u", (unsigned)index);
+    return entity;
+}
+
+/* ---- operations ---- */
+
 void bench_ops_open(bench_ops *ops, size_t entity_count)
 {
     *ops = (bench_ops){.op_capacity = entity_count * ENTITY_OPS};
@@ -44,7 +93,7 @@ void bench_ops_clear(bench_ops *ops)
     crdt_buf_clear(&ops->bytes);
 }
 
-static void push(bench_ops *ops, crdt_op_kind kind, crdt_key key, crdt_span value)
+void bench_ops_push(bench_ops *ops, crdt_op_kind kind, crdt_key key, crdt_span value)
 {
     assert(ops->op_count < ops->op_capacity);
     ops->ops[ops->op_count++] = (crdt_op){.kind = kind, .key = key, .value = value};
@@ -57,8 +106,8 @@ static crdt_span since(const bench_ops *ops, size_t begin)
                        .size = ops->bytes.size - begin};
 }
 
-/* "e%06u", without printf: it is part of what is measured. */
-static crdt_span entity_id(bench_ops *ops, uint32_t index)
+/* Without printf: it is part of what is measured. */
+crdt_span bench_ops_id(bench_ops *ops, uint32_t index)
 {
     char text[7] = {'e'};
     for (size_t i = 6; i > 0; i--) {
@@ -67,6 +116,13 @@ static crdt_span entity_id(bench_ops *ops, uint32_t index)
     }
     size_t begin = ops->bytes.size;
     crdt_buf_append(&ops->bytes, text, sizeof text);
+    return since(ops, begin);
+}
+
+crdt_span bench_ops_integer(bench_ops *ops, int64_t value)
+{
+    size_t begin = ops->bytes.size;
+    crdt_value_write_integer(&ops->bytes, value);
     return since(ops, begin);
 }
 
@@ -80,76 +136,51 @@ static crdt_span array_of(bench_ops *ops, const double *numbers, uint32_t count)
     return since(ops, begin);
 }
 
-static double position_of(uint32_t r)
+void bench_ops_push_transform(bench_ops *ops, crdt_span id,
+                              const bench_transform *transform)
 {
-    return ((double)(r % 200001) - 100000) / 64;
-}
-
-static double rotation_of(uint32_t r)
-{
-    return ((double)(r % 513) - 256) / 256;
-}
-
-static double scale_of(uint32_t r)
-{
-    return (double)(r % 256 + 1) / 64;
-}
-
-static void set_transform(bench_ops *ops, bench_stream *stream, crdt_span id)
-{
-    uint32_t drawn[10];
-    double numbers[10];
-    for (size_t i = 0; i < 10; i++) {
-        drawn[i] = bench_stream_next(stream);
-    }
-    for (size_t i = 0; i < 10; i++) {
-        numbers[i] = i < 3   ? position_of(drawn[i])
-                     : i < 7 ? rotation_of(drawn[i])
-                             : scale_of(drawn[i]);
-    }
     static const uint8_t names[] = "Transformpositionrotationscale";
-    crdt_span part = {.data = names, .size = 9};
-    push(ops, CRDT_OP_SET, crdt_key_field(id, part, (crdt_span){names + 9, 8}),
-         array_of(ops, numbers, 3));
-    push(ops, CRDT_OP_SET, crdt_key_field(id, part, (crdt_span){names + 17, 8}),
-         array_of(ops, numbers + 3, 4));
-    push(ops, CRDT_OP_SET, crdt_key_field(id, part, (crdt_span){names + 25, 5}),
-         array_of(ops, numbers + 7, 3));
+    const crdt_span part = {.data = names, .size = 9};
+    const double *numbers = transform->numbers;
+    bench_ops_push(ops, CRDT_OP_SET,
+                   crdt_key_field(id, part, (crdt_span){names + 9, 8}),
+                   array_of(ops, numbers, 3));
+    bench_ops_push(ops, CRDT_OP_SET,
+                   crdt_key_field(id, part, (crdt_span){names + 17, 8}),
+                   array_of(ops, numbers + 3, 4));
+    bench_ops_push(ops, CRDT_OP_SET,
+                   crdt_key_field(id, part, (crdt_span){names + 25, 5}),
+                   array_of(ops, numbers + 7, 3));
 }
 
-void bench_ops_push_transform(bench_ops *ops, bench_stream *stream, uint32_t index)
+static void add_part(bench_ops *ops, crdt_span id, const char *part, const char *field,
+                     crdt_span value)
 {
-    set_transform(ops, stream, entity_id(ops, index));
+    bench_ops_push(ops, CRDT_OP_ADD, crdt_key_part(id, crdt_span_of(part)),
+                   (crdt_span){0});
+    bench_ops_push(ops, CRDT_OP_SET,
+                   crdt_key_field(id, crdt_span_of(part), crdt_span_of(field)), value);
 }
 
-static void set_text(bench_ops *ops, crdt_span id, const char *part, const char *field,
-                     const char *text)
+static crdt_span text_of(bench_ops *ops, const char *text)
 {
     size_t begin = ops->bytes.size;
     crdt_value_write_string(&ops->bytes, crdt_span_of(text));
-    push(ops, CRDT_OP_ADD, crdt_key_part(id, crdt_span_of(part)), (crdt_span){0});
-    push(ops, CRDT_OP_SET, crdt_key_field(id, crdt_span_of(part), crdt_span_of(field)),
-         since(ops, begin));
+    return since(ops, begin);
 }
 
-void bench_ops_push_entity(bench_ops *ops, bench_stream *stream, uint32_t index)
+void bench_ops_push_entity(bench_ops *ops, const bench_entity *entity)
 {
-    crdt_span id = entity_id(ops, index);
-    push(ops, CRDT_OP_ADD, crdt_key_object(id), (crdt_span){0});
-    push(ops, CRDT_OP_ADD, crdt_key_part(id, crdt_span_of("Transform")),
-         (crdt_span){0});
-    set_transform(ops, stream, id);
-    uint32_t model = bench_stream_next(stream) % 500;
-    uint32_t visible = bench_stream_next(stream);
-    char text[32];
-    snprintf(text, sizeof text, "models/m%04u.glb", (unsigned)model);
-    set_text(ops, id, "GLTFShape", "src", text);
-    snprintf(text, sizeof text, "Entity %u", (unsigned)index);
-    set_text(ops, id, "Name", "value", text);
     size_t begin = ops->bytes.size;
-    crdt_value_write_bool(&ops->bytes, (visible >> 16 & 1) == 1);
-    push(ops, CRDT_OP_ADD, crdt_key_part(id, crdt_span_of("Visible")), (crdt_span){0});
-    push(ops, CRDT_OP_SET,
-         crdt_key_field(id, crdt_span_of("Visible"), crdt_span_of("value")),
-         since(ops, begin));
+    crdt_buf_append_span(&ops->bytes, crdt_span_of(entity->id));
+    crdt_span id = since(ops, begin);
+    bench_ops_push(ops, CRDT_OP_ADD, crdt_key_object(id), (crdt_span){0});
+    bench_ops_push(ops, CRDT_OP_ADD, crdt_key_part(id, crdt_span_of("Transform")),
+                   (crdt_span){0});
+    bench_ops_push_transform(ops, id, &entity->transform);
+    add_part(ops, id, "GLTFShape", "src", text_of(ops, entity->src));
+    add_part(ops, id, "Name", "value", text_of(ops, entity->name));
+    begin = ops->bytes.size;
+    crdt_value_write_bool(&ops->bytes, entity->visible);
+    add_part(ops, id, "Visible", "value", since(ops, begin));
 }

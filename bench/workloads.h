@@ -7,5 +7,10 @@
 
 void bench_w1_run(const bench_options *options);
 void bench_w2_run(const bench_options *options);
+void bench_w3_run(const bench_options *options);
+/* Prints the list of edits of options->replica. */
+void bench_w3_list_run(const bench_options *options);
+void bench_w45_run(const bench_options *options);
+void bench_w6_run(const bench_options *options);
 
 #endif /* BENCH_WORKLOADS_H */
