@@ -12,5 +12,7 @@ void bench_w3_run(const bench_options *options);
 void bench_w3_list_run(const bench_options *options);
 void bench_w45_run(const bench_options *options);
 void bench_w6_run(const bench_options *options);
+void bench_w9_run(const bench_options *options);
+void bench_w11_run(const bench_options *options);
 
 #endif /* BENCH_WORKLOADS_H */
