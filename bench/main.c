@@ -14,13 +14,13 @@ static const struct {
     const char *what;
 } workloads[] = {
     {"w1", bench_w1_run, "local edits; --keep leaves files for w2 and w45"},
-    {"w9", bench_w9_run, "edits between nodes: latency, saturation, fan-out"},
-    {"w11", bench_w11_run, "a node on a disk: acknowledged edits, opening"},
     {"w2", bench_w2_run, "remote edits: the messages of a w1"},
     {"w3", bench_w3_run, "--replicas R edit 10,000 entities apart, then merge"},
     {"w3-list", bench_w3_list_run, "the edits of --replica N in w3"},
     {"w45", bench_w45_run, "late join, load and save: the documents of a w1"},
     {"w6", bench_w6_run, "1,540 clients write one field at once"},
+    {"w9", bench_w9_run, "edits between nodes: latency, saturation, fan-out"},
+    {"w11", bench_w11_run, "a node on a disk: acknowledged edits, opening"},
 };
 
 enum { WORKLOAD_COUNT = sizeof workloads / sizeof workloads[0] };

@@ -30,7 +30,8 @@ static crdt_err fill_build(void *ctx, const crdt_document *doc, crdt_op_list *op
     bench_ops_clear(&writer->ops);
     for (uint32_t i = 0; i < BUILD_PER_EDIT && writer->next < writer->entity_count;
          i++) {
-        bench_ops_push_entity(&writer->ops, &writer->stream, writer->next++);
+        bench_entity entity = bench_entity_draw(&writer->stream, writer->next++);
+        bench_ops_push_entity(&writer->ops, &entity);
     }
     return copy_ops(&writer->ops, ops);
 }
@@ -43,7 +44,9 @@ static crdt_err fill_update(void *ctx, const crdt_document *doc, crdt_op_list *o
     bench_node_writer *writer = ctx;
     bench_ops_clear(&writer->ops);
     for (uint32_t i = 0; i < writer->per_edit; i++) {
-        bench_ops_push_transform(&writer->ops, &writer->stream, writer->next);
+        bench_transform transform = bench_transform_draw(&writer->stream);
+        bench_ops_push_transform(&writer->ops, bench_ops_id(&writer->ops, writer->next),
+                                 &transform);
         writer->next = (writer->next + 1) % writer->entity_count;
     }
     return copy_ops(&writer->ops, ops);

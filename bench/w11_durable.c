@@ -52,12 +52,14 @@ static size_t edit_size(uint32_t updates)
     bench_editor_open(&editor, 0, crdt_alloc_default());
     bench_ops_open(&ops, updates);
     for (uint32_t i = 0; i < updates; i++) {
-        bench_ops_push_entity(&ops, &stream, i);
+        bench_entity entity = bench_entity_draw(&stream, i);
+        bench_ops_push_entity(&ops, &entity);
     }
     bench_editor_commit(&editor, &ops);
     bench_ops_clear(&ops);
     for (uint32_t i = 0; i < updates; i++) {
-        bench_ops_push_transform(&ops, &stream, i);
+        bench_transform transform = bench_transform_draw(&stream);
+        bench_ops_push_transform(&ops, bench_ops_id(&ops, i), &transform);
     }
     bench_editor_commit(&editor, &ops);
     size_t size = editor.message.size;
