@@ -8,6 +8,32 @@ crdt_document_options crdt_document_options_default(void)
                                    .log_bytes_max = (size_t)4 << 20};
 }
 
+static void init_state(crdt_document *doc, crdt_alloc alloc, uint64_t hash_seed)
+{
+    crdt_context_init(&doc->context, alloc, hash_seed);
+    crdt_or_set_init(&doc->keys, &doc->context);
+    doc->keys.store.by_name = true;
+    crdt_lww_map_init(&doc->fields, &doc->context);
+    crdt_remove_log_init(&doc->log, &doc->context);
+    doc->digest = (crdt_digest){0};
+}
+
+static void deinit_state(crdt_document *doc)
+{
+    crdt_remove_log_deinit(&doc->log);
+    crdt_lww_map_deinit(&doc->fields);
+    crdt_or_set_deinit(&doc->keys);
+    crdt_context_deinit(&doc->context);
+}
+
+void crdt_state_clear(crdt_document *doc)
+{
+    const crdt_alloc alloc = doc->context.alloc;
+    const uint64_t hash_seed = doc->context.hash_seed;
+    deinit_state(doc);
+    init_state(doc, alloc, hash_seed);
+}
+
 crdt_err crdt_document_open(crdt_document **out, const crdt_document_options *options)
 {
     crdt_document *doc = crdt_allocate(options->alloc, sizeof *doc);
@@ -15,11 +41,7 @@ crdt_err crdt_document_open(crdt_document **out, const crdt_document_options *op
         return CRDT_ENOMEM;
     }
     *doc = (crdt_document){.log_bytes_max = options->log_bytes_max};
-    crdt_context_init(&doc->context, options->alloc, options->hash_seed);
-    crdt_or_set_init(&doc->keys, &doc->context);
-    doc->keys.store.by_name = true;
-    crdt_lww_map_init(&doc->fields, &doc->context);
-    crdt_remove_log_init(&doc->log, &doc->context);
+    init_state(doc, options->alloc, options->hash_seed);
     *out = doc;
     return CRDT_OK;
 }
@@ -31,10 +53,7 @@ void crdt_document_close(crdt_document *doc)
     }
     crdt_alloc alloc = doc->context.alloc;
     crdt_free(alloc, doc->plans, doc->plan_capacity * sizeof *doc->plans);
-    crdt_remove_log_deinit(&doc->log);
-    crdt_lww_map_deinit(&doc->fields);
-    crdt_or_set_deinit(&doc->keys);
-    crdt_context_deinit(&doc->context);
+    deinit_state(doc);
     crdt_free(alloc, doc, sizeof *doc);
 }
 

@@ -3,7 +3,7 @@
 
 /* Joining an answer, in three passes over its items: the first checks all bytes, the second
  * makes everything ready (document_join.c: what can fail), then the change is made
- * (document_merge.c).
+ * (document_merge.c). Into an empty document one pass is enough (document_load.c).
  *
  * Per touched key: keep what both have, what I have and the answer's version does not
  * cover, what the answer has and my version does not cover. Touched are the keys with an
@@ -77,5 +77,11 @@ static inline crdt_join_visit *crdt_join_visited(const crdt_join *join, size_t i
 crdt_err crdt_join_plan(crdt_join *join, crdt_arena *arena, crdt_diag *diag);
 /* Take off marks and pins, forget slots that nothing holds, free what was not used. */
 void crdt_join_close(crdt_join *join);
+
+/* Join an answer that was not read yet into a document that knows nothing: then all its
+ * entries arrive, in the order of keys, and are put in place in one pass, O(answer).
+ * On an error the document is as empty as before. Errors: as crdt_document_merge. */
+crdt_err crdt_join_load(crdt_document *doc, crdt_answer_reader *reader,
+                        crdt_diag *diag);
 
 #endif /* CRDT_DOCUMENT_JOIN_H */

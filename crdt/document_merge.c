@@ -192,14 +192,19 @@ static crdt_err put_deps(crdt_answer_reader *reader, crdt_deps *deps)
     return err;
 }
 
-static crdt_err check_answer(const crdt_document *doc, crdt_answer_reader *reader,
-                             crdt_diag *diag)
+static crdt_err check_since(const crdt_document *doc, const crdt_answer_reader *reader,
+                            crdt_diag *diag)
 {
     if (!reader->full &&
         !crdt_version_includes(&doc->context.actors.version, &reader->since)) {
         return crdt_diag_set(diag, CRDT_ESTALE, 0,
                              "the answer was made for a version that is not here");
     }
+    return CRDT_OK;
+}
+
+static crdt_err check_items(crdt_answer_reader *reader)
+{
     crdt_answer_item item;
     do {
         crdt_err err = crdt_answer_read_next(reader, &item);
@@ -215,13 +220,21 @@ static crdt_err merge(crdt_document *doc, crdt_answer_reader *reader, crdt_arena
                       crdt_deps *deps, crdt_diag *diag)
 {
     crdt_join join = {.doc = doc, .reader = reader};
-    crdt_err err = crdt_join_plan(&join, arena, diag);
+    crdt_err err = check_items(reader);
+    err = err != CRDT_OK ? err : crdt_join_plan(&join, arena, diag);
     err = err != CRDT_OK ? err : put_deps(reader, deps);
     if (err == CRDT_OK) {
         perform(&join);
     }
     crdt_join_close(&join);
     return err;
+}
+
+static crdt_err load(crdt_document *doc, crdt_answer_reader *reader, crdt_deps *deps,
+                     crdt_diag *diag)
+{
+    crdt_err err = crdt_join_load(doc, reader, diag);
+    return err != CRDT_OK ? err : put_deps(reader, deps);
 }
 
 crdt_err crdt_document_merge(crdt_document *doc, crdt_span answer, crdt_deps *deps,
@@ -231,11 +244,13 @@ crdt_err crdt_document_merge(crdt_document *doc, crdt_span answer, crdt_deps *de
     crdt_arena_init(&arena, doc->context.alloc);
     crdt_answer_reader reader;
     crdt_err err = crdt_answer_read_open(&reader, answer, &arena, diag);
-    err = err != CRDT_OK ? err : check_answer(doc, &reader, diag);
+    err = err != CRDT_OK ? err : check_since(doc, &reader, diag);
     if (err == CRDT_OK) {
-        bool grows =
+        const bool is_empty = doc->context.actors.version.stamp_count == 0;
+        const bool grows =
             !crdt_version_includes(&doc->context.actors.version, &reader.version);
-        err = merge(doc, &reader, &arena, deps, diag);
+        err = is_empty ? load(doc, &reader, deps, diag)
+                       : merge(doc, &reader, &arena, deps, diag);
         if (err == CRDT_OK && news != NULL) {
             *news = grows;
         }

@@ -150,6 +150,9 @@ crdt_key crdt_state_field_key(const crdt_document *doc, uint32_t field);
 crdt_entry crdt_state_entry(const crdt_document *doc, const crdt_slot *slot,
                             bool is_field);
 
+/* Forget all that is held and known, but not the listeners. Tells nobody. */
+void crdt_state_clear(crdt_document *doc);
+
 /* ---- making room (may fail) ---- */
 
 /* Slots for a key; made where missing, pinned. */

@@ -4,8 +4,7 @@
 #include <string.h>
 
 #define TABLE_SIZE_MIN 64u
-#define GROUP_WALKED_MAX 8u   /* larger groups are in the table */
-#define FREE_NAME 0xffffffffu /* crdt_pool fills returned records with ones */
+#define GROUP_WALKED_MAX 8u /* larger groups are in the table */
 
 static_assert(offsetof(crdt_slot, payload) == CRDT_SLOT_SIZE, "layout of a slot");
 
@@ -27,7 +26,7 @@ void crdt_dot_store_deinit(crdt_dot_store *store)
     crdt_alloc alloc = store->context->alloc;
     for (uint32_t id = 1; id <= store->pool.used; id++) {
         const crdt_slot *slot = at(store, id);
-        if (slot->name != FREE_NAME) {
+        if (!crdt_dot_store_is_free(slot)) {
             if (!slot->is_sibling) {
                 crdt_names_release(&store->context->names, slot->name);
             }
@@ -223,13 +222,19 @@ static crdt_err reserve_key(crdt_dot_store *store, uint32_t owner, crdt_group *g
 crdt_err crdt_dot_store_make(crdt_dot_store *store, uint32_t owner, crdt_group *group,
                              uint32_t name, uint32_t *id)
 {
-    assert(name != 0);
     size_t walked;
     *id = find(store, owner, *group, name, &walked);
     if (*id != 0) {
         return CRDT_OK;
     }
-    crdt_err err = reserve_key(store, owner, group, walked);
+    return crdt_dot_store_append(store, owner, group, walked, name, id);
+}
+
+crdt_err crdt_dot_store_append(crdt_dot_store *store, uint32_t owner, crdt_group *group,
+                               size_t group_size, uint32_t name, uint32_t *id)
+{
+    assert(name != 0);
+    crdt_err err = reserve_key(store, owner, group, group_size);
     if (err != CRDT_OK) {
         return err;
     }
@@ -399,8 +404,8 @@ static uint32_t place_entry(crdt_dot_store *store, uint32_t key, crdt_dot dot)
     return id;
 }
 
-uint32_t crdt_dot_store_insert(crdt_dot_store *store, uint32_t key, crdt_dot dot,
-                               uint32_t who)
+uint32_t crdt_dot_store_place(crdt_dot_store *store, uint32_t key, crdt_dot dot,
+                              uint32_t who)
 {
     uint32_t id = place_entry(store, key, dot);
     crdt_slot *slot = at(store, id);
@@ -411,6 +416,18 @@ uint32_t crdt_dot_store_insert(crdt_dot_store *store, uint32_t key, crdt_dot dot
     slot->arrived = 0;
     memset(slot->payload, 0, store->payload_size);
     crdt_names_hold(&store->context->names, who);
+    return id;
+}
+
+void crdt_dot_store_list(crdt_dot_store *store, uint32_t entry)
+{
+    append_to_actor(store, entry);
+}
+
+uint32_t crdt_dot_store_insert(crdt_dot_store *store, uint32_t key, crdt_dot dot,
+                               uint32_t who)
+{
+    uint32_t id = crdt_dot_store_place(store, key, dot, who);
     append_to_actor(store, id);
     return id;
 }
@@ -605,7 +622,7 @@ bool crdt_dot_store_check(const crdt_dot_store *store)
     size_t entries = 0;
     for (uint32_t id = 1; id <= store->pool.used; id++) {
         const crdt_slot *slot = at(store, id);
-        if (slot->name == FREE_NAME) {
+        if (crdt_dot_store_is_free(slot)) {
             continue;
         }
         entries += slot->dot != 0;

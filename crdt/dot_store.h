@@ -84,6 +84,13 @@ static inline crdt_slot *crdt_dot_store_at(const crdt_dot_store *store, uint32_t
     return crdt_pool_at(&store->pool, slot);
 }
 
+/* For walks over all slots 1 .. pool.used: was this one given back? (crdt_pool fills
+ * returned records with ones.) */
+static inline bool crdt_dot_store_is_free(const crdt_slot *slot)
+{
+    return slot->name == UINT32_MAX;
+}
+
 /* The slot of a key; 0: none. */
 uint32_t crdt_dot_store_find(const crdt_dot_store *store, uint32_t owner,
                              crdt_group group, uint32_t name);
@@ -102,6 +109,18 @@ crdt_err crdt_dot_store_reserve(crdt_dot_store *store, size_t entries,
  * highest here. There must be room unless the key has no entry. */
 uint32_t crdt_dot_store_insert(crdt_dot_store *store, uint32_t key, crdt_dot dot,
                                uint32_t who);
+
+/* The two halves of an insert, for whoever fills a store in the order of keys: first the
+ * entries, those of one key by descending stamp, then each one goes into the list of its
+ * actor, by ascending time. Nothing else may be done with the store in between. */
+uint32_t crdt_dot_store_place(crdt_dot_store *store, uint32_t key, crdt_dot dot,
+                              uint32_t who);
+void crdt_dot_store_list(crdt_dot_store *store, uint32_t entry);
+/* crdt_dot_store_make for a key that is known to be new and to come after the
+ * `group_size` keys of its group: nothing is searched. */
+crdt_err crdt_dot_store_append(crdt_dot_store *store, uint32_t owner, crdt_group *group,
+                               size_t group_size, uint32_t name, uint32_t *slot);
+
 /* Drop the entry in slot `entry` of a key; what its payload refers to is the caller's to
  * free before. Afterwards `entry` may hold the next lower entry: if it is the key's own
  * slot. Returns the slot to go on with in a walk from the highest to the lowest. */

@@ -24,11 +24,10 @@ static void free_value(crdt_lww_map *map, const crdt_slot *slot)
 
 void crdt_lww_map_deinit(crdt_lww_map *map)
 {
-    for (size_t i = 0; i < map->store.actor_capacity; i++) {
-        crdt_dot_walk walk = crdt_dot_store_walk(&map->store, (uint16_t)(i + 1), 0);
-        for (uint32_t id = crdt_dot_walk_next(&walk); id != 0;
-             id = crdt_dot_walk_next(&walk)) {
-            free_value(map, crdt_dot_store_at(&map->store, id));
+    for (uint32_t id = 1; id <= map->store.pool.used; id++) {
+        const crdt_slot *slot = crdt_dot_store_at(&map->store, id);
+        if (!crdt_dot_store_is_free(slot)) {
+            free_value(map, slot);
         }
     }
     crdt_dot_store_deinit(&map->store);
@@ -65,13 +64,21 @@ void crdt_lww_value_free(crdt_context *context, crdt_lww_value *value)
     *value = (crdt_lww_value){0};
 }
 
-uint32_t crdt_lww_map_insert(crdt_lww_map *map, uint32_t field, crdt_dot dot,
-                             uint32_t who, const crdt_lww_value *value)
+uint32_t crdt_lww_map_place(crdt_lww_map *map, uint32_t field, crdt_dot dot,
+                            uint32_t who, const crdt_lww_value *value)
 {
-    uint32_t entry = crdt_dot_store_insert(&map->store, field, dot, who);
+    uint32_t entry = crdt_dot_store_place(&map->store, field, dot, who);
     crdt_slot *slot = crdt_dot_store_at(&map->store, entry);
     slot->value_size = value->size & 0x1ffffffu;
     memcpy(slot->payload, value->words, sizeof value->words);
+    return entry;
+}
+
+uint32_t crdt_lww_map_insert(crdt_lww_map *map, uint32_t field, crdt_dot dot,
+                             uint32_t who, const crdt_lww_value *value)
+{
+    uint32_t entry = crdt_lww_map_place(map, field, dot, who, value);
+    crdt_dot_store_list(&map->store, entry);
     return entry;
 }
 

@@ -71,6 +71,9 @@ void crdt_lww_value_free(crdt_context *context, crdt_lww_value *value);
 /* Add a sibling (crdt_dot_store_insert); owns `value` from here on. */
 uint32_t crdt_lww_map_insert(crdt_lww_map *map, uint32_t field, crdt_dot dot,
                              uint32_t who, const crdt_lww_value *value);
+/* The same by crdt_dot_store_place: to be listed later. */
+uint32_t crdt_lww_map_place(crdt_lww_map *map, uint32_t field, crdt_dot dot,
+                            uint32_t who, const crdt_lww_value *value);
 /* Drop a sibling (crdt_dot_store_remove). */
 uint32_t crdt_lww_map_remove(crdt_lww_map *map, uint32_t field, uint32_t entry);
 

@@ -1,0 +1,415 @@
+#include "crdt/document_join.h"
+
+#include <assert.h>
+#include <string.h>
+
+/* An entry in its place: what its actor's list is made of afterwards. */
+typedef struct placed {
+    crdt_dot dot;
+    uint32_t slot;
+    uint32_t is_field;
+} placed;
+
+typedef struct u32_list {
+    uint32_t *items;
+    size_t count;
+    size_t capacity;
+} u32_list;
+
+typedef struct loading {
+    crdt_document *doc;
+    crdt_answer_reader *reader;
+    u32_list names;   /* by the reader's index of a part's or field's name */
+    u32_list persons; /* by the reader's writer index; both hold references */
+    placed *entries;
+    size_t entry_count;
+    size_t entry_capacity;
+    crdt_depth depth; /* of the key at hand */
+    uint32_t object;  /* slots */
+    uint32_t part;
+    uint32_t key;
+    size_t object_count; /* keys in the groups that are open */
+    size_t part_count;
+    size_t field_count;
+    uint64_t hash;       /* digest's, of the key at hand */
+    uint64_t part_hash;  /* as it begins for the parts of the object at hand, */
+    uint64_t field_hash; /* the fields of the part at hand */
+} loading;
+
+/* ---- names and persons ---- */
+
+static crdt_err push_name(loading *load, u32_list *list, crdt_span bytes)
+{
+    crdt_alloc alloc = load->doc->context.alloc;
+    if (list->count == list->capacity) {
+        size_t capacity = list->capacity == 0 ? 32 : list->capacity * 2;
+        uint32_t *items = crdt_resize_array(alloc, list->items, list->capacity,
+                                            capacity, sizeof *items);
+        if (items == NULL) {
+            return CRDT_ENOMEM;
+        }
+        list->items = items;
+        list->capacity = capacity;
+    }
+    uint32_t *name = &list->items[list->count];
+    crdt_err err = crdt_names_intern(&load->doc->context.names, bytes, name);
+    list->count += err == CRDT_OK;
+    return err;
+}
+
+static void free_names(loading *load, u32_list *list)
+{
+    for (size_t i = 0; i < list->count; i++) {
+        crdt_names_release(&load->doc->context.names, list->items[i]);
+    }
+    crdt_free(load->doc->context.alloc, list->items,
+              list->capacity * sizeof *list->items);
+}
+
+/* Names are counted up from 0 by first use. */
+static crdt_err name_of(loading *load, uint32_t index, crdt_span bytes, uint32_t *name)
+{
+    crdt_err err = CRDT_OK;
+    if (index == load->names.count) {
+        err = push_name(load, &load->names, bytes);
+    }
+    *name = err == CRDT_OK ? load->names.items[index] : 0;
+    return err;
+}
+
+/* 0 for the person without a name, of whom no reference is held. */
+static crdt_err person_of(loading *load, const crdt_answer_item *item, uint32_t *who)
+{
+    crdt_err err = CRDT_OK;
+    if (item->writer == load->persons.count) {
+        err = push_name(load, &load->persons, item->who);
+    }
+    *who = err == CRDT_OK && item->who.size > 0 ? load->persons.items[item->writer] : 0;
+    return err;
+}
+
+/* ---- putting in place ---- */
+
+/* Actors get their numbers in the order of the answer's version. */
+static crdt_err load_version(loading *load)
+{
+    crdt_document *doc = load->doc;
+    const crdt_version *theirs = &load->reader->version;
+    size_t count = theirs->stamp_count;
+    crdt_err err = crdt_actors_reserve(&doc->context.actors, count);
+    err = err != CRDT_OK ? err : crdt_dot_store_reserve(&doc->keys.store, 0, count);
+    err = err != CRDT_OK ? err : crdt_dot_store_reserve(&doc->fields.store, 0, count);
+    err = err != CRDT_OK ? err : crdt_remove_log_reserve(&doc->log, 0, count);
+    for (size_t i = 0; i < count && err == CRDT_OK; i++) {
+        crdt_actors_raise(&doc->context.actors, &theirs->stamps[i]);
+    }
+    return err;
+}
+
+static crdt_dot dot_of(const loading *load, const crdt_answer_item *item)
+{
+    /* Not the index in the reader's table: that has actors of `since` too. */
+    return crdt_dot_make(item->stamp.time, crdt_actors_find(&load->doc->context.actors,
+                                                            &item->stamp.actor));
+}
+
+static crdt_err load_record(loading *load, const crdt_answer_item *item)
+{
+    crdt_document *doc = load->doc;
+    uint32_t names[3] = {0};
+    crdt_err err = crdt_remove_log_reserve(&doc->log, 1, 0);
+    if (err == CRDT_OK) {
+        err = crdt_names_intern(&doc->context.names, item->key.object, &names[0]);
+    }
+    if (err == CRDT_OK && item->key.depth >= CRDT_PART) {
+        err = name_of(load, item->part_name, item->key.part, &names[1]);
+    }
+    if (err == CRDT_OK && item->key.depth >= CRDT_FIELD) {
+        err = name_of(load, item->field_name, item->key.field, &names[2]);
+    }
+    if (err == CRDT_OK) {
+        crdt_remove_log_append(&doc->log, dot_of(load, item), names);
+    }
+    crdt_names_release(&doc->context.names, names[0]);
+    return err;
+}
+
+static crdt_err load_object(loading *load, const crdt_answer_item *item)
+{
+    crdt_document *doc = load->doc;
+    uint32_t name = 0;
+    crdt_err err = crdt_names_intern(&doc->context.names, item->key.object, &name);
+    if (err != CRDT_OK) {
+        return err;
+    }
+    const uint64_t name_hash = crdt_names_hash(&doc->context.names, name);
+    load->hash = crdt_digest_key_add(crdt_digest_key_begin(CRDT_OBJECT), name_hash);
+    load->part_hash = crdt_digest_key_add(crdt_digest_key_begin(CRDT_PART), name_hash);
+    load->field_hash =
+        crdt_digest_key_add(crdt_digest_key_begin(CRDT_FIELD), name_hash);
+    err = crdt_dot_store_append(&doc->keys.store, 0, &doc->keys.root,
+                                load->object_count++, name, &load->object);
+    crdt_names_release(&doc->context.names, name);
+    load->key = load->object;
+    load->part_count = 0;
+    return err;
+}
+
+static crdt_err load_part(loading *load, const crdt_answer_item *item)
+{
+    crdt_document *doc = load->doc;
+    uint32_t name = 0;
+    crdt_err err = name_of(load, item->part_name, item->key.part, &name);
+    if (err != CRDT_OK) {
+        return err;
+    }
+    load->hash = crdt_digest_key_add(load->part_hash,
+                                     crdt_names_hash(&doc->context.names, name));
+    err = crdt_dot_store_append(&doc->keys.store, load->object,
+                                crdt_state_group(doc, load->object), load->part_count++,
+                                name, &load->part);
+    load->key = load->part;
+    load->field_count = 0;
+    return err;
+}
+
+static crdt_err load_field(loading *load, const crdt_answer_item *item)
+{
+    crdt_document *doc = load->doc;
+    uint32_t name = 0;
+    uint32_t part_name = crdt_state_element(doc, load->part)->name;
+    crdt_err err = name_of(load, item->field_name, item->key.field, &name);
+    if (err != CRDT_OK) {
+        return err;
+    }
+    load->hash = crdt_digest_key_add(
+        crdt_digest_key_add(load->field_hash,
+                            crdt_names_hash(&doc->context.names, part_name)),
+        crdt_names_hash(&doc->context.names, name));
+    return crdt_dot_store_append(&doc->fields.store, load->part,
+                                 crdt_state_group(doc, load->part), load->field_count++,
+                                 name, &load->key);
+}
+
+static crdt_err load_key(loading *load, const crdt_answer_item *item)
+{
+    load->depth = item->key.depth;
+    switch (item->key.depth) {
+    case CRDT_OBJECT:
+        return load_object(load, item);
+    case CRDT_PART:
+        return load_part(load, item);
+    case CRDT_FIELD:
+        return load_field(load, item);
+    }
+    return CRDT_OK;
+}
+
+static crdt_err reserve_entry(loading *load, crdt_dot_store *store)
+{
+    if (load->entry_count == load->entry_capacity) {
+        size_t capacity = load->entry_capacity == 0 ? 64 : load->entry_capacity * 2;
+        placed *entries =
+            crdt_resize_array(load->doc->context.alloc, load->entries,
+                              load->entry_capacity, capacity, sizeof *entries);
+        if (entries == NULL) {
+            return CRDT_ENOMEM;
+        }
+        load->entries = entries;
+        load->entry_capacity = capacity;
+    }
+    return crdt_dot_store_reserve(store, 1, 0);
+}
+
+static crdt_err load_entry(loading *load, const crdt_answer_item *item)
+{
+    crdt_document *doc = load->doc;
+    const bool is_field = load->depth == CRDT_FIELD;
+    const crdt_dot dot = dot_of(load, item);
+    uint32_t who = 0;
+    crdt_lww_value value;
+    crdt_err err = person_of(load, item, &who);
+    if (err == CRDT_OK) {
+        err = reserve_entry(load, is_field ? &doc->fields.store : &doc->keys.store);
+    }
+    if (err == CRDT_OK && is_field) {
+        err = crdt_lww_value_make(&doc->context, item->value, &value);
+    }
+    if (err != CRDT_OK) {
+        return err;
+    }
+    placed *entry = &load->entries[load->entry_count++];
+    *entry = (placed){.dot = dot, .is_field = is_field};
+    entry->slot = is_field
+                      ? crdt_lww_map_place(&doc->fields, load->key, dot, who, &value)
+                      : crdt_dot_store_place(&doc->keys.store, load->key, dot, who);
+    crdt_digest_add(&doc->digest,
+                    crdt_digest_term(load->hash, &item->stamp, item->value));
+    return CRDT_OK;
+}
+
+static crdt_err load_items(loading *load)
+{
+    crdt_answer_item item;
+    crdt_err err = CRDT_OK;
+    do {
+        err = crdt_answer_read_next(load->reader, &item);
+        if (err != CRDT_OK) {
+            return err;
+        }
+        switch (item.type) {
+        case CRDT_ANSWER_LOG:
+            err = load_record(load, &item);
+            break;
+        case CRDT_ANSWER_KEY:
+            err = load_key(load, &item);
+            break;
+        case CRDT_ANSWER_ENTRY:
+            err = load_entry(load, &item);
+            break;
+        case CRDT_ANSWER_END:
+            break;
+        }
+    } while (err == CRDT_OK && item.type != CRDT_ANSWER_END);
+    return err;
+}
+
+/* ---- the lists of actors ---- */
+
+#define DIGIT_BITS 11u
+#define DIGIT_COUNT ((64u + DIGIT_BITS - 1) / DIGIT_BITS)
+#define DIGIT_VALUES (1u << DIGIT_BITS)
+
+static size_t digit_of(crdt_dot dot, size_t digit)
+{
+    return (size_t)(dot >> (digit * DIGIT_BITS)) & (DIGIT_VALUES - 1);
+}
+
+/* One pass of a radix sort, stable. */
+static void sort_by_digit(const placed *from, placed *to, size_t count, size_t digit,
+                          size_t *counts)
+{
+    size_t begin = 0;
+    for (size_t value = 0; value < DIGIT_VALUES; value++) {
+        size_t of_value = counts[value];
+        counts[value] = begin;
+        begin += of_value;
+    }
+    for (size_t i = 0; i < count; i++) {
+        to[counts[digit_of(from[i].dot, digit)]++] = from[i];
+    }
+}
+
+/* By ascending dot: so those of one actor go by time. Digits that all have in common, most
+ * of the eight bytes, cost nothing. */
+static crdt_err sort_entries(loading *load)
+{
+    const size_t count = load->entry_count;
+    crdt_alloc alloc = load->doc->context.alloc;
+    placed *scratch =
+        crdt_resize_array(alloc, NULL, 0, load->entry_capacity, sizeof *scratch);
+    size_t(*counts)[DIGIT_VALUES] = crdt_allocate(alloc, DIGIT_COUNT * sizeof *counts);
+    crdt_err err = scratch == NULL || counts == NULL ? CRDT_ENOMEM : CRDT_OK;
+    if (err == CRDT_OK) {
+        memset(counts, 0, DIGIT_COUNT * sizeof *counts);
+        for (size_t i = 0; i < count; i++) {
+            for (size_t digit = 0; digit < DIGIT_COUNT; digit++) {
+                counts[digit][digit_of(load->entries[i].dot, digit)]++;
+            }
+        }
+        for (size_t digit = 0; digit < DIGIT_COUNT; digit++) {
+            if (counts[digit][digit_of(load->entries[0].dot, digit)] < count) {
+                sort_by_digit(load->entries, scratch, count, digit, counts[digit]);
+                placed *sorted = scratch;
+                scratch = load->entries;
+                load->entries = sorted;
+            }
+        }
+    }
+    crdt_free(alloc, counts, DIGIT_COUNT * sizeof *counts);
+    crdt_free(alloc, scratch, load->entry_capacity * sizeof *scratch);
+    return err;
+}
+
+static crdt_err list_entries(loading *load, crdt_diag *diag)
+{
+    crdt_document *doc = load->doc;
+    crdt_err err = load->entry_count == 0 ? CRDT_OK : sort_entries(load);
+    for (size_t i = 1; i < load->entry_count && err == CRDT_OK; i++) {
+        if (load->entries[i].dot == load->entries[i - 1].dot) {
+            err = crdt_diag_set(diag, CRDT_ECORRUPT, 0,
+                                "two entries of the answer have one stamp");
+        }
+    }
+    for (size_t i = 0; i < load->entry_count && err == CRDT_OK; i++) {
+        const placed *entry = &load->entries[i];
+        crdt_dot_store_list(entry->is_field ? &doc->fields.store : &doc->keys.store,
+                            entry->slot);
+    }
+    return err;
+}
+
+/* ---- telling ---- */
+
+static void mark_arrived(loading *load, bool arrived)
+{
+    for (size_t i = 0; i < load->entry_count; i++) {
+        if (load->entries[i].is_field) {
+            crdt_state_field(load->doc, load->entries[i].slot)->arrived = arrived;
+        }
+    }
+}
+
+static void tell_loaded(loading *load)
+{
+    crdt_document *doc = load->doc;
+    if (doc->tells_conflict) {
+        mark_arrived(load, true);
+        for (size_t i = 0; i < load->entry_count; i++) {
+            const placed *entry = &load->entries[i];
+            if (entry->is_field) {
+                uint32_t key = crdt_dot_store_key(&doc->fields.store, entry->slot);
+                crdt_state_tell_landed(doc, key, entry->dot);
+            }
+        }
+        mark_arrived(load, false);
+    }
+    crdt_change change = {.doc = doc, .op_index = SIZE_MAX, .is_join = true};
+    for (uint32_t object = crdt_group_first(doc->keys.root);
+         object != 0 && doc->listener_count > 0;
+         object = crdt_state_element(doc, object)->next) {
+        crdt_state_tell_changed(&change, crdt_state_element(doc, object)->name);
+    }
+}
+
+static void raise_floor(loading *load)
+{
+    crdt_document *doc = load->doc;
+    for (size_t i = 0; i < load->reader->floor.stamp_count; i++) {
+        const crdt_stamp *floor = &load->reader->floor.stamps[i];
+        crdt_remove_log_raise_floor(
+            &doc->log, crdt_actors_find(&doc->context.actors, &floor->actor),
+            floor->time);
+    }
+}
+
+crdt_err crdt_join_load(crdt_document *doc, crdt_answer_reader *reader, crdt_diag *diag)
+{
+    assert(doc->context.actors.version.stamp_count == 0);
+    loading load = {.doc = doc, .reader = reader};
+    crdt_err err = load_version(&load);
+    err = err != CRDT_OK ? err : load_items(&load);
+    err = err != CRDT_OK ? err : list_entries(&load, diag);
+    if (err == CRDT_OK) {
+        raise_floor(&load);
+        tell_loaded(&load);
+    }
+    free_names(&load, &load.names);
+    free_names(&load, &load.persons);
+    crdt_free(doc->context.alloc, load.entries,
+              load.entry_capacity * sizeof *load.entries);
+    if (err != CRDT_OK) {
+        crdt_state_clear(doc);
+    }
+    return err;
+}
