@@ -377,7 +377,7 @@ static void tell_loaded(loading *load)
     crdt_change change = {.doc = doc, .op_index = SIZE_MAX, .is_join = true};
     for (uint32_t object = crdt_group_first(doc->keys.root);
          object != 0 && doc->listener_count > 0;
-         object = crdt_state_element(doc, object)->next) {
+         object = crdt_dot_store_next(&doc->keys.store, doc->keys.root, object)) {
         crdt_state_tell_changed(&change, crdt_state_element(doc, object)->name);
     }
 }
