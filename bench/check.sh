@@ -36,3 +36,4 @@ expect w45 "$(grep W4- <<<"$result")" '"equal":true'
 result=$("$program" w6)
 expect w6 "$result" '"equal":true'
 expect w6 "$result" '"equal_loaded":true'
+expect w7 "$("$program" w7 --scale 0.01)" '"equal":true'

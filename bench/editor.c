@@ -5,6 +5,17 @@
 #define WALL_MS UINT64_C(1700000000000)
 #define AUTHORS_MAX 1024u
 
+crdt_actor bench_actor(uint32_t number)
+{
+    crdt_actor actor;
+    bench_stream stream = {.x = BENCH_SEED_BUILD ^ number};
+    stream.x = stream.x == 0 ? 1 : stream.x;
+    for (size_t i = 0; i < sizeof actor.bytes; i++) {
+        actor.bytes[i] = (uint8_t)(bench_stream_next(&stream) >> 13);
+    }
+    return actor;
+}
+
 void bench_editor_open(bench_editor *editor, uint32_t number, crdt_alloc alloc)
 {
     crdt_document_options options = crdt_document_options_default();
@@ -15,11 +26,7 @@ void bench_editor_open(bench_editor *editor, uint32_t number, crdt_alloc alloc)
                "deps");
     crdt_arena_init(&editor->arena, crdt_alloc_default());
     crdt_buf_init(&editor->message, crdt_alloc_default());
-    /* As good as random to whoever hashes or sorts them. */
-    bench_stream stream = {.x = BENCH_SEED_BUILD ^ (number + 1)};
-    for (size_t i = 0; i < sizeof editor->actor.bytes; i++) {
-        editor->actor.bytes[i] = (uint8_t)(bench_stream_next(&stream) >> 13);
-    }
+    editor->actor = bench_actor(number);
 }
 
 void bench_editor_close(bench_editor *editor)

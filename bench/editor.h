@@ -16,6 +16,9 @@ typedef struct bench_editor {
     uint64_t wall_ms;
 } bench_editor;
 
+/* As good as random to whoever hashes or sorts them. */
+crdt_actor bench_actor(uint32_t number);
+
 /* Editor `number`; each one has an actor of its own. Memory of the document comes from
  * `alloc`. */
 void bench_editor_open(bench_editor *editor, uint32_t number, crdt_alloc alloc);

@@ -19,6 +19,9 @@ static const struct {
     {"w3-list", bench_w3_list_run, "the edits of --replica N in w3"},
     {"w45", bench_w45_run, "late join, load and save: the documents of a w1"},
     {"w6", bench_w6_run, "1,540 clients write one field at once"},
+    {"w7", bench_w7_run, "who missed k of a million entries catches up"},
+    {"w8", bench_w8_run, "1e3 to 1e7 fields; 1e7 objects that come and go"},
+    {"w8b", bench_w8b_run, "conflicts, overwrites"},
     {"w9", bench_w9_run, "edits between nodes: latency, saturation, fan-out"},
     {"w11", bench_w11_run, "a node on a disk: acknowledged edits, opening"},
 };

@@ -107,9 +107,9 @@ static crdt_span since(const bench_ops *ops, size_t begin)
 }
 
 /* Without printf: it is part of what is measured. */
-crdt_span bench_ops_id(bench_ops *ops, uint32_t index)
+crdt_span bench_ops_name(bench_ops *ops, char letter, uint32_t index)
 {
-    char text[7] = {'e'};
+    char text[7] = {letter};
     for (size_t i = 6; i > 0; i--) {
         text[i] = (char)('0' + index % 10);
         index /= 10;
@@ -117,6 +117,11 @@ crdt_span bench_ops_id(bench_ops *ops, uint32_t index)
     size_t begin = ops->bytes.size;
     crdt_buf_append(&ops->bytes, text, sizeof text);
     return since(ops, begin);
+}
+
+crdt_span bench_ops_id(bench_ops *ops, uint32_t index)
+{
+    return bench_ops_name(ops, 'e', index);
 }
 
 crdt_span bench_ops_integer(bench_ops *ops, int64_t value)

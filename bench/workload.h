@@ -54,7 +54,9 @@ void bench_ops_close(bench_ops *ops);
 void bench_ops_clear(bench_ops *ops);
 /* One operation; what it names is borrowed. */
 void bench_ops_push(bench_ops *ops, crdt_op_kind kind, crdt_key key, crdt_span value);
-/* The id e%06u, written into `ops`. */
+/* The letter and %06u (its last digits), written into `ops`. */
+crdt_span bench_ops_name(bench_ops *ops, char letter, uint32_t index);
+/* The same of an entity: e%06u. */
 crdt_span bench_ops_id(bench_ops *ops, uint32_t index);
 /* An integer as a value, written into `ops`. */
 crdt_span bench_ops_integer(bench_ops *ops, int64_t value);

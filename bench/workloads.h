@@ -12,6 +12,9 @@ void bench_w3_run(const bench_options *options);
 void bench_w3_list_run(const bench_options *options);
 void bench_w45_run(const bench_options *options);
 void bench_w6_run(const bench_options *options);
+void bench_w7_run(const bench_options *options);
+void bench_w8_run(const bench_options *options);
+void bench_w8b_run(const bench_options *options);
 void bench_w9_run(const bench_options *options);
 void bench_w11_run(const bench_options *options);
 
