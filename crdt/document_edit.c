@@ -1,11 +1,9 @@
-#include "crdt/document_state.h"
+#include "crdt/document_overwrite.h"
 
 #include "crdt/value.h"
 
 #include <assert.h>
 #include <string.h>
-
-#define PLANS_KEPT 1024u /* scratch above this is freed after use */
 
 /* ---- checking what the caller hands in ---- */
 
@@ -60,31 +58,6 @@ static crdt_err check_edit(const crdt_document *doc, const crdt_edit *edit,
 }
 
 /* ---- planning: all that can fail ---- */
-
-static crdt_err reserve_plans(crdt_document *doc, size_t count)
-{
-    if (count <= doc->plan_capacity) {
-        return CRDT_OK;
-    }
-    crdt_plan *plans = crdt_resize_array(doc->context.alloc, doc->plans,
-                                         doc->plan_capacity, count, sizeof *plans);
-    if (plans == NULL) {
-        return CRDT_ENOMEM;
-    }
-    doc->plans = plans;
-    doc->plan_capacity = count;
-    return CRDT_OK;
-}
-
-static void trim_plans(crdt_document *doc)
-{
-    if (doc->plan_capacity > PLANS_KEPT) {
-        crdt_free(doc->context.alloc, doc->plans,
-                  doc->plan_capacity * sizeof *doc->plans);
-        doc->plans = NULL;
-        doc->plan_capacity = 0;
-    }
-}
 
 /* Names of `key`, one reference each; those of the operation before are often the same. */
 static crdt_err plan_names(crdt_document *doc, const crdt_key *key,
@@ -218,7 +191,7 @@ static void unplan_all(crdt_document *doc, size_t count)
             crdt_names_release(&doc->context.names, plan->names[j]);
         }
     }
-    trim_plans(doc);
+    crdt_state_trim_plans(doc);
 }
 
 /* How much room the batch needs beyond its slots. An entry needs a slot of its own only
@@ -264,7 +237,7 @@ static void count_room(const crdt_document *doc, const crdt_seen *seen,
 static crdt_err plan_all(crdt_document *doc, const crdt_seen *seen, bool new_actor,
                          const crdt_op *ops, size_t op_count)
 {
-    crdt_err err = reserve_plans(doc, op_count);
+    crdt_err err = crdt_state_reserve_plans(doc, op_count);
     if (err != CRDT_OK) {
         return err;
     }
@@ -304,12 +277,35 @@ static crdt_err plan_all(crdt_document *doc, const crdt_seen *seen, bool new_act
     return err;
 }
 
+/* The short way if the batch is one for it, else the long one. */
+static crdt_err plan_change(crdt_change *change, bool new_actor, const crdt_op *ops,
+                            size_t op_count)
+{
+    crdt_document *doc = change->doc;
+    size_t actor_count = doc->context.actors.version.stamp_count + (new_actor ? 1 : 0);
+    crdt_err err = crdt_actors_reserve(&doc->context.actors, new_actor ? 1 : 0);
+    if (err == CRDT_OK) {
+        err = crdt_dot_store_reserve(&doc->fields.store, 0, actor_count);
+    }
+    if (err == CRDT_OK) {
+        err = crdt_overwrite_plan(doc, &change->seen, ops, op_count);
+        change->overwrites = err == CRDT_OK;
+    }
+    return err == CRDT_ENOTFOUND
+               ? plan_all(doc, &change->seen, new_actor, ops, op_count)
+               : err;
+}
+
 /* ---- performing: cannot fail ---- */
 
 static void perform(crdt_change *change, const crdt_op *op, crdt_plan *plan,
                     crdt_dot dot, uint32_t who)
 {
     crdt_document *doc = change->doc;
+    if (change->overwrites) {
+        crdt_overwrite_perform(change, op, plan, dot, who);
+        return;
+    }
     switch (op->kind) {
     case CRDT_OP_ADD:
     case CRDT_OP_REMOVE:
@@ -396,9 +392,14 @@ static crdt_err check_batch(const crdt_document *doc, const crdt_batch *batch,
     return CRDT_OK;
 }
 
-static void end_change(crdt_document *doc, uint32_t who, size_t planned)
+static void end_change(crdt_change *change, uint32_t who, size_t planned)
 {
-    unplan_all(doc, planned);
+    crdt_document *doc = change->doc;
+    if (change->overwrites) {
+        crdt_state_trim_plans(doc);
+    } else {
+        unplan_all(doc, planned);
+    }
     crdt_names_release(&doc->context.names, who);
     crdt_remove_log_trim(&doc->log, doc->log_bytes_max);
 }
@@ -425,9 +426,8 @@ crdt_err crdt_document_apply(crdt_document *doc, const crdt_batch *batch,
     if (batch->who.size > 0) {
         err = crdt_names_intern(&doc->context.names, batch->who, &who);
     }
-    err = err != CRDT_OK
-              ? err
-              : plan_all(doc, &change.seen, new_actor, batch->ops, batch->op_count);
+    err = err != CRDT_OK ? err
+                         : plan_change(&change, new_actor, batch->ops, batch->op_count);
     if (err != CRDT_OK) {
         crdt_names_release(&doc->context.names, who);
         return err;
@@ -444,7 +444,7 @@ crdt_err crdt_document_apply(crdt_document *doc, const crdt_batch *batch,
     if (change.watching || doc->tells_conflict) {
         tell_outcome(&change, batch);
     }
-    end_change(doc, who, batch->op_count);
+    end_change(&change, who, batch->op_count);
     return CRDT_OK;
 }
 
@@ -488,6 +488,9 @@ static void commit_all(crdt_change *change, const crdt_edit *edit, const crdt_op
     for (size_t i = 0; i < op_count; i++) {
         crdt_plan *plan = &doc->plans[i];
         if (says_nothing(doc, &ops[i], plan, edit->sweep)) {
+            if (change->overwrites) {
+                crdt_overwrite_skip(doc, plan);
+            }
             continue;
         }
         const crdt_stamp stamp = {.time = change->first_time + *done_count,
@@ -545,7 +548,7 @@ crdt_err crdt_document_commit(crdt_document *doc, const crdt_edit *edit,
     if (edit->who.size > 0) {
         err = crdt_names_intern(&doc->context.names, edit->who, &who);
     }
-    err = err != CRDT_OK ? err : plan_all(doc, &change.seen, new_actor, ops, op_count);
+    err = err != CRDT_OK ? err : plan_change(&change, new_actor, ops, op_count);
     if (err != CRDT_OK) {
         crdt_names_release(&doc->context.names, who);
         return err;
@@ -555,6 +558,6 @@ crdt_err crdt_document_commit(crdt_document *doc, const crdt_edit *edit,
     assert(!change.watching); /* all was seen: nothing stays below what was dropped */
     batch->ops = done;
     batch->op_count = done_count;
-    end_change(doc, who, op_count);
+    end_change(&change, who, op_count);
     return done_count > 0 ? CRDT_OK : CRDT_ENOTHING;
 }

@@ -60,7 +60,6 @@ static crdt_key key_of_element(const crdt_document *doc, uint32_t element)
                : crdt_state_part_key(doc, element);
 }
 
-/* As crdt_digest_key of the element's or field's key, from the hashes of its names. */
 static uint64_t hash_of_element(const crdt_document *doc, uint32_t element)
 {
     const crdt_slot *slot = crdt_state_element(doc, element);
@@ -72,7 +71,7 @@ static uint64_t hash_of_element(const crdt_document *doc, uint32_t element)
     return crdt_digest_key_add(hash, crdt_names_hash(names_of(doc), slot->name));
 }
 
-static uint64_t hash_of_field(const crdt_document *doc, uint32_t field)
+uint64_t crdt_state_field_hash(const crdt_document *doc, uint32_t field)
 {
     const crdt_slot *slot = crdt_state_field(doc, field);
     const crdt_slot *part = crdt_state_element(doc, slot->owner);
@@ -93,6 +92,35 @@ crdt_entry crdt_state_entry(const crdt_document *doc, const crdt_slot *slot,
         .stamp = crdt_actors_stamp(&doc->context.actors, slot->dot),
         .who = crdt_names_get(names_of(doc), crdt_dot_store_who(store, slot)),
         .value = is_field ? crdt_lww_map_value(slot) : (crdt_span){0}};
+}
+
+/* ---- plans ---- */
+
+#define PLANS_KEPT 1024u /* scratch above this is freed after use */
+
+crdt_err crdt_state_reserve_plans(crdt_document *doc, size_t count)
+{
+    if (count <= doc->plan_capacity) {
+        return CRDT_OK;
+    }
+    crdt_plan *plans = crdt_resize_array(doc->context.alloc, doc->plans,
+                                         doc->plan_capacity, count, sizeof *plans);
+    if (plans == NULL) {
+        return CRDT_ENOMEM;
+    }
+    doc->plans = plans;
+    doc->plan_capacity = count;
+    return CRDT_OK;
+}
+
+void crdt_state_trim_plans(crdt_document *doc)
+{
+    if (doc->plan_capacity > PLANS_KEPT) {
+        crdt_free(doc->context.alloc, doc->plans,
+                  doc->plan_capacity * sizeof *doc->plans);
+        doc->plans = NULL;
+        doc->plan_capacity = 0;
+    }
 }
 
 /* ---- slots ---- */
@@ -230,7 +258,7 @@ static void drop_siblings(crdt_change *change, uint32_t field, uint64_t key_hash
 static void drop_values_of(crdt_change *change, uint32_t field)
 {
     if (crdt_state_field(change->doc, field)->dot != 0) {
-        drop_siblings(change, field, hash_of_field(change->doc, field));
+        drop_siblings(change, field, crdt_state_field_hash(change->doc, field));
     }
 }
 
@@ -335,7 +363,7 @@ static uint32_t insert_value(crdt_change *change, uint32_t field, crdt_dot dot,
 void crdt_state_add_value(crdt_change *change, uint32_t field, crdt_dot dot,
                           uint32_t who, const crdt_lww_value *value)
 {
-    const uint64_t key_hash = hash_of_field(change->doc, field);
+    const uint64_t key_hash = crdt_state_field_hash(change->doc, field);
     uint32_t entry = insert_value(change, field, dot, who, value, key_hash);
     crdt_state_field(change->doc, entry)->arrived = 1;
 }
@@ -343,9 +371,26 @@ void crdt_state_add_value(crdt_change *change, uint32_t field, crdt_dot dot,
 void crdt_state_set_value(crdt_change *change, uint32_t field, crdt_dot dot,
                           uint32_t who, const crdt_lww_value *value)
 {
-    const uint64_t key_hash = hash_of_field(change->doc, field);
+    const uint64_t key_hash = crdt_state_field_hash(change->doc, field);
     drop_siblings(change, field, key_hash);
     insert_value(change, field, dot, who, value, key_hash);
+}
+
+void crdt_state_leave_value(crdt_change *change, uint32_t field, uint64_t key_hash)
+{
+    const crdt_document *doc = change->doc;
+    const crdt_slot *slot = crdt_state_field(doc, field);
+    take_leave(change, key_hash, field, slot, true,
+               doc->tells_dropped && crdt_state_part_live(doc, slot->owner));
+}
+
+void crdt_state_enter_value(crdt_change *change, uint32_t field, uint64_t key_hash)
+{
+    crdt_document *doc = change->doc;
+    const crdt_slot *slot = crdt_state_field(doc, field);
+    const crdt_stamp stamp = crdt_actors_stamp(&doc->context.actors, slot->dot);
+    crdt_digest_add(&doc->digest,
+                    crdt_digest_term(key_hash, &stamp, crdt_lww_map_value(slot)));
 }
 
 /* ---- telling ---- */

@@ -49,9 +49,10 @@ typedef struct crdt_change {
     size_t op_index; /* SIZE_MAX: an answer */
     crdt_seen seen;
     uint64_t
-        first_time; /* entries of seen.actor from here on are of this very change */
-    bool is_join;   /* drop what `seen` includes unless it is marked as kept */
-    bool watching;  /* some part is marked as watched */
+        first_time;  /* entries of seen.actor from here on are of this very change */
+    bool is_join;    /* drop what `seen` includes unless it is marked as kept */
+    bool watching;   /* some part is marked as watched */
+    bool overwrites; /* planned by crdt_overwrite_plan */
     const crdt_stamp *stale_after; /* report dropped siblings newer than this */
     const crdt_entry *stale_winner;
     uint32_t changed_name; /* the last object told as changed */
@@ -152,8 +153,14 @@ crdt_entry crdt_state_entry(const crdt_document *doc, const crdt_slot *slot,
 
 /* Forget all that is held and known, but not the listeners. Tells nobody. */
 void crdt_state_clear(crdt_document *doc);
+/* As crdt_digest_key of the field's key, from the hashes of its names. */
+uint64_t crdt_state_field_hash(const crdt_document *doc, uint32_t field);
 
 /* ---- making room (may fail) ---- */
+
+/* Room for the plans of a batch. */
+crdt_err crdt_state_reserve_plans(crdt_document *doc, size_t count);
+void crdt_state_trim_plans(crdt_document *doc);
 
 /* Slots for a key; made where missing, pinned. */
 crdt_err crdt_state_make_element(crdt_document *doc, uint32_t owner, uint32_t name,
@@ -184,6 +191,11 @@ void crdt_state_add_value(crdt_change *change, uint32_t field, crdt_dot dot,
 /* Drop the seen siblings of a field, which stays, and add a value: a SET. */
 void crdt_state_set_value(crdt_change *change, uint32_t field, crdt_dot dot,
                           uint32_t who, const crdt_lww_value *value);
+
+/* The value of a field that holds just one: it is about to go, it has just come. The hash is
+ * that of the field's key. */
+void crdt_state_leave_value(crdt_change *change, uint32_t field, uint64_t key_hash);
+void crdt_state_enter_value(crdt_change *change, uint32_t field, uint64_t key_hash);
 
 /* ---- telling ---- */
 

@@ -463,6 +463,48 @@ uint32_t crdt_dot_store_remove(crdt_dot_store *store, uint32_t key, uint32_t ent
     return key;
 }
 
+void crdt_dot_store_renew(crdt_dot_store *store, uint32_t key, crdt_dot dot,
+                          uint32_t who)
+{
+    crdt_slot *slot = at(store, key);
+    assert(slot->dot != 0 && slot->sibling == 0);
+    unlink_actor(store, slot);
+    if (slot->who != who) {
+        crdt_names_hold(&store->context->names, who);
+        crdt_names_release(&store->context->names, slot->who);
+        slot->who = who;
+    }
+    slot->dot = dot;
+    slot->kept = 0;
+    slot->arrived = 0;
+    append_to_actor(store, key);
+}
+
+/* A slot often reaches into a second line. */
+#define LINE_SIZE 64u
+
+void crdt_dot_store_prefetch_group(const crdt_dot_store *store, crdt_group group)
+{
+    uint32_t first = crdt_group_first(group);
+    if (first != 0) {
+        const uint8_t *slot = (const uint8_t *)at(store, first);
+        __builtin_prefetch(slot);
+        __builtin_prefetch(slot + LINE_SIZE);
+        __builtin_prefetch(slot + 2 * LINE_SIZE);
+    }
+}
+
+void crdt_dot_store_prefetch_renew(const crdt_dot_store *store, uint32_t slot)
+{
+    const crdt_slot *held = at(store, slot);
+    if (held->older != 0) {
+        __builtin_prefetch(&at(store, held->older)->newer, 1);
+    }
+    if (held->newer != 0) {
+        __builtin_prefetch(&at(store, held->newer)->older, 1);
+    }
+}
+
 uint32_t crdt_dot_store_key(const crdt_dot_store *store, uint32_t entry)
 {
     const crdt_slot *slot = at(store, entry);

@@ -121,6 +121,10 @@ void crdt_dot_store_list(crdt_dot_store *store, uint32_t entry);
 crdt_err crdt_dot_store_append(crdt_dot_store *store, uint32_t owner, crdt_group *group,
                                size_t group_size, uint32_t name, uint32_t *slot);
 
+/* The only entry of a key becomes one of a newer dot; its payload stays. As remove and
+ * insert. */
+void crdt_dot_store_renew(crdt_dot_store *store, uint32_t key, crdt_dot dot,
+                          uint32_t who);
 /* Drop the entry in slot `entry` of a key; what its payload refers to is the caller's to
  * free before. Afterwards `entry` may hold the next lower entry: if it is the key's own
  * slot. Returns the slot to go on with in a walk from the highest to the lowest. */
@@ -174,6 +178,10 @@ static inline void crdt_dot_store_prefetch(const crdt_dot_store *store, uint32_t
 {
     __builtin_prefetch(crdt_dot_store_at(store, slot));
 }
+
+/* The same for a look through a group, and for crdt_dot_store_renew. */
+void crdt_dot_store_prefetch_group(const crdt_dot_store *store, crdt_group group);
+void crdt_dot_store_prefetch_renew(const crdt_dot_store *store, uint32_t slot);
 
 /* Deep test of the invariants, for tests: table, lists, order, counts. */
 bool crdt_dot_store_check(const crdt_dot_store *store);

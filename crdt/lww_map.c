@@ -2,6 +2,7 @@
 
 #include "crdt/dot_join.h"
 
+#include <assert.h>
 #include <string.h>
 
 #define RECORD_SIZE 56u
@@ -86,6 +87,49 @@ uint32_t crdt_lww_map_remove(crdt_lww_map *map, uint32_t field, uint32_t entry)
 {
     free_value(map, crdt_dot_store_at(&map->store, entry));
     return crdt_dot_store_remove(&map->store, field, entry);
+}
+
+bool crdt_lww_map_fits(const crdt_slot *slot, size_t size)
+{
+    return slot->value_size <= CRDT_LWW_INLINE_MAX || size <= CRDT_LWW_INLINE_MAX
+               ? slot->value_size <= CRDT_LWW_INLINE_MAX && size <= CRDT_LWW_INLINE_MAX
+               : crdt_slab_fits(slot->value_size, size);
+}
+
+void crdt_lww_map_overwrite(crdt_lww_map *map, uint32_t field, crdt_dot dot,
+                            uint32_t who, crdt_span bytes)
+{
+    crdt_slot *slot = crdt_dot_store_at(&map->store, field);
+    assert(crdt_lww_map_fits(slot, bytes.size));
+    void *to = slot->payload;
+    if (bytes.size > CRDT_LWW_INLINE_MAX) {
+        memcpy(&to, slot->payload, sizeof to);
+        crdt_slab_resized(&map->store.context->slab, slot->value_size, bytes.size);
+    } else {
+        memset(slot->payload, 0, PAYLOAD_SIZE);
+    }
+    memcpy(to, bytes.data, bytes.size);
+    slot->value_size = bytes.size & 0x1ffffffu;
+    crdt_dot_store_renew(&map->store, field, dot, who);
+}
+
+void crdt_lww_map_replace(crdt_lww_map *map, uint32_t field, crdt_dot dot, uint32_t who,
+                          const crdt_lww_value *value)
+{
+    crdt_slot *slot = crdt_dot_store_at(&map->store, field);
+    free_value(map, slot);
+    slot->value_size = value->size & 0x1ffffffu;
+    memcpy(slot->payload, value->words, sizeof value->words);
+    crdt_dot_store_renew(&map->store, field, dot, who);
+}
+
+void crdt_lww_map_prefetch(const crdt_lww_map *map, uint32_t field)
+{
+    const crdt_slot *slot = crdt_dot_store_at(&map->store, field);
+    if (slot->value_size > CRDT_LWW_INLINE_MAX) {
+        __builtin_prefetch(crdt_lww_map_value(slot).data, 1);
+    }
+    crdt_dot_store_prefetch_renew(&map->store, field);
 }
 
 /* ---- a map by itself ---- */

@@ -77,6 +77,17 @@ uint32_t crdt_lww_map_place(crdt_lww_map *map, uint32_t field, crdt_dot dot,
 /* Drop a sibling (crdt_dot_store_remove). */
 uint32_t crdt_lww_map_remove(crdt_lww_map *map, uint32_t field, uint32_t entry);
 
+/* Would a value of `size` bytes fit where the slot's value is? If so it may overwrite it. */
+bool crdt_lww_map_fits(const crdt_slot *slot, size_t size);
+/* A new value instead of the only sibling: as remove and insert. The one is copied to where
+ * the other was, which it fits; or it is handed over. */
+void crdt_lww_map_overwrite(crdt_lww_map *map, uint32_t field, crdt_dot dot,
+                            uint32_t who, crdt_span bytes);
+void crdt_lww_map_replace(crdt_lww_map *map, uint32_t field, crdt_dot dot, uint32_t who,
+                          const crdt_lww_value *value);
+/* Ask for the memory that these will need. */
+void crdt_lww_map_prefetch(const crdt_lww_map *map, uint32_t field);
+
 static inline crdt_span crdt_lww_map_value(const crdt_slot *slot)
 {
     crdt_span span = {.data = (const uint8_t *)slot->payload, .size = slot->value_size};

@@ -151,13 +151,57 @@ crdt_err crdt_names_intern(crdt_names *names, crdt_span bytes, uint32_t *id)
     return CRDT_OK;
 }
 
+uint32_t crdt_names_seek(const crdt_names *names, crdt_span bytes)
+{
+    uint32_t hash = (uint32_t)crdt_hash64(bytes, names->seed);
+    if (names->table_size > 0) {
+        __builtin_prefetch(&names->table[hash & (names->table_size - 1)]);
+    }
+    return hash;
+}
+
+void crdt_names_prefetch(const crdt_names *names, uint32_t hash)
+{
+    if (names->table_size > 0) {
+        uint32_t id = names->table[hash & (names->table_size - 1)].id;
+        if (id != 0) {
+            __builtin_prefetch(at(names, id));
+        }
+    }
+}
+
+uint32_t crdt_names_find_hashed(const crdt_names *names, crdt_span bytes, uint32_t hash)
+{
+    return names->table_size == 0 ? 0 : names->table[probe(names, bytes, hash)].id;
+}
+
 uint32_t crdt_names_find(const crdt_names *names, crdt_span bytes)
 {
-    if (names->table_size == 0) {
-        return 0;
+    return crdt_names_find_hashed(names, bytes,
+                                  (uint32_t)crdt_hash64(bytes, names->seed));
+}
+
+/* Where a name is kept among the common ones: told by its size and its ends. */
+static uint32_t *common_of(crdt_names *names, crdt_span bytes)
+{
+    size_t place = bytes.size;
+    if (bytes.size > 0) {
+        place += 5u * bytes.data[0] + 17u * bytes.data[bytes.size - 1];
     }
-    uint32_t hash = (uint32_t)crdt_hash64(bytes, names->seed);
-    return names->table[probe(names, bytes, hash)].id;
+    return &names->common[place % CRDT_NAMES_COMMON];
+}
+
+uint32_t crdt_names_find_common(crdt_names *names, crdt_span bytes)
+{
+    uint32_t *common = common_of(names, bytes);
+    if (*common == 0 || !crdt_span_equal(bytes_of(at(names, *common)), bytes)) {
+        uint32_t id = crdt_names_find(names, bytes);
+        if (id == 0) {
+            return 0;
+        }
+        *common = id;
+    }
+    return *common;
 }
 
 void crdt_names_hold(crdt_names *names, uint32_t id)
@@ -200,6 +244,10 @@ void crdt_names_release(crdt_names *names, uint32_t id)
         cell = (cell + 1) & mask;
     }
     clear_cell(names, cell);
+    uint32_t *common = common_of(names, bytes_of(held));
+    if (*common == id) {
+        *common = 0;
+    }
     free_bytes(names, held);
     crdt_pool_give(&names->pool, id);
 }

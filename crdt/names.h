@@ -18,12 +18,16 @@ typedef struct crdt_name_cell {
     uint32_t hash;
 } crdt_name_cell;
 
+/* Names asked for by crdt_names_find_common, where they were last. */
+#define CRDT_NAMES_COMMON 64u
+
 typedef struct crdt_names {
     crdt_slab *slab;
     crdt_pool pool;
     crdt_name_cell *table; /* open addressing, linear probing */
     size_t table_size;
     uint64_t seed;
+    uint32_t common[CRDT_NAMES_COMMON];
 } crdt_names;
 
 void crdt_names_init(crdt_names *names, crdt_slab *slab, uint64_t seed);
@@ -34,6 +38,15 @@ void crdt_names_deinit(crdt_names *names);
 crdt_err crdt_names_intern(crdt_names *names, crdt_span name, uint32_t *id);
 /* The number of a name, no reference taken; 0 where it is not held. */
 uint32_t crdt_names_find(const crdt_names *names, crdt_span name);
+/* As crdt_names_find, faster for the few names that are asked for again and again. */
+uint32_t crdt_names_find_common(crdt_names *names, crdt_span name);
+
+/* crdt_names_find in steps, for many names at once. Each step asks for the memory that the
+ * next one reads: `hash` = seek; prefetch(hash); find_hashed(name, hash). */
+uint32_t crdt_names_seek(const crdt_names *names, crdt_span name);
+void crdt_names_prefetch(const crdt_names *names, uint32_t hash);
+uint32_t crdt_names_find_hashed(const crdt_names *names, crdt_span name, uint32_t hash);
+
 /* One more reference; id 0 is allowed in both. */
 void crdt_names_hold(crdt_names *names, uint32_t id);
 void crdt_names_release(crdt_names *names, uint32_t id);

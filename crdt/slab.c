@@ -105,3 +105,10 @@ void crdt_slab_free(crdt_slab *slab, void *block, size_t size)
         crdt_slab_init(slab, slab->alloc);
     }
 }
+
+bool crdt_slab_fits(size_t size, size_t wanted)
+{
+    return size == wanted ||
+           (size <= CRDT_SLAB_SIZE_MAX && wanted <= CRDT_SLAB_SIZE_MAX &&
+            class_of_units[(size + 7) / 8] == class_of_units[(wanted + 7) / 8]);
+}

@@ -11,6 +11,7 @@
 
 #include "crdt/alloc.h"
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #define CRDT_SLAB_SIZE_MAX 1024u
@@ -37,5 +38,13 @@ void crdt_slab_deinit(crdt_slab *slab); /* large blocks must have been returned 
 void *crdt_slab_alloc(crdt_slab *slab, size_t size);
 /* Accepts NULL. `size` as asked for. */
 void crdt_slab_free(crdt_slab *slab, void *block, size_t size);
+
+/* Would a block asked for with `size` bytes hold `wanted` bytes and no other block do better?
+ * crdt_slab_resized says that it holds them from now on. */
+bool crdt_slab_fits(size_t size, size_t wanted);
+static inline void crdt_slab_resized(crdt_slab *slab, size_t size, size_t wanted)
+{
+    slab->bytes += wanted - size;
+}
 
 #endif /* CRDT_SLAB_H */

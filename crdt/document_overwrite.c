@@ -1,0 +1,214 @@
+#include "crdt/document_overwrite.h"
+
+#include <assert.h>
+
+/* Objects looked up at the same time: about as many misses as a core keeps in flight, for
+ * the two or three lines that each of them asks for. */
+#define GROUP_SIZE 16u
+
+/* Consecutive operations on one object. */
+typedef struct run {
+    size_t first;
+    size_t end;
+    uint32_t hash; /* of the object's name */
+    uint32_t object;
+    uint32_t part; /* of the first operation */
+} run;
+
+static const crdt_names *names_of(const crdt_document *doc)
+{
+    return &doc->context.names;
+}
+
+/* ---- looking up, stage by stage ---- */
+
+/* The runs from operation `at` on; the operation behind the last. */
+static size_t cut_runs(const crdt_document *doc, const crdt_op *ops, size_t op_count,
+                       size_t at, run runs[GROUP_SIZE], size_t *run_count)
+{
+    *run_count = 0;
+    while (at < op_count && *run_count < GROUP_SIZE) {
+        run *r = &runs[(*run_count)++];
+        *r = (run){.first = at};
+        r->hash = crdt_names_seek(names_of(doc), ops[at].key.object);
+        do {
+            at++;
+        } while (at < op_count &&
+                 crdt_span_equal(ops[at].key.object, ops[r->first].key.object));
+        r->end = at;
+    }
+    return at;
+}
+
+static bool find_objects(crdt_document *doc, const crdt_op *ops, run *runs,
+                         size_t run_count)
+{
+    for (size_t i = 0; i < run_count; i++) {
+        crdt_names_prefetch(names_of(doc), runs[i].hash);
+    }
+    for (size_t i = 0; i < run_count; i++) {
+        run *r = &runs[i];
+        uint32_t name =
+            crdt_names_find_hashed(names_of(doc), ops[r->first].key.object, r->hash);
+        doc->plans[r->first].names[0] = name;
+        r->object = name == 0 ? 0 : crdt_state_find_object(doc, name);
+        if (r->object == 0) {
+            return false;
+        }
+        crdt_dot_store_prefetch(&doc->keys.store, r->object);
+    }
+    return true;
+}
+
+static uint32_t find_part(crdt_document *doc, uint32_t object, crdt_span part)
+{
+    uint32_t name = crdt_names_find_common(&doc->context.names, part);
+    return name == 0 ? 0 : crdt_state_find_part(doc, object, name);
+}
+
+static bool find_parts(crdt_document *doc, const crdt_op *ops, run *runs,
+                       size_t run_count)
+{
+    for (size_t i = 0; i < run_count; i++) {
+        crdt_dot_store_prefetch_group(&doc->keys.store,
+                                      *crdt_state_group(doc, runs[i].object));
+    }
+    for (size_t i = 0; i < run_count; i++) {
+        run *r = &runs[i];
+        r->part = find_part(doc, r->object, ops[r->first].key.part);
+        if (r->part == 0) {
+            return false;
+        }
+        crdt_dot_store_prefetch_group(&doc->fields.store,
+                                      *crdt_state_group(doc, r->part));
+    }
+    return true;
+}
+
+/* The field after the one written before is mostly the one: scenes write the fields of a part
+ * in the order in which they were made. */
+static uint32_t find_field(crdt_document *doc, uint32_t part, crdt_span field,
+                           uint32_t before)
+{
+    uint32_t name = crdt_names_find_common(&doc->context.names, field);
+    if (name == 0) {
+        return 0;
+    }
+    uint32_t next = before == 0 ? 0 : crdt_state_next_field(doc, before);
+    if (next != 0 && crdt_state_field(doc, next)->name == name) {
+        return next;
+    }
+    return crdt_state_find_field(doc, part, name);
+}
+
+/* The fields of a run. All must hold one value, known to the author. */
+static bool find_fields(crdt_document *doc, const crdt_seen *seen, const crdt_op *ops,
+                        const run *r)
+{
+    uint32_t part = r->part;
+    uint32_t before = 0;
+    for (size_t i = r->first; i < r->end; i++) {
+        const crdt_key *key = &ops[i].key;
+        if (i > r->first && !crdt_span_equal(key->part, ops[i - 1].key.part)) {
+            part = find_part(doc, r->object, key->part);
+            before = 0;
+        }
+        uint32_t field = part == 0 ? 0 : find_field(doc, part, key->field, before);
+        if (field == 0) {
+            return false;
+        }
+        const crdt_slot *slot = crdt_state_field(doc, field);
+        if (slot->dot == 0 || crdt_slot_lower(slot) != 0 ||
+            !crdt_seen_includes(seen, &doc->context.actors, slot->dot)) {
+            return false;
+        }
+        crdt_lww_map_prefetch(&doc->fields, field);
+        doc->plans[i] = (crdt_plan){.names = {doc->plans[r->first].names[0]},
+                                    .object = r->object,
+                                    .part = part,
+                                    .field = field};
+        before = field;
+    }
+    return true;
+}
+
+/* ---- values ---- */
+
+void crdt_overwrite_skip(crdt_document *doc, crdt_plan *plan)
+{
+    crdt_state_field(doc, plan->field)->pinned = 0;
+    crdt_lww_value_free(&doc->context, &plan->value);
+}
+
+/* A value goes over the one that is there if it fits; else, and for the second and further
+ * writes of one field (marked as pinned), of which nobody knows yet what will be there, it
+ * gets memory now. */
+static crdt_err make_values(crdt_document *doc, const crdt_op *ops, size_t op_count)
+{
+    for (size_t i = 0; i < op_count; i++) {
+        crdt_plan *plan = &doc->plans[i];
+        crdt_slot *slot = crdt_state_field(doc, plan->field);
+        if (!slot->pinned && crdt_lww_map_fits(slot, ops[i].value.size)) {
+            slot->pinned = 1;
+            continue;
+        }
+        slot->pinned = 1;
+        crdt_err err = crdt_lww_value_make(&doc->context, ops[i].value, &plan->value);
+        if (err != CRDT_OK) {
+            for (size_t j = 0; j <= i; j++) {
+                crdt_overwrite_skip(doc, &doc->plans[j]);
+            }
+            return err;
+        }
+    }
+    return CRDT_OK;
+}
+
+crdt_err crdt_overwrite_plan(crdt_document *doc, const crdt_seen *seen,
+                             const crdt_op *ops, size_t op_count)
+{
+    for (size_t i = 0; i < op_count; i++) {
+        if (ops[i].kind != CRDT_OP_SET) {
+            return CRDT_ENOTFOUND;
+        }
+    }
+    crdt_err err = crdt_state_reserve_plans(doc, op_count);
+    if (err != CRDT_OK) {
+        return err;
+    }
+    for (size_t at = 0; at < op_count;) {
+        run runs[GROUP_SIZE];
+        size_t run_count;
+        at = cut_runs(doc, ops, op_count, at, runs, &run_count);
+        if (!find_objects(doc, ops, runs, run_count) ||
+            !find_parts(doc, ops, runs, run_count)) {
+            return CRDT_ENOTFOUND;
+        }
+        for (size_t i = 0; i < run_count; i++) {
+            if (!find_fields(doc, seen, ops, &runs[i])) {
+                return CRDT_ENOTFOUND;
+            }
+        }
+    }
+    return make_values(doc, ops, op_count);
+}
+
+/* ---- performing ---- */
+
+void crdt_overwrite_perform(crdt_change *change, const crdt_op *op, crdt_plan *plan,
+                            crdt_dot dot, uint32_t who)
+{
+    crdt_document *doc = change->doc;
+    crdt_slot *slot = crdt_state_field(doc, plan->field);
+    slot->pinned = 0;
+    const uint64_t key_hash = crdt_state_field_hash(doc, plan->field);
+    crdt_state_leave_value(change, plan->field, key_hash);
+    if (plan->value.size == 0) {
+        crdt_lww_map_overwrite(&doc->fields, plan->field, dot, who, op->value);
+    } else {
+        crdt_lww_map_replace(&doc->fields, plan->field, dot, who, &plan->value);
+        plan->value = (crdt_lww_value){0}; /* handed over */
+    }
+    crdt_state_enter_value(change, plan->field, key_hash);
+    crdt_state_tell_changed(change, plan->names[0]);
+}
