@@ -92,11 +92,11 @@ void bench_w7_run(const bench_options *o)
     crdt_buf saved;
     crdt_buf_init(&saved, crdt_alloc_default());
     build(objects, &saved);
-    miss(o, objects, crdt_buf_span(&saved), 0, "k0");
-    miss(o, objects, crdt_buf_span(&saved), 10, "k10");
-    miss(o, objects, crdt_buf_span(&saved), 1000, "k1e3");
+    miss(o, objects, crdt_buf_span(&saved), 0, "catch-up-0");
+    miss(o, objects, crdt_buf_span(&saved), 10, "catch-up-10");
+    miss(o, objects, crdt_buf_span(&saved), 1000, "catch-up-1000");
     if (o->scale >= 1) {
-        miss(o, objects, crdt_buf_span(&saved), 100000, "k1e5");
+        miss(o, objects, crdt_buf_span(&saved), 100000, "catch-up-100000");
     }
     join(o, objects, crdt_buf_span(&saved));
     crdt_buf_deinit(&saved);

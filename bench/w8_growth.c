@@ -9,7 +9,6 @@
 #include "scene/materialize.h"
 
 #include <math.h>
-#include <stdio.h>
 
 #define FIELDS_MIN 1000u
 #define FIELDS_MAX 10000000u /* at scale 1 */
@@ -54,6 +53,8 @@ static void tell_heap(bench_result *result, const bench_editor *editor,
     bench_result_count(result, "heap_bytes", live);
     bench_result_count(result, "heap_peak", heap->peak);
     bench_result_count(result, "value_bytes", values);
+    bench_result_real(result, "heap_bytes_per_field",
+                      (double)live / (double)counts.fields);
     bench_result_real(result, "metadata_bytes_per_field",
                       (double)(live - values) / (double)counts.fields);
 }
@@ -95,26 +96,14 @@ static void measure_w1(const bench_options *o)
 
 /* ---- growth ---- */
 
-static void tell_time(const bench_options *o, const char *what, uint32_t fields,
-                      const bench_stopwatch *watch, uint64_t ops, uint64_t bytes)
-{
-    bench_result result;
-    bench_result_begin(&result, o, "W8-%s-1e%u", what, (unsigned)lround(log10(fields)));
-    bench_result_watch(&result, watch, ops);
-    bench_result_real(&result, "ns_per_op", watch->cpu * 1e9 / (double)ops);
-    bench_result_count(&result, "fields", fields);
-    if (bytes != 0) {
-        bench_result_count(&result, "bytes", bytes);
-    }
-    bench_result_end(&result);
-}
-
-/* Messages of `per_message` writes of random fields, by somebody elsewhere. */
-static void write_remotely(const bench_options *o, bench_editor *editor,
-                           uint32_t fields, uint32_t per_message, const char *what)
+/* Messages of `per_message` writes of random fields, by somebody elsewhere; the time of
+ * decoding and applying them. */
+static bench_stopwatch write_remotely(bench_editor *editor, uint32_t fields,
+                                      uint32_t per_message)
 {
     bench_author author;
     bench_ops ops;
+    bench_stopwatch watch = {0};
     bench_stream stream = {.x = BENCH_SEED_UPDATE};
     bench_author_open(&author, 50 + per_message, crdt_document_version(editor->doc));
     bench_ops_open(&ops, per_message);
@@ -126,20 +115,20 @@ static void write_remotely(const bench_options *o, bench_editor *editor,
         }
         bench_author_write(&author, &ops);
     }
-    bench_stopwatch watch = {0};
     bench_stopwatch_start(&watch);
     bench_editor_hear(editor, &author);
     bench_stopwatch_stop(&watch);
-    tell_time(o, what, fields, &watch, WRITES, author.messages.size);
     bench_ops_close(&ops);
     bench_author_close(&author);
+    return watch;
 }
 
-static void write_locally(const bench_options *o, bench_editor *editor, uint32_t fields)
+/* The same made here, one an edit, encoded. */
+static bench_stopwatch write_locally(bench_editor *editor, uint32_t fields)
 {
     bench_ops ops;
-    bench_stream stream = {.x = BENCH_SEED_UPDATE};
     bench_stopwatch watch = {0};
+    bench_stream stream = {.x = BENCH_SEED_UPDATE};
     bench_ops_open(&ops, 1);
     bench_stopwatch_start(&watch);
     for (uint32_t i = 0; i < WRITES; i++) {
@@ -149,33 +138,38 @@ static void write_locally(const bench_options *o, bench_editor *editor, uint32_t
         bench_editor_commit(editor, &ops);
     }
     bench_stopwatch_stop(&watch);
-    tell_time(o, "local-op", fields, &watch, WRITES, 0);
     bench_ops_close(&ops);
+    return watch;
 }
 
-static void save_and_load(const bench_options *o, const bench_editor *editor,
-                          uint32_t fields)
+static void tell_ns(bench_result *result, const char *key, bench_stopwatch watch,
+                    uint32_t ops)
 {
-    bench_stopwatch watch = {0};
+    bench_result_real(result, key, watch.cpu * 1e9 / ops);
+}
+
+static void tell_save_and_load(bench_result *result, const bench_editor *editor)
+{
+    bench_stopwatch save = {0};
+    bench_stopwatch load = {0};
     crdt_buf saved;
     bench_editor loaded;
     crdt_buf_init(&saved, crdt_alloc_default());
-    bench_stopwatch_start(&watch);
+    bench_stopwatch_start(&save);
     bench_editor_save(editor, &saved);
-    bench_stopwatch_stop(&watch);
-    tell_time(o, "save", fields, &watch, fields, saved.size);
-    watch = (bench_stopwatch){0};
-    bench_stopwatch_start(&watch);
+    bench_stopwatch_stop(&save);
+    bench_stopwatch_start(&load);
     bench_editor_open(&loaded, 1, crdt_alloc_default());
     bench_editor_load(&loaded, crdt_buf_span(&saved));
-    bench_stopwatch_stop(&watch);
-    tell_time(o, "load", fields, &watch, fields, saved.size);
+    bench_stopwatch_stop(&load);
+    bench_result_count(result, "doc_bytes", saved.size);
+    bench_result_real(result, "save_s", save.cpu);
+    bench_result_real(result, "load_s", load.cpu);
     bench_editor_close(&loaded);
     crdt_buf_deinit(&saved);
 }
 
-static void take_snapshot(const bench_options *o, const bench_editor *editor,
-                          uint32_t fields)
+static void tell_snapshot(bench_result *result, const bench_editor *editor)
 {
     bench_stopwatch watch = {0};
     crdt_buf json;
@@ -183,7 +177,8 @@ static void take_snapshot(const bench_options *o, const bench_editor *editor,
     bench_stopwatch_start(&watch);
     bench_must(scene_materialize(editor->doc, crdt_alloc_default(), &json), "snapshot");
     bench_stopwatch_stop(&watch);
-    tell_time(o, "snapshot", fields, &watch, fields, json.size);
+    bench_result_count(result, "json_bytes", json.size);
+    bench_result_real(result, "snapshot_s", watch.cpu);
     crdt_buf_deinit(&json);
 }
 
@@ -191,21 +186,25 @@ static void grow_to(const bench_options *o, uint32_t fields)
 {
     bench_heap heap = {0};
     bench_editor editor;
-    bench_stopwatch watch = {0};
+    bench_stopwatch build = {0};
     bench_editor_open(&editor, 0, bench_heap_alloc(&heap));
-    bench_stopwatch_start(&watch);
+    bench_stopwatch_start(&build);
     bench_grid_build(&editor, 0, fields / BENCH_GRID_FIELDS);
-    bench_stopwatch_stop(&watch);
-    tell_time(o, "build", fields, &watch, fields, 0);
-    write_locally(o, &editor, fields);
-    write_remotely(o, &editor, fields, 1, "remote-op");
-    write_remotely(o, &editor, fields, BATCH, "remote-batch");
+    bench_stopwatch_stop(&build);
+    bench_stopwatch local = write_locally(&editor, fields);
+    bench_stopwatch batch = write_remotely(&editor, fields, BATCH);
+    bench_stopwatch op = write_remotely(&editor, fields, 1);
     bench_result result;
-    bench_result_begin(&result, o, "W8-heap-1e%u", (unsigned)lround(log10(fields)));
+    bench_result_begin(&result, o, "W8-fields-%u", (unsigned)fields);
+    bench_result_watch(&result, &op, WRITES);
+    tell_ns(&result, "ns_per_op", op, WRITES);
+    tell_ns(&result, "ns_per_op_batch", batch, WRITES);
+    tell_ns(&result, "ns_per_op_local", local, WRITES);
+    tell_ns(&result, "ns_per_field_build", build, fields);
     tell_heap(&result, &editor, &heap);
+    tell_save_and_load(&result, &editor);
+    tell_snapshot(&result, &editor);
     bench_result_end(&result);
-    save_and_load(o, &editor, fields);
-    take_snapshot(o, &editor, fields);
     bench_editor_close(&editor);
 }
 
@@ -259,11 +258,11 @@ static void tell_cycles(const bench_options *o, const bench_editor *editor,
     bench_result_real(&result, "ns_per_op", watch->cpu * 1e9 / cycles);
     bench_result_count(&result, "fields", fields);
     bench_result_count(&result, "heap_bytes", heap->live);
-    bench_result_count(&result, "heap_fresh", fresh_heap.live);
+    bench_result_count(&result, "fresh_heap_bytes", fresh_heap.live);
     bench_result_real(&result, "heap_ratio",
                       (double)heap->live / (double)fresh_heap.live);
     bench_result_count(&result, "doc_bytes", saved.size);
-    bench_result_count(&result, "doc_fresh", fresh_saved.size);
+    bench_result_count(&result, "fresh_doc_bytes", fresh_saved.size);
     bench_result_real(&result, "doc_ratio",
                       (double)saved.size / (double)fresh_saved.size);
     bench_result_end(&result);

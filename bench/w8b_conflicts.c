@@ -108,6 +108,6 @@ void bench_w8b_run(const bench_options *o)
     for (size_t i = 0; i < sizeof writers / sizeof writers[0]; i++) {
         write_at_once(o, writers[i]);
     }
-    overwrite(o, OVERWRITES, "overwrites");
+    overwrite(o, OVERWRITES, "overwrite");
     overwrite(o, OVERWRITTEN, "last-values");
 }
