@@ -150,6 +150,8 @@ static scene_export_part *list_parts(scene_export *export, crdt_arena *arena,
         return NULL;
     }
     part = (crdt_part){0};
+    bool sorted =
+        true; /* parts come in the order of their names: mostly the wanted one */
     while (object.id != 0 && crdt_document_next_part(doc, object, &part)) {
         crdt_span name = crdt_document_part_name(doc, part);
         if (!crdt_document_part_live(doc, part) || !wanted(name)) {
@@ -157,10 +159,14 @@ static scene_export_part *list_parts(scene_export *export, crdt_arena *arena,
         }
         scene_export_part *row = &parts[(*count)++];
         *row = (scene_export_part){.part = part, .name = name};
-        row->ordered =
-            scene_export_get_integer(export, part, SCENE_NAME_ORDER, &row->order);
+        row->bare = scene_part_bare(doc, part);
+        row->ordered = !row->bare && scene_export_get_integer(
+                                         export, part, SCENE_NAME_ORDER, &row->order);
+        sorted = sorted && (*count == 1 || compare_parts(row - 1, row) < 0);
     }
-    qsort(parts, *count, sizeof(parts[0]), compare_parts);
+    if (!sorted) {
+        qsort(parts, *count, sizeof(parts[0]), compare_parts);
+    }
     return parts;
 }
 
@@ -191,6 +197,7 @@ scene_export_entity *scene_export_entities(scene_export *export, size_t *count)
         return NULL;
     }
     object = (crdt_object){0};
+    bool sorted = true;
     while (scene_entity_next(doc, &object)) {
         scene_export_entity *row = &entities[(*count)++];
         *row = (scene_export_entity){.object = object,
@@ -199,8 +206,11 @@ scene_export_entity *scene_export_entities(scene_export *export, size_t *count)
             scene_export_part_of(export, object, crdt_span_of(SCENE_NAME_ENTITY));
         row->ordered =
             scene_export_get_integer(export, own, SCENE_NAME_ORDER, &row->order);
+        sorted = sorted && (*count == 1 || compare_entities(row - 1, row) < 0);
     }
-    qsort(entities, *count, sizeof(entities[0]), compare_entities);
+    if (!sorted) {
+        qsort(entities, *count, sizeof(entities[0]), compare_entities);
+    }
     return entities;
 }
 
@@ -284,7 +294,7 @@ bool scene_export_component_value(scene_export *export,
     scene_json_writer *writer = &export->writer;
     const scene_component *shown = &component->shown;
     crdt_span unused;
-    if (!shown->whole &&
+    if (!shown->whole && !shown->bare &&
         scene_export_get(export, component->part, SCENE_NAME_ABSENT, &unused)) {
         scene_field_cursor peek = {0};
         scene_field first;
@@ -324,6 +334,9 @@ void scene_export_component_extra(scene_export *export,
                                   const scene_export_component *component)
 {
     crdt_span extra;
+    if (component->shown.bare) {
+        return;
+    }
     bool own = scene_export_get(export, component->part, SCENE_NAME_EXTRA, &extra);
     bool inherited =
         !own && component->shown.shared.id != 0 &&
@@ -376,6 +389,10 @@ void scene_export_component_carry(scene_export *export,
 {
     scene_json_writer *writer = &export->writer;
     crdt_part part = component->part;
+    if (component->shown.bare && export->native && component->override_count == 0 &&
+        crdt_span_equal(component->written, component->type)) {
+        return; /* nothing to say: so it is with most */
+    }
     bool composite = export->target == SCENE_FORMAT_COMPOSITE;
     bool builder = export->target == SCENE_FORMAT_BUILDER;
     scene_json_writer_key(writer, crdt_span_of(SCENE_CARRY));

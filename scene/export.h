@@ -35,6 +35,7 @@ typedef struct scene_override {
 typedef struct scene_export_part {
     crdt_part part;
     crdt_span name;
+    bool bare; /* it has no field of ours */
     bool ordered;
     int64_t order;
 } scene_export_part;
@@ -98,8 +99,8 @@ crdt_part scene_export_part_of(const scene_export *export, crdt_object object,
 /* A live part of FF scene, {0}: none. */
 crdt_part scene_export_scene_part(const scene_export *export, const char *name);
 
-/* The components and dangling components of an entity, in their order. In the arena
- * `entity`; NULL with count 0 where there are none (or no memory). */
+/* The components and dangling components of an entity, in their order; NULL with count 0
+ * where there are none (or no memory). In the arena `entity`. */
 scene_export_part *scene_export_parts(scene_export *export, crdt_object object,
                                       size_t *count);
 /* The live columns of FF scene, in their order. In `arena`. */

@@ -11,6 +11,7 @@
 
 #include "crdt/document.h"
 #include "scene/descent.h"
+#include "scene/export.h"
 #include "scene/import.h"
 #include "scene/tree.h"
 
@@ -18,11 +19,12 @@
  * Errors: CRDT_ECORRUPT, CRDT_EVERSION, CRDT_ELIMIT with the place; CRDT_ENOMEM. */
 crdt_err scene_format_state_read(scene_import *import);
 
-/* Append the record of one live entity: canonical JSON, a function of the entity, the
- * components it shares, `under_root` (leave its parent out, whatever it says) and of the
- * origin that FF scene names. O(its fields). Errors: CRDT_ENOMEM; `out` as before. */
-crdt_err scene_format_state_entity(const crdt_document *doc, crdt_object entity,
-                                   bool under_root, crdt_alloc alloc, crdt_buf *out);
+/* Append the record of one live entity to `out`: canonical JSON, a function of the entity,
+ * the components it shares, `under_root` (leave its parent out, whatever it says) and of
+ * the origin that FF scene names. `export` is one of states that was opened since the
+ * document's last change. O(its fields). Errors: CRDT_ENOMEM; `out` as before. */
+crdt_err scene_format_state_entity(scene_export *export, crdt_object entity,
+                                   bool under_root, crdt_buf *out);
 
 /* Append the text around the entities, with empty lists: *conflicts_at (only if there is
  * to be a list of conflicts) and *entities_at are the places in `out` where records go,

@@ -1,5 +1,7 @@
 #include "scene/format_state.h"
 
+#include <string.h>
+
 #include "crdt/value.h"
 #include "scene/export.h"
 
@@ -7,6 +9,9 @@
  * that was a state has what it has; those of other formats carry theirs. */
 static bool is_readable(const scene_export *export, crdt_span type)
 {
+    if (export->native) {
+        return true;
+    }
     static const char *const TYPES[] = {"Transform",    "NFTShape", "GLTFShape",
                                         "Script",       "Name",     "LockedOnEdit",
                                         "VisibleOnEdit"};
@@ -15,7 +20,7 @@ static bool is_readable(const scene_export *export, crdt_span type)
             return true;
         }
     }
-    return export->native;
+    return false;
 }
 
 /* Opened for each of two passes, which is cheaper than keeping it between them. */
@@ -112,9 +117,108 @@ static void write_invented_name(scene_export *export, crdt_object object,
     scene_json_writer_object_end(writer);
 }
 
+/* ---- the plain entity ----
+ *
+ * Most entities of a state hold nothing but components of plain fields: nothing of ours,
+ * nothing shared, nothing to carry or to repair. Their records go straight from the
+ * document to the text, without lists of members to be sorted. */
+
+static inline void put(scene_export *export, const char *text)
+{
+    crdt_buf *out = export->writer.out;
+    size_t size = strlen(text);
+    crdt_err err = crdt_buf_reserve(out, size);
+    if (err != CRDT_OK) {
+        scene_export_fail(export, err);
+        return;
+    }
+    memcpy(out->data + out->size, text, size);
+    out->size += size;
+}
+
+static void put_string(scene_export *export, crdt_span utf8)
+{
+    crdt_err err = scene_json_write_string(utf8, export->writer.out);
+    if (err != CRDT_OK) {
+        scene_export_fail(export, err);
+    }
+}
+
+/* False: a field is ours, or the order of the text is not that of the document. */
+static bool put_plain_fields(scene_export *export, crdt_part part)
+{
+    const crdt_document *doc = export->doc;
+    crdt_span before = {0};
+    crdt_field field = {0};
+    while (crdt_document_next_field(doc, part, &field)) {
+        crdt_span name = crdt_document_field_name(doc, field);
+        crdt_entry entry;
+        if (scene_layout_is_own(name) ||
+            (before.data != NULL && crdt_value_key_compare(before, name) >= 0) ||
+            !crdt_document_field_value(doc, field, 0, &entry)) {
+            return false;
+        }
+        put(export, before.data == NULL ? "" : ",");
+        put_string(export, name);
+        put(export, ":");
+        crdt_err err = scene_json_write_value(entry.value, export->writer.out);
+        if (err != CRDT_OK) {
+            scene_export_fail(export, err);
+        }
+        before = name;
+    }
+    return true;
+}
+
+/* False: it is not plain after all, and what was put is to be taken back. */
+static bool put_plain_entity(scene_export *export, crdt_object object)
+{
+    const crdt_document *doc = export->doc;
+    bool first = true;
+    put(export, "{\"components\":[");
+    crdt_part part = {0};
+    while (crdt_document_next_part(doc, object, &part)) {
+        crdt_span name = crdt_document_part_name(doc, part);
+        if (!crdt_document_part_live(doc, part)) {
+            continue;
+        }
+        if (scene_layout_is_own(name) ||
+            crdt_span_equal(name, crdt_span_of("Script"))) {
+            return false; /* a script has its own place */
+        }
+        put(export, first ? "{\"type\":" : ",{\"type\":");
+        put_string(export, name);
+        put(export, ",\"value\":{");
+        if (!put_plain_fields(export, part)) {
+            return false;
+        }
+        put(export, "}}");
+        first = false;
+    }
+    put(export, "],\"id\":");
+    put_string(export, crdt_document_object_name(doc, object));
+    put(export, "}");
+    return true;
+}
+
+static bool may_be_plain(const scene_export *export)
+{
+    return export->native && !export->under_root &&
+           (export->tree == NULL || scene_tree_repair_count(export->tree) == 0);
+}
+
+/* ---- entities ---- */
+
 static void write_entity(scene_export *export, crdt_object object)
 {
     scene_json_writer *writer = &export->writer;
+    size_t begin = writer->out->size;
+    if (may_be_plain(export)) {
+        if (put_plain_entity(export, object) || writer->err != CRDT_OK) {
+            return;
+        }
+        writer->out->size = begin;
+    }
     size_t count;
     scene_export_part *parts = scene_export_parts(export, object, &count);
     scene_json_writer_object_begin(writer);
@@ -144,16 +248,14 @@ static void write_entity(scene_export *export, crdt_object object)
     crdt_arena_reset(&export->entity);
 }
 
-crdt_err scene_format_state_entity(const crdt_document *doc, crdt_object entity,
-                                   bool under_root, crdt_alloc alloc, crdt_buf *out)
+crdt_err scene_format_state_entity(scene_export *export, crdt_object entity,
+                                   bool under_root, crdt_buf *out)
 {
-    scene_export export;
     size_t before = out->size;
-    scene_export_init(&export, doc, SCENE_FORMAT_STATE, NULL, alloc, out);
-    export.under_root = under_root;
-    write_entity(&export, entity);
-    crdt_err err = export.writer.err;
-    scene_export_deinit(&export);
+    scene_json_writer_begin(&export->writer, out);
+    export->under_root = under_root;
+    write_entity(export, entity);
+    crdt_err err = export->writer.err;
     if (err != CRDT_OK) {
         out->size = before;
     }

@@ -198,12 +198,13 @@ static crdt_err put_conflict(crdt_buf *out, const place_text *at, const char *ki
 }
 
 static crdt_err put_field_conflicts(scene_fragment *fragment, const crdt_document *doc,
-                                    const place_text *at, crdt_field field, bool live)
+                                    place_text *at, crdt_field field, bool live)
 {
     crdt_err err = CRDT_OK;
     crdt_entry entry;
     for (size_t i = live ? 1 : 0;
          err == CRDT_OK && crdt_document_field_value(doc, field, i, &entry); i++) {
+        at->field = crdt_document_field_name(doc, field);
         if (fragment->conflict_count == SCENE_FRAGMENT_CONFLICTS_MAX) {
             fragment->conflict_left_out++;
             continue;
@@ -231,14 +232,13 @@ static crdt_err put_conflicts(scene_fragment *fragment, const crdt_document *doc
         at.part = crdt_document_part_name(doc, part);
         crdt_field field = {0};
         while (err == CRDT_OK && crdt_document_next_field(doc, part, &field)) {
-            at.field = crdt_document_field_name(doc, field);
             err = put_field_conflicts(fragment, doc, &at, field, live);
         }
     }
     return err;
 }
 
-crdt_err scene_fragment_make(scene_fragment *fragment, const crdt_document *doc,
+crdt_err scene_fragment_make(scene_fragment *fragment, scene_export *export,
                              crdt_object object, const scene_place *place)
 {
     crdt_buf *text = &fragment->text;
@@ -251,12 +251,12 @@ crdt_err scene_fragment_make(scene_fragment *fragment, const crdt_document *doc,
     }
     fragment->repair_size = text->size;
     if (err == CRDT_OK) {
-        err = put_conflicts(fragment, doc, object);
+        err = put_conflicts(fragment, export->doc, object);
     }
     fragment->conflicts_size = text->size - fragment->repair_size;
     if (err == CRDT_OK && place != NULL) {
-        err = scene_format_state_entity(doc, object, place->repair != SCENE_REPAIR_NONE,
-                                        text->alloc, text);
+        err = scene_format_state_entity(export, object,
+                                        place->repair != SCENE_REPAIR_NONE, text);
     }
     if (err != CRDT_OK) {
         crdt_buf_clear(text);

@@ -10,8 +10,7 @@
  *   entity      {"components":[...],"id":...}          or nothing: no live entity
  */
 
-#include "crdt/document.h"
-#include "scene/tree.h"
+#include "scene/export.h"
 
 #define SCENE_FRAGMENT_CONFLICTS_MAX 100u /* listed of one object */
 
@@ -30,9 +29,10 @@ crdt_span scene_fragment_repair(const scene_fragment *fragment);
 crdt_span scene_fragment_conflicts(const scene_fragment *fragment);
 crdt_span scene_fragment_entity(const scene_fragment *fragment);
 
-/* Make it anew. `place`: what the tree shows of the object, NULL where it is no live
- * entity. O(what lies below the object). Errors: CRDT_ENOMEM: the fragment is empty. */
-crdt_err scene_fragment_make(scene_fragment *fragment, const crdt_document *doc,
+/* Make it anew. `export`: one of states (scene_format_state_entity). `place`: what the
+ * tree shows of the object, NULL where it is no live entity. O(what lies below the
+ * object). Errors: CRDT_ENOMEM: the fragment is empty. */
+crdt_err scene_fragment_make(scene_fragment *fragment, scene_export *export,
                              crdt_object object, const scene_place *place);
 
 #endif /* SCENE_FRAGMENT_H */

@@ -9,6 +9,7 @@
 #define DIGITS_MAX 15u
 #define MANTISSA_BITS 52
 #define DECIMALS 9u /* of the third kind */
+#define EIGHT_DIGITS 100000000u
 
 static const uint64_t POWERS_OF_TEN[DIGITS_MAX + 1] = {1,
                                                        10,
@@ -42,22 +43,40 @@ static const char PAIRS[] = "00010203040506070809"
                             "80818283848586878889"
                             "90919293949596979899";
 
-/* Exactly `count` digits, with zeros in front. */
+static void put_pair(char *at, uint32_t number)
+{
+    memcpy(at, PAIRS + (size_t)number * 2, 2);
+}
+
+/* Eight digits, with zeros in front, of a number below 10^8. */
+static void put_eight(char *at, uint32_t number)
+{
+    uint32_t high = number / 10000;
+    uint32_t low = number % 10000;
+    put_pair(at, high / 100);
+    put_pair(at + 2, high % 100);
+    put_pair(at + 4, low / 100);
+    put_pair(at + 6, low % 100);
+}
+
+/* Exactly `count` digits, 1 .. 16, with zeros in front. */
 static void put_digits(char *at, uint64_t number, size_t count)
 {
-    while (count >= 2) {
-        count -= 2;
-        memcpy(at + count, PAIRS + number % 100 * 2, 2);
-        number /= 100;
+    char digits[16];
+    put_eight(digits + 8, (uint32_t)(number % EIGHT_DIGITS));
+    if (count > 8) {
+        put_eight(digits, (uint32_t)(number / EIGHT_DIGITS));
     }
-    if (count > 0) {
-        *at = (char)('0' + number % 10);
-    }
+    memcpy(at, digits + sizeof digits - count, count);
 }
 
 static char *put_whole(char *at, uint64_t number)
 {
-    size_t count = 1;
+    if (number < 10) {
+        *at = (char)('0' + number);
+        return at + 1;
+    }
+    size_t count = 2;
     while (count <= DIGITS_MAX && number >= POWERS_OF_TEN[count]) {
         count++;
     }

@@ -220,36 +220,47 @@ static size_t plain_prefix(crdt_span utf8, size_t from)
     return i - from;
 }
 
-crdt_err scene_json_write_string(crdt_span utf8, crdt_buf *out)
+static crdt_err write_escaped(crdt_span utf8, crdt_buf *out)
 {
     size_t at = 0;
-    size_t plain = plain_prefix(utf8, 0);
+    while (at < utf8.size) {
+        size_t plain = plain_prefix(utf8, at);
+        crdt_err err = crdt_buf_append(out, utf8.data + at, plain);
+        at += plain;
+        if (err == CRDT_OK && at < utf8.size) {
+            char buffer[7];
+            const char *escape = escape_of(utf8.data[at++], buffer);
+            err = crdt_buf_append(out, escape, strlen(escape));
+        }
+        if (err != CRDT_OK) {
+            return err;
+        }
+    }
+    return crdt_buf_append(out, "\"", 1);
+}
+
+crdt_err scene_json_write_string(crdt_span utf8, crdt_buf *out)
+{
     crdt_err err = crdt_buf_reserve(out, utf8.size + 2);
     if (err != CRDT_OK) {
         return err;
     }
     out->data[out->size++] = '"';
-    for (;;) {
-        if (plain > 0) {
-            memcpy(out->data + out->size, utf8.data + at, plain);
-            out->size += plain;
-            at += plain;
-        }
-        if (at == utf8.size) {
-            out->data[out->size++] = '"';
-            return CRDT_OK;
-        }
-        char buffer[7];
-        const char *escape = escape_of(utf8.data[at++], buffer);
-        size_t size = strlen(escape);
-        plain = plain_prefix(utf8, at);
-        err = crdt_buf_reserve(out, size + plain + 8);
-        if (err != CRDT_OK) {
-            return err;
-        }
-        memcpy(out->data + out->size, escape, size);
-        out->size += size;
+    /* Copied as it is looked through: mostly there is nothing to escape. */
+    uint8_t *to = out->data + out->size;
+    size_t i = 0;
+    for (; utf8.size - i >= 8 && are_plain(utf8.data + i); i += 8) {
+        memcpy(to + i, utf8.data + i, 8);
     }
+    for (; i < utf8.size && is_plain(utf8.data[i]); i++) {
+        to[i] = utf8.data[i];
+    }
+    out->size += i;
+    if (i < utf8.size) {
+        return write_escaped((crdt_span){utf8.data + i, utf8.size - i}, out);
+    }
+    out->data[out->size++] = '"';
+    return CRDT_OK;
 }
 
 /* A container that is being written. */
@@ -268,9 +279,9 @@ static void put(crdt_buf *out, const char *text, size_t size)
 
 static void put_number(crdt_buf *out, double number)
 {
-    /* Not through a buffer of our own: this is most of the text. */
     char *at = (char *)out->data + out->size;
-    out->size += scene_json_number_format(number, at);
+    size_t size = scene_json_number_short(number, at);
+    out->size += size > 0 ? size : scene_json_number_format(number, at);
 }
 
 static crdt_err write_token(const crdt_value_token *token, crdt_buf *out)
@@ -308,6 +319,38 @@ static void put_separator(open_container *container, crdt_buf *out)
     container->left--;
 }
 
+/* Write the elements that come next in an array and are small integers or float32s: what
+ * scenes are mostly made of. Any other is left where it is. */
+static crdt_err write_numbers(crdt_value_reader *reader, open_container *array,
+                              crdt_buf *out)
+{
+    for (; array->left > 0; array->left--) {
+        const uint8_t *at = reader->at;
+        double number = (int8_t)*at;
+        bool single = *at == 0xca;
+        if (single) {
+            uint32_t bits = (uint32_t)at[1] << 24 | (uint32_t)at[2] << 16 |
+                            (uint32_t)at[3] << 8 | at[4];
+            float value;
+            memcpy(&value, &bits, sizeof value);
+            number = (double)value;
+        } else if (*at >= 0x80 && *at < 0xe0) {
+            return CRDT_OK;
+        }
+        crdt_err err = crdt_buf_reserve(out, SCENE_JSON_NUMBER_SIZE + 1);
+        if (err != CRDT_OK) {
+            return err;
+        }
+        if (!array->first) {
+            put(out, ",", 1);
+        }
+        put_number(out, number);
+        array->first = false;
+        reader->at = at + (single ? 5 : 1);
+    }
+    return CRDT_OK;
+}
+
 crdt_err scene_json_write_value(crdt_span value, crdt_buf *out)
 {
     open_container stack[CRDT_VALUE_DEPTH_MAX];
@@ -329,14 +372,16 @@ crdt_err scene_json_write_value(crdt_span value, crdt_buf *out)
         }
         crdt_value_token token = crdt_value_read(&reader);
         err = write_token(&token, out);
-        if (err != CRDT_OK) {
-            return err;
-        }
         bool map = token.type == CRDT_VALUE_MAP;
-        if (map || token.type == CRDT_VALUE_ARRAY) {
+        if (err == CRDT_OK && (map || token.type == CRDT_VALUE_ARRAY)) {
             assert(depth < CRDT_VALUE_DEPTH_MAX);
             uint32_t left = map ? token.count * 2 : token.count;
-            stack[depth++] = (open_container){.left = left, .map = map, .first = true};
+            stack[depth] = (open_container){.left = left, .map = map, .first = true};
+            err = map ? CRDT_OK : write_numbers(&reader, &stack[depth], out);
+            depth++;
+        }
+        if (err != CRDT_OK) {
+            return err;
         }
     } while (depth > 0);
     return CRDT_OK;

@@ -12,6 +12,14 @@ void scene_json_writer_init(scene_json_writer *writer, crdt_alloc alloc, crdt_bu
     crdt_buf_init(&writer->scratch, alloc);
 }
 
+void scene_json_writer_begin(scene_json_writer *writer, crdt_buf *out)
+{
+    writer->out = out;
+    writer->err = CRDT_OK;
+    writer->member_count = 0;
+    writer->depth = 0;
+}
+
 void scene_json_writer_deinit(scene_json_writer *writer)
 {
     crdt_buf_deinit(&writer->scratch);

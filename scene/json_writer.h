@@ -38,6 +38,8 @@ typedef struct scene_json_writer {
 } scene_json_writer;
 
 void scene_json_writer_init(scene_json_writer *writer, crdt_alloc alloc, crdt_buf *out);
+/* Begin another text, in `out`: what was open or failed is forgotten, memory kept. */
+void scene_json_writer_begin(scene_json_writer *writer, crdt_buf *out);
 void scene_json_writer_deinit(scene_json_writer *writer);
 
 void scene_json_writer_object_begin(scene_json_writer *writer);

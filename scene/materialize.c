@@ -405,9 +405,10 @@ static bool read_order(const crdt_document *doc, crdt_span id, int64_t *order)
 }
 
 /* Make the fragment of one object anew. */
-static crdt_err remake_entry(scene_snapshot *snapshot, const crdt_document *doc,
+static crdt_err remake_entry(scene_snapshot *snapshot, scene_export *export,
                              crdt_span id)
 {
+    const crdt_document *doc = export->doc;
     if (snapshot->follower.object != NULL) {
         snapshot->follower.object(snapshot->follower.ctx, id);
     }
@@ -425,7 +426,7 @@ static crdt_err remake_entry(scene_snapshot *snapshot, const crdt_document *doc,
     scene_place place;
     bool live = scene_tree_find(snapshot->tree, id, &place);
     if (object.id != 0) {
-        err = scene_fragment_make(&e->fragment, doc, object, live ? &place : NULL);
+        err = scene_fragment_make(&e->fragment, export, object, live ? &place : NULL);
         snapshot->fragment_count++;
     } else {
         scene_fragment_deinit(&e->fragment);
@@ -523,8 +524,9 @@ static crdt_err update_order(scene_snapshot *snapshot)
 
 /* ---- updating ---- */
 
-static crdt_err rebuild(scene_snapshot *snapshot, const crdt_document *doc)
+static crdt_err rebuild(scene_snapshot *snapshot, scene_export *export)
 {
+    const crdt_document *doc = export->doc;
     clear_entries(snapshot);
     if (snapshot->follower.everything != NULL) {
         snapshot->follower.everything(snapshot->follower.ctx);
@@ -532,7 +534,7 @@ static crdt_err rebuild(scene_snapshot *snapshot, const crdt_document *doc)
     crdt_err err = scene_tree_build(snapshot->tree, doc);
     crdt_object object = {0};
     while (err == CRDT_OK && crdt_document_next_object(doc, &object)) {
-        err = remake_entry(snapshot, doc, crdt_document_object_name(doc, object));
+        err = remake_entry(snapshot, export, crdt_document_object_name(doc, object));
     }
     return err;
 }
@@ -557,8 +559,9 @@ static crdt_err add_users(scene_snapshot *snapshot)
     return err;
 }
 
-static crdt_err follow(scene_snapshot *snapshot, const crdt_document *doc)
+static crdt_err follow(scene_snapshot *snapshot, scene_export *export)
 {
+    const crdt_document *doc = export->doc;
     crdt_err err = add_users(snapshot);
     if (err == CRDT_OK) {
         err = scene_tree_update(snapshot->tree, doc, snapshot->changed.names,
@@ -568,7 +571,7 @@ static crdt_err follow(scene_snapshot *snapshot, const crdt_document *doc)
         err = scene_name_set_add(&snapshot->changed, snapshot->moved.names[i]);
     }
     for (size_t i = 0; i < snapshot->changed.count && err == CRDT_OK; i++) {
-        err = remake_entry(snapshot, doc, snapshot->changed.names[i]);
+        err = remake_entry(snapshot, export, snapshot->changed.names[i]);
     }
     return err;
 }
@@ -594,12 +597,15 @@ static crdt_err update(scene_snapshot *snapshot, const crdt_document *doc)
         snapshot->everything = true;
         snapshot->origin = origin;
     }
+    scene_export export;
+    scene_export_init(&export, doc, SCENE_FORMAT_STATE, NULL, snapshot->alloc, NULL);
     if (!snapshot->everything) {
-        err = follow(snapshot, doc);
+        err = follow(snapshot, &export);
     }
     if (snapshot->everything) {
-        err = rebuild(snapshot, doc);
+        err = rebuild(snapshot, &export);
     }
+    scene_export_deinit(&export);
     if (err == CRDT_OK) {
         err = update_order(snapshot);
     }

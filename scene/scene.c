@@ -84,6 +84,17 @@ static bool find_entry(const crdt_document *doc, crdt_part part, crdt_span name,
     return field.id != 0 && crdt_document_field_value(doc, field, 0, entry);
 }
 
+bool scene_part_bare(const crdt_document *doc, crdt_part part)
+{
+    crdt_field field = {0};
+    while (crdt_document_next_field(doc, part, &field)) {
+        if (scene_layout_is_own(crdt_document_field_name(doc, field))) {
+            return false;
+        }
+    }
+    return true;
+}
+
 /* Step to the next field that is the file's, not ours: those sort last. */
 static bool next_field(const crdt_document *doc, crdt_part part, crdt_field *field)
 {
@@ -156,7 +167,11 @@ static crdt_part find_shared(const crdt_document *doc, crdt_part part)
 void scene_component_open(const crdt_document *doc, crdt_part part,
                           scene_component *component)
 {
-    *component = (scene_component){.doc = doc, .own = part};
+    *component =
+        (scene_component){.doc = doc, .own = part, .bare = scene_part_bare(doc, part)};
+    if (component->bare) {
+        return;
+    }
     bool binary = false;
     crdt_span value;
     if (shows_whole(doc, part, &binary, &value)) {
@@ -332,14 +347,15 @@ size_t scene_class_parts(const crdt_document *doc, crdt_object entity, scene_cla
 {
     static_assert(SCENE_CLASS_PARTS_MAX >= SPELLING_COUNT, "one part a spelling");
     size_t count = 0;
+    crdt_span before = {0};
     for (size_t i = 0; i < SPELLING_COUNT; i++) {
-        crdt_part part =
-            scene_part_find(doc, entity, scene_layout_spelling(kind, SPELLINGS[i]));
-        bool known = part.id == 0;
-        for (size_t k = 0; k < count; k++) {
-            known = known || parts[k].id == part.id;
+        crdt_span spelling = scene_layout_spelling(kind, SPELLINGS[i]);
+        if (i > 0 && crdt_span_equal(spelling, before)) {
+            continue; /* state and builder mostly agree */
         }
-        if (!known) {
+        before = spelling;
+        crdt_part part = scene_part_find(doc, entity, spelling);
+        if (part.id != 0) {
             parts[count++] = part;
         }
     }

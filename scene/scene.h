@@ -28,6 +28,9 @@ bool scene_entity_next(const crdt_document *doc, crdt_object *entity);
 
 /* The bytes of a value that is a text, borrowed; false: it is none. */
 bool scene_value_text(crdt_span value, crdt_span *text);
+/* Has the part no field of ours (FF ...)? Then it shares nothing, is no whole value, and
+ * carries nothing. O(fields), without looking a name up. */
+bool scene_part_bare(const crdt_document *doc, crdt_part part);
 /* The live part of an object at hand (or of {0}), {0}: there is none. */
 crdt_part scene_part_find(const crdt_document *doc, crdt_object object, crdt_span name);
 
@@ -46,6 +49,7 @@ typedef struct scene_component {
     const crdt_document *doc;
     crdt_part own;
     crdt_part shared; /* {0}: not shared, or what is shared is gone */
+    bool bare;        /* `own` has no field of ours */
     bool whole;       /* it is no object: `value` is all there is */
     bool binary;      /* whole, and `value` is base64 text (composite) */
     crdt_span value;

@@ -76,6 +76,21 @@ Test(format_state, odd_but_valid_files_survive)
         "{\"schemaVersion\":1,\"entities\":[{\"id\":\"\",\"components\":[]}]}",
         "{\"schemaVersion\":1,\"entities\":[{\"id\":\"b\",\"components\":[]},"
         "{\"id\":\"a\",\"components\":[],\"name\":\"n\",\"order\":3}]}",
+        /* Nothing but plain fields: the short way to the text. */
+        "{\"schemaVersion\":1,\"entities\":[{\"id\":\"a\",\"components\":["
+        "{\"type\":\"A\",\"value\":{\"\":true,\"b\":[0.1,-3,1e30,-1.5,300,null,{\"x\":["
+        "[]]}]}},"
+        "{\"type\":\"B\",\"value\":{}}]},{\"id\":\"b\",\"components\":[]},"
+        "{\"id\":\"c\\n\\u0001\",\"components\":[{\"type\":\"\\\"\\\\\",\"value\":{"
+        "\"\\t\":"
+        "\"long enough to be looked through by eights \\u007f \\\" \\u001f end\"}}]}]}",
+        /* Fields whose order as text is not that of their bytes. */
+        "{\"schemaVersion\":1,\"entities\":[{\"id\":\"a\",\"components\":[{\"type\":"
+        "\"A\","
+        "\"value\":{\"b\":1,\"\\ud83d\\ude00\":2,\"\\uffee\":3}}]}]}",
+        /* A script comes first, whatever else there is. */
+        "{\"schemaVersion\":1,\"entities\":[{\"id\":\"a\",\"components\":[{\"type\":"
+        "\"Script\",\"value\":{\"s\":1}},{\"type\":\"A\",\"value\":{\"s\":1}}]}]}",
         /* One type more than once, in an order of its own. */
         "{\"schemaVersion\":1,\"entities\":[{\"id\":\"a\",\"components\":["
         "{\"type\":\"T\",\"value\":1},{\"type\":\"A\",\"value\":2},{\"type\":\"T\","
