@@ -4,17 +4,18 @@
 /* Fingerprints (the only file that meets xxhash is digest.c).
  *
  * The digest of a state is the sum modulo 2^128 of one term for every (key, stamp) and
- * (field, stamp, value): independent of order, O(1) to keep up to date. A term is the
- * XXH3-128 of the value, seeded with what says whose value it is:
+ * (field, stamp, value): independent of order, O(1) to keep up to date. Everything that
+ * goes into a term is mixed in by one multiplication for 16 bytes:
  *
  *   name --XXH3-64--> hash \
  *   name --XXH3-64--> hash  > fold --> key --.
- *   name --XXH3-64--> hash /                  > fold --> seed --.
- *                              stamp --------'                   > XXH3-128 --> term
- *                                             value ------------'
+ *   name --XXH3-64--> hash /                  > fold --.
+ *                              stamp --------'          > fold --> fold, fold --> term
+ *                                             value ---'
  *
- * So whoever keeps the hashes of names (crdt_names) hashes no name twice. Not a defence
- * against an attacker; equal versions must have equal digests, and anything else is a
+ * So whoever keeps the hashes of names (crdt_names) hashes no name twice. Two terms that
+ * differ in what they say are equal with a probability of 2^-64. Not a defence against an
+ * attacker; equal versions must have equal digests, and anything else is a
  * fault that must be seen. Exactly: docs/FORMAT.md, "Digest". */
 
 #include "crdt/op.h"
@@ -44,7 +45,8 @@ static inline uint64_t crdt_digest_fold(uint64_t a, uint64_t b)
 }
 
 /* The hash of a key: begins with the depth, and takes in the hash of each of its names. */
-#define CRDT_DIGEST_PRIME UINT64_C(0x9e3779b97f4a7c15)
+#define CRDT_DIGEST_P UINT64_C(0x9e3779b97f4a7c15) /* 2^64 / golden ratio */
+#define CRDT_DIGEST_Q UINT64_C(0xb504f333f9de6485) /* 2^64 / root of 2 */
 static inline uint64_t crdt_digest_key_begin(crdt_depth depth)
 {
     return (uint64_t)depth;
@@ -52,7 +54,7 @@ static inline uint64_t crdt_digest_key_begin(crdt_depth depth)
 
 static inline uint64_t crdt_digest_key_add(uint64_t key_hash, uint64_t name_hash)
 {
-    return crdt_digest_fold(key_hash ^ name_hash, CRDT_DIGEST_PRIME);
+    return crdt_digest_fold(key_hash ^ name_hash, CRDT_DIGEST_P);
 }
 
 uint64_t crdt_digest_key(const crdt_key *key);
@@ -70,6 +72,5 @@ crdt_digest crdt_digest_version(const crdt_version *version);
 /* XXH3 of bytes: for checksums (64) and content identities (128). */
 uint64_t crdt_hash64(crdt_span bytes, uint64_t seed);
 crdt_digest crdt_hash128(crdt_span bytes);
-crdt_digest crdt_hash128_seeded(crdt_span bytes, uint64_t seed);
 
 #endif /* CRDT_DIGEST_H */

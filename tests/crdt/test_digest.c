@@ -74,7 +74,10 @@ Test(digest, names_do_not_run_together)
     cr_assert_not(crdt_digest_equal(term, crdt_digest_entry(&field, &stamp, a)));
 }
 
-/* The term as docs/FORMAT.md defines it, step by step, of values of all sizes. */
+/* The term as docs/FORMAT.md defines it, step by step. */
+#define P UINT64_C(0x9e3779b97f4a7c15)
+#define Q UINT64_C(0xb504f333f9de6485)
+
 static uint64_t fold(uint64_t a, uint64_t b)
 {
     uint64_t a_low = a & UINT32_MAX;
@@ -96,7 +99,7 @@ Test(digest, a_term_is_as_the_format_says)
     for (size_t i = 0; i < 3; i++) {
         uint64_t hash = i + 1;
         for (size_t j = 0; j <= i; j++) {
-            hash = fold(hash ^ crdt_hash64(names[j], 0), UINT64_C(0x9e3779b97f4a7c15));
+            hash = fold(hash ^ crdt_hash64(names[j], 0), P);
         }
         cr_assert_eq(crdt_digest_key(&keys[i]), hash);
         crdt_stamp stamp = {.time = 5, .actor = {"01234567abcdefgh"}};
@@ -104,10 +107,30 @@ Test(digest, a_term_is_as_the_format_says)
         cr_assert(crdt_digest_equal(
             crdt_digest_entry(&keys[i], &stamp, text),
             crdt_digest_term(hash, &stamp, i == 2 ? text : (crdt_span){0})));
-        /* the seed of the term is the value's only companion */
-        uint64_t seed =
+        hash =
             fold(hash ^ UINT64_C(0x3736353433323130), 5 ^ UINT64_C(0x6867666564636261));
-        cr_assert(crdt_digest_equal(crdt_digest_term(hash, &stamp, text),
-                                    crdt_hash128_seeded(text, seed)));
+        hash = fold(hash ^ 0x61762061, 0x65756c61 ^ Q) ^ 7; /* "a va", "alue" */
+        crdt_digest term = {.low = fold(hash, P), .high = fold(hash, Q)};
+        cr_assert(crdt_digest_equal(
+            crdt_digest_term(crdt_digest_key(&keys[i]), &stamp, text), term));
+    }
+}
+
+/* Each byte and the size of a value count, whatever way its size takes. */
+Test(digest, every_byte_of_a_value_counts)
+{
+    uint8_t bytes[70] = {0};
+    crdt_stamp stamp = {.time = 5, .actor = gen_actor(0)};
+    crdt_digest before = crdt_digest_term(1, &stamp, (crdt_span){0});
+    for (size_t size = 1; size <= sizeof bytes; size++) {
+        crdt_span value = {.data = bytes, .size = size};
+        crdt_digest zeros = crdt_digest_term(1, &stamp, value);
+        cr_assert_not(crdt_digest_equal(zeros, before));
+        for (size_t i = 0; i < size; i++) {
+            bytes[i] = 1;
+            cr_assert_not(crdt_digest_equal(zeros, crdt_digest_term(1, &stamp, value)));
+            bytes[i] = 0;
+        }
+        before = zeros;
     }
 }
