@@ -76,8 +76,8 @@ static void gather_dots(gathering *gather, uint16_t actor)
 {
     const crdt_document *doc = gather->doc;
     const crdt_dot_store *store = &doc->keys.store;
-    crdt_dot_walk walk =
-        crdt_dot_store_walk(store, actor, gather->since_times[actor - 1]);
+    crdt_dot_walk walk;
+    crdt_dot_walk_init(&walk, store, actor, gather->since_times[actor - 1]);
     for (uint32_t id = crdt_dot_walk_next(&walk); id != 0;
          id = crdt_dot_walk_next(&walk)) {
         uint32_t element = crdt_dot_store_key(store, id);
@@ -94,8 +94,8 @@ static void gather_values(gathering *gather, uint16_t actor)
 {
     const crdt_document *doc = gather->doc;
     const crdt_dot_store *store = &doc->fields.store;
-    crdt_dot_walk walk =
-        crdt_dot_store_walk(store, actor, gather->since_times[actor - 1]);
+    crdt_dot_walk walk;
+    crdt_dot_walk_init(&walk, store, actor, gather->since_times[actor - 1]);
     for (uint32_t id = crdt_dot_walk_next(&walk); id != 0;
          id = crdt_dot_walk_next(&walk)) {
         uint32_t field = crdt_dot_store_key(store, id);

@@ -197,6 +197,8 @@ static void unplan_all(crdt_document *doc, size_t count)
 /* How much room the batch needs beyond its slots. An entry needs a slot of its own only
  * beside one that its author had not seen. */
 typedef struct room_needed {
+    size_t adds; /* of dots and values in all */
+    size_t sets;
     size_t dots;
     size_t values;
     size_t records;
@@ -220,10 +222,12 @@ static void count_room(const crdt_document *doc, const crdt_seen *seen,
 {
     switch (op->kind) {
     case CRDT_OP_ADD:
+        room->adds++;
         room->dots += has_unseen(doc, seen, &doc->keys.store,
                                  plan->part != 0 ? plan->part : plan->object);
         break;
     case CRDT_OP_SET:
+        room->sets++;
         room->values += has_unseen(doc, seen, &doc->fields.store, plan->field);
         break;
     case CRDT_OP_REMOVE:
@@ -233,9 +237,38 @@ static void count_room(const crdt_document *doc, const crdt_seen *seen,
     }
 }
 
+static crdt_err reserve_room(crdt_document *doc, const room_needed *room,
+                             const crdt_actor *actor)
+{
+    crdt_actors *actors = &doc->context.actors;
+    size_t actor_count = actors->version.stamp_count;
+    uint16_t number = crdt_actors_find(actors, actor);
+    crdt_err err = CRDT_OK;
+    if (number == 0) {
+        err = crdt_actors_reserve(actors, 1);
+        number = (uint16_t)++actor_count;
+    }
+    if (err == CRDT_OK) {
+        err = crdt_dot_store_reserve(&doc->keys.store, room->dots, actor_count);
+    }
+    if (err == CRDT_OK) {
+        err = crdt_dot_store_reserve(&doc->fields.store, room->values, actor_count);
+    }
+    if (err == CRDT_OK && room->adds > 0) {
+        err = crdt_dot_store_reserve_writes(&doc->keys.store, number, room->adds, 1);
+    }
+    if (err == CRDT_OK && room->sets > 0) {
+        err = crdt_dot_store_reserve_writes(&doc->fields.store, number, room->sets, 1);
+    }
+    if (err == CRDT_OK) {
+        err = crdt_remove_log_reserve(&doc->log, room->records, actor_count);
+    }
+    return err;
+}
+
 /* Make everything ready: after this nothing fails. On failure nothing has happened. */
-static crdt_err plan_all(crdt_document *doc, const crdt_seen *seen, bool new_actor,
-                         const crdt_op *ops, size_t op_count)
+static crdt_err plan_all(crdt_document *doc, const crdt_seen *seen,
+                         const crdt_actor *actor, const crdt_op *ops, size_t op_count)
 {
     crdt_err err = crdt_state_reserve_plans(doc, op_count);
     if (err != CRDT_OK) {
@@ -259,18 +292,7 @@ static crdt_err plan_all(crdt_document *doc, const crdt_seen *seen, bool new_act
         }
         planned++;
     }
-    size_t actor_count = doc->context.actors.version.stamp_count + (new_actor ? 1 : 0);
-    err = err != CRDT_OK ? err
-                         : crdt_actors_reserve(&doc->context.actors, new_actor ? 1 : 0);
-    err = err != CRDT_OK
-              ? err
-              : crdt_dot_store_reserve(&doc->keys.store, room.dots, actor_count);
-    err = err != CRDT_OK
-              ? err
-              : crdt_dot_store_reserve(&doc->fields.store, room.values, actor_count);
-    err = err != CRDT_OK
-              ? err
-              : crdt_remove_log_reserve(&doc->log, room.records, actor_count);
+    err = err != CRDT_OK ? err : reserve_room(doc, &room, actor);
     if (err != CRDT_OK) {
         unplan_all(doc, planned);
     }
@@ -278,22 +300,18 @@ static crdt_err plan_all(crdt_document *doc, const crdt_seen *seen, bool new_act
 }
 
 /* The short way if the batch is one for it, else the long one. */
-static crdt_err plan_change(crdt_change *change, bool new_actor, const crdt_op *ops,
-                            size_t op_count)
+static crdt_err plan_change(crdt_change *change, const crdt_actor *actor,
+                            const crdt_op *ops, size_t op_count)
 {
     crdt_document *doc = change->doc;
-    size_t actor_count = doc->context.actors.version.stamp_count + (new_actor ? 1 : 0);
-    crdt_err err = crdt_actors_reserve(&doc->context.actors, new_actor ? 1 : 0);
-    if (err == CRDT_OK) {
-        err = crdt_dot_store_reserve(&doc->fields.store, 0, actor_count);
-    }
+    const room_needed room = {.sets = op_count};
+    crdt_err err = reserve_room(doc, &room, actor);
     if (err == CRDT_OK) {
         err = crdt_overwrite_plan(doc, &change->seen, ops, op_count);
         change->overwrites = err == CRDT_OK;
     }
-    return err == CRDT_ENOTFOUND
-               ? plan_all(doc, &change->seen, new_actor, ops, op_count)
-               : err;
+    return err == CRDT_ENOTFOUND ? plan_all(doc, &change->seen, actor, ops, op_count)
+                                 : err;
 }
 
 /* ---- performing: cannot fail ---- */
@@ -421,13 +439,13 @@ crdt_err crdt_document_apply(crdt_document *doc, const crdt_batch *batch,
                               .all = known_all,
                               .actor = crdt_actors_find(actors, &batch->actor),
                               .time = first};
-    bool new_actor = change.seen.actor == 0;
     uint32_t who = 0;
     if (batch->who.size > 0) {
         err = crdt_names_intern(&doc->context.names, batch->who, &who);
     }
-    err = err != CRDT_OK ? err
-                         : plan_change(&change, new_actor, batch->ops, batch->op_count);
+    err = err != CRDT_OK
+              ? err
+              : plan_change(&change, &batch->actor, batch->ops, batch->op_count);
     if (err != CRDT_OK) {
         crdt_names_release(&doc->context.names, who);
         return err;
@@ -543,12 +561,11 @@ crdt_err crdt_document_commit(crdt_document *doc, const crdt_edit *edit,
     }
     crdt_change change = {.doc = doc, .first_time = doc->context.actors.time_max + 1};
     change.seen = (crdt_seen){.all = true};
-    bool new_actor = crdt_actors_find(&doc->context.actors, &edit->actor) == 0;
     uint32_t who = 0;
     if (edit->who.size > 0) {
         err = crdt_names_intern(&doc->context.names, edit->who, &who);
     }
-    err = err != CRDT_OK ? err : plan_change(&change, new_actor, ops, op_count);
+    err = err != CRDT_OK ? err : plan_change(&change, &edit->actor, ops, op_count);
     if (err != CRDT_OK) {
         crdt_names_release(&doc->context.names, who);
         return err;

@@ -2,6 +2,7 @@
 
 #include <assert.h>
 #include <stdlib.h>
+#include <string.h>
 
 /* Room for one more item. */
 static crdt_err reserve_item(crdt_join *join, crdt_join_array *array)
@@ -315,7 +316,46 @@ static crdt_err sort_arrivals(crdt_join *join, crdt_diag *diag)
     return CRDT_OK;
 }
 
-static crdt_err reserve_all(crdt_join *join)
+/* What one actor has written of what arrives. */
+typedef struct actor_room {
+    size_t counts[2]; /* dots, values */
+    size_t persons[2];
+    uint32_t who[2]; /* the last */
+} actor_room;
+
+static crdt_err reserve_writes(crdt_join *join, crdt_arena *arena, size_t actor_count)
+{
+    const crdt_join_entry *arrivals = join->arrivals.items;
+    actor_room *rooms = crdt_arena_alloc(arena, actor_count * sizeof *rooms);
+    if (rooms == NULL) {
+        return CRDT_ENOMEM;
+    }
+    memset(rooms, 0, actor_count * sizeof *rooms);
+    for (size_t i = 0; i < join->arrivals.count; i++) {
+        actor_room *room = &rooms[crdt_dot_actor(arrivals[i].dot) - 1];
+        unsigned kind = arrivals[i].is_field;
+        room->persons[kind] +=
+            room->counts[kind] == 0 || room->who[kind] != arrivals[i].who;
+        room->counts[kind]++;
+        room->who[kind] = arrivals[i].who;
+    }
+    crdt_dot_store *stores[2] = {&join->doc->keys.store, &join->doc->fields.store};
+    for (size_t i = 0; i < actor_count * 2; i++) {
+        const actor_room *room = &rooms[i / 2];
+        size_t count = room->counts[i % 2];
+        crdt_err err = CRDT_OK;
+        if (count > 0) {
+            err = crdt_dot_store_reserve_writes(stores[i % 2], (uint16_t)(i / 2 + 1),
+                                                count, room->persons[i % 2]);
+        }
+        if (err != CRDT_OK) {
+            return err;
+        }
+    }
+    return CRDT_OK;
+}
+
+static crdt_err reserve_all(crdt_join *join, crdt_arena *arena)
 {
     crdt_document *doc = join->doc;
     size_t actor_count =
@@ -327,6 +367,9 @@ static crdt_err reserve_all(crdt_join *join)
     if (err == CRDT_OK) {
         err =
             crdt_dot_store_reserve(&doc->fields.store, join->extra_values, actor_count);
+    }
+    if (err == CRDT_OK) {
+        err = reserve_writes(join, arena, actor_count);
     }
     if (err == CRDT_OK) {
         err = crdt_remove_log_reserve(&doc->log, join->records.count, actor_count);
@@ -343,7 +386,7 @@ crdt_err crdt_join_plan(crdt_join *join, crdt_arena *arena, crdt_diag *diag)
     crdt_err err = number_actors(join, arena);
     err = err != CRDT_OK ? err : plan_items(join);
     err = err != CRDT_OK ? err : sort_arrivals(join, diag);
-    return err != CRDT_OK ? err : reserve_all(join);
+    return err != CRDT_OK ? err : reserve_all(join, arena);
 }
 
 /* ---- cleaning up, whether the change was made or not ---- */

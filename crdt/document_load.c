@@ -7,7 +7,8 @@
 typedef struct placed {
     crdt_dot dot;
     uint32_t slot;
-    uint32_t is_field;
+    uint32_t is_field : 1;
+    uint32_t who : 31;
 } placed;
 
 typedef struct u32_list {
@@ -239,10 +240,9 @@ static crdt_err load_entry(loading *load, const crdt_answer_item *item)
         return err;
     }
     placed *entry = &load->entries[load->entry_count++];
-    *entry = (placed){.dot = dot, .is_field = is_field};
-    entry->slot = is_field
-                      ? crdt_lww_map_place(&doc->fields, load->key, dot, who, &value)
-                      : crdt_dot_store_place(&doc->keys.store, load->key, dot, who);
+    *entry = (placed){.dot = dot, .is_field = is_field, .who = who & 0x7fffffffu};
+    entry->slot = is_field ? crdt_lww_map_place(&doc->fields, load->key, dot, &value)
+                           : crdt_dot_store_place(&doc->keys.store, load->key, dot);
     crdt_digest_add(&doc->digest,
                     crdt_digest_term(load->hash, &item->stamp, item->value));
     return CRDT_OK;
@@ -274,7 +274,7 @@ static crdt_err load_items(loading *load)
     return err;
 }
 
-/* ---- the lists of actors ---- */
+/* ---- the trails of actors ---- */
 
 #define DIGIT_BITS 11u
 #define DIGIT_COUNT ((64u + DIGIT_BITS - 1) / DIGIT_BITS)
@@ -331,6 +331,41 @@ static crdt_err sort_entries(loading *load)
     return err;
 }
 
+static crdt_dot_store *store_of(const loading *load, bool is_field)
+{
+    return is_field ? &load->doc->fields.store : &load->doc->keys.store;
+}
+
+/* Room in the trails at once: `counts` are of dots and of values, by actor. */
+static crdt_err reserve_trails(const loading *load, size_t (*counts)[2],
+                               size_t actor_count)
+{
+    memset(counts, 0, actor_count * sizeof *counts);
+    for (size_t i = 0; i < load->entry_count; i++) {
+        const placed *entry = &load->entries[i];
+        counts[crdt_dot_actor(entry->dot) - 1][entry->is_field]++;
+    }
+    crdt_err err = CRDT_OK;
+    for (size_t i = 0; i < actor_count * 2 && err == CRDT_OK; i++) {
+        if (counts[i / 2][i % 2] > 0) {
+            err = crdt_dot_store_reserve_writes(
+                store_of(load, i % 2), (uint16_t)(i / 2 + 1), counts[i / 2][i % 2], 1);
+        }
+    }
+    return err;
+}
+
+static crdt_err list_entry(const loading *load, const placed *entry)
+{
+    crdt_dot_store *store = store_of(load, entry->is_field);
+    crdt_err err =
+        crdt_dot_store_reserve_writes(store, crdt_dot_actor(entry->dot), 1, 1);
+    if (err == CRDT_OK) {
+        crdt_dot_store_list(store, entry->slot, entry->who);
+    }
+    return err;
+}
+
 static crdt_err list_entries(loading *load, crdt_diag *diag)
 {
     crdt_document *doc = load->doc;
@@ -341,10 +376,16 @@ static crdt_err list_entries(loading *load, crdt_diag *diag)
                                 "two entries of the answer have one stamp");
         }
     }
+    const size_t actor_count = doc->context.actors.version.stamp_count;
+    size_t(*counts)[2] =
+        crdt_resize_array(doc->context.alloc, NULL, 0, actor_count + 1, sizeof *counts);
+    if (counts == NULL) {
+        return CRDT_ENOMEM;
+    }
+    err = err != CRDT_OK ? err : reserve_trails(load, counts, actor_count);
+    crdt_free(doc->context.alloc, counts, (actor_count + 1) * sizeof *counts);
     for (size_t i = 0; i < load->entry_count && err == CRDT_OK; i++) {
-        const placed *entry = &load->entries[i];
-        crdt_dot_store_list(entry->is_field ? &doc->fields.store : &doc->keys.store,
-                            entry->slot);
+        err = list_entry(load, &load->entries[i]);
     }
     return err;
 }

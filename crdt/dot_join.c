@@ -2,23 +2,45 @@
 
 #include <assert.h>
 
-static crdt_dot_walk walk_new(const crdt_dot_store *other, size_t actor_index,
-                              const crdt_version *had)
+static void walk_new(crdt_dot_walk *walk, const crdt_dot_store *other,
+                     size_t actor_index, const crdt_version *had)
 {
     const crdt_actor *actor = &other->context->actors.names[actor_index];
-    return crdt_dot_store_walk(other, (uint16_t)(actor_index + 1),
-                               crdt_version_get(had, actor));
+    crdt_dot_walk_init(walk, other, (uint16_t)(actor_index + 1),
+                       crdt_version_get(had, actor));
 }
 
 static size_t count_new(const crdt_dot_store *other, size_t actor_index,
                         const crdt_version *had)
 {
     size_t count = 0;
-    crdt_dot_walk walk = walk_new(other, actor_index, had);
+    crdt_dot_walk walk;
+    walk_new(&walk, other, actor_index, had);
     while (crdt_dot_walk_next(&walk) != 0) {
         count++;
     }
     return count;
+}
+
+/* Room for the inserts of each actor; their number. */
+static crdt_err reserve_writes(crdt_dot_store *store, const crdt_dot_store *other,
+                               const crdt_version *had, size_t *count)
+{
+    const crdt_actors *theirs = &other->context->actors;
+    *count = 0;
+    for (size_t i = 0; i < theirs->version.stamp_count; i++) {
+        size_t more = count_new(other, i, had);
+        if (more > 0) {
+            uint16_t number =
+                crdt_actors_find(&store->context->actors, &theirs->names[i]);
+            crdt_err err = crdt_dot_store_reserve_writes(store, number, more, 0);
+            if (err != CRDT_OK) {
+                return err;
+            }
+        }
+        *count += more;
+    }
+    return CRDT_OK;
 }
 
 static crdt_err plan_arrival(crdt_dot_store *store, crdt_group *group,
@@ -48,13 +70,12 @@ crdt_err crdt_dot_join_plan(crdt_dot_store *store, crdt_group *group,
 {
     const size_t actor_count = other->context->actors.version.stamp_count;
     size_t count = 0;
-    for (size_t i = 0; i < actor_count; i++) {
-        count += count_new(other, i, had);
-    }
     *arrivals = NULL;
+    *arrival_count = 0;
+    crdt_err err =
+        crdt_dot_store_reserve(store, 0, store->context->actors.version.stamp_count);
+    err = err != CRDT_OK ? err : reserve_writes(store, other, had, &count);
     *arrival_count = count;
-    crdt_err err = crdt_dot_store_reserve(store, count,
-                                          store->context->actors.version.stamp_count);
     if (err != CRDT_OK || count == 0) {
         return err;
     }
@@ -64,7 +85,8 @@ crdt_err crdt_dot_join_plan(crdt_dot_store *store, crdt_group *group,
     size_t end = 0; /* of the actor's arrivals, which are met from the newest on */
     for (size_t i = 0; i < actor_count && err == CRDT_OK; i++) {
         end += count_new(other, i, had);
-        crdt_dot_walk walk = walk_new(other, i, had);
+        crdt_dot_walk walk;
+        walk_new(&walk, other, i, had);
         size_t at = end;
         for (uint32_t id = crdt_dot_walk_next(&walk); id != 0 && err == CRDT_OK;
              id = crdt_dot_walk_next(&walk)) {

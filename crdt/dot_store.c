@@ -26,15 +26,15 @@ void crdt_dot_store_deinit(crdt_dot_store *store)
     crdt_alloc alloc = store->context->alloc;
     for (uint32_t id = 1; id <= store->pool.used; id++) {
         const crdt_slot *slot = at(store, id);
-        if (!crdt_dot_store_is_free(slot)) {
-            if (!slot->is_sibling) {
-                crdt_names_release(&store->context->names, slot->name);
-            }
-            crdt_names_release(&store->context->names, slot->who);
+        if (!crdt_slot_is_free(slot) && !slot->is_sibling) {
+            crdt_names_release(&store->context->names, slot->name);
         }
     }
+    for (size_t i = 0; i < store->actor_capacity; i++) {
+        crdt_trail_deinit(&store->trails[i], store->context);
+    }
     crdt_free(alloc, store->table, store->table_size * sizeof *store->table);
-    crdt_free(alloc, store->newest, store->actor_capacity * sizeof *store->newest);
+    crdt_free(alloc, store->trails, store->actor_capacity * sizeof *store->trails);
     crdt_pool_deinit(&store->pool);
     *store = (crdt_dot_store){.context = store->context};
 }
@@ -300,56 +300,37 @@ crdt_err crdt_dot_store_reserve(crdt_dot_store *store, size_t entries,
     if (actor_count > store->actor_capacity) {
         size_t capacity = store->actor_capacity == 0 ? 8 : store->actor_capacity * 2;
         capacity = capacity < actor_count ? actor_count : capacity;
-        uint32_t *newest =
-            crdt_resize_array(store->context->alloc, store->newest,
-                              store->actor_capacity, capacity, sizeof *newest);
-        if (newest == NULL) {
+        crdt_trail *trails =
+            crdt_resize_array(store->context->alloc, store->trails,
+                              store->actor_capacity, capacity, sizeof *trails);
+        if (trails == NULL) {
             return CRDT_ENOMEM;
         }
-        memset(newest + store->actor_capacity, 0,
-               (capacity - store->actor_capacity) * sizeof *newest);
-        store->newest = newest;
+        memset(trails + store->actor_capacity, 0,
+               (capacity - store->actor_capacity) * sizeof *trails);
+        store->trails = trails;
         store->actor_capacity = capacity;
     }
     return crdt_pool_reserve(&store->pool, entries);
 }
 
-static void append_to_actor(crdt_dot_store *store, uint32_t id)
+static crdt_trail_of trail_of(const crdt_dot_store *store, uint16_t actor)
 {
-    crdt_slot *slot = at(store, id);
-    uint32_t *newest = &store->newest[crdt_dot_actor(slot->dot) - 1];
-    slot->older = *newest;
-    slot->newer = 0;
-    if (*newest != 0) {
-        assert(at(store, *newest)->dot < slot->dot);
-        at(store, *newest)->newer = id;
-    }
-    *newest = id;
+    return (crdt_trail_of){
+        .context = store->context, .pool = &store->pool, .actor = actor};
 }
 
-/* The neighbours of the entry in the list of its actor point to `id` from now on. */
-static void relink_actor(crdt_dot_store *store, const crdt_slot *entry, uint32_t id)
+crdt_err crdt_dot_store_reserve_writes(crdt_dot_store *store, uint16_t actor,
+                                       size_t count, size_t person_count)
 {
-    if (entry->older != 0) {
-        at(store, entry->older)->newer = id;
-    }
-    if (entry->newer != 0) {
-        at(store, entry->newer)->older = id;
-    } else {
-        store->newest[crdt_dot_actor(entry->dot) - 1] = id;
-    }
+    assert(actor <= store->actor_capacity);
+    const crdt_trail_of of = trail_of(store, actor);
+    return crdt_trail_reserve(&store->trails[actor - 1], &of, count, person_count);
 }
 
-static void unlink_actor(crdt_dot_store *store, const crdt_slot *entry)
+static crdt_trail *trail_at(const crdt_dot_store *store, crdt_dot dot)
 {
-    if (entry->older != 0) {
-        at(store, entry->older)->newer = entry->newer;
-    }
-    if (entry->newer != 0) {
-        at(store, entry->newer)->older = entry->older;
-    } else {
-        store->newest[crdt_dot_actor(entry->dot) - 1] = entry->older;
-    }
+    return &store->trails[crdt_dot_actor(dot) - 1];
 }
 
 /* Move the entry (not the key) of slot `from` to slot `to`, which holds none. */
@@ -358,14 +339,11 @@ static void move_entry(crdt_dot_store *store, uint32_t from, uint32_t to)
     const crdt_slot *source = at(store, from);
     crdt_slot *target = at(store, to);
     target->dot = source->dot;
-    target->older = source->older;
-    target->newer = source->newer;
-    target->who = source->who;
     target->value_size = source->value_size;
     target->kept = source->kept;
     target->arrived = source->arrived;
     memcpy(target->payload, source->payload, store->payload_size);
-    relink_actor(store, source, to);
+    crdt_trail_move(trail_at(store, source->dot), crdt_dot_time(source->dot), from, to);
 }
 
 static uint32_t take_sibling(crdt_dot_store *store, uint32_t key)
@@ -404,54 +382,56 @@ static uint32_t place_entry(crdt_dot_store *store, uint32_t key, crdt_dot dot)
     return id;
 }
 
-uint32_t crdt_dot_store_place(crdt_dot_store *store, uint32_t key, crdt_dot dot,
-                              uint32_t who)
+uint32_t crdt_dot_store_place(crdt_dot_store *store, uint32_t key, crdt_dot dot)
 {
     uint32_t id = place_entry(store, key, dot);
     crdt_slot *slot = at(store, id);
     slot->dot = dot;
-    slot->who = who;
     slot->value_size = 0;
     slot->kept = 0;
     slot->arrived = 0;
     memset(slot->payload, 0, store->payload_size);
-    crdt_names_hold(&store->context->names, who);
     return id;
 }
 
-void crdt_dot_store_list(crdt_dot_store *store, uint32_t entry)
+void crdt_dot_store_list(crdt_dot_store *store, uint32_t entry, uint32_t who)
 {
-    append_to_actor(store, entry);
+    const crdt_dot dot = at(store, entry)->dot;
+    const crdt_trail_of of = trail_of(store, crdt_dot_actor(dot));
+    crdt_trail_append(trail_at(store, dot), &of, crdt_dot_time(dot), entry, who);
 }
 
 uint32_t crdt_dot_store_insert(crdt_dot_store *store, uint32_t key, crdt_dot dot,
                                uint32_t who)
 {
-    uint32_t id = crdt_dot_store_place(store, key, dot, who);
-    append_to_actor(store, id);
+    uint32_t id = crdt_dot_store_place(store, key, dot);
+    crdt_dot_store_list(store, id, who);
     return id;
 }
 
-uint32_t crdt_dot_store_remove(crdt_dot_store *store, uint32_t key, uint32_t entry)
+/* An entry of this dot is gone from its slot. */
+static void forget(crdt_dot_store *store, crdt_dot dot)
+{
+    const crdt_trail_of of = trail_of(store, crdt_dot_actor(dot));
+    crdt_trail_forget(trail_at(store, dot), &of);
+}
+
+/* Take the entry out of its slot, and what is lower up. Returns as remove does. */
+static uint32_t take_out(crdt_dot_store *store, uint32_t key, uint32_t entry)
 {
     crdt_slot *slot = at(store, entry);
-    assert(slot->dot != 0);
-    unlink_actor(store, slot);
-    crdt_names_release(&store->context->names, slot->who);
+    uint32_t next = slot->sibling;
     if (entry != key) {
         uint32_t before = key;
         while (at(store, before)->sibling != entry) {
             before = at(store, before)->sibling;
         }
-        uint32_t next = slot->sibling;
         at(store, before)->sibling = next;
         crdt_pool_give(&store->pool, entry);
         return next;
     }
-    uint32_t next = slot->sibling;
     if (next == 0) {
         slot->dot = 0;
-        slot->who = 0;
         slot->value_size = 0;
         slot->kept = 0;
         slot->arrived = 0;
@@ -463,21 +443,27 @@ uint32_t crdt_dot_store_remove(crdt_dot_store *store, uint32_t key, uint32_t ent
     return key;
 }
 
+uint32_t crdt_dot_store_remove(crdt_dot_store *store, uint32_t key, uint32_t entry)
+{
+    const crdt_dot dot = at(store, entry)->dot;
+    assert(dot != 0);
+    uint32_t next = take_out(store, key, entry);
+    forget(store, dot);
+    return next;
+}
+
 void crdt_dot_store_renew(crdt_dot_store *store, uint32_t key, crdt_dot dot,
                           uint32_t who)
 {
     crdt_slot *slot = at(store, key);
-    assert(slot->dot != 0 && slot->sibling == 0);
-    unlink_actor(store, slot);
-    if (slot->who != who) {
-        crdt_names_hold(&store->context->names, who);
-        crdt_names_release(&store->context->names, slot->who);
-        slot->who = who;
-    }
+    const crdt_dot old = slot->dot;
+    assert(old != 0 && slot->sibling == 0);
+    slot->dot = 0;
+    forget(store, old);
     slot->dot = dot;
     slot->kept = 0;
     slot->arrived = 0;
-    append_to_actor(store, key);
+    crdt_dot_store_list(store, key, who);
 }
 
 /* A slot often reaches into a second line. */
@@ -494,40 +480,55 @@ void crdt_dot_store_prefetch_group(const crdt_dot_store *store, crdt_group group
     }
 }
 
-void crdt_dot_store_prefetch_renew(const crdt_dot_store *store, uint32_t slot)
-{
-    const crdt_slot *held = at(store, slot);
-    if (held->older != 0) {
-        __builtin_prefetch(&at(store, held->older)->newer, 1);
-    }
-    if (held->newer != 0) {
-        __builtin_prefetch(&at(store, held->newer)->older, 1);
-    }
-}
-
 uint32_t crdt_dot_store_key(const crdt_dot_store *store, uint32_t entry)
 {
     const crdt_slot *slot = at(store, entry);
     return slot->is_sibling ? slot->prev : entry;
 }
 
-crdt_dot_walk crdt_dot_store_walk(const crdt_dot_store *store, uint16_t actor,
-                                  uint64_t since)
+void crdt_dot_walk_init(crdt_dot_walk *walk, const crdt_dot_store *store,
+                        uint16_t actor, uint64_t since)
 {
-    return (crdt_dot_walk){
-        .store = store,
-        .at = actor <= store->actor_capacity ? store->newest[actor - 1] : 0,
-        .since = since};
+    walk->store = store;
+    walk->actor = actor;
+    walk->since = since;
+    walk->block_count = 0;
+    walk->entry_count = 0;
+    if (actor <= store->actor_capacity) {
+        walk->block_count = crdt_trail_block_count(&store->trails[actor - 1]);
+    }
+}
+
+/* The last block that is left may hold what is above `since` if it ends above. */
+static bool next_block(crdt_dot_walk *walk)
+{
+    const crdt_dot_store *store = walk->store;
+    const crdt_trail *trail = &store->trails[walk->actor - 1];
+    const crdt_trail_of of = trail_of(store, walk->actor);
+    size_t block = walk->block_count;
+    if (block < crdt_trail_block_count(trail) &&
+        trail->times[block] <= walk->since + 1) {
+        return false;
+    }
+    walk->block_count--;
+    walk->entry_count = crdt_trail_block(trail, &of, block - 1, walk->entries);
+    return true;
 }
 
 uint32_t crdt_dot_walk_next(crdt_dot_walk *walk)
 {
-    uint32_t id = walk->at;
-    if (id == 0 || crdt_dot_time(at(walk->store, id)->dot) <= walk->since) {
+    while (walk->entry_count == 0) {
+        if (walk->block_count == 0 || !next_block(walk)) {
+            return 0;
+        }
+    }
+    const crdt_trail_entry *entry = &walk->entries[--walk->entry_count];
+    if (crdt_dot_time(entry->dot) <= walk->since) {
+        walk->block_count = 0;
+        walk->entry_count = 0;
         return 0;
     }
-    walk->at = at(walk->store, id)->older;
-    return id;
+    return entry->slot;
 }
 
 /* ---- order ---- */
@@ -622,22 +623,16 @@ static bool check_key(const crdt_dot_store *store, uint32_t id)
     return true;
 }
 
-/* The entries in the list of an actor; SIZE_MAX if the list is broken. */
-static size_t check_actor(const crdt_dot_store *store, size_t index)
+/* The trail names as many entries as the actor has, none newer than what is known. */
+static bool check_trail(const crdt_dot_store *store, uint16_t actor)
 {
-    size_t count = 0;
-    uint32_t newer = 0;
-    for (uint32_t id = store->newest[index]; id != 0; id = at(store, id)->older) {
-        const crdt_slot *slot = at(store, id);
-        if (slot->newer != newer || crdt_dot_actor(slot->dot) != index + 1 ||
-            (newer != 0 && at(store, newer)->dot <= slot->dot) ||
-            crdt_dot_time(slot->dot) > store->context->actors.times[index]) {
-            return SIZE_MAX;
-        }
-        newer = id;
-        count++;
-    }
-    return count;
+    const crdt_trail_of of = trail_of(store, actor);
+    crdt_dot_walk walk;
+    crdt_dot_walk_init(&walk, store, actor, 0);
+    uint32_t newest = crdt_dot_walk_next(&walk);
+    return crdt_trail_check(&store->trails[actor - 1], &of) &&
+           (newest == 0 || crdt_dot_time(at(store, newest)->dot) <=
+                               store->context->actors.times[actor - 1]);
 }
 
 /* Every cell is where its key is looked for. */
@@ -664,7 +659,7 @@ bool crdt_dot_store_check(const crdt_dot_store *store)
     size_t entries = 0;
     for (uint32_t id = 1; id <= store->pool.used; id++) {
         const crdt_slot *slot = at(store, id);
-        if (crdt_dot_store_is_free(slot)) {
+        if (crdt_slot_is_free(slot)) {
             continue;
         }
         entries += slot->dot != 0;
@@ -681,11 +676,10 @@ bool crdt_dot_store_check(const crdt_dot_store *store)
     }
     size_t listed = 0;
     for (size_t i = 0; i < store->actor_capacity; i++) {
-        size_t count = check_actor(store, i);
-        if (count == SIZE_MAX) {
+        if (!check_trail(store, (uint16_t)(i + 1))) {
             return false;
         }
-        listed += count;
+        listed += store->trails[i].entry_count;
     }
     return keys == store->key_count && entries == listed && check_table(store);
 }

@@ -8,7 +8,7 @@
  *                               highest stamp       lower               lowest
  *
  *   group of an owner:  slot <-> slot <-> slot     the keys, one slot each
- *   list of an actor:   slot <-> slot <-> slot     the entries, by ascending time
+ *   trail of an actor:  slot, slot, slot           the entries, by ascending time
  *
  * A key is a name under an owner (any number of the caller's); the keys of one owner form
  * a group, whose head the caller keeps. The first entry of a key lies in the key's own
@@ -17,34 +17,11 @@
  * entry (dot 0), until the caller drops it.
  *
  * Entries of one actor must be inserted in ascending order of time, so "all of this actor
- * above this time" is a walk from the end of its list: O(result).
+ * above this time" is a walk from the end of its trail (trail.h).
  *
  * Source: Almeida, Shoker, Baquero, "Delta State Replicated Data Types" (2018). */
 
-#include "crdt/context.h"
-
-/* 44 bytes, then the payload of the entry. */
-typedef struct crdt_slot {
-    uint32_t owner;
-    uint32_t name; /* holds a reference */
-    uint32_t next; /* in the group, 0 at the end; of a sibling: unused */
-    uint32_t
-        prev; /* in the group, the head's is the tail; of a sibling: the key's slot */
-    crdt_dot dot; /* 0: no entry */
-    uint32_t older;
-    uint32_t newer;
-    uint32_t who;     /* name of the person, holds a reference; 0 none */
-    uint32_t sibling; /* entry with the next lower stamp, 0 at the end */
-    uint32_t value_size : 25;
-    uint32_t is_sibling : 1; /* not the slot of a key */
-    uint32_t pinned : 1;     /* the key must stay for now */
-    uint32_t watched : 1;    /* the key: look again at the end of the change */
-    uint32_t kept : 1;       /* the entry: the other side of a join has it too */
-    uint32_t arrived : 1;    /* the entry: a join brought it */
-    uint32_t payload[];
-} crdt_slot;
-
-#define CRDT_SLOT_SIZE 44u
+#include "crdt/trail.h"
 
 /* Head of a group: the first key's slot, and two bits: the keys are not in byte order of
  * their names now; the group is so large that its keys are in the hash table. */
@@ -69,7 +46,7 @@ typedef struct crdt_dot_store {
     uint32_t hashed_count; /* keys in the table: those of large groups */
     bool by_name; /* keys of owner 0 are found through their names (crdt_names_slot):
                    * one store of a context may be so */
-    uint32_t *newest; /* by actor number - 1: end of its list */
+    crdt_trail *trails; /* by actor number - 1 */
     size_t actor_capacity;
 } crdt_dot_store;
 
@@ -82,13 +59,6 @@ void crdt_dot_store_deinit(crdt_dot_store *store);
 static inline crdt_slot *crdt_dot_store_at(const crdt_dot_store *store, uint32_t slot)
 {
     return crdt_pool_at(&store->pool, slot);
-}
-
-/* For walks over all slots 1 .. pool.used: was this one given back? (crdt_pool fills
- * returned records with ones.) */
-static inline bool crdt_dot_store_is_free(const crdt_slot *slot)
-{
-    return slot->name == UINT32_MAX;
 }
 
 /* The slot of a key; 0: none. */
@@ -105,17 +75,20 @@ void crdt_dot_store_drop(crdt_dot_store *store, crdt_group *group, uint32_t slot
  * `actor_count`. Errors: CRDT_ENOMEM, CRDT_ELIMIT; `store` as before. */
 crdt_err crdt_dot_store_reserve(crdt_dot_store *store, size_t entries,
                                 size_t actor_count);
+/* Room for `count` inserts of one actor, for which there is room, that change the person at
+ * most `person_count` times. Errors: CRDT_ENOMEM, CRDT_ELIMIT; `store` as before. */
+crdt_err crdt_dot_store_reserve_writes(crdt_dot_store *store, uint16_t actor,
+                                       size_t count, size_t person_count);
 /* Add an entry to a key; its slot is returned, payload zero. The dot must be the actor's
  * highest here. There must be room unless the key has no entry. */
 uint32_t crdt_dot_store_insert(crdt_dot_store *store, uint32_t key, crdt_dot dot,
                                uint32_t who);
 
 /* The two halves of an insert, for whoever fills a store in the order of keys: first the
- * entries, those of one key by descending stamp, then each one goes into the list of its
+ * entries, those of one key by descending stamp, then each one goes into the trail of its
  * actor, by ascending time. Nothing else may be done with the store in between. */
-uint32_t crdt_dot_store_place(crdt_dot_store *store, uint32_t key, crdt_dot dot,
-                              uint32_t who);
-void crdt_dot_store_list(crdt_dot_store *store, uint32_t entry);
+uint32_t crdt_dot_store_place(crdt_dot_store *store, uint32_t key, crdt_dot dot);
+void crdt_dot_store_list(crdt_dot_store *store, uint32_t entry, uint32_t who);
 /* crdt_dot_store_make for a key that is known to be new and to come after the
  * `group_size` keys of its group: nothing is searched. */
 crdt_err crdt_dot_store_append(crdt_dot_store *store, uint32_t owner, crdt_group *group,
@@ -129,17 +102,12 @@ void crdt_dot_store_renew(crdt_dot_store *store, uint32_t key, crdt_dot dot,
  * free before. Afterwards `entry` may hold the next lower entry: if it is the key's own
  * slot. Returns the slot to go on with in a walk from the highest to the lowest. */
 uint32_t crdt_dot_store_remove(crdt_dot_store *store, uint32_t key, uint32_t entry);
-/* The slot of the entry of the same key with the next lower stamp; 0: none. */
-static inline uint32_t crdt_slot_lower(const crdt_slot *slot)
-{
-    return slot->sibling;
-}
 /* The name of the person who wrote the entry; 0: none. */
 static inline uint32_t crdt_dot_store_who(const crdt_dot_store *store,
                                           const crdt_slot *slot)
 {
-    (void)store;
-    return slot->who;
+    return crdt_trail_person_at(&store->trails[crdt_dot_actor(slot->dot) - 1],
+                                crdt_dot_time(slot->dot));
 }
 /* The slot of the key that the entry in `entry` belongs to. */
 uint32_t crdt_dot_store_key(const crdt_dot_store *store, uint32_t entry);
@@ -163,14 +131,17 @@ static inline uint32_t crdt_dot_store_next(const crdt_dot_store *store,
 /* A walk through the entries of one actor above a time, from the newest to the oldest. */
 typedef struct crdt_dot_walk {
     const crdt_dot_store *store;
-    uint32_t at;
+    uint16_t actor;
     uint64_t since;
+    size_t block_count; /* still to be looked at */
+    size_t entry_count; /* of the block at hand, still to be told */
+    crdt_trail_entry entries[CRDT_TRAIL_BLOCK];
 } crdt_dot_walk;
 
 /* Any actor number. */
-crdt_dot_walk crdt_dot_store_walk(const crdt_dot_store *store, uint16_t actor,
-                                  uint64_t since);
-/* The next entry's slot; 0 at the end. */
+void crdt_dot_walk_init(crdt_dot_walk *walk, const crdt_dot_store *store,
+                        uint16_t actor, uint64_t since);
+/* The next entry's slot; 0 at the end. The store must not change in between. */
 uint32_t crdt_dot_walk_next(crdt_dot_walk *walk);
 
 /* Bring into the cache what a look at a slot, which may follow, will touch. */
@@ -179,9 +150,8 @@ static inline void crdt_dot_store_prefetch(const crdt_dot_store *store, uint32_t
     __builtin_prefetch(crdt_dot_store_at(store, slot));
 }
 
-/* The same for a look through a group, and for crdt_dot_store_renew. */
+/* The same for a look through a group. */
 void crdt_dot_store_prefetch_group(const crdt_dot_store *store, crdt_group group);
-void crdt_dot_store_prefetch_renew(const crdt_dot_store *store, uint32_t slot);
 
 /* Deep test of the invariants, for tests: table, lists, order, counts. */
 bool crdt_dot_store_check(const crdt_dot_store *store);

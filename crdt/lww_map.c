@@ -5,8 +5,8 @@
 #include <assert.h>
 #include <string.h>
 
-#define RECORD_SIZE 56u
 #define PAYLOAD_SIZE CRDT_LWW_INLINE_MAX
+#define RECORD_SIZE (((CRDT_SLOT_SIZE + PAYLOAD_SIZE) + 7u) / 8u * 8u)
 
 void crdt_lww_map_init(crdt_lww_map *map, crdt_context *context)
 {
@@ -27,7 +27,7 @@ void crdt_lww_map_deinit(crdt_lww_map *map)
 {
     for (uint32_t id = 1; id <= map->store.pool.used; id++) {
         const crdt_slot *slot = crdt_dot_store_at(&map->store, id);
-        if (!crdt_dot_store_is_free(slot)) {
+        if (!crdt_slot_is_free(slot) && slot->dot != 0) {
             free_value(map, slot);
         }
     }
@@ -66,9 +66,9 @@ void crdt_lww_value_free(crdt_context *context, crdt_lww_value *value)
 }
 
 uint32_t crdt_lww_map_place(crdt_lww_map *map, uint32_t field, crdt_dot dot,
-                            uint32_t who, const crdt_lww_value *value)
+                            const crdt_lww_value *value)
 {
-    uint32_t entry = crdt_dot_store_place(&map->store, field, dot, who);
+    uint32_t entry = crdt_dot_store_place(&map->store, field, dot);
     crdt_slot *slot = crdt_dot_store_at(&map->store, entry);
     slot->value_size = value->size & 0x1ffffffu;
     memcpy(slot->payload, value->words, sizeof value->words);
@@ -78,8 +78,8 @@ uint32_t crdt_lww_map_place(crdt_lww_map *map, uint32_t field, crdt_dot dot,
 uint32_t crdt_lww_map_insert(crdt_lww_map *map, uint32_t field, crdt_dot dot,
                              uint32_t who, const crdt_lww_value *value)
 {
-    uint32_t entry = crdt_lww_map_place(map, field, dot, who, value);
-    crdt_dot_store_list(&map->store, entry);
+    uint32_t entry = crdt_lww_map_place(map, field, dot, value);
+    crdt_dot_store_list(&map->store, entry, who);
     return entry;
 }
 
@@ -129,7 +129,6 @@ void crdt_lww_map_prefetch(const crdt_lww_map *map, uint32_t field)
     if (slot->value_size > CRDT_LWW_INLINE_MAX) {
         __builtin_prefetch(crdt_lww_map_value(slot).data, 1);
     }
-    crdt_dot_store_prefetch_renew(&map->store, field);
 }
 
 /* ---- a map by itself ---- */
@@ -173,7 +172,11 @@ crdt_err crdt_lww_map_set(crdt_lww_map *map, crdt_span field, crdt_span value,
     err = crdt_lww_value_make(context, value, &copy);
     if (err == CRDT_OK) {
         size_t actor_count = context->actors.version.stamp_count;
+        uint16_t number = crdt_actors_find(&context->actors, actor);
+        number = number != 0 ? number : (uint16_t)(actor_count + 1);
         err = crdt_dot_store_reserve(&map->store, 0, actor_count + 1);
+        err = err != CRDT_OK ? err
+                             : crdt_dot_store_reserve_writes(&map->store, number, 1, 0);
         err = err != CRDT_OK ? err : crdt_context_tick(context, actor, &next);
     }
     if (err != CRDT_OK) {

@@ -2,7 +2,7 @@
 
 #include "crdt/dot_join.h"
 
-#define RECORD_SIZE 48u /* a slot and the head of a group */
+#define RECORD_SIZE 40u /* a slot and the head of a group */
 
 void crdt_or_set_init(crdt_or_set *set, crdt_context *context)
 {
@@ -46,7 +46,11 @@ crdt_err crdt_or_set_add(crdt_or_set *set, crdt_span element, const crdt_actor *
     }
     crdt_stamp next;
     size_t actor_count = context->actors.version.stamp_count;
+    uint16_t number = crdt_actors_find(&context->actors, actor);
+    number = number != 0 ? number : (uint16_t)(actor_count + 1);
     err = crdt_dot_store_reserve(&set->store, 0, actor_count + 1);
+    err =
+        err != CRDT_OK ? err : crdt_dot_store_reserve_writes(&set->store, number, 1, 0);
     err = err != CRDT_OK ? err : crdt_context_tick(context, actor, &next);
     if (err != CRDT_OK) {
         if (crdt_dot_store_at(&set->store, slot)->dot == 0) {
@@ -55,7 +59,7 @@ crdt_err crdt_or_set_add(crdt_or_set *set, crdt_span element, const crdt_actor *
         return err;
     }
     drop_dots(set, slot);
-    uint16_t number = crdt_actors_find(&context->actors, actor);
+    number = crdt_actors_find(&context->actors, actor);
     crdt_dot_store_insert(&set->store, slot, crdt_dot_make(next.time, number), 0);
     if (stamp != NULL) {
         *stamp = next;
