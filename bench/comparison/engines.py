@@ -1,6 +1,6 @@
 """Who is measured: which program, which workloads, and at what scale at most."""
 import subprocess
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -18,7 +18,6 @@ class Engine:
     works: frozenset = frozenset()
     why_smaller: str = ''
     merge_edits: int = 10000  # W3: edits a replica
-    arguments: dict = field(default_factory=dict)
 
     def command(self, arguments):
         if self.name == OURS:

@@ -24,6 +24,10 @@ class Job:
             arguments.append(f'--edits={self.engine.merge_edits}')
         return arguments
 
+    def is_slow(self):
+        """Takes longer than all others together."""
+        return self.engine.name == 'automerge' and self.work.name in ('w6', 'w3-r2')
+
     def title(self):
         return f'{self.engine.name:12} {self.work.name:9} scale {self.scale:<5g}'
 

@@ -62,7 +62,7 @@ def describe(root):
             'node': output_of(['node', '--version']).lstrip('v'),
             'gcc': output_of(['gcc', '-dumpfullversion']),
             'sqlite': output_of(['pkg-config', '--modversion', 'sqlite3']),
-            'nng': output_of(['pkg-config', '--modversion', 'nng']),
+            'nng': output_of(['dpkg-query', '-W', '-f', '${Version}', 'libnng-dev']).split('-')[0],
             'lmdb': output_of(['pkg-config', '--modversion', 'lmdb']),
         },
         'load1': round(os.getloadavg()[0], 2),

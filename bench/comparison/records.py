@@ -49,19 +49,20 @@ class Results:
         return sorted({r['scale'] for r in self.select(workload, peer)}, reverse=True)
 
     def spread(self, workload, key, peer=OURS, scale=None):
-        """Of the largest scale there is, if none is named; of the best variant, if several match."""
+        """Of the largest scale there is, if none is named; of the variant that costs least, if several match."""
         if scale is None:
             scales = self.scales(workload, peer)
             if not scales:
                 return None
             scale = scales[0]
-        lines = self.select(workload, peer, scale)
-        by_name = {}
-        for line in lines:
+        variants = {}
+        for line in self.select(workload, peer, scale):
             if line.get(key) is not None:
-                by_name.setdefault(line['workload'], []).append(line[key])
-        spreads = [Spread.of(values) for values in by_name.values()]
-        return min(spreads, key=lambda s: s.median) if spreads else None
+                variants.setdefault(line['workload'], []).append(line)
+        if not variants:
+            return None
+        cheapest = min(variants.values(), key=lambda lines: median(r.get('cpu_s', 0) for r in lines))
+        return Spread.of([r[key] for r in cheapest])
 
     def best_peer(self, workload, key, more_is_better, scale=None):
         """(name, spread, scale) of the best other engine: at this scale if one was measured there,

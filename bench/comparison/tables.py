@@ -91,23 +91,51 @@ JSON = [('import', 'W10-import', 'mb_per_cpu_s', texts.megabytes_per_second),
         ('export', 'W10-export', 'mb_per_cpu_s', texts.megabytes_per_second)]
 MISSED = [(f'{k} missed: bytes', f'W7-catch-up-{k}', 'wire_bytes', texts.size) for k in (0, 10, 1000)] + \
          [(f'{k} missed: time', f'W7-catch-up-{k}', 'cpu_s', texts.seconds) for k in (0, 10, 1000)]
-GROWTH = [('100,000 overwrites of 10 fields: document', 'W8b-overwrite', 'doc_bytes', texts.size),
-          ('creates and deletes: document', 'W8-cycles', 'doc_bytes', texts.size)]
-
-OWN_KEYS = (('seconds', texts.seconds), ('cpu_s', texts.seconds), ('ops_per_s', texts.rate),
-            ('ops_per_cpu_s', texts.rate), ('p50_us', lambda v: texts.seconds(v * 1e-6)),
-            ('p99_us', lambda v: texts.seconds(v * 1e-6)), ('p999_us', lambda v: texts.seconds(v * 1e-6)),
-            ('wire_bytes', texts.size), ('doc_bytes', texts.size), ('write_amplification', texts.times))
-COMMON_KEYS = {'peer', 'version', 'workload', 'scale', 'run', 'load1', 'peak_rss', 'ops', 'equal'}
+OVERWRITES = [('100,000 overwrites of 10 fields: document', 'W8b-overwrite', 'doc_bytes', texts.size),
+              ('a write', 'W8b-overwrite', 'ops_per_cpu_s', texts.rate)]
 
 
-def own_table(results, prefixes):
-    """All that our own workloads tell, one row a workload."""
+def nanoseconds(value):
+    return texts.seconds(value * 1e-9)
+
+
+def microseconds(value):
+    return texts.seconds(value * 1e-6)
+
+
+# What our own workloads tell: (heading, key, text).
+FIELDS = [('remote write', 'ns_per_op', nanoseconds), ('remote, 1,000 a message', 'ns_per_op_batch', nanoseconds),
+          ('local write', 'ns_per_op_local', nanoseconds), ('heap a field', 'heap_bytes_per_field', texts.size),
+          ('of it no value', 'metadata_bytes_per_field', texts.size), ('saved', 'doc_bytes', texts.size),
+          ('save', 'save_s', texts.seconds), ('load', 'load_s', texts.seconds),
+          ('snapshot', 'snapshot_s', texts.seconds)]
+CYCLES = [('an op', 'ns_per_op', nanoseconds), ('heap', 'heap_bytes', texts.size), ('of fresh', 'heap_ratio', texts.times),
+          ('document', 'doc_bytes', texts.size), ('of fresh', 'doc_ratio', texts.times),
+          ('question', 'request_bytes', texts.size), ('answer', 'answer_bytes', texts.size),
+          ('round trips', 'round_trips', texts.rounded), ('CPU', 'cpu_s', texts.seconds)]
+CAUGHT_UP = [('missed', 'missed', texts.rate), ('greeting', 'greeting_bytes', texts.size),
+             ('question', 'request_bytes', texts.size), ('answer', 'answer_bytes', texts.size),
+             ('round trips', 'round_trips', texts.rounded), ('CPU of both', 'cpu_s', texts.seconds)]
+RATES = [('MB per CPU second', 'mb_per_cpu_s', texts.megabytes_per_second), ('CPU', 'cpu_s', texts.seconds)]
+LATENCIES = [('p50', 'p50_us', microseconds), ('p99', 'p99_us', microseconds), ('p99.9', 'p999_us', microseconds),
+             ('nng p50', 'nng_p50_us', microseconds), ('nng p99', 'nng_p99_us', microseconds),
+             ('sync p50', 'sync_p50_us', microseconds), ('p50 / nng', 'nng_ratio_p50', texts.times),
+             ('CPU a delivery', 'cpu_us_per_delivery', microseconds)]
+FLOW = [('edits/s', 'ops_per_s', texts.rate), ('edits/CPU-s', 'ops_per_cpu_s', texts.rate)]
+DURABLE = [('batches/s', 'batches_per_s', texts.rate), ('floor', 'floor_batches_per_s', texts.rate),
+           ('bare LMDB', 'lmdb_batches_per_s', texts.rate), ('of the floor', 'floor_ratio', texts.times),
+           ('written / edited bytes', 'write_amplification', texts.times), ('p50', 'p50_us', microseconds),
+           ('p99', 'p99_us', microseconds), ('p99.9', 'p999_us', microseconds)]
+
+
+def own_table(results, prefixes, columns):
+    """Our own workloads that begin so, one row each; columns that none fills are left out."""
     names = list(dict.fromkeys(r['workload'] for r in results.lines if r['peer'] == OURS and
                                r['workload'].startswith(prefixes)))
-    keys = [(key, text) for key, text in OWN_KEYS if any(r.get(key) for n in names for r in results.select(n, OURS))]
-    return markdown(['workload'] + [key for key, _ in keys],
-                    [[name] + [cell(results, name, key, OURS, None, text) for key, text in keys] for name in names])
+    rows = [[cell(results, name, key, OURS, None, text) for _, key, text in columns] for name in names]
+    kept = [i for i in range(len(columns)) if any(row[i] != '–' for row in rows)]
+    return markdown(['workload'] + [columns[i][0] for i in kept],
+                    [[name] + [row[i] for i in kept] for name, row in zip(names, rows)])
 
 
 def left_out_text(results):
@@ -136,10 +164,17 @@ def sections(results):
         'merge': peers_table(results, MERGE, 1),
         'state': peers_table(results, STATE, None),
         'writers': peers_table(results, WRITERS, 1),
-        'growth': peers_table(results, GROWTH, None) + '\n\n' + own_table(results, ('W8',)),
-        'catch-up': peers_table(results, MISSED, None),
-        'json': peers_table(results, JSON, None) + '\n\n' + own_table(results, ('W10',)),
-        'network': own_table(results, ('W9',)),
-        'durable': own_table(results, ('W11',)),
+        'growth': own_table(results, ('W8-heap', 'W8-fields'), FIELDS),
+        'cycles': own_table(results, ('W8-cycles', 'W8-return', 'W8b'), CYCLES),
+        'overwrites': peers_table(results, OVERWRITES, None),
+        'catch-up': own_table(results, ('W7',), CAUGHT_UP),
+        'catch-up-peers': peers_table(results, MISSED, None),
+        'json': peers_table(results, JSON, None),
+        'json-own': own_table(results, ('W10',), RATES),
+        'latency': own_table(results, ('W9-latency', 'W9-fan'), LATENCIES),
+        'saturation': own_table(results, ('W9-saturation',), FLOW),
+        'durable': own_table(results, ('W11-ack', 'W11-offered'), DURABLE),
+        'reopen': own_table(results, ('W11-open',), [('seconds', 'seconds', texts.seconds),
+                                                     ('CPU', 'cpu_s', texts.seconds)]),
         'left-out': left_out_text(results),
     }

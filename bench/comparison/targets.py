@@ -85,6 +85,14 @@ def quotient(workload, upper, lower):
     return measure
 
 
+def growth_of(upper, lower, key):
+    """A key of one workload by that of another, run by run."""
+    def measure(results):
+        below = {r['run']: r[key] for r in results.select(lower, OURS)}
+        return Spread.of([r[key] / below[r['run']] for r in results.select(upper, OURS) if below.get(r['run'])])
+    return measure
+
+
 def one_round_trip(workload):
     """A question and an answer."""
     def condition(results):
@@ -124,8 +132,10 @@ TARGETS = (
     Target('saved document', texts.size, 'W5-save', 'doc_bytes', 9e6, 6e6),
     Target('peak memory of W1', texts.mebibytes, 'W1-update-op', 'peak_rss', 130 * 1048576, 90 * 1048576,
            limit=('c-hashtable', 'W1-update-op', 'doc_bytes')),
-    Target('memory of a live field beside its value', texts.size, 'W8-fields-1000000', 'metadata_per_field', 72, 56,
+    Target('memory of a live field beside its value, W1', texts.size, 'W8-heap-w1', 'metadata_bytes_per_field', 72, 56,
            compared=False),
+    Target('the same with 10 fields an object, 1e6 fields', texts.size, 'W8-fields-1000000',
+           'metadata_bytes_per_field', 72, 56, compared=False),
     Target('W3 merge of 2 replicas, per CPU second', texts.rate, 'W3-merge-R2', CPU_RATE, 1e6, 2e6, True,
            condition=all_equal('W3-merge-R2')),
     Target('W3 merge of 16 replicas', texts.rate, 'W3-merge-R16', CPU_RATE, 1e6, 2e6, True,
@@ -142,15 +152,19 @@ TARGETS = (
     Target('W6 B3.3', texts.seconds, 'W6-B3.3', 'cpu_s', 4e-3, 2e-3),
     Target('W7 10 of 1e6 entries missed, both ways', texts.size, 'W7-catch-up-10', 'wire_bytes', 3500, None,
            limit='10 entries', condition=one_round_trip('W7-catch-up-10')),
+    Target('W7 the same, both sides', texts.seconds, 'W7-catch-up-10', 'cpu_s', 1e-3, None, limit='10 entries'),
     Target('W8 remote field write among 1e6', texts.seconds, 'W8-fields-1000000', 'ns_per_op', 1e-6, 0.5e-6,
            limit='2-3 cache misses', compared=False, factor=1e-9),
     Target('W8 remote field write among 1e7', texts.seconds, 'W8-fields-10000000', 'ns_per_op', 1.5e-6, 0.8e-6,
            limit='2-3 cache misses', compared=False, factor=1e-9),
-    Target('W8 memory after creates and deletes, of a fresh one', texts.times, 'W8-cycles', 'memory_ratio', 1.05,
-           None, limit='fresh document', compared=False),
-    Target('W8 document after creates and deletes, of a fresh one', texts.times, 'W8-cycles', 'doc_bytes', 1.05,
-           None, limit='fresh document', compared=False,
-           measure=quotient('W8-cycles', 'doc_bytes', 'fresh_doc_bytes')),
+    Target('W8 memory after 1e7 creates and deletes, of a fresh one', texts.times, 'W8-cycles', 'heap_ratio', 1.05,
+           None, limit='1 x', compared=False),
+    Target('W8 document after them, of a fresh one', texts.times, 'W8-cycles', 'doc_ratio', 1.05, None, limit='1 x',
+           compared=False),
+    Target('W8b 100,000 overwrites of 10 fields: document', texts.size, 'W8b-overwrite', 'doc_bytes', 500, None,
+           limit='the last values'),
+    Target('W8b a write among 1,540 of one field, of one among 154', texts.times, 'W8b-writers-1540', 'ns_per_op', 2,
+           None, limit='1 x', compared=False, measure=growth_of('W8b-writers-1540', 'W8b-writers-154', 'ns_per_op')),
     Target('W9 edit to visible over TCP, p50 beside bare nng', texts.times, 'W9-latency-tcp', 'p50_us', 1.5, None,
            limit='nng: 1 x', compared=False, measure=quotient('W9-latency-tcp', 'p50_us', 'nng_p50_us')),
     Target('W9 the same, p99', texts.seconds, 'W9-latency-tcp', 'p99_us', 1e-3, None, compared=False, factor=1e-6),

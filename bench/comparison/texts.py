@@ -2,10 +2,8 @@
 
 
 def rounded(value):
-    """Three digits that say something."""
-    if value == 0:
-        return '0'
-    if abs(value) >= 100:
+    """Three digits that say something; whole numbers as they are."""
+    if abs(value) >= 100 or abs(value - round(value)) < 1e-9:
         return f'{value:,.0f}'
     return f'{value:.1f}' if abs(value) >= 10 else f'{value:.2f}'
 

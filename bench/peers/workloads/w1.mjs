@@ -38,12 +38,12 @@ export default async function w1 (context) {
   const rss = peakRss()
   log.close()
 
-  const saved = engine.save ? engine.save(replica) : new Uint8Array(0)
-  if (keep) fs.writeFileSync(context.file('full.bin'), saved)
+  const saved = engine.save?.(replica)
+  if (keep && saved) fs.writeFileSync(context.file('full.bin'), saved)
   const { fnv1a32, json_bytes } = stateHash(engine.toJSON(replica))
   const wire = log.byteCount - built.wire_bytes
   printResult(context, `W1-update-${variant}`, update, {
     ops: updateCount, messages: log.messageCount - built.messages, wire_bytes: wire,
-    bytes_per_op: +(wire / updateCount).toFixed(2), doc_bytes: saved.length, fnv1a32, json_bytes, peak_rss: rss
+    bytes_per_op: +(wire / updateCount).toFixed(2), doc_bytes: saved?.length, fnv1a32, json_bytes, peak_rss: rss
   })
 }
