@@ -30,10 +30,33 @@ static inline crdt_span crdt_span_of(const char *text)
     crdt_span span = {(const uint8_t *)text, strlen(text)};
     return span;
 }
+
+/* Most names and values have 4 .. 16 bytes: both ends are looked at, which may overlap. */
+static inline bool crdt_bytes_equal(const uint8_t *a, const uint8_t *b, size_t size)
+{
+    if (size > 16 || size < 4) {
+        return size == 0 || memcmp(a, b, size) == 0;
+    }
+    if (size >= 8) {
+        uint64_t words[4];
+        memcpy(&words[0], a, 8);
+        memcpy(&words[1], b, 8);
+        memcpy(&words[2], a + size - 8, 8);
+        memcpy(&words[3], b + size - 8, 8);
+        return ((words[0] ^ words[1]) | (words[2] ^ words[3])) == 0;
+    }
+    uint32_t words[4];
+    memcpy(&words[0], a, 4);
+    memcpy(&words[1], b, 4);
+    memcpy(&words[2], a + size - 4, 4);
+    memcpy(&words[3], b + size - 4, 4);
+    return ((words[0] ^ words[1]) | (words[2] ^ words[3])) == 0;
+}
+
 static inline bool crdt_span_equal(crdt_span a, crdt_span b)
 {
     return a.size == b.size &&
-           (a.data == b.data || a.size == 0 || memcmp(a.data, b.data, a.size) == 0);
+           (a.data == b.data || crdt_bytes_equal(a.data, b.data, a.size));
 }
 /* As memcmp on the common prefix, then the shorter first. */
 int crdt_span_compare(crdt_span a, crdt_span b);

@@ -6,18 +6,6 @@
 
 #include <string.h>
 
-void crdt_digest_add(crdt_digest *digest, crdt_digest term)
-{
-    digest->low += term.low;
-    digest->high += term.high + (digest->low < term.low);
-}
-
-void crdt_digest_subtract(crdt_digest *digest, crdt_digest term)
-{
-    digest->high -= term.high + (digest->low < term.low);
-    digest->low -= term.low;
-}
-
 bool crdt_digest_equal(crdt_digest a, crdt_digest b)
 {
     return a.low == b.low && a.high == b.high;

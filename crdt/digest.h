@@ -27,8 +27,18 @@ typedef struct crdt_digest {
 
 #define CRDT_DIGEST_TEXT_SIZE 33
 
-void crdt_digest_add(crdt_digest *digest, crdt_digest term);
-void crdt_digest_subtract(crdt_digest *digest, crdt_digest term);
+static inline void crdt_digest_add(crdt_digest *digest, crdt_digest term)
+{
+    digest->low += term.low;
+    digest->high += term.high + (digest->low < term.low);
+}
+
+static inline void crdt_digest_subtract(crdt_digest *digest, crdt_digest term)
+{
+    digest->high -= term.high + (digest->low < term.low);
+    digest->low -= term.low;
+}
+
 bool crdt_digest_equal(crdt_digest a, crdt_digest b);
 /* 32 hex digits, high half first. */
 void crdt_digest_format(crdt_digest digest, char text[CRDT_DIGEST_TEXT_SIZE]);

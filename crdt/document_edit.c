@@ -515,7 +515,9 @@ static void commit_all(crdt_change *change, const crdt_edit *edit, const crdt_op
                                   .actor = edit->actor};
         const crdt_entry winner = {
             .stamp = stamp, .who = edit->who, .value = ops[i].value};
-        change->seen.actor = crdt_actors_raise(&doc->context.actors, &stamp);
+        if (*done_count == 0) { /* the others are known by the last, at the end */
+            change->seen.actor = crdt_actors_raise(&doc->context.actors, &stamp);
+        }
         change->seen.time = stamp.time;
         change->op_index = *done_count;
         change->stale_after = ops[i].kind == CRDT_OP_SET ? edit->seen : NULL;
@@ -526,6 +528,11 @@ static void commit_all(crdt_change *change, const crdt_edit *edit, const crdt_op
         (*done_count)++;
     }
     change->stale_winner = NULL;
+    if (*done_count > 1) {
+        const crdt_stamp last = {.time = change->first_time + *done_count - 1,
+                                 .actor = edit->actor};
+        crdt_actors_raise(&doc->context.actors, &last);
+    }
 }
 
 static crdt_err copy_deps(const crdt_document *doc, crdt_arena *arena,

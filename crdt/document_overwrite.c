@@ -10,7 +10,8 @@
 typedef struct run {
     size_t first;
     size_t end;
-    uint32_t hash; /* of the object's name */
+    uint32_t hash; /* of the object's name, as that seeks it */
+    uint32_t name;
     uint32_t object;
     uint32_t part; /* of the first operation */
 } run;
@@ -101,38 +102,50 @@ static uint32_t find_field(crdt_document *doc, uint32_t part, crdt_span field,
     return crdt_state_find_field(doc, part, name);
 }
 
-/* The fields of a run. All must hold one value, known to the author. */
-static bool find_fields(crdt_document *doc, const crdt_seen *seen, const crdt_op *ops,
-                        const run *r)
+/* The part and the field of operation `i`; false if there is no such field, or what is there
+ * is not one value that the author knew. */
+static bool find_key(crdt_document *doc, const crdt_seen *seen, const crdt_op *ops,
+                     const run *r, size_t i)
 {
-    uint32_t part = r->part;
+    crdt_plan *plan = &doc->plans[i];
+    plan->names[0] = r->name;
+    plan->object = r->object;
     uint32_t before = 0;
-    for (size_t i = r->first; i < r->end; i++) {
-        const crdt_key *key = &ops[i].key;
-        if (i > r->first && !crdt_span_equal(key->part, ops[i - 1].key.part)) {
-            part = find_part(doc, r->object, key->part);
-            before = 0;
-        }
-        uint32_t field = part == 0 ? 0 : find_field(doc, part, key->field, before);
-        if (field == 0) {
-            return false;
-        }
-        const crdt_slot *slot = crdt_state_field(doc, field);
-        if (slot->dot == 0 || crdt_slot_lower(slot) != 0 ||
-            !crdt_seen_includes(seen, &doc->context.actors, slot->dot)) {
-            return false;
-        }
-        crdt_lww_map_prefetch(&doc->fields, field);
-        doc->plans[i] = (crdt_plan){.names = {doc->plans[r->first].names[0]},
-                                    .object = r->object,
-                                    .part = part,
-                                    .field = field};
-        before = field;
+    if (i == r->first) {
+        plan->part = r->part;
+    } else if (crdt_span_equal(ops[i].key.part, ops[i - 1].key.part)) {
+        plan->part = plan[-1].part;
+        before = plan[-1].field;
+    } else {
+        plan->part = find_part(doc, r->object, ops[i].key.part);
     }
-    return true;
+    plan->field =
+        plan->part == 0 ? 0 : find_field(doc, plan->part, ops[i].key.field, before);
+    if (plan->field == 0) {
+        return false;
+    }
+    const crdt_slot *slot = crdt_state_field(doc, plan->field);
+    return slot->dot != 0 && crdt_slot_lower(slot) == 0 &&
+           crdt_seen_includes(seen, &doc->context.actors, slot->dot);
 }
 
-/* ---- values ---- */
+/* A value goes over the one that is there if it fits; else, and for the second and further
+ * writes of one field (marked as pinned), of which nobody knows yet what will be there, it
+ * gets memory now. */
+static crdt_err make_value(crdt_document *doc, crdt_span value, crdt_plan *plan)
+{
+    crdt_slot *slot = crdt_state_field(doc, plan->field);
+    plan->value = (crdt_lww_value){0};
+    if (slot->pinned || !crdt_lww_map_fits(slot, value.size)) {
+        crdt_err err = crdt_lww_value_make(&doc->context, value, &plan->value);
+        if (err != CRDT_OK) {
+            return err;
+        }
+    }
+    slot->pinned = 1;
+    crdt_lww_map_prefetch(&doc->fields, plan->field);
+    return CRDT_OK;
+}
 
 void crdt_overwrite_skip(crdt_document *doc, crdt_plan *plan)
 {
@@ -140,28 +153,37 @@ void crdt_overwrite_skip(crdt_document *doc, crdt_plan *plan)
     crdt_lww_value_free(&doc->context, &plan->value);
 }
 
-/* A value goes over the one that is there if it fits; else, and for the second and further
- * writes of one field (marked as pinned), of which nobody knows yet what will be there, it
- * gets memory now. */
-static crdt_err make_values(crdt_document *doc, const crdt_op *ops, size_t op_count)
+/* The operations of a run; `*planned` counts those that are ready. */
+static crdt_err plan_run(crdt_document *doc, const crdt_seen *seen, const crdt_op *ops,
+                         const run *r, size_t *planned)
 {
-    for (size_t i = 0; i < op_count; i++) {
+    for (size_t i = r->first; i < r->end; i++) {
         crdt_plan *plan = &doc->plans[i];
-        crdt_slot *slot = crdt_state_field(doc, plan->field);
-        if (!slot->pinned && crdt_lww_map_fits(slot, ops[i].value.size)) {
-            slot->pinned = 1;
-            continue;
+        if (!find_key(doc, seen, ops, r, i)) {
+            return CRDT_ENOTFOUND;
         }
-        slot->pinned = 1;
-        crdt_err err = crdt_lww_value_make(&doc->context, ops[i].value, &plan->value);
+        crdt_err err = make_value(doc, ops[i].value, plan);
         if (err != CRDT_OK) {
-            for (size_t j = 0; j <= i; j++) {
-                crdt_overwrite_skip(doc, &doc->plans[j]);
-            }
             return err;
         }
+        plan->key_hash = crdt_state_field_hash(doc, plan->field);
+        (*planned)++;
     }
     return CRDT_OK;
+}
+
+static crdt_err plan_runs(crdt_document *doc, const crdt_seen *seen, const crdt_op *ops,
+                          run *runs, size_t run_count, size_t *planned)
+{
+    if (!find_objects(doc, ops, runs, run_count) ||
+        !find_parts(doc, ops, runs, run_count)) {
+        return CRDT_ENOTFOUND;
+    }
+    crdt_err err = CRDT_OK;
+    for (size_t i = 0; i < run_count && err == CRDT_OK; i++) {
+        err = plan_run(doc, seen, ops, &runs[i], planned);
+    }
+    return err;
 }
 
 crdt_err crdt_overwrite_plan(crdt_document *doc, const crdt_seen *seen,
@@ -176,21 +198,17 @@ crdt_err crdt_overwrite_plan(crdt_document *doc, const crdt_seen *seen,
     if (err != CRDT_OK) {
         return err;
     }
-    for (size_t at = 0; at < op_count;) {
+    size_t planned = 0;
+    for (size_t at = 0; at < op_count && err == CRDT_OK;) {
         run runs[GROUP_SIZE];
         size_t run_count;
         at = cut_runs(doc, ops, op_count, at, runs, &run_count);
-        if (!find_objects(doc, ops, runs, run_count) ||
-            !find_parts(doc, ops, runs, run_count)) {
-            return CRDT_ENOTFOUND;
-        }
-        for (size_t i = 0; i < run_count; i++) {
-            if (!find_fields(doc, seen, ops, &runs[i])) {
-                return CRDT_ENOTFOUND;
-            }
-        }
+        err = plan_runs(doc, seen, ops, runs, run_count, &planned);
     }
-    return make_values(doc, ops, op_count);
+    for (size_t i = 0; i < planned && err != CRDT_OK; i++) {
+        crdt_overwrite_skip(doc, &doc->plans[i]);
+    }
+    return err;
 }
 
 /* ---- performing ---- */
@@ -199,16 +217,14 @@ void crdt_overwrite_perform(crdt_change *change, const crdt_op *op, crdt_plan *p
                             crdt_dot dot, uint32_t who)
 {
     crdt_document *doc = change->doc;
-    crdt_slot *slot = crdt_state_field(doc, plan->field);
-    slot->pinned = 0;
-    const uint64_t key_hash = crdt_state_field_hash(doc, plan->field);
-    crdt_state_leave_value(change, plan->field, key_hash);
+    crdt_state_field(doc, plan->field)->pinned = 0;
+    crdt_state_leave_value(change, plan->field, plan->key_hash);
     if (plan->value.size == 0) {
         crdt_lww_map_overwrite(&doc->fields, plan->field, dot, who, op->value);
     } else {
         crdt_lww_map_replace(&doc->fields, plan->field, dot, who, &plan->value);
         plan->value = (crdt_lww_value){0}; /* handed over */
     }
-    crdt_state_enter_value(change, plan->field, key_hash);
+    crdt_state_enter_value(change, plan->field, plan->key_hash);
     crdt_state_tell_changed(change, plan->names[0]);
 }

@@ -211,27 +211,33 @@ static void tell_stale(const crdt_change *change, const crdt_key *key,
     }
 }
 
-/* All that an entry leaves behind when it goes: the digest, the listeners. `slot` is the
- * key's, `entry_slot` that of the entry. */
-static void take_leave(crdt_change *change, uint64_t key_hash, uint32_t slot,
-                       const crdt_slot *entry_slot, bool is_field, bool was_live)
+/* What listeners hear of an entry that is about to go; `key_slot` is the key's. */
+static void tell_leave(const crdt_change *change, uint32_t key_slot,
+                       const crdt_slot *slot, bool is_field, bool was_live)
 {
-    crdt_document *doc = change->doc;
-    const crdt_entry entry = crdt_state_entry(doc, entry_slot, is_field);
-    crdt_digest_subtract(&doc->digest,
-                         crdt_digest_term(key_hash, &entry.stamp, entry.value));
-    bool own = is_of_change(change, entry_slot->dot);
-    bool may_be_stale = is_field && change->stale_after != NULL && !own;
-    if (!doc->tells_dropped && !may_be_stale) {
-        return;
-    }
+    const crdt_document *doc = change->doc;
+    bool own = is_of_change(change, slot->dot);
+    const crdt_entry entry = crdt_state_entry(doc, slot, is_field);
     const crdt_key key =
-        is_field ? crdt_state_field_key(doc, slot) : key_of_element(doc, slot);
+        is_field ? crdt_state_field_key(doc, key_slot) : key_of_element(doc, key_slot);
     if (doc->tells_dropped) {
         tell_dropped(change, &key, &entry, was_live && !own);
     }
-    if (may_be_stale) {
+    if (is_field && change->stale_after != NULL && !own) {
         tell_stale(change, &key, &entry);
+    }
+}
+
+/* All that an entry leaves behind when it goes: the digest, the listeners. */
+static void take_leave(crdt_change *change, uint64_t key_hash, uint32_t key_slot,
+                       const crdt_slot *slot, bool is_field, bool was_live)
+{
+    crdt_document *doc = change->doc;
+    const crdt_stamp stamp = crdt_actors_stamp(&doc->context.actors, slot->dot);
+    const crdt_span value = is_field ? crdt_lww_map_value(slot) : (crdt_span){0};
+    crdt_digest_subtract(&doc->digest, crdt_digest_term(key_hash, &stamp, value));
+    if (doc->tells_dropped || change->stale_after != NULL) {
+        tell_leave(change, key_slot, slot, is_field, was_live);
     }
 }
 
