@@ -271,29 +271,60 @@ static crdt_err check_token(checker *c)
     return fail(c, CRDT_ECORRUPT, "no canonical value token");
 }
 
-/* Steps over numbers of an array, the last one excepted: those of one byte, and canonical
- * float32s. What scenes mostly hold; anything else is left to check_token. */
+/* Are these the bits of a float32 with something behind the point? Such are canonical.
+ * Others may be too: from 2^53 on. */
+static bool is_fraction(uint32_t bits)
+{
+    uint32_t exponent = bits >> 23 & 0xff;
+    uint32_t behind = (1u << ((150 - exponent) & 31)) - 1;
+    behind = exponent < 127 ? 0x7fffffff : behind; /* below 1 */
+    return exponent < 150 && (bits & behind) != 0;
+}
+
+/* The size of the number at `at`, of those that scenes mostly hold: integers of one byte
+ * and fractions in float32. 0: something else. */
+static size_t plain_number_size(const uint8_t *at, const uint8_t *end)
+{
+    if (at == end) {
+        return 0;
+    }
+    if (*at == 0xca && end - at >= 5) {
+        uint32_t bits = (uint32_t)at[1] << 24 | (uint32_t)at[2] << 16 |
+                        (uint32_t)at[3] << 8 | at[4];
+        return is_fraction(bits) ? 5 : 0;
+    }
+    return *at < 0x80 || *at >= 0xe0 ? 1 : 0;
+}
+
+/* Steps over such numbers in an array, the last one excepted; anything else is left to
+ * check_token. */
 static void check_numbers(checker *c, frame *f)
 {
-    const uint8_t *at = c->at;
-    uint32_t left = f->left;
-    for (; left > 1 && at < c->end; left--) {
-        if (*at < 0x80 || *at >= 0xe0) {
-            at++;
-            continue;
-        }
-        if (*at != 0xca || c->end - at < 5) {
-            break;
-        }
-        double value = float_of((uint32_t)at[1] << 24 | (uint32_t)at[2] << 16 |
-                                (uint32_t)at[3] << 8 | at[4]);
-        if (!isfinite(value) || is_integral(value)) {
-            break;
-        }
-        at += 5;
+    size_t size = 1;
+    while (f->left > 1 && size > 0) {
+        size = plain_number_size(c->at, c->end);
+        c->at += size;
+        f->left -= size > 0;
     }
-    c->at = at;
-    f->left = left;
+}
+
+/* The size of a value that is a short array of such numbers, as positions and colors are;
+ * 0: something else. */
+static size_t plain_vector_size(crdt_span bytes)
+{
+    if (bytes.size == 0 || bytes.data[0] < 0x90 || bytes.data[0] > 0x9f) {
+        return 0;
+    }
+    const uint8_t *at = bytes.data + 1;
+    const uint8_t *end = bytes.data + bytes.size;
+    for (unsigned left = bytes.data[0] & 0x0fu; left > 0; left--) {
+        size_t size = plain_number_size(at, end);
+        if (size == 0) {
+            return 0;
+        }
+        at += size;
+    }
+    return (size_t)(at - bytes.data);
 }
 
 /* The value at hand is complete: so are all containers that it was the last of. */
@@ -315,6 +346,11 @@ static void leave_full(checker *c, bool entered)
 
 crdt_err crdt_value_check_first(crdt_span bytes, size_t *size, crdt_diag *diag)
 {
+    size_t vector_size = plain_vector_size(bytes);
+    if (vector_size > 0) {
+        *size = vector_size;
+        return CRDT_OK;
+    }
     checker c; /* frames are written before they are read */
     c.begin = bytes.data;
     c.at = bytes.data;

@@ -405,3 +405,34 @@ Test(value, writing_without_memory_changes_nothing)
     cr_assert_eq(out.size, 0);
     cr_assert(fault_alloc_balanced(&fault));
 }
+
+/* A float32 is canonical if it is finite and no integer holds it: by arithmetic on one
+ * side, by its bits on the other; in an array as alone. */
+Test(value, float32s_are_judged_by_their_bits)
+{
+    uint32_t mantissas[] = {0, 1, 2, 0x400000, 0x7ffffe, 0x7fffff};
+    for (uint32_t exponent = 0; exponent < 256; exponent++) {
+        for (size_t i = 0; i < sizeof mantissas / sizeof *mantissas + 24; i++) {
+            uint32_t bits =
+                exponent << 23 | (i < 24 ? 1u << i >> 1 : mantissas[i - 24]);
+            float number;
+            memcpy(&number, &bits, sizeof number);
+            bool canonical = isfinite(number) && (fabsf(number) > 9007199254740992.0f ||
+                                                  truncf(number) != number);
+            for (uint32_t sign = 0; sign < 2; sign++) {
+                uint8_t bytes[] = {0x92,
+                                   0x05,
+                                   0xca,
+                                   (uint8_t)(bits >> 24 | sign << 7),
+                                   (uint8_t)(bits >> 16),
+                                   (uint8_t)(bits >> 8),
+                                   (uint8_t)bits};
+                crdt_span alone = {.data = bytes + 2, .size = 5};
+                crdt_span vector = {.data = bytes, .size = sizeof bytes};
+                crdt_err wanted = canonical ? CRDT_OK : CRDT_ECORRUPT;
+                cr_assert_eq(crdt_value_check(alone, NULL), wanted, "%08x", bits);
+                cr_assert_eq(crdt_value_check(vector, NULL), wanted, "%08x", bits);
+            }
+        }
+    }
+}
