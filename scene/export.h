@@ -69,7 +69,8 @@ typedef struct scene_export {
     const scene_tree *tree;       /* resolved parents; NULL: as written */
     const scene_descent *descent; /* NULL: what the document itself says */
     bool under_root;              /* of the entity at hand: leave its parent out */
-    crdt_object scene;            /* FF scene, {0}: there is none */
+    bool plain;        /* the state's record written last had nothing of ours */
+    crdt_object scene; /* FF scene, {0}: there is none */
     scene_json_writer writer;
     crdt_arena arena;              /* as long as the whole export */
     crdt_arena entity;             /* as long as one entity */

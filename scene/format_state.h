@@ -22,7 +22,8 @@ crdt_err scene_format_state_read(scene_import *import);
 /* Append the record of one live entity to `out`: canonical JSON, a function of the entity,
  * the components it shares, `under_root` (leave its parent out, whatever it says) and of
  * the origin that FF scene names. `export` is one of states that was opened since the
- * document's last change. O(its fields). Errors: CRDT_ENOMEM; `out` as before. */
+ * document's last change; its `plain` tells afterwards that the entity shares nothing and
+ * has nothing else of ours. O(its fields). Errors: CRDT_ENOMEM; `out` as before. */
 crdt_err scene_format_state_entity(scene_export *export, crdt_object entity,
                                    bool under_root, crdt_buf *out);
 

@@ -213,12 +213,11 @@ static void write_entity(scene_export *export, crdt_object object)
 {
     scene_json_writer *writer = &export->writer;
     size_t begin = writer->out->size;
-    if (may_be_plain(export)) {
-        if (put_plain_entity(export, object) || writer->err != CRDT_OK) {
-            return;
-        }
-        writer->out->size = begin;
+    export->plain = may_be_plain(export) && put_plain_entity(export, object);
+    if (export->plain || writer->err != CRDT_OK) {
+        return;
     }
+    writer->out->size = begin;
     size_t count;
     scene_export_part *parts = scene_export_parts(export, object, &count);
     scene_json_writer_object_begin(writer);

@@ -1,7 +1,6 @@
 #include "scene/fragment.h"
 
 #include "crdt/value.h"
-#include "scene/format_state.h"
 #include "scene/json.h"
 #include "scene/layout.h"
 #include "scene/materialize.h"
@@ -25,20 +24,13 @@ crdt_span scene_fragment_repair(const scene_fragment *fragment)
     return (crdt_span){fragment->text.data, fragment->repair_size};
 }
 
-static crdt_span from(const scene_fragment *fragment, size_t offset, size_t size)
-{
-    return (crdt_span){size == 0 ? NULL : fragment->text.data + offset, size};
-}
-
 crdt_span scene_fragment_conflicts(const scene_fragment *fragment)
 {
-    return from(fragment, fragment->repair_size, fragment->conflicts_size);
-}
-
-crdt_span scene_fragment_entity(const scene_fragment *fragment)
-{
-    size_t offset = fragment->repair_size + fragment->conflicts_size;
-    return from(fragment, offset, fragment->text.size - offset);
+    if (fragment->conflict_count == 0) {
+        return (crdt_span){NULL, 0};
+    }
+    return (crdt_span){fragment->text.data + fragment->repair_size,
+                       fragment->text.size - fragment->repair_size};
 }
 
 /* ---- writing ---- */
@@ -238,7 +230,7 @@ static crdt_err put_conflicts(scene_fragment *fragment, const crdt_document *doc
     return err;
 }
 
-crdt_err scene_fragment_make(scene_fragment *fragment, scene_export *export,
+crdt_err scene_fragment_make(scene_fragment *fragment, const crdt_document *doc,
                              crdt_object object, const scene_place *place)
 {
     crdt_buf *text = &fragment->text;
@@ -251,18 +243,56 @@ crdt_err scene_fragment_make(scene_fragment *fragment, scene_export *export,
     }
     fragment->repair_size = text->size;
     if (err == CRDT_OK) {
-        err = put_conflicts(fragment, export->doc, object);
-    }
-    fragment->conflicts_size = text->size - fragment->repair_size;
-    if (err == CRDT_OK && place != NULL) {
-        err = scene_format_state_entity(export, object,
-                                        place->repair != SCENE_REPAIR_NONE, text);
+        err = put_conflicts(fragment, doc, object);
     }
     if (err != CRDT_OK) {
         crdt_buf_clear(text);
         fragment->repair_size = 0;
-        fragment->conflicts_size = 0;
         fragment->conflict_count = 0;
+        fragment->conflict_left_out = 0;
     }
     return err;
+}
+
+/* ---- the list ---- */
+
+scene_fragment_list scene_fragment_list_open(crdt_buf *out)
+{
+    return (scene_fragment_list){.out = out};
+}
+
+static void put_element(scene_fragment_list *list, crdt_span text)
+{
+    if (list->err == CRDT_OK && list->begun) {
+        list->err = put(list->out, ",");
+    }
+    if (list->err == CRDT_OK) {
+        list->err = crdt_buf_append_span(list->out, text);
+    }
+    list->begun = true;
+}
+
+void scene_fragment_list_put(scene_fragment_list *list, const scene_fragment *fragment,
+                             bool conflicts)
+{
+    uint64_t count = conflicts ? fragment->conflict_count : fragment->repair_size > 0;
+    uint64_t left_out = conflicts ? fragment->conflict_left_out : 0;
+    if (count > 0 && list->listed + count <= SCENE_SNAPSHOT_CONFLICTS_MAX) {
+        put_element(list, conflicts ? scene_fragment_conflicts(fragment)
+                                    : scene_fragment_repair(fragment));
+        list->listed += count;
+        count = 0;
+    }
+    list->left_out += count + left_out;
+}
+
+crdt_err scene_fragment_list_end(scene_fragment_list *list)
+{
+    if (list->left_out > 0) {
+        char more[64];
+        snprintf(more, sizeof more, "{\"count\":%llu,\"kind\":\"more\"}",
+                 (unsigned long long)list->left_out);
+        put_element(list, crdt_span_of(more));
+    }
+    return list->err;
 }

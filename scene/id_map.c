@@ -3,6 +3,30 @@
 #include "crdt/digest.h"
 
 #include <assert.h>
+#include <string.h>
+
+crdt_err scene_id_copy(crdt_alloc alloc, crdt_span id, crdt_span *copy)
+{
+    uint8_t *data = crdt_allocate(alloc, id.size + 1);
+    if (data == NULL) {
+        return CRDT_ENOMEM;
+    }
+    if (id.size > 0) {
+        memcpy(data, id.data, id.size);
+    }
+    *copy = (crdt_span){data, id.size};
+    return CRDT_OK;
+}
+
+void scene_id_free(crdt_alloc alloc, crdt_span *copy)
+{
+    union {
+        const uint8_t *kept;
+        void *freed;
+    } data = {.kept = copy->data};
+    crdt_free(alloc, data.freed, copy->size + 1);
+    *copy = (crdt_span){0};
+}
 
 void scene_id_map_init(scene_id_map *map, crdt_alloc alloc,
                        crdt_span (*id_of)(const void *ctx, uint32_t number))

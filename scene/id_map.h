@@ -27,6 +27,12 @@ typedef struct scene_id_map {
     size_t count;
 } scene_id_map;
 
+/* A copy of an id, owned. It has a byte more, so that the empty id too has memory of its
+ * own. Errors: CRDT_ENOMEM. */
+crdt_err scene_id_copy(crdt_alloc alloc, crdt_span id, crdt_span *copy);
+/* Give such a copy back; it is {NULL, 0} then. */
+void scene_id_free(crdt_alloc alloc, crdt_span *copy);
+
 void scene_id_map_init(scene_id_map *map, crdt_alloc alloc,
                        crdt_span (*id_of)(const void *ctx, uint32_t number));
 void scene_id_map_deinit(scene_id_map *map);

@@ -7,6 +7,8 @@
 #include "scene/json.h"
 #include "scene/name_set.h"
 #include "scene/scene.h"
+#include "scene/share_uses.h"
+#include "scene/text_pages.h"
 
 #include <assert.h>
 #include <stdio.h>
@@ -15,32 +17,23 @@
 
 #define NONE SCENE_ID_NONE
 
-/* What is kept of one object: its fragment, its place in the order, what it shares. */
+/* What is kept of one object that has something to show: its place in the order, what is
+ * wrong with it, what it shares. Its record is the text of its item in `pages`. */
 typedef struct entry {
-    crdt_span id; /* owned; data NULL: free, `number` the next free one */
-    scene_fragment fragment;
-    uint32_t number;    /* of itself */
-    uint32_t first_use; /* of what it shares */
-    bool ordered;       /* it has a place of its own: */
+    crdt_span id;             /* owned; data NULL: free, `number` the next free one */
+    scene_fragment *fragment; /* NULL: nothing is wrong */
+    uint32_t number;          /* of itself */
+    uint32_t first_use;       /* of what it shares */
+    bool ordered;             /* it has a place of its own: */
     int64_t order;
-    bool listed; /* it is in `order` */
-    bool placed; /* it shall be in `order`, at its new place */
 } entry;
 
-/* One entity shares one component: links in the lists of both. */
-typedef struct use {
+/* An object while all is read anew. */
+typedef struct row {
     uint32_t entry;
-    uint32_t share;
-    uint32_t next_of_entry;
-    uint32_t previous_of_share;
-    uint32_t next_of_share;
-} use;
-
-/* The name of a shared object, and who shows fields of it. */
-typedef struct share {
-    crdt_span object; /* owned; data NULL: free, first_use the next free one */
-    uint32_t first_use;
-} share;
+    crdt_object object;
+    bool live;
+} row;
 
 struct scene_snapshot {
     crdt_alloc alloc;
@@ -60,20 +53,17 @@ struct scene_snapshot {
     uint32_t free_entry;
     scene_id_map entry_map;
 
-    uint32_t *order; /* entries, as they are written */
-    size_t order_count;
-    size_t order_capacity;
-    bool order_stale;
+    scene_text_pages pages; /* items: numbers of entries; texts: their records */
+    size_t fragment_held;   /* entries with which something is wrong */
+    scene_fragment scratch;
+    crdt_buf record; /* scratch */
+    crdt_buf frame;  /* the text around the records, if it is still good: */
+    bool framed;
+    bool frame_conflicts; /* it has a list of conflicts */
+    size_t frame_conflicts_at;
+    size_t frame_entities_at;
 
-    use *uses;
-    size_t use_count;
-    size_t use_capacity;
-    uint32_t free_use;
-    share *shares;
-    size_t share_count;
-    size_t share_capacity;
-    uint32_t free_share;
-    scene_id_map share_map;
+    scene_share_uses uses;
 
     uint64_t fragment_count;
 };
@@ -84,10 +74,19 @@ static crdt_span entry_id(const void *ctx, uint32_t number)
     return snapshot->entries[number].id;
 }
 
-static crdt_span share_object(const void *ctx, uint32_t number)
+/* The order of the records: by the place that was imported, then by id. */
+static int compare_entries(const void *ctx, uint32_t left, uint32_t right)
 {
     const scene_snapshot *snapshot = ctx;
-    return snapshot->shares[number].object;
+    const entry *a = &snapshot->entries[left];
+    const entry *b = &snapshot->entries[right];
+    if (a->ordered != b->ordered) {
+        return a->ordered ? -1 : 1;
+    }
+    if (a->ordered && a->order != b->order) {
+        return a->order < b->order ? -1 : 1;
+    }
+    return scene_layout_entity_compare(a->id, b->id);
 }
 
 /* ---- opening and closing ---- */
@@ -116,15 +115,16 @@ static crdt_err open_on(scene_snapshot **out, crdt_alloc alloc)
     if (snapshot == NULL) {
         return CRDT_ENOMEM;
     }
-    *snapshot = (scene_snapshot){.alloc = alloc,
-                                 .everything = true,
-                                 .free_entry = NONE,
-                                 .free_use = NONE,
-                                 .free_share = NONE};
+    *snapshot =
+        (scene_snapshot){.alloc = alloc, .everything = true, .free_entry = NONE};
     scene_name_set_init(&snapshot->changed, alloc);
     scene_name_set_init(&snapshot->moved, alloc);
     scene_id_map_init(&snapshot->entry_map, alloc, entry_id);
-    scene_id_map_init(&snapshot->share_map, alloc, share_object);
+    scene_share_uses_init(&snapshot->uses, alloc);
+    scene_text_pages_init(&snapshot->pages, alloc, compare_entries);
+    scene_fragment_init(&snapshot->scratch, alloc);
+    crdt_buf_init(&snapshot->record, alloc);
+    crdt_buf_init(&snapshot->frame, alloc);
     crdt_err err = scene_tree_open(&snapshot->tree, alloc);
     if (err != CRDT_OK) {
         scene_snapshot_close(snapshot);
@@ -158,54 +158,30 @@ void scene_snapshot_follow(scene_snapshot *snapshot,
     snapshot->follower = *follower;
 }
 
-/* Names are kept with one byte more, so that the empty one too has memory of its own. */
-static crdt_err copy_name(crdt_alloc alloc, crdt_span name, crdt_span *copy)
+static void free_fragment(scene_snapshot *snapshot, entry *e)
 {
-    uint8_t *data = crdt_allocate(alloc, name.size + 1);
-    if (data == NULL) {
-        return CRDT_ENOMEM;
+    if (e->fragment != NULL) {
+        scene_fragment_deinit(e->fragment);
+        crdt_free(snapshot->alloc, e->fragment, sizeof *e->fragment);
+        e->fragment = NULL;
+        snapshot->fragment_held--;
     }
-    if (name.size > 0) {
-        memcpy(data, name.data, name.size);
-    }
-    *copy = (crdt_span){data, name.size};
-    return CRDT_OK;
 }
 
-static void free_name(crdt_alloc alloc, crdt_span *name)
-{
-    union {
-        const uint8_t *kept;
-        void *freed;
-    } data = {.kept = name->data};
-    crdt_free(alloc, data.freed, name->size + 1);
-    *name = (crdt_span){0};
-}
-
-/* Forget the fragments; free ones keep their buffers until `deinit`. */
 static void clear_entries(scene_snapshot *snapshot)
 {
     for (size_t i = 0; i < snapshot->entry_count; i++) {
         if (snapshot->entries[i].id.data != NULL) {
-            free_name(snapshot->alloc, &snapshot->entries[i].id);
-            scene_fragment_deinit(&snapshot->entries[i].fragment);
-        }
-    }
-    for (size_t i = 0; i < snapshot->share_count; i++) {
-        if (snapshot->shares[i].object.data != NULL) {
-            free_name(snapshot->alloc, &snapshot->shares[i].object);
+            scene_id_free(snapshot->alloc, &snapshot->entries[i].id);
+            free_fragment(snapshot, &snapshot->entries[i]);
         }
     }
     scene_id_map_clear(&snapshot->entry_map);
-    scene_id_map_clear(&snapshot->share_map);
+    scene_share_uses_clear(&snapshot->uses);
     snapshot->entry_count = 0;
     snapshot->free_entry = NONE;
-    snapshot->order_count = 0;
-    snapshot->order_stale = false;
-    snapshot->use_count = 0;
-    snapshot->free_use = NONE;
-    snapshot->share_count = 0;
-    snapshot->free_share = NONE;
+    scene_text_pages_clear(&snapshot->pages);
+    snapshot->framed = false;
 }
 
 void scene_snapshot_close(scene_snapshot *snapshot)
@@ -219,114 +195,19 @@ void scene_snapshot_close(scene_snapshot *snapshot)
     crdt_alloc alloc = snapshot->alloc;
     clear_entries(snapshot);
     scene_id_map_deinit(&snapshot->entry_map);
-    scene_id_map_deinit(&snapshot->share_map);
+    scene_share_uses_deinit(&snapshot->uses);
     scene_name_set_deinit(&snapshot->changed);
     scene_name_set_deinit(&snapshot->moved);
     scene_tree_close(snapshot->tree);
     crdt_free(alloc, snapshot->entries, snapshot->entry_capacity * sizeof(entry));
-    crdt_free(alloc, snapshot->order, snapshot->order_capacity * sizeof(uint32_t));
-    crdt_free(alloc, snapshot->uses, snapshot->use_capacity * sizeof(use));
-    crdt_free(alloc, snapshot->shares, snapshot->share_capacity * sizeof(share));
+    scene_text_pages_deinit(&snapshot->pages);
+    scene_fragment_deinit(&snapshot->scratch);
+    crdt_buf_deinit(&snapshot->record);
+    crdt_buf_deinit(&snapshot->frame);
     crdt_free(alloc, snapshot, sizeof *snapshot);
 }
 
 /* ---- sharing ---- */
-
-static void drop_unused_share(scene_snapshot *snapshot, uint32_t number)
-{
-    share *s = &snapshot->shares[number];
-    if (s->first_use == NONE) {
-        scene_id_map_remove(&snapshot->share_map, snapshot, s->object);
-        free_name(snapshot->alloc, &s->object);
-        s->first_use = snapshot->free_share;
-        snapshot->free_share = number;
-    }
-}
-
-static void drop_uses(scene_snapshot *snapshot, entry *e)
-{
-    uint32_t at = e->first_use;
-    while (at != NONE) {
-        use *u = &snapshot->uses[at];
-        uint32_t next = u->next_of_entry;
-        if (u->previous_of_share == NONE) {
-            snapshot->shares[u->share].first_use = u->next_of_share;
-        } else {
-            snapshot->uses[u->previous_of_share].next_of_share = u->next_of_share;
-        }
-        if (u->next_of_share != NONE) {
-            snapshot->uses[u->next_of_share].previous_of_share = u->previous_of_share;
-        }
-        drop_unused_share(snapshot, u->share);
-        u->next_of_entry = snapshot->free_use;
-        snapshot->free_use = at;
-        at = next;
-    }
-    e->first_use = NONE;
-}
-
-static crdt_err find_or_make_share(scene_snapshot *snapshot, crdt_span object,
-                                   uint32_t *number)
-{
-    *number = scene_id_map_find(&snapshot->share_map, snapshot, object);
-    if (*number != NONE) {
-        return CRDT_OK;
-    }
-    share *shares =
-        scene_array_grow(snapshot->alloc, snapshot->shares, snapshot->share_count,
-                         &snapshot->share_capacity, sizeof(share));
-    if (shares == NULL) {
-        return CRDT_ENOMEM;
-    }
-    snapshot->shares = shares;
-    crdt_span copy;
-    if (scene_id_map_reserve(&snapshot->share_map) != CRDT_OK ||
-        copy_name(snapshot->alloc, object, &copy) != CRDT_OK) {
-        return CRDT_ENOMEM;
-    }
-    if (snapshot->free_share != NONE) {
-        *number = snapshot->free_share;
-        snapshot->free_share = shares[*number].first_use;
-    } else {
-        *number = (uint32_t)snapshot->share_count++;
-    }
-    shares[*number] = (share){.object = copy, .first_use = NONE};
-    scene_id_map_insert(&snapshot->share_map, copy, *number);
-    return CRDT_OK;
-}
-
-static crdt_err add_use(scene_snapshot *snapshot, entry *e, crdt_span object)
-{
-    use *uses = scene_array_grow(snapshot->alloc, snapshot->uses, snapshot->use_count,
-                                 &snapshot->use_capacity, sizeof(use));
-    if (uses == NULL) {
-        return CRDT_ENOMEM;
-    }
-    snapshot->uses = uses;
-    uint32_t share_number;
-    crdt_err err = find_or_make_share(snapshot, object, &share_number);
-    if (err != CRDT_OK) {
-        return err;
-    }
-    uint32_t number = snapshot->free_use;
-    if (number != NONE) {
-        snapshot->free_use = uses[number].next_of_entry;
-    } else {
-        number = (uint32_t)snapshot->use_count++;
-    }
-    share *s = &snapshot->shares[share_number];
-    uses[number] = (use){.entry = e->number,
-                         .share = share_number,
-                         .next_of_entry = e->first_use,
-                         .previous_of_share = NONE,
-                         .next_of_share = s->first_use};
-    if (s->first_use != NONE) {
-        uses[s->first_use].previous_of_share = number;
-    }
-    s->first_use = number;
-    e->first_use = number;
-    return CRDT_OK;
-}
 
 /* Note which shared objects the entity's parts refer to, there or not. */
 static crdt_err note_uses(scene_snapshot *snapshot, const crdt_document *doc,
@@ -339,7 +220,8 @@ static crdt_err note_uses(scene_snapshot *snapshot, const crdt_document *doc,
         crdt_span shared;
         if (crdt_document_part_live(doc, part) &&
             scene_part_shares(doc, part, name, &shared)) {
-            err = add_use(snapshot, e, shared);
+            err =
+                scene_share_uses_add(&snapshot->uses, &e->first_use, e->number, shared);
         }
     }
     return err;
@@ -363,7 +245,7 @@ static crdt_err find_or_make_entry(scene_snapshot *snapshot, crdt_span id,
     snapshot->entries = entries;
     crdt_span copy;
     if (scene_id_map_reserve(&snapshot->entry_map) != CRDT_OK ||
-        copy_name(snapshot->alloc, id, &copy) != CRDT_OK) {
+        scene_id_copy(snapshot->alloc, id, &copy) != CRDT_OK) {
         return CRDT_ENOMEM;
     }
     if (snapshot->free_entry != NONE) {
@@ -373,38 +255,74 @@ static crdt_err find_or_make_entry(scene_snapshot *snapshot, crdt_span id,
         *number = (uint32_t)snapshot->entry_count++;
     }
     entries[*number] = (entry){.id = copy, .number = *number, .first_use = NONE};
-    scene_fragment_init(&entries[*number].fragment, snapshot->alloc);
     scene_id_map_insert(&snapshot->entry_map, copy, *number);
     return CRDT_OK;
 }
 
-/* It must be out of `order` already. */
 static void free_entry(scene_snapshot *snapshot, uint32_t number)
 {
     entry *e = &snapshot->entries[number];
-    assert(!e->listed && !e->placed && e->first_use == NONE);
+    if (scene_text_pages_has(&snapshot->pages, number)) {
+        scene_text_pages_remove(&snapshot->pages, number);
+    }
+    scene_share_uses_drop(&snapshot->uses, &e->first_use);
+    free_fragment(snapshot, e);
     scene_id_map_remove(&snapshot->entry_map, snapshot, e->id);
-    free_name(snapshot->alloc, &e->id);
-    scene_fragment_deinit(&e->fragment);
+    scene_id_free(snapshot->alloc, &e->id);
     e->number = snapshot->free_entry;
     snapshot->free_entry = number;
 }
 
-static bool read_order(const crdt_document *doc, crdt_span id, int64_t *order)
+static bool read_order(const crdt_document *doc, crdt_object object, int64_t *order)
 {
-    crdt_key key = crdt_key_field(id, crdt_span_of(SCENE_NAME_ENTITY),
-                                  crdt_span_of(SCENE_NAME_ORDER));
-    crdt_span value;
-    if (!crdt_document_get(doc, &key, &value)) {
+    crdt_part part = scene_part_find(doc, object, crdt_span_of(SCENE_NAME_ENTITY));
+    if (part.id == 0) {
         return false;
     }
-    crdt_value_reader reader = crdt_value_read_open(value);
+    crdt_field field =
+        crdt_document_find_field(doc, part, crdt_span_of(SCENE_NAME_ORDER));
+    crdt_entry value;
+    if (field.id == 0 || !crdt_document_field_value(doc, field, 0, &value)) {
+        return false;
+    }
+    crdt_value_reader reader = crdt_value_read_open(value.value);
     crdt_value_token token = crdt_value_read(&reader);
     *order = token.integer;
     return token.type == CRDT_VALUE_NUMBER && token.integral;
 }
 
-/* Make the fragment of one object anew. */
+/* Keep what is in `scratch` with the entry. */
+static crdt_err keep_fragment(scene_snapshot *snapshot, entry *e)
+{
+    scene_fragment *scratch = &snapshot->scratch;
+    free_fragment(snapshot, e);
+    if (scratch->text.size == 0) {
+        return CRDT_OK;
+    }
+    e->fragment = crdt_allocate(snapshot->alloc, sizeof *e->fragment);
+    if (e->fragment == NULL) {
+        return CRDT_ENOMEM;
+    }
+    *e->fragment = *scratch;
+    scene_fragment_init(scratch, snapshot->alloc);
+    snapshot->fragment_held++;
+    return CRDT_OK;
+}
+
+/* Make the record of an entry in `record`, and note what it shares. */
+static crdt_err make_record(scene_snapshot *snapshot, scene_export *export, entry *e,
+                            crdt_object object, bool under_root)
+{
+    crdt_buf_clear(&snapshot->record);
+    crdt_err err =
+        scene_format_state_entity(export, object, under_root, &snapshot->record);
+    if (err == CRDT_OK && !export->plain) {
+        err = note_uses(snapshot, export->doc, object, e);
+    }
+    return err;
+}
+
+/* Make what is kept of one object anew. */
 static crdt_err remake_entry(scene_snapshot *snapshot, scene_export *export,
                              crdt_span id)
 {
@@ -417,127 +335,156 @@ static crdt_err remake_entry(scene_snapshot *snapshot, scene_export *export,
     if (number == NONE && object.id == 0) {
         return CRDT_OK;
     }
-    crdt_err err = find_or_make_entry(snapshot, id, &number);
-    if (err != CRDT_OK) {
+    snapshot->fragment_count++;
+    scene_place place;
+    bool live = scene_tree_find(snapshot->tree, id, &place);
+    crdt_err err = CRDT_OK;
+    if (object.id != 0) {
+        err =
+            scene_fragment_make(&snapshot->scratch, doc, object, live ? &place : NULL);
+    }
+    if (err == CRDT_OK &&
+        (live || (object.id != 0 && snapshot->scratch.text.size > 0))) {
+        err = find_or_make_entry(snapshot, id, &number);
+    } else if (err == CRDT_OK && number != NONE) {
+        free_entry(snapshot, number);
+        return CRDT_OK;
+    }
+    if (err != CRDT_OK || number == NONE) {
         return err;
     }
     entry *e = &snapshot->entries[number];
-    drop_uses(snapshot, e);
-    scene_place place;
-    bool live = scene_tree_find(snapshot->tree, id, &place);
-    if (object.id != 0) {
-        err = scene_fragment_make(&e->fragment, export, object, live ? &place : NULL);
-        snapshot->fragment_count++;
-    } else {
-        scene_fragment_deinit(&e->fragment);
-        scene_fragment_init(&e->fragment, snapshot->alloc);
+    scene_share_uses_drop(&snapshot->uses, &e->first_use);
+    crdt_buf_clear(&snapshot->record);
+    if (live) {
+        err =
+            make_record(snapshot, export, e, object, place.repair != SCENE_REPAIR_NONE);
     }
-    if (err == CRDT_OK && live) {
-        err = note_uses(snapshot, doc, object, e);
-    }
-    if (err != CRDT_OK) {
-        return err;
+    if (err == CRDT_OK) {
+        err = keep_fragment(snapshot, e);
     }
     int64_t order = 0;
-    bool ordered = live && read_order(doc, id, &order);
-    bool wanted = e->fragment.text.size > 0;
-    if (wanted != e->listed || ordered != e->ordered || order != e->order) {
-        snapshot->order_stale = true;
-        e->placed = wanted;
-        if (e->listed) {
-            e->listed = false; /* where it is now */
-        }
+    bool ordered = live && read_order(doc, object, &order);
+    if ((ordered != e->ordered || order != e->order) &&
+        scene_text_pages_has(&snapshot->pages, number)) {
+        scene_text_pages_remove(&snapshot->pages, number);
     }
     e->ordered = ordered;
     e->order = order;
+    return err != CRDT_OK ? err
+                          : scene_text_pages_put(&snapshot->pages, snapshot, number,
+                                                 crdt_buf_span(&snapshot->record));
+}
+
+/* ---- all anew ---- */
+
+static int compare_rows(const void *a, const void *b, void *ctx)
+{
+    return compare_entries(ctx, ((const row *)a)->entry, ((const row *)b)->entry);
+}
+
+/* Make the entry of an object that has something to show, without its record. */
+static crdt_err make_row(scene_snapshot *snapshot, const crdt_document *doc,
+                         crdt_object object, bool quiet, row *made)
+{
+    crdt_span id = crdt_document_object_name(doc, object);
+    scene_place place = {.repair = SCENE_REPAIR_NONE};
+    bool live = crdt_document_object_live(doc, object) && scene_layout_is_entity(id);
+    *made = (row){.entry = NONE, .object = object, .live = live};
+    if (snapshot->follower.object != NULL) {
+        snapshot->follower.object(snapshot->follower.ctx, id);
+    }
+    snapshot->fragment_count++;
+    crdt_err err = CRDT_OK;
+    if (!quiet) {
+        live = scene_tree_find(snapshot->tree, id, &place);
+        err =
+            scene_fragment_make(&snapshot->scratch, doc, object, live ? &place : NULL);
+    }
+    if (err != CRDT_OK || (!live && snapshot->scratch.text.size == 0)) {
+        return err;
+    }
+    err = find_or_make_entry(snapshot, id, &made->entry);
+    if (err != CRDT_OK) {
+        return err;
+    }
+    entry *e = &snapshot->entries[made->entry];
+    e->ordered = live && read_order(doc, object, &e->order);
+    return keep_fragment(snapshot, e);
+}
+
+/* Make an entry for each object that has something to show. */
+static crdt_err make_rows(scene_snapshot *snapshot, const crdt_document *doc,
+                          row **rows, size_t *count, size_t *capacity)
+{
+    /* Mostly nothing is wrong with anything. */
+    bool quiet = scene_tree_repair_count(snapshot->tree) == 0 &&
+                 crdt_document_count(doc).conflicts == 0;
+    crdt_buf_clear(&snapshot->scratch.text);
+    crdt_object object = {0};
+    while (crdt_document_next_object(doc, &object)) {
+        row *grown =
+            scene_array_grow(snapshot->alloc, *rows, *count, capacity, sizeof **rows);
+        if (grown == NULL) {
+            return CRDT_ENOMEM;
+        }
+        *rows = grown;
+        crdt_err err = make_row(snapshot, doc, object, quiet, &grown[*count]);
+        if (err != CRDT_OK) {
+            return err;
+        }
+        *count += grown[*count].entry != NONE;
+    }
     return CRDT_OK;
 }
 
-/* ---- the order ---- */
-
-static int compare_entries(const entry *a, const entry *b)
+static crdt_err make_records(scene_snapshot *snapshot, scene_export *export,
+                             const row *rows, size_t count)
 {
-    if (a->ordered != b->ordered) {
-        return a->ordered ? -1 : 1;
-    }
-    if (a->ordered && a->order != b->order) {
-        return a->order < b->order ? -1 : 1;
-    }
-    return scene_layout_entity_compare(a->id, b->id);
-}
-
-static int compare_numbers(const void *a, const void *b, void *ctx)
-{
-    const scene_snapshot *snapshot = ctx;
-    return compare_entries(&snapshot->entries[*(const uint32_t *)a],
-                           &snapshot->entries[*(const uint32_t *)b]);
-}
-
-/* Take those out that go or move, and merge those in that come: k log k + n. */
-static crdt_err update_order(scene_snapshot *snapshot)
-{
-    if (!snapshot->order_stale) {
-        return CRDT_OK;
-    }
-    size_t capacity = snapshot->entry_count;
-    uint32_t *merged =
-        crdt_resize_array(snapshot->alloc, NULL, 0, capacity * 2, sizeof *merged);
-    if (merged == NULL) {
-        return CRDT_ENOMEM;
-    }
-    uint32_t *coming = merged + capacity;
-    size_t coming_count = 0;
-    for (size_t i = 0; i < snapshot->entry_count; i++) {
-        if (snapshot->entries[i].id.data != NULL && snapshot->entries[i].placed) {
-            coming[coming_count++] = (uint32_t)i;
+    crdt_err err = CRDT_OK;
+    for (size_t i = 0; i < count && err == CRDT_OK; i++) {
+        entry *e = &snapshot->entries[rows[i].entry];
+        crdt_buf_clear(&snapshot->record);
+        if (rows[i].live) {
+            bool under_root = e->fragment != NULL && e->fragment->repair_size > 0;
+            err = make_record(snapshot, export, e, rows[i].object, under_root);
+        }
+        if (err == CRDT_OK) {
+            err = scene_text_pages_append(&snapshot->pages, rows[i].entry,
+                                          crdt_buf_span(&snapshot->record));
         }
     }
-    qsort_r(coming, coming_count, sizeof *coming, compare_numbers, snapshot);
-    size_t count = 0;
-    size_t next = 0;
-    for (size_t i = 0; i < snapshot->order_count; i++) {
-        const entry *stays = &snapshot->entries[snapshot->order[i]];
-        if (!stays->listed) {
-            continue;
-        }
-        while (next < coming_count &&
-               compare_entries(&snapshot->entries[coming[next]], stays) < 0) {
-            merged[count++] = coming[next++];
-        }
-        merged[count++] = snapshot->order[i];
-    }
-    while (next < coming_count) {
-        merged[count++] = coming[next++];
-    }
-    for (size_t i = 0; i < coming_count; i++) {
-        snapshot->entries[coming[i]].placed = false;
-        snapshot->entries[coming[i]].listed = true;
-    }
-    crdt_free(snapshot->alloc, snapshot->order,
-              snapshot->order_capacity * sizeof *snapshot->order);
-    snapshot->order = merged;
-    snapshot->order_count = count;
-    snapshot->order_capacity = capacity * 2;
-    snapshot->order_stale = false;
-    return CRDT_OK;
+    return err;
 }
-
-/* ---- updating ---- */
 
 static crdt_err rebuild(scene_snapshot *snapshot, scene_export *export)
 {
-    const crdt_document *doc = export->doc;
     clear_entries(snapshot);
     if (snapshot->follower.everything != NULL) {
         snapshot->follower.everything(snapshot->follower.ctx);
     }
-    crdt_err err = scene_tree_build(snapshot->tree, doc);
-    crdt_object object = {0};
-    while (err == CRDT_OK && crdt_document_next_object(doc, &object)) {
-        err = remake_entry(snapshot, export, crdt_document_object_name(doc, object));
+    row *rows = NULL;
+    size_t count = 0;
+    size_t capacity = 0;
+    crdt_err err = scene_tree_build(snapshot->tree, export->doc);
+    if (err == CRDT_OK) {
+        err = make_rows(snapshot, export->doc, &rows, &count, &capacity);
     }
+    bool sorted = true; /* objects come in the order of their names: mostly this one */
+    for (size_t i = 1; i < count && sorted; i++) {
+        sorted = compare_entries(snapshot, rows[i - 1].entry, rows[i].entry) < 0;
+    }
+    if (!sorted) {
+        qsort_r(rows, count, sizeof *rows, compare_rows, snapshot);
+    }
+    if (err == CRDT_OK) {
+        err = make_records(snapshot, export, rows, count);
+    }
+    crdt_free(snapshot->alloc, rows, capacity * sizeof *rows);
     return err;
 }
+
+/* ---- what changed ---- */
 
 /* Whoever shares with a changed object has changed too. */
 static crdt_err add_users(scene_snapshot *snapshot)
@@ -546,14 +493,14 @@ static crdt_err add_users(scene_snapshot *snapshot)
     size_t count = snapshot->changed.count;
     for (size_t i = 0; i < count && err == CRDT_OK; i++) {
         crdt_span name = snapshot->changed.names[i];
-        uint32_t number = NONE;
+        uint32_t at = NONE;
         if (!scene_layout_is_entity(name)) {
-            number = scene_id_map_find(&snapshot->share_map, snapshot, name);
+            at = scene_share_uses_find(&snapshot->uses, name);
         }
-        uint32_t at = number == NONE ? NONE : snapshot->shares[number].first_use;
-        for (; at != NONE && err == CRDT_OK; at = snapshot->uses[at].next_of_share) {
-            err = scene_name_set_add(&snapshot->changed,
-                                     snapshot->entries[snapshot->uses[at].entry].id);
+        for (; at != NONE && err == CRDT_OK;
+             at = scene_share_uses_next(&snapshot->uses, at)) {
+            uint32_t user = snapshot->uses.uses[at].entity;
+            err = scene_name_set_add(&snapshot->changed, snapshot->entries[user].id);
         }
     }
     return err;
@@ -576,16 +523,11 @@ static crdt_err follow(scene_snapshot *snapshot, scene_export *export)
     return err;
 }
 
-/* Free the entries that came to nothing; they are in no order any more. */
-static void sweep(scene_snapshot *snapshot)
+/* The frame is made of objects of ours. */
+static void note_frame(scene_snapshot *snapshot)
 {
-    for (size_t i = 0; i < snapshot->changed.count; i++) {
-        uint32_t number = scene_id_map_find(&snapshot->entry_map, snapshot,
-                                            snapshot->changed.names[i]);
-        if (number != NONE && !snapshot->entries[number].listed) {
-            drop_uses(snapshot, &snapshot->entries[number]);
-            free_entry(snapshot, number);
-        }
+    for (size_t i = 0; i < snapshot->changed.count && snapshot->framed; i++) {
+        snapshot->framed = scene_layout_is_entity(snapshot->changed.names[i]);
     }
 }
 
@@ -600,18 +542,15 @@ static crdt_err update(scene_snapshot *snapshot, const crdt_document *doc)
     scene_export export;
     scene_export_init(&export, doc, SCENE_FORMAT_STATE, NULL, snapshot->alloc, NULL);
     if (!snapshot->everything) {
+        note_frame(snapshot);
         err = follow(snapshot, &export);
     }
     if (snapshot->everything) {
         err = rebuild(snapshot, &export);
     }
     scene_export_deinit(&export);
-    if (err == CRDT_OK) {
-        err = update_order(snapshot);
-    }
     snapshot->everything = err != CRDT_OK;
     if (err == CRDT_OK) {
-        sweep(snapshot);
         scene_name_set_clear(&snapshot->changed);
         scene_name_set_clear(&snapshot->moved);
     }
@@ -638,120 +577,104 @@ uint64_t scene_snapshot_fragment_count(const scene_snapshot *snapshot)
 
 /* ---- writing ---- */
 
-static crdt_err put(crdt_buf *out, const char *text)
-{
-    return crdt_buf_append(out, text, strlen(text));
-}
-
-/* Append one more element to a list; *count is how many there are. */
-static crdt_err put_element(crdt_buf *out, crdt_span text, uint64_t *count)
-{
-    crdt_err err = (*count)++ > 0 ? put(out, ",") : CRDT_OK;
-    return err == CRDT_OK ? crdt_buf_append_span(out, text) : err;
-}
-
+/* Only where something is wrong: O(entities). */
 static crdt_err put_conflicts(const scene_snapshot *snapshot, crdt_buf *out)
 {
-    crdt_err err = CRDT_OK;
-    uint64_t elements = 0; /* texts, to know where commas go */
-    uint64_t listed = 0;
-    uint64_t left_out = 0;
-    for (size_t i = 0; i < snapshot->order_count && err == CRDT_OK; i++) {
-        const scene_fragment *f = &snapshot->entries[snapshot->order[i]].fragment;
-        if (f->repair_size > 0 && listed < SCENE_SNAPSHOT_CONFLICTS_MAX) {
-            err = put_element(out, scene_fragment_repair(f), &elements);
-            listed++;
-        } else if (f->repair_size > 0) {
-            left_out++;
+    scene_fragment_list list = scene_fragment_list_open(out);
+    for (int lost = 0; lost < 2; lost++) {
+        scene_text_cursor cursor = {0};
+        uint32_t number;
+        while (scene_text_pages_next(&snapshot->pages, &cursor, &number)) {
+            const scene_fragment *fragment = snapshot->entries[number].fragment;
+            if (fragment != NULL) {
+                scene_fragment_list_put(&list, fragment, lost != 0);
+            }
         }
     }
-    for (size_t i = 0; i < snapshot->order_count && err == CRDT_OK; i++) {
-        const scene_fragment *f = &snapshot->entries[snapshot->order[i]].fragment;
-        if (f->conflict_count > 0 &&
-            listed + f->conflict_count <= SCENE_SNAPSHOT_CONFLICTS_MAX) {
-            err = put_element(out, scene_fragment_conflicts(f), &elements);
-            listed += f->conflict_count;
-            left_out += f->conflict_left_out;
-        } else {
-            left_out += f->conflict_count + f->conflict_left_out;
-        }
+    return scene_fragment_list_end(&list);
+}
+
+/* The text around the lists, kept until it changes. */
+static crdt_err make_frame(scene_snapshot *snapshot, const crdt_document *doc)
+{
+    bool conflicts = snapshot->fragment_held > 0;
+    if (snapshot->framed && snapshot->frame_conflicts == conflicts) {
+        return CRDT_OK;
     }
-    if (err == CRDT_OK && left_out > 0) {
-        char more[64];
-        snprintf(more, sizeof more, "{\"count\":%llu,\"kind\":\"more\"}",
-                 (unsigned long long)left_out);
-        err = put_element(out, crdt_span_of(more), &elements);
-    }
+    crdt_buf_clear(&snapshot->frame);
+    crdt_err err = scene_format_state_frame(
+        doc, NULL, conflicts, snapshot->alloc, &snapshot->frame,
+        &snapshot->frame_conflicts_at, &snapshot->frame_entities_at);
+    snapshot->framed = err == CRDT_OK;
+    snapshot->frame_conflicts = conflicts;
     return err;
 }
 
-static crdt_err put_entities(const scene_snapshot *snapshot, crdt_buf *out)
+/* What stands before the records: the first part of the frame, with the conflicts. */
+static crdt_err put_head(scene_snapshot *snapshot, const crdt_document *doc,
+                         crdt_buf *out)
 {
-    crdt_err err = CRDT_OK;
-    uint64_t count = 0;
-    for (size_t i = 0; i < snapshot->order_count && err == CRDT_OK; i++) {
-        const scene_fragment *f = &snapshot->entries[snapshot->order[i]].fragment;
-        crdt_span entity = scene_fragment_entity(f);
-        if (entity.size > 0) {
-            err = put_element(out, entity, &count);
-        }
+    crdt_err err = make_frame(snapshot, doc);
+    const uint8_t *frame = snapshot->frame.data;
+    size_t at = snapshot->fragment_held > 0 ? snapshot->frame_conflicts_at : 0;
+    if (err == CRDT_OK) {
+        err = crdt_buf_append(out, frame, at);
     }
-    return err;
-}
-
-static bool has_conflicts(const scene_snapshot *snapshot)
-{
-    for (size_t i = 0; i < snapshot->order_count; i++) {
-        const scene_fragment *f = &snapshot->entries[snapshot->order[i]].fragment;
-        if (f->repair_size > 0 || f->conflict_count > 0) {
-            return true;
-        }
-    }
-    return false;
-}
-
-/* The frame of the scene's own fields, with the lists at their places. */
-static crdt_err put_scene(const scene_snapshot *snapshot, const crdt_buf *frame,
-                          bool conflicts, size_t conflicts_at, size_t entities_at,
-                          crdt_buf *out)
-{
-    size_t at = conflicts ? conflicts_at : 0;
-    crdt_err err = crdt_buf_append(out, frame->data, at);
-    if (err == CRDT_OK && conflicts) {
+    if (err == CRDT_OK && snapshot->fragment_held > 0) {
         err = put_conflicts(snapshot, out);
     }
-    if (err == CRDT_OK) {
-        err = crdt_buf_append(out, frame->data + at, entities_at - at);
-    }
-    if (err == CRDT_OK) {
-        err = put_entities(snapshot, out);
-    }
-    if (err == CRDT_OK) {
-        err =
-            crdt_buf_append(out, frame->data + entities_at, frame->size - entities_at);
-    }
-    return err;
+    return err != CRDT_OK
+               ? err
+               : crdt_buf_append(out, frame + at, snapshot->frame_entities_at - at);
 }
 
-static crdt_err put_snapshot(const scene_snapshot *snapshot, const crdt_document *doc,
+static crdt_span frame_tail(const scene_snapshot *snapshot)
+{
+    return (crdt_span){snapshot->frame.data + snapshot->frame_entities_at,
+                       snapshot->frame.size - snapshot->frame_entities_at};
+}
+
+static crdt_err put_snapshot(scene_snapshot *snapshot, const crdt_document *doc,
                              crdt_buf *out)
 {
-    crdt_buf frame;
-    crdt_buf_init(&frame, snapshot->alloc);
-    size_t size = out->size;
-    bool conflicts = has_conflicts(snapshot);
-    size_t conflicts_at = 0;
-    size_t entities_at = 0;
-    crdt_err err = scene_format_state_frame(doc, NULL, conflicts, snapshot->alloc,
-                                            &frame, &conflicts_at, &entities_at);
+    size_t before = out->size;
+    crdt_err err = put_head(snapshot, doc, out);
     if (err == CRDT_OK) {
-        err = put_scene(snapshot, &frame, conflicts, conflicts_at, entities_at, out);
+        err = crdt_buf_reserve(out, snapshot->pages.size + frame_tail(snapshot).size);
     }
     if (err != CRDT_OK) {
-        out->size = size;
+        out->size = before;
+        return err;
     }
-    crdt_buf_deinit(&frame);
-    return err;
+    size_t page = 0;
+    crdt_span piece;
+    while (scene_text_pages_piece(&snapshot->pages, &page, &piece)) {
+        (void)crdt_buf_append_span(out, piece); /* has its room */
+    }
+    return crdt_buf_append_span(out, frame_tail(snapshot));
+}
+
+crdt_err scene_snapshot_visit(scene_snapshot *snapshot,
+                              bool (*take)(void *ctx, crdt_span piece), void *ctx)
+{
+    crdt_err err = scene_snapshot_update(snapshot);
+    crdt_buf_clear(&snapshot->record);
+    if (err == CRDT_OK) {
+        err = put_head(snapshot, snapshot->doc, &snapshot->record);
+    }
+    if (err != CRDT_OK) {
+        return err;
+    }
+    bool more = take(ctx, crdt_buf_span(&snapshot->record));
+    size_t page = 0;
+    crdt_span piece;
+    while (more && scene_text_pages_piece(&snapshot->pages, &page, &piece)) {
+        more = take(ctx, piece);
+    }
+    if (more) {
+        (void)take(ctx, frame_tail(snapshot));
+    }
+    return CRDT_OK;
 }
 
 crdt_err scene_snapshot_write(scene_snapshot *snapshot, crdt_buf *out)
@@ -760,8 +683,32 @@ crdt_err scene_snapshot_write(scene_snapshot *snapshot, crdt_buf *out)
     return err == CRDT_OK ? put_snapshot(snapshot, snapshot->doc, out) : err;
 }
 
+/* Is there nothing to list among the conflicts? Then the snapshot is what a file says. */
+static crdt_err is_quiet(const crdt_document *doc, crdt_alloc alloc, bool *quiet)
+{
+    *quiet = crdt_document_count(doc).conflicts == 0;
+    if (!*quiet) {
+        return CRDT_OK;
+    }
+    scene_tree *tree;
+    crdt_err err = scene_tree_open(&tree, alloc);
+    if (err == CRDT_OK) {
+        err = scene_tree_build(tree, doc);
+        *quiet = scene_tree_repair_count(tree) == 0;
+        scene_tree_close(tree);
+    }
+    return err;
+}
+
 crdt_err scene_materialize(const crdt_document *doc, crdt_alloc alloc, crdt_buf *out)
 {
+    bool quiet;
+    crdt_err err_quiet = is_quiet(doc, alloc, &quiet);
+    if (err_quiet != CRDT_OK || quiet) {
+        return err_quiet != CRDT_OK
+                   ? err_quiet
+                   : scene_format_state_write(doc, NULL, NULL, alloc, out);
+    }
     scene_snapshot *snapshot;
     crdt_err err = open_on(&snapshot, alloc);
     if (err == CRDT_OK) {

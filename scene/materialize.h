@@ -22,8 +22,14 @@
  * Repairs first, then the rest; both in the order of the entities, then by key. A value
  * longer than a limit is left out and its `bytes` told.
  *
- * The snapshot is kept as one fragment of text per entity. After k edits the next one
- * costs O(k) to bring up to date, plus writing it out.
+ * The text is kept in pages (scene/text_pages.h), so after k edits
+ *
+ *   an update        O(k): the records of what changed are made anew, each page that
+ *                    holds one is moved once a record, all other text stays as it is
+ *   a visit          O(pages), 16 KiB each: the text is handed out where it lies
+ *   a write          O(text): one copy of it
+ *
+ * Where something is wrong (repairs, conflicts) listing it looks at every entity besides.
  *
  * Memory: about the size of the text. Threads: no locking; the document's thread. */
 
@@ -61,12 +67,17 @@ crdt_err scene_snapshot_update(scene_snapshot *snapshot);
 /* Update, then append the whole text to `out`. Errors: CRDT_ENOMEM; `out` as before. */
 crdt_err scene_snapshot_write(scene_snapshot *snapshot, crdt_buf *out);
 
+/* Update, then hand out the whole text in pieces, in their order, until `take` returns
+ * false. The pieces are borrowed for the call. Errors: CRDT_ENOMEM; nothing was taken. */
+crdt_err scene_snapshot_visit(scene_snapshot *snapshot,
+                              bool (*take)(void *ctx, crdt_span piece), void *ctx);
+
 /* One snapshot of a document that is not followed. O(document). Errors: CRDT_ENOMEM. */
 crdt_err scene_materialize(const crdt_document *doc, crdt_alloc alloc, crdt_buf *out);
 
 /* The tree as of the last update. */
 const scene_tree *scene_snapshot_tree(const scene_snapshot *snapshot);
-/* How many fragments were made since the snapshot was opened: what an update costs. */
+/* How many objects were read since the snapshot was opened: what an update costs. */
 uint64_t scene_snapshot_fragment_count(const scene_snapshot *snapshot);
 
 #endif /* SCENE_MATERIALIZE_H */

@@ -59,22 +59,11 @@ crdt_err scene_tree_open(scene_tree **out, crdt_alloc alloc)
     return CRDT_OK;
 }
 
-/* Ids are kept with one byte more, so that the empty id too has memory of its own. */
-static void free_id(scene_tree *tree, node *n)
-{
-    union {
-        const uint8_t *kept;
-        void *freed;
-    } data = {.kept = n->id.data};
-    crdt_free(tree->alloc, data.freed, n->id.size + 1);
-    n->id = (crdt_span){0};
-}
-
 static void clear(scene_tree *tree)
 {
     for (size_t i = 0; i < tree->node_count; i++) {
         if (tree->nodes[i].id.data != NULL) {
-            free_id(tree, &tree->nodes[i]);
+            scene_id_free(tree->alloc, &tree->nodes[i].id);
         }
     }
     scene_id_map_clear(&tree->map);
@@ -122,12 +111,9 @@ static crdt_err find_or_make_node(scene_tree *tree, crdt_span id, uint32_t *numb
     if (reserve_node(tree) != CRDT_OK || scene_id_map_reserve(&tree->map) != CRDT_OK) {
         return CRDT_ENOMEM;
     }
-    uint8_t *copy = crdt_allocate(tree->alloc, id.size + 1);
-    if (copy == NULL) {
+    crdt_span copy;
+    if (scene_id_copy(tree->alloc, id, &copy) != CRDT_OK) {
         return CRDT_ENOMEM;
-    }
-    if (id.size > 0) {
-        memcpy(copy, id.data, id.size);
     }
     if (tree->free != NONE) {
         *number = tree->free;
@@ -135,7 +121,7 @@ static crdt_err find_or_make_node(scene_tree *tree, crdt_span id, uint32_t *numb
     } else {
         *number = (uint32_t)tree->node_count++;
     }
-    tree->nodes[*number] = (node){.id = {copy, id.size},
+    tree->nodes[*number] = (node){.id = copy,
                                   .parent = NONE,
                                   .first_child = NONE,
                                   .previous_sibling = NONE,
@@ -152,7 +138,7 @@ static void drop_unused_node(scene_tree *tree, uint32_t number)
     }
     assert(n->parent == NONE);
     scene_id_map_remove(&tree->map, tree, n->id);
-    free_id(tree, n);
+    scene_id_free(tree->alloc, &n->id);
     n->next_sibling = tree->free;
     tree->free = number;
 }

@@ -462,11 +462,23 @@ const char *world_component(world *w, size_t r, const char *entity,
     return text;
 }
 
+static bool take_piece(void *ctx, crdt_span piece)
+{
+    return crdt_buf_append_span(ctx, piece) == CRDT_OK;
+}
+
+/* What is handed out in pieces is what is written. */
 const char *world_json(world *w, size_t r)
 {
     crdt_buf text;
+    crdt_buf pieces;
     crdt_buf_init(&text, crdt_alloc_default());
+    crdt_buf_init(&pieces, crdt_alloc_default());
+    cr_assert_eq(scene_snapshot_visit(w->replicas[r].snapshot, take_piece, &pieces),
+                 CRDT_OK);
     cr_assert_eq(scene_snapshot_write(w->replicas[r].snapshot, &text), CRDT_OK);
+    cr_assert(crdt_span_equal(crdt_buf_span(&text), crdt_buf_span(&pieces)));
+    crdt_buf_deinit(&pieces);
     const char *kept = keep_text(w, text.data, text.size);
     crdt_buf_deinit(&text);
     return kept;
