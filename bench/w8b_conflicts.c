@@ -1,4 +1,4 @@
-/* W8b: conflicts stay cheap, and what was overwritten leaves nothing behind. */
+/* W8b: conflicts stay cheap, and what was overwritten or removed leaves nothing behind. */
 
 #include "bench/author.h"
 #include "bench/heap.h"
@@ -6,10 +6,12 @@
 #include "bench/result.h"
 #include "bench/workloads.h"
 
+#include <math.h>
 #include <stdio.h>
 
 #define OVERWRITES 100000u
 #define OVERWRITTEN 10u /* fields */
+#define CYCLES 100000u  /* at scale 1 */
 
 static crdt_key field_key(crdt_span field)
 {
@@ -102,6 +104,45 @@ static void overwrite(const bench_options *o, uint32_t count, const char *name)
     bench_editor_close(&editor);
 }
 
+/* Entities of W1 that come and go one by one, each in two edits. */
+static void come_and_go(const bench_options *o)
+{
+    bench_heap heap = {0};
+    bench_editor editor;
+    bench_ops ops;
+    crdt_buf saved;
+    bench_stopwatch watch = {0};
+    uint32_t cycles = (uint32_t)lround(CYCLES * o->scale);
+    bench_stream stream = {.x = BENCH_SEED_BUILD};
+    const bench_entity entity = bench_entity_draw(&stream, 0);
+    bench_editor_open(&editor, 0, bench_heap_alloc(&heap));
+    bench_ops_open(&ops, 1);
+    bench_stopwatch_start(&watch);
+    for (uint32_t i = 0; i < cycles; i++) {
+        bench_entity one = entity;
+        snprintf(one.id, sizeof one.id, "e%06u", (unsigned)i);
+        bench_ops_clear(&ops);
+        bench_ops_push_entity(&ops, &one);
+        bench_editor_commit(&editor, &ops);
+        bench_ops_clear(&ops);
+        bench_ops_push(&ops, CRDT_OP_REMOVE, crdt_key_object(bench_ops_id(&ops, i)),
+                       (crdt_span){0});
+        bench_editor_commit(&editor, &ops);
+    }
+    bench_stopwatch_stop(&watch);
+    crdt_buf_init(&saved, crdt_alloc_default());
+    bench_editor_save(&editor, &saved);
+    bench_result result;
+    bench_result_begin(&result, o, "W8b-cycles");
+    bench_result_watch(&result, &watch, cycles);
+    bench_result_count(&result, "heap_bytes", heap.live);
+    bench_result_count(&result, "doc_bytes", saved.size);
+    bench_result_end(&result);
+    crdt_buf_deinit(&saved);
+    bench_ops_close(&ops);
+    bench_editor_close(&editor);
+}
+
 void bench_w8b_run(const bench_options *o)
 {
     static const uint32_t writers[] = {154, 1540, 15400};
@@ -110,4 +151,5 @@ void bench_w8b_run(const bench_options *o)
     }
     overwrite(o, OVERWRITES, "overwrite");
     overwrite(o, OVERWRITTEN, "last-values");
+    come_and_go(o);
 }

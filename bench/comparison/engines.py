@@ -60,13 +60,13 @@ STATE = EDITS | {'w45', 'w10', 'w3-r2', 'w6', 'w8b'}
 ENGINES = (
     Engine(OURS, works=frozenset(w.name for w in WORKS if w.name != 'anchors')),
     Engine(ANCHORS, works=frozenset({'anchors'})),
-    Engine('json-joy', works=frozenset(STATE | {'w8', 'w3-r16'})),
-    Engine('yjs', works=frozenset(STATE | {'w7', 'w8', 'w3-r16'})),
-    Engine('ywasm', 0.1, frozenset(STATE | {'w7', 'w8'}),
+    Engine('json-joy', works=frozenset(STATE | {'w3-r16'})),
+    Engine('yjs', works=frozenset(STATE | {'w7', 'w3-r16'})),
+    Engine('ywasm', 0.1, frozenset(STATE | {'w7'}),
            'W1 one op a message at scale 1 takes more than 180 s'),
-    Engine('loro', 0.1, frozenset(STATE | {'w7', 'w8'}), 'W1 at scale 1 takes more than 180 s'),
+    Engine('loro', 0.1, frozenset(STATE | {'w7'}), 'W1 at scale 1 takes more than 180 s'),
     Engine('dcl-ecs', 0.1, frozenset(STATE - {'w6'}), 'its entity number has 16 bits: 65,023 entities at most'),
-    Engine('automerge', 0.01, frozenset((STATE - {'w8b'}) | {'w7'}),
+    Engine('automerge', 0.01, frozenset(STATE | {'w7'}),
            'W1 at 0.1 takes minutes; W3 with 200 edits a replica', merge_edits=200),
     Engine('actual-crdt', 0.1, frozenset({'w1-op', 'w2-op'}), 'some 50 us an update; it has no saved form'),
 )

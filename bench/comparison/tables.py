@@ -1,4 +1,4 @@
-"""The tables of docs/BENCHMARKS.md, and the table of targets for a terminal."""
+"""The tables of docs/BENCHMARKS.md and of the terminal: (headings, rows of texts)."""
 import targets
 import texts
 from engines import ANCHOR_PEERS, ENGINES, OURS
@@ -7,13 +7,14 @@ PEER_NOTES = {e.name: e.why_smaller for e in ENGINES}
 END_STATES = {0.01: '54d81a9e', 0.1: 'e91e5878', 1: '63bd7d9b'}
 
 
-def markdown(headings, rows, left_columns=1):
-    lines = ['| ' + ' | '.join(headings) + ' |',
-             '|' + '|'.join(['---'] * left_columns + ['---:'] * (len(headings) - left_columns)) + '|']
+def markdown(table):
+    headings, rows = table
+    lines = ['| ' + ' | '.join(headings) + ' |', '|' + '|'.join(['---'] + ['---:'] * (len(headings) - 1)) + '|']
     return '\n'.join(lines + ['| ' + ' | '.join(row) + ' |' for row in rows])
 
 
-def plain(headings, rows):
+def plain(table):
+    headings, rows = table
     widths = [max(len(row[i]) for row in [headings] + rows) for i in range(len(headings))]
 
     def line(row):
@@ -29,8 +30,10 @@ def machine_text(results):
             f'{m.get("rounds", 1)} rounds')
 
 
-def table_of_targets(results):
-    return markdown(targets.HEADINGS, targets.rows(results), 7)
+def targets_table(results):
+    """The rows that were measured, of us or of a peer."""
+    rows = [row for row in targets.rows(results) if row[3] != '–' or row[1] not in ('', '–')]
+    return targets.HEADINGS, rows
 
 
 def cell(results, workload, key, peer, scale, text):
@@ -55,8 +58,8 @@ def updates_table(results, scale):
                   if r.get('fnv1a32')}
         row.append('–' if not states else 'yes' if states == {END_STATES.get(scale)} else 'NO')
         rows.append(row)
-    return markdown(['engine'] + [name for name, _ in columns] +
-                    ['bytes an update, op', 'batch', 'saved document', 'peak memory', 'end state'], rows)
+    return ['engine'] + [name for name, _ in columns] + ['bytes an update, op', 'batch', 'saved document',
+                                                         'peak memory', 'end state'], rows
 
 
 def peers_table(results, columns, scale):
@@ -65,14 +68,13 @@ def peers_table(results, columns, scale):
     for peer in results.peers():
         if peer in ANCHOR_PEERS:
             continue
-        row = []
         own_scales = [s for _, workload, _, _ in columns for s in results.scales(workload, peer)]
         at = scale if scale is not None else max(own_scales, default=None)
         row = [cell(results, workload, key, peer, at, text) for _, workload, key, text in columns]
         if any(text != '–' for text in row):
             rows.append([peer if at == max(results.scales(columns[0][1], OURS), default=at) else f'{peer}, scale {at:g}']
                         + row)
-    return markdown(['engine'] + [c[0] for c in columns], rows)
+    return ['engine'] + [c[0] for c in columns], rows
 
 
 MERGE = [('R2 ops/CPU-s', 'W3-merge-R2', 'ops_per_cpu_s', texts.rate),
@@ -92,7 +94,9 @@ JSON = [('import', 'W10-import', 'mb_per_cpu_s', texts.megabytes_per_second),
 MISSED = [(f'{k} missed: bytes', f'W7-catch-up-{k}', 'wire_bytes', texts.size) for k in (0, 10, 1000)] + \
          [(f'{k} missed: time', f'W7-catch-up-{k}', 'cpu_s', texts.seconds) for k in (0, 10, 1000)]
 OVERWRITES = [('100,000 overwrites of 10 fields: document', 'W8b-overwrite', 'doc_bytes', texts.size),
-              ('a write', 'W8b-overwrite', 'ops_per_cpu_s', texts.rate)]
+              ('writes/CPU-s', 'W8b-overwrite', 'ops_per_cpu_s', texts.rate),
+              ('100,000 entities came and went: document', 'W8b-cycles', 'doc_bytes', texts.size),
+              ('of them a CPU-s', 'W8b-cycles', 'ops_per_cpu_s', texts.rate)]
 
 
 def nanoseconds(value):
@@ -126,6 +130,7 @@ DURABLE = [('batches/s', 'batches_per_s', texts.rate), ('floor', 'floor_batches_
            ('bare LMDB', 'lmdb_batches_per_s', texts.rate), ('of the floor', 'floor_ratio', texts.times),
            ('written / edited bytes', 'write_amplification', texts.times), ('p50', 'p50_us', microseconds),
            ('p99', 'p99_us', microseconds), ('p99.9', 'p999_us', microseconds)]
+REOPENED = [('seconds', 'seconds', texts.seconds), ('CPU', 'cpu_s', texts.seconds)]
 
 
 def own_table(results, prefixes, columns):
@@ -134,16 +139,17 @@ def own_table(results, prefixes, columns):
                                r['workload'].startswith(prefixes)))
     rows = [[cell(results, name, key, OURS, None, text) for _, key, text in columns] for name in names]
     kept = [i for i in range(len(columns)) if any(row[i] != '–' for row in rows)]
-    return markdown(['workload'] + [columns[i][0] for i in kept],
-                    [[name] + [row[i] for i in kept] for name, row in zip(names, rows)])
+    return ['workload'] + [columns[i][0] for i in kept], [[name] + [row[i] for i in kept]
+                                                          for name, row in zip(names, rows)]
 
 
 def left_out_text(results):
     lines = []
+    asked = results.machine.get('scale', 1)
     for peer in results.peers():
-        largest = max((r['scale'] for r in results.select('W1-*', peer)), default=1)
-        if PEER_NOTES.get(peer) and largest < 1:
-            lines.append(f'- {peer} at scale {largest:g}: {PEER_NOTES[peer]}.')
+        largest = max((r['scale'] for r in results.select('W1-*', peer)), default=asked)
+        if PEER_NOTES.get(peer) and largest < asked:
+            lines.append(f'- {peer} at scale {largest:g} only: {PEER_NOTES[peer]}.')
     for r in results.left_out:
         at = f' {r["workload"]} at scale {r["scale"]:g}' if r['record'] == 'failed' else ''
         lines.append(f'- {r["peer"]}{at}: {r["why"]}.')
@@ -152,29 +158,42 @@ def left_out_text(results):
     return '\n'.join(lines) if lines else 'Nothing.'
 
 
+def all_tables(results):
+    """{marker of docs/BENCHMARKS.md: [(what it is, table)]}."""
+    updates = [(f'Scale {s:g}: {100000 * s:,.0f} entities, {1000000 * s:,.0f} updates', updates_table(results, s))
+               for s in sorted({r['scale'] for r in results.select('W1-*') + results.select('W2-*')}, reverse=True)]
+    return {
+        'targets': [('', targets_table(results))],
+        'updates': updates,
+        'merge': [('', peers_table(results, MERGE, 1))],
+        'state': [('', peers_table(results, STATE, None))],
+        'writers': [('', peers_table(results, WRITERS, 1))],
+        'overwrites': [('', peers_table(results, OVERWRITES, None)), ('', own_table(results, ('W8b-writers',), CYCLES))],
+        'growth': [('', own_table(results, ('W8-heap', 'W8-fields'), FIELDS)),
+                   ('', own_table(results, ('W8-cycles', 'W8-return'), CYCLES))],
+        'catch-up': [('', own_table(results, ('W7',), CAUGHT_UP)), ('', peers_table(results, MISSED, None))],
+        'json': [('', peers_table(results, JSON, None)), ('', own_table(results, ('W10',), RATES))],
+        'network': [('', own_table(results, ('W9-latency', 'W9-fan'), LATENCIES)),
+                    ('', own_table(results, ('W9-saturation',), FLOW))],
+        'durable': [('', own_table(results, ('W11-ack', 'W11-offered'), DURABLE)),
+                    ('', own_table(results, ('W11-open',), REOPENED))],
+    }
+
+
 def sections(results):
     """{marker: markdown} of docs/BENCHMARKS.md."""
-    scales = results.scales('W1-update-op') or [1]
-    updates = [f'Scale {s:g} ({100000 * s:,.0f} entities, {1000000 * s:,.0f} updates):\n\n{updates_table(results, s)}'
-               for s in scales]
-    return {
-        'machine': machine_text(results) + '.',
-        'targets': table_of_targets(results),
-        'updates': '\n\n'.join(updates),
-        'merge': peers_table(results, MERGE, 1),
-        'state': peers_table(results, STATE, None),
-        'writers': peers_table(results, WRITERS, 1),
-        'growth': own_table(results, ('W8-heap', 'W8-fields'), FIELDS),
-        'cycles': own_table(results, ('W8-cycles', 'W8-return', 'W8b'), CYCLES),
-        'overwrites': peers_table(results, OVERWRITES, None),
-        'catch-up': own_table(results, ('W7',), CAUGHT_UP),
-        'catch-up-peers': peers_table(results, MISSED, None),
-        'json': peers_table(results, JSON, None),
-        'json-own': own_table(results, ('W10',), RATES),
-        'latency': own_table(results, ('W9-latency', 'W9-fan'), LATENCIES),
-        'saturation': own_table(results, ('W9-saturation',), FLOW),
-        'durable': own_table(results, ('W11-ack', 'W11-offered'), DURABLE),
-        'reopen': own_table(results, ('W11-open',), [('seconds', 'seconds', texts.seconds),
-                                                     ('CPU', 'cpu_s', texts.seconds)]),
-        'left-out': left_out_text(results),
-    }
+    made = {'machine': machine_text(results) + '.', 'left-out': left_out_text(results)}
+    for marker, tables in all_tables(results).items():
+        made[marker] = '\n\n'.join((f'{title}:\n\n' if title else '') + markdown(table)
+                                   for title, table in tables if table[1])
+    return made
+
+
+def terminal_text(results):
+    """All tables that have rows, the targets last."""
+    parts = []
+    for marker, tables in all_tables(results).items():
+        for title, table in tables:
+            if table[1] and marker != 'targets':
+                parts.append(f'{marker}{": " + title if title else ""}\n\n{plain(table)}')
+    return '\n\n'.join(parts + [plain(targets_table(results))])

@@ -1,6 +1,6 @@
 // One engine does one workload and prints a line of JSON a result:
 //
-//   node --expose-gc run.mjs ENGINE probe|w1|w2|w3|w45|w6|w7|w8|w8b|w10 [--variant=op|batch]
+//   node --expose-gc run.mjs ENGINE probe|w1|w2|w3|w45|w6|w7|w8b|w10 [--variant=op|batch]
 //        [--scale=1] [--replicas=2] [--edits=10000] [--run=0] [--dir=/tmp/scenesync-bench] [--keep]
 //
 // w2, w45 and w7 read what a w1 of the same scale left with --keep. `probe` makes one edit and
