@@ -241,13 +241,24 @@ static void take_leave(crdt_change *change, uint64_t key_hash, uint32_t key_slot
     }
 }
 
+/* The highest sibling that the author may have seen: it had seen nothing of its own time. */
+static uint32_t first_seen(const crdt_change *change, uint32_t field)
+{
+    const crdt_seen *seen = &change->seen;
+    if (change->is_join || seen->all || seen->actor == 0 ||
+        crdt_slot_lower(crdt_state_field(change->doc, field)) == 0) {
+        return field;
+    }
+    return crdt_dot_store_before(&change->doc->fields.store, field, seen->time);
+}
+
 static void drop_siblings(crdt_change *change, uint32_t field, uint64_t key_hash)
 {
     crdt_document *doc = change->doc;
     const crdt_dot shown = crdt_state_field(doc, field)->dot;
     bool live = (doc->tells_dropped) &&
                 crdt_state_part_live(doc, crdt_state_field(doc, field)->owner);
-    for (uint32_t id = field; id != 0;) {
+    for (uint32_t id = first_seen(change, field); id != 0;) {
         const crdt_slot *slot = crdt_state_field(doc, id);
         if (slot->dot == 0) {
             break;
@@ -428,13 +439,11 @@ void crdt_state_tell_conflict(const crdt_document *doc, const crdt_conflict *con
 void crdt_state_tell_landed(const crdt_document *doc, uint32_t field, crdt_dot dot)
 {
     const crdt_slot *shown = crdt_state_field(doc, field);
-    const crdt_slot *landed = shown;
-    while (landed->dot != dot) {
-        if (crdt_slot_lower(landed) == 0) {
-            return; /* a later operation of the same change dropped it */
-        }
-        landed = crdt_state_field(doc, crdt_slot_lower(landed));
+    uint32_t entry = crdt_throng_find(&doc->fields.store, field, dot);
+    if (entry == 0) {
+        return; /* a later operation of the same change dropped it */
     }
+    const crdt_slot *landed = crdt_state_field(doc, entry);
     bool live = crdt_state_part_live(doc, shown->owner);
     if (live && landed == shown && crdt_slot_lower(shown) == 0) {
         return;

@@ -35,6 +35,7 @@ void crdt_dot_store_deinit(crdt_dot_store *store)
     }
     crdt_free(alloc, store->table, store->table_size * sizeof *store->table);
     crdt_free(alloc, store->trails, store->actor_capacity * sizeof *store->trails);
+    crdt_throngs_deinit(store);
     crdt_pool_deinit(&store->pool);
     *store = (crdt_dot_store){.context = store->context};
 }
@@ -369,16 +370,14 @@ static uint32_t place_entry(crdt_dot_store *store, uint32_t key, crdt_dot dot)
         move_entry(store, key, id);
         at(store, id)->sibling = at(store, key)->sibling;
         at(store, key)->sibling = id;
+        crdt_throng_insert(store, key, id);
         return key;
     }
-    uint32_t before = key;
-    while (at(store, before)->sibling != 0 &&
-           crdt_actors_compare(actors, dot,
-                               at(store, at(store, before)->sibling)->dot) < 0) {
-        before = at(store, before)->sibling;
-    }
-    at(store, id)->sibling = at(store, before)->sibling;
-    at(store, before)->sibling = id;
+    uint32_t above = crdt_throng_above(store, key, dot);
+    at(store, id)->dot = dot;
+    at(store, id)->sibling = at(store, above)->sibling;
+    at(store, above)->sibling = id;
+    crdt_throng_insert(store, key, id);
     return id;
 }
 
@@ -422,11 +421,9 @@ static uint32_t take_out(crdt_dot_store *store, uint32_t key, uint32_t entry)
     crdt_slot *slot = at(store, entry);
     uint32_t next = slot->sibling;
     if (entry != key) {
-        uint32_t before = key;
-        while (at(store, before)->sibling != entry) {
-            before = at(store, before)->sibling;
-        }
-        at(store, before)->sibling = next;
+        uint32_t above = crdt_throng_above(store, key, slot->dot);
+        crdt_throng_remove(store, key, entry);
+        at(store, above)->sibling = next;
         crdt_pool_give(&store->pool, entry);
         return next;
     }
@@ -437,6 +434,7 @@ static uint32_t take_out(crdt_dot_store *store, uint32_t key, uint32_t entry)
         slot->arrived = 0;
         return 0;
     }
+    crdt_throng_remove(store, key, next);
     move_entry(store, next, key);
     slot->sibling = at(store, next)->sibling;
     crdt_pool_give(&store->pool, next);
@@ -681,5 +679,6 @@ bool crdt_dot_store_check(const crdt_dot_store *store)
         }
         listed += store->trails[i].entry_count;
     }
-    return keys == store->key_count && entries == listed && check_table(store);
+    return keys == store->key_count && entries == listed && check_table(store) &&
+           crdt_throngs_check(store);
 }

@@ -21,6 +21,7 @@
  *
  * Source: Almeida, Shoker, Baquero, "Delta State Replicated Data Types" (2018). */
 
+#include "crdt/throng.h"
 #include "crdt/trail.h"
 
 /* Head of a group: the first key's slot, and two bits: the keys are not in byte order of
@@ -48,6 +49,7 @@ typedef struct crdt_dot_store {
                    * one store of a context may be so */
     crdt_trail *trails; /* by actor number - 1 */
     size_t actor_capacity;
+    crdt_throngs throngs; /* of keys with many entries */
 } crdt_dot_store;
 
 /* `record_size`: of a slot with all that the caller keeps behind it;
@@ -102,6 +104,13 @@ void crdt_dot_store_renew(crdt_dot_store *store, uint32_t key, crdt_dot dot,
  * free before. Afterwards `entry` may hold the next lower entry: if it is the key's own
  * slot. Returns the slot to go on with in a walk from the highest to the lowest. */
 uint32_t crdt_dot_store_remove(crdt_dot_store *store, uint32_t key, uint32_t entry);
+/* The slot of the highest entry of the key from before `time`, to go on with in such a
+ * walk; 0: none. O(log n). */
+static inline uint32_t crdt_dot_store_before(crdt_dot_store *store, uint32_t key,
+                                             uint64_t time)
+{
+    return crdt_throng_before(store, key, time);
+}
 /* The name of the person who wrote the entry; 0: none. */
 static inline uint32_t crdt_dot_store_who(const crdt_dot_store *store,
                                           const crdt_slot *slot)
