@@ -51,7 +51,7 @@ static bool find_objects(crdt_document *doc, const crdt_op *ops, run *runs,
         run *r = &runs[i];
         uint32_t name =
             crdt_names_find_hashed(names_of(doc), ops[r->first].key.object, r->hash);
-        doc->plans[r->first].names[0] = name;
+        r->name = name;
         r->object = name == 0 ? 0 : crdt_state_find_object(doc, name);
         if (r->object == 0) {
             return false;

@@ -125,6 +125,26 @@ Test(document_listen, listeners_hear_of_conflicts)
     crdt_document_close(b);
 }
 
+/* Values that are written over, and nothing else: the short way once forgot to tell, and
+ * the snapshot went on showing the former ones. */
+Test(document_listen, listeners_hear_of_values_written_over)
+{
+    crdt_document *doc = script_open();
+    note_taker told = {script_buf()};
+    const crdt_listener listener = {.ctx = &told, .changed = note_changed};
+    cr_assert_eq(script_edit(doc, 1,
+                             "add o; add o.p; set o.p.f 0; add q; add q.p; set q.p.f 0",
+                             NULL),
+                 CRDT_OK);
+    cr_assert_eq(crdt_document_listen(doc, &listener), CRDT_OK);
+    cr_assert_eq(script_edit(doc, 1, "set o.p.f 1", NULL), CRDT_OK);
+    expect_notes(&told, "changed o; ");
+    cr_assert_eq(script_edit(doc, 1, "set o.p.f 2; set q.p.f 2", NULL), CRDT_OK);
+    expect_notes(&told, "changed o; changed q; ");
+    crdt_buf_deinit(&told.text);
+    crdt_document_close(doc);
+}
+
 /* A remove that is an add again in the same batch hides nothing. */
 Test(document_listen, a_replacement_is_no_conflict)
 {
