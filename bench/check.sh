@@ -36,4 +36,5 @@ expect w45 "$(grep W4- <<<"$result")" '"equal":true'
 result=$("$program" w6)
 expect w6 "$result" '"equal":true'
 expect w6 "$result" '"equal_loaded":true'
+expect w10 "$("$program" w10 --scale 0.01 | grep '"equal"')" '"equal":true'
 expect w7 "$("$program" w7 --scale 0.01)" '"equal":true'

@@ -23,6 +23,7 @@ static const struct {
     {"w8", bench_w8_run, "1e3 to 1e7 fields; 1e7 objects that come and go"},
     {"w8b", bench_w8b_run, "conflicts, overwrites"},
     {"w9", bench_w9_run, "edits between nodes: latency, saturation, fan-out"},
+    {"w10", bench_w10_run, "the scene as JSON: out, in, out again after k edits"},
     {"w11", bench_w11_run, "a node on a disk: acknowledged edits, opening"},
 };
 

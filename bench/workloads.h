@@ -16,6 +16,7 @@ void bench_w7_run(const bench_options *options);
 void bench_w8_run(const bench_options *options);
 void bench_w8b_run(const bench_options *options);
 void bench_w9_run(const bench_options *options);
+void bench_w10_run(const bench_options *options);
 void bench_w11_run(const bench_options *options);
 
 #endif /* BENCH_WORKLOADS_H */
