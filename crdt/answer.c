@@ -5,7 +5,7 @@
 #include <assert.h>
 #include <string.h>
 
-#define ANSWER_FORMAT 1u
+#define ANSWER_FORMAT 2u
 #define ACTOR_SIZE 16u
 
 /* A key begins with one number: depth - 1, or KEY_END, plus KEY_STEP times the count of
@@ -211,32 +211,37 @@ static void write_uint(crdt_answer_writer *w, uint64_t number)
     }
 }
 
-static bool row_fits(const crdt_answer_head *head, const crdt_actor *actor,
-                     uint64_t last_time, const crdt_version *after)
+static void write_str(crdt_answer_writer *w, crdt_span utf8)
 {
-    return crdt_version_get(head->version, actor) >= last_time &&
-           crdt_version_includes(head->version, after);
+    uint8_t *at = room(w, CRDT_MSGPACK_SIZE_MAX + utf8.size);
+    if (at != NULL) {
+        wrote(w, crdt_msgpack_put_str(at, utf8));
+    }
+}
+
+static bool row_fits(const crdt_answer_head *head, const crdt_deps_row *row)
+{
+    return crdt_version_get(head->version, &row->actor) >= row->last_time &&
+           crdt_version_includes(head->version, row->after);
 }
 
 static void write_deps(crdt_answer_writer *w, const crdt_answer_head *head)
 {
-    crdt_actor actor;
-    uint64_t last_time = 0;
-    const crdt_version *after = NULL;
+    crdt_deps_row row;
     size_t count = 0;
     size_t index = 0;
-    while (head->deps != NULL &&
-           crdt_deps_next(head->deps, &index, &actor, &last_time, &after)) {
-        count += row_fits(head, &actor, last_time, after);
+    while (head->deps != NULL && crdt_deps_next(head->deps, &index, &row)) {
+        count += row_fits(head, &row);
     }
     write_uint(w, count);
     index = 0;
-    while (count > 0 &&
-           crdt_deps_next(head->deps, &index, &actor, &last_time, &after)) {
-        if (row_fits(head, &actor, last_time, after)) {
-            write_uint(w, actor_index(w, &actor));
-            write_uint(w, last_time);
-            write_times(w, after, head->version);
+    while (count > 0 && crdt_deps_next(head->deps, &index, &row)) {
+        if (row_fits(head, &row)) {
+            write_uint(w, actor_index(w, &row.actor));
+            write_uint(w, row.last_time);
+            write_str(w, row.who);
+            write_uint(w, row.wall_ms);
+            write_times(w, row.after, head->version);
         }
     }
 }
@@ -418,8 +423,7 @@ struct crdt_answer_who {
 };
 
 struct crdt_answer_row {
-    crdt_actor author;
-    uint64_t last_time;
+    crdt_deps_row row; /* `after` is set when it is handed out */
     crdt_version after;
 };
 
@@ -496,21 +500,24 @@ static uint32_t read_actor_index(crdt_answer_reader *r)
 
 static void read_deps_rows(crdt_answer_reader *r)
 {
-    size_t count = crdt_msgpack_read_count(&r->in, SIZE_MAX, 2 + r->actor_count);
+    size_t count = crdt_msgpack_read_count(&r->in, SIZE_MAX, 4 + r->actor_count);
     struct crdt_answer_row *rows = take(r, count, sizeof *rows);
     for (size_t i = 0; i < count && r->in.err == CRDT_OK; i++) {
         uint32_t author = read_actor_index(r);
         if (r->in.err != CRDT_OK) {
             return;
         }
-        rows[i].author = r->actors[author];
+        rows[i].row.actor = r->actors[author];
         const uint8_t *before = r->in.at;
-        rows[i].last_time = crdt_msgpack_read_uint(&r->in, r->version_times[author]);
-        if (r->in.err == CRDT_OK && rows[i].last_time == 0) {
+        rows[i].row.last_time =
+            crdt_msgpack_read_uint(&r->in, r->version_times[author]);
+        if (r->in.err == CRDT_OK && rows[i].row.last_time == 0) {
             r->in.at = before;
             crdt_msgpack_fail(&r->in, CRDT_ECORRUPT, "time 0 of a last batch");
             return;
         }
+        rows[i].row.who = crdt_msgpack_read_str(&r->in, CRDT_NAME_SIZE_MAX);
+        rows[i].row.wall_ms = crdt_msgpack_read_uint(&r->in, UINT64_MAX);
         read_times(r, NULL, &rows[i].after, r->version_times);
     }
     r->deps_rows = rows;
@@ -550,16 +557,14 @@ crdt_err crdt_answer_read_open(crdt_answer_reader *reader, crdt_span bytes,
 }
 
 bool crdt_answer_read_deps(const crdt_answer_reader *reader, size_t *index,
-                           crdt_actor *author, uint64_t *last_time,
-                           crdt_version *version_after)
+                           crdt_deps_row *row)
 {
     if (*index >= reader->deps_count) {
         return false;
     }
-    const struct crdt_answer_row *row = &reader->deps_rows[(*index)++];
-    *author = row->author;
-    *last_time = row->last_time;
-    *version_after = row->after;
+    const struct crdt_answer_row *from = &reader->deps_rows[(*index)++];
+    *row = from->row;
+    row->after = &from->after;
     return true;
 }
 

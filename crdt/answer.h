@@ -148,11 +148,10 @@ typedef struct crdt_answer_reader {
  * lives. Errors: CRDT_ECORRUPT, CRDT_EVERSION, CRDT_ELIMIT, CRDT_ENOMEM. */
 crdt_err crdt_answer_read_open(crdt_answer_reader *reader, crdt_span bytes,
                                crdt_arena *arena, crdt_diag *diag);
-/* Row `*index` of deps (starts at 0, steps on): the author's last batch and the version
- * after it (a view that lives as long as the arena). False at the end. */
+/* Row `*index` of deps (starts at 0, steps on), borrowed from the answer's bytes and the
+ * arena. False at the end. */
 bool crdt_answer_read_deps(const crdt_answer_reader *reader, size_t *index,
-                           crdt_actor *author, uint64_t *last_time,
-                           crdt_version *version_after);
+                           crdt_deps_row *row);
 /* The next item; item->type is CRDT_ANSWER_END at the end, again and again. Check an
  * answer whole by reading it to the end, then rewind and read it again to use it.
  * Errors: CRDT_ECORRUPT, CRDT_ELIMIT, CRDT_ENOMEM; the reader stays there. */

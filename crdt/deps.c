@@ -3,17 +3,19 @@
 #include <assert.h>
 #include <string.h>
 
-typedef struct row {
+typedef struct kept_row {
     crdt_actor actor;
     uint64_t last_time;
+    uint64_t wall_ms;
     crdt_version after;
-} row;
+    crdt_buf who;
+} kept_row;
 
 /* Rows by use, the last used first. Authors that write are few, so a row is found by
  * walking. */
 struct crdt_deps {
     crdt_alloc alloc;
-    row **rows;
+    kept_row **rows;
     size_t row_count;
     size_t row_capacity;
     size_t row_count_max;
@@ -31,9 +33,10 @@ crdt_err crdt_deps_open(crdt_deps **out, crdt_alloc alloc, size_t author_max)
     return CRDT_OK;
 }
 
-static void close_row(crdt_deps *deps, row *r)
+static void close_row(crdt_deps *deps, kept_row *r)
 {
     crdt_version_deinit(&r->after);
+    crdt_buf_deinit(&r->who);
     crdt_free(deps->alloc, r, sizeof *r);
 }
 
@@ -45,7 +48,7 @@ void crdt_deps_close(crdt_deps *deps)
     for (size_t i = 0; i < deps->row_count; i++) {
         close_row(deps, deps->rows[i]);
     }
-    crdt_free(deps->alloc, deps->rows, deps->row_capacity * sizeof(row *));
+    crdt_free(deps->alloc, deps->rows, deps->row_capacity * sizeof(kept_row *));
     crdt_free(deps->alloc, deps, sizeof *deps);
 }
 
@@ -60,8 +63,11 @@ static size_t find_row(const crdt_deps *deps, const crdt_actor *actor)
 
 static void move_to_front(crdt_deps *deps, size_t index)
 {
-    row *r = deps->rows[index];
-    memmove(deps->rows + 1, deps->rows, index * sizeof(row *));
+    if (index == 0) {
+        return;
+    }
+    kept_row *r = deps->rows[index];
+    memmove(deps->rows + 1, deps->rows, index * sizeof(kept_row *));
     deps->rows[0] = r;
 }
 
@@ -76,8 +82,8 @@ static crdt_err reserve_row(crdt_deps *deps)
     if (capacity > deps->row_count_max) {
         capacity = deps->row_count_max;
     }
-    row **rows = crdt_resize_array(deps->alloc, deps->rows, deps->row_capacity,
-                                   capacity, sizeof *rows);
+    kept_row **rows = crdt_resize_array(deps->alloc, deps->rows, deps->row_capacity,
+                                        capacity, sizeof *rows);
     if (rows == NULL) {
         return CRDT_ENOMEM;
     }
@@ -86,43 +92,66 @@ static crdt_err reserve_row(crdt_deps *deps)
     return CRDT_OK;
 }
 
-/* `after` is what the batch saw, with or without the batch itself. */
-static crdt_err put(crdt_deps *deps, const crdt_actor *actor, uint64_t last_time,
-                    const crdt_version *after)
+static crdt_err open_row(crdt_deps *deps, const crdt_actor *actor, kept_row **out)
 {
-    const crdt_stamp last = {.time = last_time, .actor = *actor};
-    size_t index = find_row(deps, actor);
-    bool known = index < deps->row_count;
-    if (known && deps->rows[index]->last_time >= last_time) {
-        return CRDT_OK;
+    crdt_err err = reserve_row(deps);
+    if (err != CRDT_OK) {
+        return err;
     }
-    row *r = known ? deps->rows[index] : NULL;
-    if (!known) {
-        crdt_err err = reserve_row(deps);
-        if (err != CRDT_OK) {
-            return err;
-        }
-        r = crdt_allocate(deps->alloc, sizeof *r);
-        if (r == NULL) {
-            return CRDT_ENOMEM;
-        }
-        *r = (row){.actor = *actor};
-        crdt_version_init(&r->after, deps->alloc);
+    kept_row *r = crdt_allocate(deps->alloc, sizeof *r);
+    if (r == NULL) {
+        return CRDT_ENOMEM;
     }
+    *r = (kept_row){.actor = *actor};
+    crdt_version_init(&r->after, deps->alloc);
+    crdt_buf_init(&r->who, deps->alloc);
+    *out = r;
+    return CRDT_OK;
+}
 
-    /* The copy must not fail half way: room for all and for the author first. */
-    size_t more = after->stamp_count + 1;
+/* Overwrite `r`. Room for all of it first: a copy must not fail half way. */
+static crdt_err fill_row(kept_row *r, const crdt_deps_row *from)
+{
+    const crdt_stamp last = {.time = from->last_time, .actor = from->actor};
+    size_t more = from->after->stamp_count + 1;
     more = more > r->after.stamp_count ? more - r->after.stamp_count : 0;
     crdt_err err = crdt_version_reserve(&r->after, more);
+    if (err == CRDT_OK && from->who.size > r->who.size) {
+        err = crdt_buf_reserve(&r->who, from->who.size - r->who.size);
+    }
+    if (err != CRDT_OK) {
+        return err;
+    }
+    crdt_version_copy(&r->after, from->after);
+    crdt_version_raise(&r->after, &last);
+    if (!crdt_span_equal(crdt_buf_span(&r->who), from->who)) {
+        crdt_buf_clear(&r->who);
+        crdt_buf_append_span(&r->who, from->who);
+    }
+    r->last_time = from->last_time;
+    r->wall_ms = from->wall_ms;
+    return CRDT_OK;
+}
+
+crdt_err crdt_deps_put(crdt_deps *deps, const crdt_deps_row *from)
+{
+    size_t index = find_row(deps, &from->actor);
+    bool known = index < deps->row_count;
+    if (known && deps->rows[index]->last_time >= from->last_time) {
+        return CRDT_OK;
+    }
+    kept_row *r = known ? deps->rows[index] : NULL;
+    crdt_err err = known ? CRDT_OK : open_row(deps, &from->actor, &r);
+    if (err != CRDT_OK) {
+        return err;
+    }
+    err = fill_row(r, from);
     if (err != CRDT_OK) {
         if (!known) {
             close_row(deps, r);
         }
         return err;
     }
-    crdt_version_copy(&r->after, after);
-    crdt_version_raise(&r->after, &last);
-    r->last_time = last_time;
     if (!known) {
         if (deps->row_count == deps->row_count_max) {
             close_row(deps, deps->rows[--deps->row_count]);
@@ -140,34 +169,38 @@ crdt_err crdt_deps_note(crdt_deps *deps, const crdt_batch *batch)
     const crdt_version after = {.stamps = (crdt_stamp *)(uintptr_t)batch->deps,
                                 .stamp_count = batch->dep_count,
                                 .stamp_capacity = batch->dep_count};
-    return put(deps, &batch->actor, crdt_batch_last_time(batch), &after);
+    const crdt_deps_row from = {.actor = batch->actor,
+                                .last_time = crdt_batch_last_time(batch),
+                                .after = &after,
+                                .who = batch->who,
+                                .wall_ms = batch->wall_ms};
+    return crdt_deps_put(deps, &from);
 }
 
-crdt_err crdt_deps_put(crdt_deps *deps, const crdt_actor *actor, uint64_t last_time,
-                       const crdt_version *version_after)
+static crdt_deps_row row_of(const kept_row *r)
 {
-    return put(deps, actor, last_time, version_after);
+    return (crdt_deps_row){.actor = r->actor,
+                           .last_time = r->last_time,
+                           .after = &r->after,
+                           .who = crdt_buf_span(&r->who),
+                           .wall_ms = r->wall_ms};
 }
 
-uint64_t crdt_deps_find(const crdt_deps *deps, const crdt_actor *actor,
-                        const crdt_version **version_after)
+bool crdt_deps_find(const crdt_deps *deps, const crdt_actor *actor, crdt_deps_row *row)
 {
     static const crdt_version empty = {.stamp_count = 0};
     size_t index = find_row(deps, actor);
     bool known = index < deps->row_count;
-    *version_after = known ? &deps->rows[index]->after : &empty;
-    return known ? deps->rows[index]->last_time : 0;
+    *row = known ? row_of(deps->rows[index])
+                 : (crdt_deps_row){.actor = *actor, .after = &empty};
+    return known;
 }
 
-bool crdt_deps_next(const crdt_deps *deps, size_t *index, crdt_actor *actor,
-                    uint64_t *last_time, const crdt_version **version_after)
+bool crdt_deps_next(const crdt_deps *deps, size_t *index, crdt_deps_row *row)
 {
     if (*index >= deps->row_count) {
         return false;
     }
-    const row *r = deps->rows[(*index)++];
-    *actor = r->actor;
-    *last_time = r->last_time;
-    *version_after = &r->after;
+    *row = row_of(deps->rows[(*index)++]);
     return true;
 }

@@ -180,14 +180,12 @@ static void perform(crdt_join *join)
 
 static crdt_err put_deps(crdt_answer_reader *reader, crdt_deps *deps)
 {
-    crdt_actor author;
-    uint64_t last_time;
-    crdt_version after;
+    crdt_deps_row row;
     crdt_err err = CRDT_OK;
     size_t index = 0;
     while (deps != NULL && err == CRDT_OK &&
-           crdt_answer_read_deps(reader, &index, &author, &last_time, &after)) {
-        err = crdt_deps_put(deps, &author, last_time, &after);
+           crdt_answer_read_deps(reader, &index, &row)) {
+        err = crdt_deps_put(deps, &row);
     }
     return err;
 }

@@ -5,7 +5,7 @@
 #include <assert.h>
 #include <string.h>
 
-#define HISTORY_FORMAT 1u
+#define HISTORY_FORMAT 2u
 #define DROP_BYTES_MAX_DEFAULT ((size_t)8 << 20)
 #define ACTOR_SIZE 16u
 
@@ -88,8 +88,7 @@ static crdt_err put_drop(drop_coder *coder, const crdt_history_drop *drop,
         at = crdt_msgpack_put_str(at, entry->who);
     }
     if (drop->key.depth == CRDT_FIELD) {
-        memcpy(at, entry->value.data, entry->value.size);
-        at += entry->value.size;
+        at = crdt_vector_put(at, entry->value);
     }
     out->size = (size_t)(at - out->data);
     coder->op_index = op_index;
@@ -116,8 +115,8 @@ static uint64_t read_step(crdt_msgpack_reader *reader, uint64_t before, uint64_t
     return up ? before + size : before - size;
 }
 
-static void read_drop(drop_coder *coder, crdt_msgpack_reader *reader, size_t op_count,
-                      crdt_history_drop *drop)
+static void read_drop(drop_coder *coder, crdt_msgpack_reader *reader,
+                      crdt_vector_room *room, size_t op_count, crdt_history_drop *drop)
 {
     const uint8_t *before = reader->at;
     unsigned head = (unsigned)crdt_msgpack_read_uint(reader, DROP_HEAD_MAX);
@@ -150,7 +149,7 @@ static void read_drop(drop_coder *coder, crdt_msgpack_reader *reader, size_t op_
     }
     drop->entry.who = coder->who;
     if (depth == CRDT_FIELD) {
-        drop->entry.value = crdt_msgpack_read_value(reader);
+        drop->entry.value = crdt_vector_read(reader, room);
     }
 }
 
@@ -269,8 +268,9 @@ crdt_err crdt_history_decode(crdt_span bytes, crdt_arena *arena,
     }
     drop_coder coder;
     drop_coder_init(&coder);
+    crdt_vector_room room = crdt_vector_room_open(arena);
     for (size_t i = 0; i < count && reader.err == CRDT_OK; i++) {
-        read_drop(&coder, &reader, record->op_count, &drops[i]);
+        read_drop(&coder, &reader, &room, record->op_count, &drops[i]);
     }
     record->drops = drops;
     record->drop_count = count;

@@ -1,32 +1,36 @@
 #include "crdt/op_codec.h"
 #include "crdt/value.h"
+#include "crdt/well_known.h"
 
 #include <assert.h>
 #include <string.h>
 
 /* Head of an operation: kind in the lowest two bits, then CRDT_KEY_HAS_*, then whether an
- * ADD or REMOVE is of a part. The rest is kept for later formats. */
+ * ADD or REMOVE is of a part. */
 #define OP_KIND_MASK 3u
 #define OP_OF_PART 16u
 #define OP_HEAD_MAX                                                                    \
     (OP_KIND_MASK | CRDT_KEY_HAS_OBJECT | CRDT_KEY_HAS_PART | OP_OF_PART)
+/* Or, for a SET of a well-known field of the last part: this, whether an object follows,
+ * and the name's index. What most operations are. */
+#define OP_SHORT_SET 0x80u
+#define OP_SHORT_HAS_OBJECT 0x40u
+#define OP_SHORT_NAME_MASK 0x3fu
+
+static_assert(CRDT_WELL_KNOWN_FIELD_COUNT == OP_SHORT_NAME_MASK + 1, "six bits");
 
 void crdt_key_coder_init(crdt_key_coder *coder)
 {
     coder->object_any = false;
-    coder->part_any = false;
+    coder->part = crdt_well_known_names[0];
     coder->name_count = 0;
-    memset(coder->slots, 0, sizeof coder->slots);
 }
 
+/* ---- names ---- */
+
 /* The slot of `name`: where it is, or the free one where it would be. */
-static size_t find_slot(const crdt_key_coder *coder, crdt_span name)
+static size_t find_slot(const crdt_key_coder *coder, crdt_span name, size_t slot)
 {
-    size_t slot = name.size * 31;
-    if (name.size > 0) {
-        slot += name.data[0] + 7u * name.data[name.size / 2] +
-                61u * name.data[name.size - 1];
-    }
     for (;; slot++) {
         slot %= sizeof coder->slots;
         uint8_t index = coder->slots[slot];
@@ -36,13 +40,34 @@ static size_t find_slot(const crdt_key_coder *coder, crdt_span name)
     }
 }
 
-static void learn_name(crdt_key_coder *coder, size_t slot, crdt_span name)
+/* The index of `name`; SIZE_MAX: it has none yet. */
+static size_t find_name(const crdt_key_coder *coder, crdt_span name)
 {
-    if (coder->name_count < CRDT_KEY_NAME_MAX) {
-        coder->names[coder->name_count++] = name;
-        coder->slots[slot] = (uint8_t)coder->name_count;
+    uint8_t hash = crdt_well_known_hash(name);
+    size_t index = crdt_well_known_find(name, hash);
+    if (index < CRDT_WELL_KNOWN_COUNT) {
+        return index;
     }
+    uint8_t known =
+        coder->name_count == 0 ? 0 : coder->slots[find_slot(coder, name, hash)];
+    return known == 0 ? SIZE_MAX : CRDT_WELL_KNOWN_COUNT + known - 1u;
 }
+
+/* Give an index to a name that has none. */
+static void learn_name(crdt_key_coder *coder, crdt_span name)
+{
+    if (coder->name_count == CRDT_KEY_NAME_MAX) {
+        return;
+    }
+    if (coder->name_count == 0) {
+        memset(coder->slots, 0, sizeof coder->slots);
+    }
+    size_t slot = find_slot(coder, name, crdt_well_known_hash(name));
+    coder->names[coder->name_count++] = name;
+    coder->slots[slot] = (uint8_t)coder->name_count;
+}
+
+/* ---- keys ---- */
 
 unsigned crdt_key_coder_flags(const crdt_key_coder *coder, const crdt_key *key)
 {
@@ -50,8 +75,7 @@ unsigned crdt_key_coder_flags(const crdt_key_coder *coder, const crdt_key *key)
     if (!coder->object_any || !crdt_span_equal(coder->object, key->object)) {
         flags |= CRDT_KEY_HAS_OBJECT;
     }
-    if (key->depth >= CRDT_PART &&
-        (!coder->part_any || !crdt_span_equal(coder->part, key->part))) {
+    if (key->depth >= CRDT_PART && !crdt_span_equal(coder->part, key->part)) {
         flags |= CRDT_KEY_HAS_PART;
     }
     return flags;
@@ -69,13 +93,21 @@ size_t crdt_key_coder_size_max(const crdt_key *key)
     return size;
 }
 
-static uint8_t *put_name(crdt_key_coder *coder, uint8_t *at, crdt_span name)
+static uint8_t *put_object(crdt_key_coder *coder, uint8_t *at, crdt_span object)
 {
-    size_t slot = find_slot(coder, name);
-    if (coder->slots[slot] != 0) {
-        return crdt_msgpack_put_uint(at, coder->slots[slot] - 1u);
+    coder->object = object;
+    coder->object_any = true;
+    return crdt_msgpack_put_name(at, object);
+}
+
+/* `index` is that of find_name. */
+static uint8_t *put_name(crdt_key_coder *coder, uint8_t *at, crdt_span name,
+                         size_t index)
+{
+    if (index != SIZE_MAX) {
+        return crdt_msgpack_put_uint(at, index);
     }
-    learn_name(coder, slot, name);
+    learn_name(coder, name);
     return crdt_msgpack_put_name(at, name);
 }
 
@@ -83,17 +115,14 @@ uint8_t *crdt_key_coder_put(crdt_key_coder *coder, uint8_t *at, const crdt_key *
                             unsigned flags)
 {
     if ((flags & CRDT_KEY_HAS_OBJECT) != 0) {
-        at = crdt_msgpack_put_name(at, key->object);
-        coder->object = key->object;
-        coder->object_any = true;
+        at = put_object(coder, at, key->object);
     }
     if ((flags & CRDT_KEY_HAS_PART) != 0) {
-        at = put_name(coder, at, key->part);
+        at = put_name(coder, at, key->part, find_name(coder, key->part));
         coder->part = key->part;
-        coder->part_any = true;
     }
     if (key->depth == CRDT_FIELD) {
-        at = put_name(coder, at, key->field);
+        at = put_name(coder, at, key->field, find_name(coder, key->field));
     }
     return at;
 }
@@ -103,22 +132,24 @@ static crdt_span read_name(crdt_key_coder *coder, crdt_msgpack_reader *reader)
     const uint8_t *before = reader->at;
     if (crdt_msgpack_at_uint(reader)) {
         uint64_t index = crdt_msgpack_read_uint(reader, UINT64_MAX);
-        if (index >= coder->name_count) {
-            reader->at = before;
-            crdt_msgpack_fail(reader, CRDT_ECORRUPT, "no such name in the table");
-            return (crdt_span){0};
+        if (index < CRDT_WELL_KNOWN_COUNT) {
+            return crdt_well_known_names[index];
         }
-        return coder->names[index];
+        if (index - CRDT_WELL_KNOWN_COUNT < coder->name_count) {
+            return coder->names[index - CRDT_WELL_KNOWN_COUNT];
+        }
+        reader->at = before;
+        crdt_msgpack_fail(reader, CRDT_ECORRUPT, "no such name in the table");
+        return (crdt_span){0};
     }
     crdt_span name = crdt_msgpack_read_name(reader, CRDT_NAME_SIZE_MAX);
     if (reader->err == CRDT_OK) {
-        size_t slot = find_slot(coder, name);
-        if (coder->slots[slot] != 0) {
+        if (find_name(coder, name) != SIZE_MAX) {
             reader->at = before;
             crdt_msgpack_fail(reader, CRDT_ECORRUPT, "name is in the table already");
             return (crdt_span){0};
         }
-        learn_name(coder, slot, name);
+        learn_name(coder, name);
     }
     return name;
 }
@@ -147,20 +178,15 @@ static void read_part(crdt_key_coder *coder, crdt_msgpack_reader *reader,
                       unsigned flags)
 {
     if ((flags & CRDT_KEY_HAS_PART) == 0) {
-        if (!coder->part_any) {
-            crdt_msgpack_fail(reader, CRDT_ECORRUPT, "no part before");
-        }
         return;
     }
     const uint8_t *before = reader->at;
     crdt_span part = read_name(coder, reader);
-    if (coder->part_any && reader->err == CRDT_OK &&
-        crdt_span_equal(part, coder->part)) {
+    if (reader->err == CRDT_OK && crdt_span_equal(part, coder->part)) {
         reader->at = before;
         crdt_msgpack_fail(reader, CRDT_ECORRUPT, "part is named again");
     }
     coder->part = part;
-    coder->part_any = true;
 }
 
 crdt_key crdt_key_coder_read(crdt_key_coder *coder, crdt_msgpack_reader *reader,
@@ -179,6 +205,27 @@ crdt_key crdt_key_coder_read(crdt_key_coder *coder, crdt_msgpack_reader *reader,
     return key;
 }
 
+/* ---- operations ---- */
+
+static uint8_t *put_op(crdt_key_coder *coder, uint8_t *at, const crdt_op *op)
+{
+    unsigned flags = crdt_key_coder_flags(coder, &op->key);
+    if (op->kind == CRDT_OP_SET && (flags & CRDT_KEY_HAS_PART) == 0) {
+        size_t index = find_name(coder, op->key.field);
+        bool has_object = flags != 0;
+        if (index < CRDT_WELL_KNOWN_FIELD_COUNT) {
+            *at++ = (uint8_t)(OP_SHORT_SET | index |
+                              (has_object ? OP_SHORT_HAS_OBJECT : 0));
+            at = has_object ? put_object(coder, at, op->key.object) : at;
+            return crdt_vector_put(at, op->value);
+        }
+    }
+    bool of_part = op->key.depth == CRDT_PART;
+    *at++ = (uint8_t)(op->kind | flags | (of_part ? OP_OF_PART : 0));
+    at = crdt_key_coder_put(coder, at, &op->key, flags);
+    return op->kind == CRDT_OP_SET ? crdt_vector_put(at, op->value) : at;
+}
+
 crdt_err crdt_ops_encode(const crdt_op *ops, size_t op_count, crdt_buf *out)
 {
     crdt_err err = crdt_msgpack_append_uint(out, op_count);
@@ -189,22 +236,12 @@ crdt_err crdt_ops_encode(const crdt_op *ops, size_t op_count, crdt_buf *out)
     crdt_key_coder_init(&coder);
     for (size_t i = 0; i < op_count; i++) {
         const crdt_op *op = &ops[i];
-        bool set = op->kind == CRDT_OP_SET;
-        err = crdt_buf_reserve(out, 1 + crdt_key_coder_size_max(&op->key) +
-                                        (set ? op->value.size : 0));
+        size_t value_size = op->kind == CRDT_OP_SET ? op->value.size : 0;
+        err = crdt_buf_reserve(out, 1 + crdt_key_coder_size_max(&op->key) + value_size);
         if (err != CRDT_OK) {
             return err;
         }
-        unsigned flags = crdt_key_coder_flags(&coder, &op->key);
-        bool of_part = op->key.depth == CRDT_PART;
-        uint8_t *at = out->data + out->size;
-        *at++ = (uint8_t)(op->kind | flags | (of_part ? OP_OF_PART : 0));
-        at = crdt_key_coder_put(&coder, at, &op->key, flags);
-        if (set) {
-            memcpy(at, op->value.data, op->value.size);
-            at += op->value.size;
-        }
-        out->size = (size_t)(at - out->data);
+        out->size = (size_t)(put_op(&coder, out->data + out->size, op) - out->data);
     }
     return CRDT_OK;
 }
@@ -213,6 +250,9 @@ crdt_err crdt_ops_encode(const crdt_op *ops, size_t op_count, crdt_buf *out)
 static crdt_depth depth_of_head(unsigned head)
 {
     unsigned kind = head & OP_KIND_MASK;
+    if (head > OP_HEAD_MAX) {
+        return (crdt_depth)0;
+    }
     if (kind == CRDT_OP_SET || kind == CRDT_OP_UNSET) {
         return (head & OP_OF_PART) == 0 ? CRDT_FIELD : (crdt_depth)0;
     }
@@ -220,6 +260,51 @@ static crdt_depth depth_of_head(unsigned head)
         return CRDT_PART;
     }
     return (head & CRDT_KEY_HAS_PART) == 0 ? CRDT_OBJECT : (crdt_depth)0;
+}
+
+/* A name that both sides know as a short SET has it. */
+static bool is_short_name(crdt_span field)
+{
+    return crdt_well_known_find(field, crdt_well_known_hash(field)) <
+           CRDT_WELL_KNOWN_FIELD_COUNT;
+}
+
+static void read_op(crdt_key_coder *coder, crdt_msgpack_reader *reader,
+                    crdt_vector_room *room, crdt_op *op)
+{
+    if (reader->at == reader->end) {
+        crdt_msgpack_fail(reader, CRDT_ECORRUPT, "the bytes end early");
+        return;
+    }
+    const uint8_t *before = reader->at;
+    unsigned head = *reader->at++;
+    if ((head & OP_SHORT_SET) != 0) {
+        bool has_object = (head & OP_SHORT_HAS_OBJECT) != 0;
+        read_object(coder, reader, has_object ? CRDT_KEY_HAS_OBJECT : 0);
+        op->kind = CRDT_OP_SET;
+        op->key = crdt_key_field(coder->object, coder->part,
+                                 crdt_well_known_names[head & OP_SHORT_NAME_MASK]);
+        op->value = crdt_vector_read(reader, room);
+        return;
+    }
+    crdt_depth depth = depth_of_head(head);
+    if (depth == 0) {
+        reader->at = before;
+        crdt_msgpack_fail(reader, CRDT_ECORRUPT, "bad head of an operation");
+        return;
+    }
+    op->kind = (crdt_op_kind)(head & OP_KIND_MASK);
+    op->key = crdt_key_coder_read(coder, reader, depth, head);
+    op->value = (crdt_span){0};
+    if (op->kind == CRDT_OP_SET) {
+        if (reader->err == CRDT_OK && (head & CRDT_KEY_HAS_PART) == 0 &&
+            is_short_name(op->key.field)) {
+            reader->at = before;
+            crdt_msgpack_fail(reader, CRDT_ECORRUPT, "a shorter head says the same");
+            return;
+        }
+        op->value = crdt_vector_read(reader, room);
+    }
 }
 
 crdt_err crdt_ops_read(crdt_msgpack_reader *reader, size_t count_max, crdt_arena *arena,
@@ -233,30 +318,13 @@ crdt_err crdt_ops_read(crdt_msgpack_reader *reader, size_t count_max, crdt_arena
     if (list == NULL) {
         return crdt_msgpack_fail(reader, CRDT_ENOMEM, "no memory for the operations");
     }
+    crdt_vector_room room = crdt_vector_room_open(arena);
     crdt_key_coder coder;
     crdt_key_coder_init(&coder);
-    for (size_t i = 0; i < count; i++) {
-        const uint8_t *before = reader->at;
-        unsigned head = (unsigned)crdt_msgpack_read_uint(reader, UINT64_MAX);
-        crdt_depth depth = head <= OP_HEAD_MAX ? depth_of_head(head) : (crdt_depth)0;
-        if (reader->err == CRDT_OK && depth == 0) {
-            reader->at = before;
-            crdt_msgpack_fail(reader, CRDT_ECORRUPT, "bad head of an operation");
-        }
-        if (reader->err != CRDT_OK) {
-            return reader->err;
-        }
-        list[i].kind = (crdt_op_kind)(head & OP_KIND_MASK);
-        list[i].key = crdt_key_coder_read(&coder, reader, depth, head);
-        list[i].value = (crdt_span){0};
-        if (list[i].kind == CRDT_OP_SET) {
-            list[i].value = crdt_msgpack_read_value(reader);
-        }
-        if (reader->err != CRDT_OK) {
-            return reader->err;
-        }
+    for (size_t i = 0; i < count && reader->err == CRDT_OK; i++) {
+        read_op(&coder, reader, &room, &list[i]);
     }
     *ops = list;
     *op_count = count;
-    return CRDT_OK;
+    return reader->err;
 }

@@ -5,13 +5,15 @@
  * "Operations"): what batches, templates and history records are made of.
  *
  * A key says only what is new: the object is left out if it is the one before, the part
- * likewise. Part and field names enter a table at first use, CRDT_KEY_NAME_MAX at most,
- * and are referred to by index from then on. Every list has one encoding; any other is
- * refused. Nothing is allocated for the table. */
+ * likewise. Part and field names are an index where both sides know them: the well-known
+ * ones, and CRDT_KEY_NAME_MAX that the list has named before. Every list has one encoding;
+ * any other is refused. Nothing is allocated for the table. */
 
 #include "crdt/msgpack.h"
 #include "crdt/op.h"
+#include "crdt/vector.h"
 
+/* As many names besides the well-known ones get an index. */
 #define CRDT_KEY_NAME_MAX 128u
 
 /* Which names follow the head of a key. */
@@ -21,12 +23,12 @@
 /* The names so far; the same on both sides. Names are borrowed. */
 typedef struct crdt_key_coder {
     bool object_any;
-    bool part_any;
     crdt_span object; /* of the last key, if object_any */
-    crdt_span part;   /* of the last key that had one, if part_any */
+    crdt_span part;   /* of the last key that had one; at first the well-known name 0 */
     size_t name_count;
     crdt_span names[CRDT_KEY_NAME_MAX];
-    uint8_t slots[2 * CRDT_KEY_NAME_MAX]; /* hash table: 1 + index; 0: free */
+    /* Hash table: 1 + index; 0: free. Cleared when the first name comes. */
+    uint8_t slots[2 * CRDT_KEY_NAME_MAX];
 } crdt_key_coder;
 
 void crdt_key_coder_init(crdt_key_coder *coder);

@@ -4,6 +4,7 @@ compares what they say with what the page says that they say. Shares no code wit
 
     tests/crdt/second_reader.py        from the project's root; exit 1 where they differ
 """
+import re
 import struct
 import sys
 
@@ -92,6 +93,22 @@ class Reader:
         assert kind != 'bin'
         return x
 
+    def stored_value(self):
+        """A value that may be a packed vector."""
+        head = self.data[self.at]
+        if head not in (0xc1, 0xc7, 0xc8, 0xc9, 0xd4, 0xd5, 0xd6):
+            return self.value()
+        self.take(1)
+        shape, width = (3, head - 0xd4 + 2) if head >= 0xd4 else (4, head - 0xc7 + 2)
+        if head == 0xc1:
+            shape, width = divmod(self.take(1)[0], 4)
+            width += 2
+        keys = ['xy', 'xyz', 'wxyz', 'bgr', 'abgr'][shape - 17] if shape > 16 else None
+        raw = [self.take(width) for _ in range(len(keys) if keys else shape)]
+        assert width == 2 or any(bits[-1] for bits in raw)
+        numbers = [struct.unpack('>f', bits + bytes(4 - width))[0] for bits in raw]
+        return dict(zip(keys, numbers)) if keys else numbers
+
     def is_number(self):
         return self.data[self.at] < 0x80 or 0xcc <= self.data[self.at] <= 0xcf
 
@@ -99,19 +116,27 @@ class Reader:
         assert self.at == len(self.data), 'bytes after the end'
 
 
+def well_known():
+    """The table of docs/FORMAT.md, "Names"."""
+    rows = re.findall(r'^\| (\d+) \| (`.*`) \|$', open('docs/FORMAT.md', encoding='utf-8').read(), re.M)
+    names = [n.replace('FF ', '\xff') for at, row in rows for n in re.findall('`([^`]*)`', row)]
+    assert len(names) == 96 and [int(at) for at, _ in rows] == list(range(0, 96, 8))
+    return names
+
+
 class Keys:
     """Names that are left out or referred to, as in "Operations"."""
 
     def __init__(self):
-        self.object = self.part = None
-        self.names = []
+        self.names = well_known()
+        self.object, self.part = None, self.names[0]
 
     def ref(self, r):
         if r.is_number():
             return self.names[r.uint()]
         name = r.name()
         assert name not in self.names
-        if len(self.names) < 128:
+        if len(self.names) < 96 + 128:
             self.names.append(name)
         return name
 
@@ -127,39 +152,46 @@ class Keys:
 def operations(r):
     keys, ops = Keys(), []
     for _ in range(r.uint()):
-        head = r.uint()
+        head = r.take(1)[0]
+        if head >= 128:
+            if head & 64: keys.object = r.name()
+            ops.append(('SET', '.'.join([keys.object, keys.part, keys.names[head & 63]]), r.stored_value()))
+            continue
         assert head < 32
         kind = ['ADD', 'REMOVE', 'SET', 'UNSET'][head & 3]
         key = keys.read(r, head, 3 if head & 2 else 2 if head & 16 else 1)
-        ops.append((kind, key, r.value()) if kind == 'SET' else (kind, key))
+        if kind == 'SET':
+            assert head & 8 or key.split('.')[-1] not in keys.names[:64]
+        ops.append((kind, key, r.stored_value()) if kind == 'SET' else (kind, key))
     return ops
 
 
 def batch(data, bases={}):
     r = Reader(data)
-    assert r.uint() == 1
-    author, base, deps = r.actor(), r.uint(), {}
-    if base:
-        deps = dict(bases[author, base])
+    head, author = r.take(1)[0], r.take(16).hex()[:4]
+    assert head >> 4 == 2
+    deps, who, wall_ms = bases[author, r.uint()] if head & 1 else ({}, '', 0)
+    deps = dict(deps)
     order = sorted(deps)
-    for _ in range(r.uint()):
+    for _ in range(r.uint() if head & 2 else 0):
         if r.is_number():
             deps[order[r.uint()]] += r.uint()
         else:
             actor = r.actor()
             assert actor not in deps
             deps[actor] = r.uint()
-    who, wall_ms = r.str(), r.uint()
+    if head & 4: who = r.str()
+    if head & 8: wall_ms += r.int()
     ops = operations(r)
     r.end()
     first = 1 + max(deps.values(), default=0)
-    after = dict(deps, **{author: first + len(ops) - 1})
+    after = dict(deps, **{author: first + len(ops) - 1}), who, wall_ms
     return {'author': author, 'deps': deps, 'who': who, 'wall': wall_ms, 'first': first, 'ops': ops}, after
 
 
 def answer(data):
     r = Reader(data)
-    assert r.uint() == 1
+    assert r.uint() == 2
     out = {'full': r.bool()}
     table = r.bin()
     actors = [table[i:i + 16].hex()[:4] for i in range(0, len(table), 16)]
@@ -168,9 +200,9 @@ def answer(data):
     if out['full']: out['floor'] = times()
     out['deps'] = {}
     for _ in range(r.uint()):
-        author, last = actors[r.uint()], r.uint()
+        author, last, by = actors[r.uint()], r.uint(), (r.str(), r.uint())
         below = {a: n for a, n in ((a, r.uint()) for a in actors) if n}
-        out['deps'][author] = (last, {a: out['version'][a] + 1 - n for a, n in below.items()})
+        out['deps'][author] = (last, *by, {a: out['version'][a] + 1 - n for a, n in below.items()})
     names, time = [], 0
 
     def ref():
@@ -206,7 +238,7 @@ def answer(data):
 
 def history(data):
     r = Reader(data)
-    assert r.uint() == 1
+    assert r.uint() == 2
     out = {'origin': r.uint()}
     if out['origin'] != 6: out.update(author=r.actor(), first=r.uint(), who=r.str())
     out['wall'], target = r.uint(), r.uint()
@@ -222,7 +254,7 @@ def history(data):
         stamp = (time, r.actor())
         if head & 32: who = r.str()
         drop = (index - 1, key, stamp, who, bool(head & 16))
-        out['drops'].append(drop + (r.value(),) if head & 3 == 3 else drop)
+        out['drops'].append(drop + (r.stored_value(),) if head & 3 == 3 else drop)
     r.end()
     return out
 
@@ -238,23 +270,23 @@ LOG = [(305, '0001', 'lamp.Transform.rotation'), (306, '0001', 'lamp.Name')]
 
 def main():
     golden = lambda name: open('tests/golden/%s.bin' % name, 'rb').read()
-    first, after = batch(golden('batch_absolute.v1'))
+    first, after = batch(golden('batch_absolute.v2'))
     found = {
         'absolute': first,
-        'relative': batch(golden('batch_relative.v1'), {('0001', 307): after})[0],
-        'template': batch(golden('template.v1'))[0],
-        'answer': answer(golden('answer.v1')),
-        'full': answer(golden('answer_full.v1')),
-        'history': history(golden('history.v1')),
+        'relative': batch(golden('batch_relative.v2'), {('0001', 307): after})[0],
+        'template': batch(golden('template.v2'))[0],
+        'answer': answer(golden('answer.v2')),
+        'full': answer(golden('answer_full.v2')),
+        'history': history(golden('history.v2')),
     }
     expected = {
         'absolute': {'author': '0001', 'deps': {'0001': 7, '1011': 300}, 'who': 'ann', 'wall': 1700000000000,
                      'first': 301, 'ops': OPS},
         'relative': {'author': '0001', 'deps': {'0001': 307, '1011': 302, '2021': 5}, 'who': 'ann',
                      'wall': 1700000000040, 'first': 308, 'ops': OPS[2:4]},
-        'template': {'author': 'db38', 'deps': {}, 'who': '', 'wall': 0, 'first': 1, 'ops': OPS[:4]},
+        'template': {'author': 'c035', 'deps': {}, 'who': '', 'wall': 0, 'first': 1, 'ops': OPS[:4]},
         'answer': {'full': False, 'version': {'0001': 310, '1011': 302}, 'since': {'1011': 290, '3031': 4},
-                   'deps': {'0001': (307, {'0001': 307, '1011': 300})}, 'log': LOG, 'keys': KEYS},
+                   'deps': {'0001': (307, 'ann', 1700000000000, {'0001': 307, '1011': 300})}, 'log': LOG, 'keys': KEYS},
         'full': {'full': True, 'version': {'0001': 310, '1011': 302}, 'since': {'1011': 290, '3031': 4},
                  'floor': {'1011': 100}, 'deps': {}, 'log': LOG, 'keys': KEYS},
         'history': {'origin': 1, 'author': '0001', 'first': 301, 'who': 'ann', 'wall': 1700000000000,

@@ -200,10 +200,13 @@ static void random_answer(gen *g, answer *a)
     }
     for (size_t i = 0; i < a->version.stamp_count; i++) {
         if (gen_chance(g, 50)) {
-            cr_assert_eq(crdt_deps_put(a->deps, &a->version.stamps[i].actor,
-                                       1 + gen_below(g, a->version.stamps[i].time),
-                                       gen_chance(g, 50) ? &a->version : &a->floor),
-                         CRDT_OK);
+            const crdt_deps_row row = {
+                .actor = a->version.stamps[i].actor,
+                .last_time = 1 + gen_below(g, a->version.stamps[i].time),
+                .after = gen_chance(g, 50) ? &a->version : &a->floor,
+                .who = gen_text(g, 12),
+                .wall_ms = gen_below(g, UINT64_C(1) << 41)};
+            cr_assert_eq(crdt_deps_put(a->deps, &row), CRDT_OK);
         }
     }
     crdt_stamp stamps[8];
@@ -279,17 +282,15 @@ static crdt_err read_answer(crdt_span bytes, crdt_arena *arena, answer *a,
     cr_assert(crdt_version_check(&a->since));
     cr_assert(crdt_version_check(&a->version));
     cr_assert(crdt_version_check(&a->floor));
-    crdt_actor author;
-    uint64_t last_time;
-    crdt_version after;
+    crdt_deps_row row;
     crdt_deps_close(a->deps);
     cr_assert_eq(crdt_deps_open(&a->deps, crdt_alloc_default(), 16), CRDT_OK);
     /* From the last, so that the most recently used comes first again. */
     for (size_t left = r.deps_count; left > 0; left--) {
         size_t index = left - 1;
-        cr_assert(crdt_answer_read_deps(&r, &index, &author, &last_time, &after));
-        cr_assert(crdt_version_check(&after));
-        cr_assert_eq(crdt_deps_put(a->deps, &author, last_time, &after), CRDT_OK);
+        cr_assert(crdt_answer_read_deps(&r, &index, &row));
+        cr_assert(crdt_version_check(row.after));
+        cr_assert_eq(crdt_deps_put(a->deps, &row), CRDT_OK);
     }
     return CRDT_OK;
 }
@@ -307,20 +308,18 @@ static bool deps_equal(const crdt_deps *a, const crdt_deps *b)
 {
     size_t i = 0;
     size_t j = 0;
-    crdt_actor actor_a;
-    crdt_actor actor_b;
-    uint64_t time_a;
-    uint64_t time_b;
-    const crdt_version *after_a;
-    const crdt_version *after_b;
+    crdt_deps_row row_a;
+    crdt_deps_row row_b;
     for (;;) {
-        bool more_a = crdt_deps_next(a, &i, &actor_a, &time_a, &after_a);
-        bool more_b = crdt_deps_next(b, &j, &actor_b, &time_b, &after_b);
+        bool more_a = crdt_deps_next(a, &i, &row_a);
+        bool more_b = crdt_deps_next(b, &j, &row_b);
         if (!more_a || !more_b) {
             return more_a == more_b;
         }
-        if (!crdt_actor_equal(&actor_a, &actor_b) || time_a != time_b ||
-            crdt_version_compare(after_a, after_b) != CRDT_EQUAL) {
+        if (!crdt_actor_equal(&row_a.actor, &row_b.actor) ||
+            row_a.last_time != row_b.last_time ||
+            !crdt_span_equal(row_a.who, row_b.who) || row_a.wall_ms != row_b.wall_ms ||
+            crdt_version_compare(row_a.after, row_b.after) != CRDT_EQUAL) {
             return false;
         }
     }
@@ -460,19 +459,19 @@ Test(answer, writing_without_memory)
 }
 
 /* A head with one actor of 16 zero bytes, version 9, since 3, not full, no deps. */
-#define HEAD "01 c2 c4 10 00000000000000000000000000000000 09 03 00 "
+#define HEAD "02 c2 c4 10 00000000000000000000000000000000 09 03 00 "
 #define BODY_AT 23
 
 Test(answer, bad_bytes)
 {
     static const decoder_bad rows[] = {
         {"", CRDT_ECORRUPT, 0},
-        {"02", CRDT_EVERSION, 0},
+        {"01", CRDT_EVERSION, 0},
         {"cc 80", CRDT_EVERSION, 0},
-        {"01 01", CRDT_ECORRUPT, 1},                /* full is no bool */
-        {"01 c2 c4 01 00", CRDT_ECORRUPT, 5},       /* an actor of one byte */
-        {"01 c2 c4 00 00 00", CRDT_ECORRUPT, 6},    /* no end */
-        {"01 c2 c4 00 00 00 04", CRDT_ECORRUPT, 7}, /* object without a name */
+        {"02 01", CRDT_ECORRUPT, 1},                /* full is no bool */
+        {"02 c2 c4 01 00", CRDT_ECORRUPT, 5},       /* an actor of one byte */
+        {"02 c2 c4 00 00 00", CRDT_ECORRUPT, 6},    /* no end */
+        {"02 c2 c4 00 00 00 04", CRDT_ECORRUPT, 7}, /* object without a name */
         {HEAD "00", CRDT_ECORRUPT, BODY_AT + 1},    /* no end */
         {HEAD "00 03 00", CRDT_ECORRUPT, BODY_AT + 2},
         {HEAD "00 07", CRDT_ECORRUPT, BODY_AT + 2}, /* an end with entries */
@@ -507,20 +506,20 @@ Test(answer, bad_bytes)
         {HEAD "01 00 05 a1 6f 05 00 00 00 03", CRDT_ECORRUPT, BODY_AT + 7}, /* twice */
         {HEAD "01 00 05 a1 6f 01 00 01 a1 6f 00 03", CRDT_ECORRUPT,
          BODY_AT + 8}, /* named again */
-        {"01 c2 c4 20 00000000000000000000000000000000 "
+        {"02 c2 c4 20 00000000000000000000000000000000 "
          "00000000000000000000000000000000",
          CRDT_ECORRUPT, 36},
-        {"01 c3 c4 10 00000000000000000000000000000000 09 03 0a 00 00 03",
+        {"02 c3 c4 10 00000000000000000000000000000000 09 03 0a 00 00 03",
          CRDT_ECORRUPT, 23}, /* floor above the version */
-        {"01 c2 c4 10 00000000000000000000000000000000 cf 0001 0000 0000 0000 03 00",
+        {"02 c2 c4 10 00000000000000000000000000000000 cf 0001 0000 0000 0000 03 00",
          CRDT_ELIMIT, 20}, /* 2^48 */
-        {"01 c2 c4 10 00000000000000000000000000000000 09 03 01 00 00 01 03",
+        {"02 c2 c4 10 00000000000000000000000000000000 09 03 01 00 00 a0 00 01 03",
          CRDT_ECORRUPT, 24},
-        {"01 c2 c4 10 00000000000000000000000000000000 09 03 01 00 0a 01 00 03",
+        {"02 c2 c4 10 00000000000000000000000000000000 09 03 01 00 0a a0 00 01 00 03",
          CRDT_ELIMIT, 24},
-        {"01 c2 c4 10 00000000000000000000000000000000 09 03 01 01 05 01 00 03",
+        {"02 c2 c4 10 00000000000000000000000000000000 09 03 01 01 05 a0 00 01 00 03",
          CRDT_ECORRUPT, 23},
-        {"01 c2 c4 10 00000000000000000000000000000000 09 03 ce 7f ff ff ff 00 03",
+        {"02 c2 c4 10 00000000000000000000000000000000 09 03 ce 7f ff ff ff 00 03",
          CRDT_ECORRUPT, 22},
     };
     answer kept;
@@ -573,7 +572,8 @@ Test(answer, uncovered_deps_stay_at_home)
     crdt_version above;
     crdt_version_init(&above, crdt_alloc_default());
     cr_assert_eq(crdt_version_raise(&above, &high), CRDT_OK);
-    cr_assert_eq(crdt_deps_put(made.deps, &high.actor, 6, &above), CRDT_OK);
+    const crdt_deps_row row = {.actor = high.actor, .last_time = 6, .after = &above};
+    cr_assert_eq(crdt_deps_put(made.deps, &row), CRDT_OK);
     crdt_buf out;
     crdt_buf_init(&out, crdt_alloc_default());
     cr_assert_eq(write_answer(&made, &out), CRDT_OK);

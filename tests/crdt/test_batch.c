@@ -96,6 +96,11 @@ Test(batch, round_trip_relative)
             cr_assert_eq(crdt_version_raise(&version, &heard), CRDT_OK);
             batch.deps = version.stamps;
             batch.dep_count = version.stamp_count;
+            crdt_deps_row last;
+            if (crdt_deps_find(deps, &batch.actor, &last) && gen_chance(&f.g, 50)) {
+                batch.who = last.who;
+                batch.wall_ms = gen_chance(&f.g, 50) ? last.wall_ms : batch.wall_ms;
+            }
             check_round_trip(&f, &batch, deps);
             cr_assert_eq(crdt_deps_note(deps, &batch), CRDT_OK);
             crdt_stamp own = {.time = crdt_batch_last_time(&batch),
@@ -186,6 +191,70 @@ Test(batch, peek_needs_no_base)
     cr_assert_eq(crdt_batch_peek(crdt_buf_span(&f.bytes), &author, &base_time),
                  CRDT_EVERSION);
     crdt_deps_close(sender);
+    fixture_close(&f);
+}
+
+/* What one message of an edit takes: nothing is named that both sides know. */
+Test(batch, an_edit_is_small)
+{
+    fixture f;
+    fixture_open(&f, 10);
+    crdt_deps *deps = NULL;
+    cr_assert_eq(crdt_deps_open(&deps, f.alloc, 4), CRDT_OK);
+    static const uint8_t half[] = {0x93, 0xca, 0x3f, 0, 0, 0, 0, 0};
+    crdt_op op = {.kind = CRDT_OP_SET,
+                  .key = crdt_key_field(crdt_span_of("lamp"), crdt_span_of("Transform"),
+                                        crdt_span_of("position")),
+                  .value = {.data = half, .size = sizeof half}};
+    crdt_stamp at = {.time = 10, .actor = gen_actor(0)};
+    crdt_batch batch = {.actor = gen_actor(0),
+                        .deps = &at,
+                        .dep_count = 1,
+                        .ops = &op,
+                        .op_count = 1,
+                        .who = crdt_span_of("ann"),
+                        .wall_ms = UINT64_C(1700000000000)};
+    check_round_trip(&f, &batch, deps);
+    cr_assert_eq(crdt_deps_note(deps, &batch), CRDT_OK);
+    fixture_reset(&f);
+    at.time = 11;
+    batch.wall_ms += 100;
+    check_round_trip(&f, &batch, deps);
+    /* head and author; base; 100 ms; count, head, lamp, vector */
+    cr_assert_eq(f.bytes.size, 17 + 1 + 1 + 1 + 1 + 5 + 7);
+    crdt_deps_close(deps);
+    fixture_close(&f);
+}
+
+/* A batch outlives the row that it was coded against. */
+Test(batch, is_not_in_the_table)
+{
+    fixture f;
+    fixture_open(&f, 11);
+    crdt_deps *deps = NULL;
+    cr_assert_eq(crdt_deps_open(&deps, f.alloc, 4), CRDT_OK);
+    crdt_op op;
+    crdt_stamp at10 = {.time = 10, .actor = gen_actor(0)};
+    crdt_stamp at11 = {.time = 11, .actor = gen_actor(0)};
+    crdt_batch first = one_set(&at10, 1, &op);
+    crdt_batch second = one_set(&at11, 1, &op);
+    first.who = crdt_span_of("somebody");
+    second.who = first.who;
+    cr_assert_eq(crdt_deps_note(deps, &first), CRDT_OK);
+    cr_assert_eq(crdt_batch_encode(&second, deps, &f.bytes), CRDT_OK);
+    crdt_batch out;
+    cr_assert_eq(
+        crdt_batch_decode(crdt_buf_span(&f.bytes), deps, &f.decoded, &out, NULL),
+        CRDT_OK);
+    crdt_batch third = second;
+    third.who = crdt_span_of("else");
+    third.wall_ms = 3;
+    crdt_stamp at12 = {.time = 12, .actor = gen_actor(0)};
+    third.deps = &at12;
+    cr_assert_eq(crdt_deps_note(deps, &third), CRDT_OK);
+    cr_assert(gen_batch_equal(&second, &out));
+    crdt_deps_close(deps);
+    cr_assert(gen_batch_equal(&second, &out));
     fixture_close(&f);
 }
 
@@ -312,9 +381,9 @@ Test(batch, relative_stands_all_damage)
         cr_assert_eq(crdt_deps_note(kept.base, &first), CRDT_OK);
         crdt_version version;
         crdt_version_init(&version, f.alloc);
-        const crdt_version *after;
-        crdt_deps_find(kept.base, &first.actor, &after);
-        cr_assert_eq(crdt_version_copy(&version, after), CRDT_OK);
+        crdt_deps_row row;
+        cr_assert(crdt_deps_find(kept.base, &first.actor, &row));
+        cr_assert_eq(crdt_version_copy(&version, row.after), CRDT_OK);
         for (int raises = 0; raises < 2; raises++) {
             crdt_stamp heard = gen_stamp(&f.g, 6, 3000);
             cr_assert_eq(crdt_version_raise(&version, &heard), CRDT_OK);
@@ -323,6 +392,10 @@ Test(batch, relative_stands_all_damage)
         second.actor = first.actor;
         second.deps = version.stamps;
         second.dep_count = version.stamp_count;
+        if (i % 2 == 0) { /* nothing new to tell */
+            second.who = first.who;
+            second.wall_ms = first.wall_ms;
+        }
         cr_assert_eq(crdt_batch_encode(&second, kept.base, &f.bytes), CRDT_OK);
         crdt_span bytes = crdt_buf_span(&f.bytes);
         cr_assert(decoder_accepts(&d, bytes));
@@ -336,36 +409,55 @@ Test(batch, relative_stands_all_damage)
     fixture_close(&f);
 }
 
+#define AUTHOR "00000000000000000000000000000000 "
 #define ACTOR "c4 10 00000000000000000000000000000000 "
 #define ACTOR_1 "c4 10 01000000000000000000000000000000 "
 /* No deps, no person, no wall time. */
-#define HEAD "01 " ACTOR "00 00 a0 00 "
-#define OPS_AT 23
+#define HEAD "20 " AUTHOR
+#define ONE_ADD "01 04 a0"
+#define OPS_AT 17
+#define ROWS_AT 18
 
-Test(batch, bad_bytes)
+Test(batch, bad_heads)
 {
     static const decoder_bad rows[] = {
         {"", CRDT_ECORRUPT, 0},
-        {"02", CRDT_EVERSION, 0},
-        {"01 c4 0f 00", CRDT_ECORRUPT, 1},
-        {"01 " ACTOR "05 00", CRDT_EGAP, 19},
-        {"01 " ACTOR "cf 0001 0000 0000 0000", CRDT_ELIMIT, 19},
-        {"01 " ACTOR "00 01 " ACTOR "00 a0 00 01 04 a0", CRDT_ECORRUPT,
-         39}, /* time 0 */
-        {"01 " ACTOR
-         "00 01 00 05 a0 00 01 04 a0 00 00 00 00 00 00 00 00 00 00 00 00 00 00 00",
-         CRDT_ECORRUPT, 21}, /* no base */
-        {"01 " ACTOR "00 7f " ACTOR "01", CRDT_ECORRUPT, 20},
-        {"01 " ACTOR "00 02 " ACTOR_1 "01 " ACTOR "01 a0 00 01 04 a0", CRDT_ECORRUPT,
-         40},
-        {"01 " ACTOR "00 02 " ACTOR "01 " ACTOR "01 a0 00 01 04 a0", CRDT_ECORRUPT, 40},
-        {"01 " ACTOR "00 01 " ACTOR "cf 0001 0000 0000 0000 a0 00 01 04 a0",
-         CRDT_ELIMIT, 39},
+        {"01", CRDT_EVERSION, 0},
+        {"30", CRDT_EVERSION, 0},
+        {"20 00", CRDT_ECORRUPT, 0},
+        {"21 " AUTHOR "05", CRDT_EGAP, 17},
+        {"21 " AUTHOR "00", CRDT_ECORRUPT, 17}, /* base at time 0 */
+        {"21 " AUTHOR "cf 0001 0000 0000 0000", CRDT_ELIMIT, 17},
+        /* rows: none, at time 0, of a base that is not there, more than the bytes hold */
+        {"22 " AUTHOR "00 " ONE_ADD, CRDT_ECORRUPT, 17},
+        {"22 " AUTHOR "01 " ACTOR "00 " ONE_ADD, CRDT_ECORRUPT, ROWS_AT + 18},
+        {"22 " AUTHOR "01 00 05 " ONE_ADD AUTHOR, CRDT_ECORRUPT, ROWS_AT},
+        {"22 " AUTHOR "7f " ACTOR "01", CRDT_ECORRUPT, 17},
+        /* not in order, twice the same, over the limit */
+        {"22 " AUTHOR "02 " ACTOR_1 "01 " ACTOR "01 " ONE_ADD, CRDT_ECORRUPT,
+         ROWS_AT + 19},
+        {"22 " AUTHOR "02 " ACTOR "01 " ACTOR "01 " ONE_ADD, CRDT_ECORRUPT,
+         ROWS_AT + 19},
+        {"22 " AUTHOR "01 " ACTOR "cf 0001 0000 0000 0000 " ONE_ADD, CRDT_ELIMIT,
+         ROWS_AT + 18},
         /* the last time there is, and two operations after it */
-        {"01 " ACTOR "00 01 " ACTOR "cf 0000 ffff ffff fffe a0 00 02 04 a0 01",
-         CRDT_ELIMIT, 50},
-        {"01 " ACTOR "00 00 a1 ff 00 01 04 a0", CRDT_ECORRUPT, 22}, /* who */
-        {HEAD "00", CRDT_ECORRUPT, OPS_AT},                         /* no operation */
+        {"22 " AUTHOR "01 " ACTOR "cf 0000 ffff ffff fffe 02 04 a0 01", CRDT_ELIMIT,
+         ROWS_AT + 18 + 9},
+        /* a person: no UTF-8, not another one; a time: not another one */
+        {"24 " AUTHOR "a1 ff " ONE_ADD, CRDT_ECORRUPT, 18},
+        {"24 " AUTHOR "a0 " ONE_ADD, CRDT_ECORRUPT, 17},
+        {"28 " AUTHOR "00 " ONE_ADD, CRDT_ECORRUPT, 17},
+    };
+    crdt_batch kept;
+    decoder d = open_decoder(&kept);
+    cr_assert(decoder_refuses(&d, rows, sizeof rows / sizeof *rows));
+}
+
+Test(batch, bad_operations)
+{
+    static const decoder_bad rows[] = {
+        {HEAD, CRDT_ECORRUPT, OPS_AT},
+        {HEAD "00", CRDT_ECORRUPT, OPS_AT}, /* no operation */
         {HEAD "02 04 a0", CRDT_ECORRUPT, OPS_AT + 3},
         {HEAD "05 04 a0", CRDT_ECORRUPT, OPS_AT},
         {HEAD "ce ff ff ff ff", CRDT_ELIMIT, OPS_AT},
@@ -373,19 +465,30 @@ Test(batch, bad_bytes)
         {HEAD "01 20 a0", CRDT_ECORRUPT, OPS_AT + 1}, /* bit of a later format */
         {HEAD "01 40 a0", CRDT_ECORRUPT, OPS_AT + 1},
         {HEAD "01 0c a0 a0", CRDT_ECORRUPT, OPS_AT + 1}, /* part of an object's add */
-        {HEAD "01 14 a0", CRDT_ECORRUPT, OPS_AT + 3},    /* no part before */
         {HEAD "01 1e a0 a0 a0 01", CRDT_ECORRUPT, OPS_AT + 1}, /* set of a part */
         {HEAD "01 0e a0 a0 a0 01", CRDT_ECORRUPT, OPS_AT + 4}, /* name in the table */
-        {HEAD "01 0e a0 a0 01 01", CRDT_ECORRUPT, OPS_AT + 4}, /* name 1 of 1 */
-        {HEAD "01 0e a0 00 a0 01", CRDT_ECORRUPT, OPS_AT + 3}, /* name 0 of 0 */
+        {HEAD "01 0e a0 a0 61 01", CRDT_ECORRUPT, OPS_AT + 4}, /* name 97 of 97 */
+        {HEAD "01 0e a0 60 a0 01", CRDT_ECORRUPT, OPS_AT + 3}, /* name 96 of 96 */
         {HEAD "01 0e a0 a0 a1 66 cc 01", CRDT_ECORRUPT, OPS_AT + 6}, /* value */
         {HEAD "01 0e a0 a0 a1 66 a1 ff", CRDT_ECORRUPT, OPS_AT + 7},
         {HEAD "01 04 c4 01 61", CRDT_ECORRUPT, OPS_AT + 2},    /* bin of UTF-8 */
         {HEAD "01 04 a1 ff", CRDT_ECORRUPT, OPS_AT + 3},       /* str of other bytes */
         {HEAD "02 04 a0 04 a0", CRDT_ECORRUPT, OPS_AT + 4},    /* object again */
-        {HEAD "02 1c a0 a0 18 00", CRDT_ECORRUPT, OPS_AT + 5}, /* part again */
+        {HEAD "02 1c a0 a0 18 60", CRDT_ECORRUPT, OPS_AT + 5}, /* part again */
         {HEAD "01 04 da 10 01", CRDT_ELIMIT, OPS_AT + 2},      /* name of 4097 bytes */
         {HEAD "01 04 a0 00", CRDT_ECORRUPT, OPS_AT + 3},       /* bytes after the end */
+        /* well-known names: the part that is there at first; "scale" in letters */
+        {HEAD "01 1c a0 00", CRDT_ECORRUPT, OPS_AT + 3},
+        {HEAD "01 0e a0 a0 a5 7363616c65 01", CRDT_ECORRUPT, OPS_AT + 4},
+        /* a SET of position with the long head; short heads: no object, object again */
+        {HEAD "01 06 a0 01 01", CRDT_ECORRUPT, OPS_AT + 1},
+        {HEAD "01 81 01", CRDT_ECORRUPT, OPS_AT + 2},
+        {HEAD "02 c1 a0 01 c1 a0 02", CRDT_ECORRUPT, OPS_AT + 5},
+        {HEAD "01 c1 a0", CRDT_ECORRUPT, OPS_AT + 3},
+        /* a vector that is not packed, one that is packed in vain */
+        {HEAD "01 c1 a0 93 ca3f000000 ca3fc00000 cac0200000", CRDT_ECORRUPT,
+         OPS_AT + 3},
+        {HEAD "01 c1 a0 d4 3f80 3f80 3f80", CRDT_ECORRUPT, OPS_AT + 3},
     };
     crdt_batch kept;
     decoder d = open_decoder(&kept);

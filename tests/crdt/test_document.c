@@ -455,15 +455,23 @@ Test(document, rows_of_dependencies_travel)
     cr_assert_eq(crdt_deps_open(&theirs, crdt_alloc_default(), 8), CRDT_OK);
     cr_assert_eq(script_edit(a, 1, "add o; add x", NULL), CRDT_OK);
     const crdt_actor author = script_actor(1);
-    cr_assert_eq(crdt_deps_put(mine, &author, 2, crdt_document_version(a)), CRDT_OK);
+    const crdt_deps_row row = {.actor = author,
+                               .last_time = 2,
+                               .after = crdt_document_version(a),
+                               .who = crdt_span_of("ann"),
+                               .wall_ms = 77};
+    cr_assert_eq(crdt_deps_put(mine, &row), CRDT_OK);
     crdt_buf answer = script_buf();
     cr_assert_eq(crdt_document_answer(a, crdt_document_version(b), mine, &answer),
                  CRDT_OK);
     cr_assert_eq(crdt_document_merge(b, crdt_buf_span(&answer), theirs, NULL, NULL),
                  CRDT_OK);
-    const crdt_version *after;
-    cr_assert_eq(crdt_deps_find(theirs, &author, &after), 2);
-    cr_assert_eq(crdt_version_compare(after, crdt_document_version(a)), CRDT_EQUAL);
+    crdt_deps_row got;
+    cr_assert(crdt_deps_find(theirs, &author, &got));
+    cr_assert_eq(got.last_time, 2);
+    cr_assert_eq(crdt_version_compare(got.after, crdt_document_version(a)), CRDT_EQUAL);
+    cr_assert(crdt_span_equal(got.who, row.who));
+    cr_assert_eq(got.wall_ms, 77);
     crdt_buf_deinit(&answer);
     crdt_deps_close(mine);
     crdt_deps_close(theirs);

@@ -148,7 +148,7 @@ Test(golden, batches)
     crdt_buf out;
     crdt_buf_init(&out, crdt_alloc_default());
     cr_assert_eq(crdt_batch_encode(&first, NULL, &out), CRDT_OK);
-    expect_file("batch_absolute.v1.bin", crdt_buf_span(&out));
+    expect_file("batch_absolute.v2.bin", crdt_buf_span(&out));
     check_decodes(crdt_buf_span(&out), NULL, &first);
 
     crdt_deps *table = NULL;
@@ -164,7 +164,7 @@ Test(golden, batches)
                          .wall_ms = WALL_MS + 40};
     crdt_buf_clear(&out);
     cr_assert_eq(crdt_batch_encode(&second, table, &out), CRDT_OK);
-    expect_file("batch_relative.v1.bin", crdt_buf_span(&out));
+    expect_file("batch_relative.v2.bin", crdt_buf_span(&out));
     check_decodes(crdt_buf_span(&out), table, &second);
     crdt_deps_close(table);
     crdt_buf_deinit(&out);
@@ -229,10 +229,10 @@ Test(golden, answers)
     crdt_buf out;
     crdt_buf_init(&out, crdt_alloc_default());
     make_answer(false, table, &out);
-    expect_file("answer.v1.bin", crdt_buf_span(&out));
+    expect_file("answer.v2.bin", crdt_buf_span(&out));
     crdt_buf_clear(&out);
     make_answer(true, NULL, &out);
-    expect_file("answer_full.v1.bin", crdt_buf_span(&out));
+    expect_file("answer_full.v2.bin", crdt_buf_span(&out));
     crdt_buf_deinit(&out);
     crdt_deps_close(table);
 }
@@ -249,7 +249,7 @@ Test(golden, template_and_history)
     crdt_buf out;
     crdt_buf_init(&out, crdt_alloc_default());
     cr_assert_eq(crdt_batch_encode(&batch, NULL, &out), CRDT_OK);
-    expect_file("template.v1.bin", crdt_buf_span(&out));
+    expect_file("template.v2.bin", crdt_buf_span(&out));
     char text[CRDT_ACTOR_TEXT_SIZE];
     crdt_actor empty = crdt_template_actor_empty();
     crdt_actor_format(&empty, text);
@@ -278,9 +278,34 @@ Test(golden, template_and_history)
                                   .drop_count = 2};
     crdt_buf_clear(&out);
     cr_assert_eq(crdt_history_encode(&record, &out), CRDT_OK);
-    expect_file("history.v1.bin", crdt_buf_span(&out));
+    expect_file("history.v2.bin", crdt_buf_span(&out));
     crdt_buf_deinit(&out);
     crdt_arena_deinit(&arena);
+}
+
+/* What an earlier format wrote is refused for what it is. */
+Test(golden, earlier_formats)
+{
+    crdt_buf bytes;
+    crdt_buf_init(&bytes, crdt_alloc_default());
+    crdt_arena arena;
+    crdt_arena_init(&arena, crdt_alloc_default());
+    crdt_batch batch;
+    crdt_answer_reader reader;
+    crdt_history_record record;
+    cr_assert(read_file(FOLDER "batch_absolute.v1.bin", &bytes));
+    cr_assert_eq(crdt_batch_decode(crdt_buf_span(&bytes), NULL, &arena, &batch, NULL),
+                 CRDT_EVERSION);
+    crdt_buf_clear(&bytes);
+    cr_assert(read_file(FOLDER "answer.v1.bin", &bytes));
+    cr_assert_eq(crdt_answer_read_open(&reader, crdt_buf_span(&bytes), &arena, NULL),
+                 CRDT_EVERSION);
+    crdt_buf_clear(&bytes);
+    cr_assert(read_file(FOLDER "history.v1.bin", &bytes));
+    cr_assert_eq(crdt_history_decode(crdt_buf_span(&bytes), &arena, &record, NULL),
+                 CRDT_EVERSION);
+    crdt_arena_deinit(&arena);
+    crdt_buf_deinit(&bytes);
 }
 
 static void print_digest(crdt_buf *out, const char *what, crdt_digest digest)

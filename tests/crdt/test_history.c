@@ -135,17 +135,17 @@ Test(history, round_trip_and_all_damage)
 }
 
 /* An answer's record, then one drop. */
-#define ANSWER "01 06 00 00 c2 "
+#define ANSWER "02 06 00 00 c2 "
 #define ACTOR "c4 10 00000000000000000000000000000000"
 
 Test(history, bad_bytes)
 {
     static const decoder_bad rows[] = {
         {"", CRDT_ECORRUPT, 0},
-        {"02", CRDT_EVERSION, 0},
-        {"01 07", CRDT_ELIMIT, 1}, /* no such origin */
-        {"01 00 " ACTOR " 00", CRDT_ECORRUPT, 20},
-        {"01 00 " ACTOR " 01 a0 00 00 c2 00 00", CRDT_ECORRUPT, 25}, /* no operation */
+        {"01", CRDT_EVERSION, 0},
+        {"02 07", CRDT_ELIMIT, 1}, /* no such origin */
+        {"02 00 " ACTOR " 00", CRDT_ECORRUPT, 20},
+        {"02 00 " ACTOR " 01 a0 00 00 c2 00 00", CRDT_ECORRUPT, 25}, /* no operation */
         {ANSWER "01", CRDT_ECORRUPT, 5},                             /* no drop */
         {ANSWER "00 00", CRDT_ECORRUPT, 6},
         {ANSWER "01 04 00 a1 6f 05 " ACTOR, CRDT_ECORRUPT, 6}, /* depth 0 */

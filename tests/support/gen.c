@@ -1,5 +1,6 @@
 #include "tests/support/gen.h"
 #include "crdt/value.h"
+#include "crdt/well_known.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -136,6 +137,9 @@ crdt_span gen_name(gen *g, char prefix, unsigned world)
     if (x < 4) {
         return gen_text(g, 40);
     }
+    if (x < 17 && prefix != 'o') { /* what real scenes have */
+        return crdt_well_known_names[(prefix == 'p' ? 0 : 1) + gen_below(g, 3)];
+    }
     char *text = take(g, 16);
     int size = snprintf(text, 16, "%s%c%u", x < 7 ? "\xff" : "", prefix,
                         (unsigned)gen_below(g, world));
@@ -210,8 +214,34 @@ static void write_map(gen *g, crdt_buf *out, unsigned depth_left)
     }
 }
 
+/* Numbers as positions, rotations and colors have them: mostly exact in float32. */
+static void write_vector(gen *g, crdt_buf *out)
+{
+    static const char *const keys[] = {"xyz", "wxyz", "abgr"};
+    const char *names = gen_chance(g, 30) ? keys[gen_below(g, 3)] : NULL;
+    uint32_t count =
+        names == NULL ? 3 + (uint32_t)gen_below(g, 2) : (uint32_t)strlen(names);
+    if (names == NULL) {
+        crdt_value_write_array(out, count);
+    } else {
+        crdt_value_write_map(out, count);
+    }
+    int shift = -(int)gen_below(g, 20);
+    for (uint32_t i = 0; i < count; i++) {
+        if (names != NULL) {
+            crdt_span key = {.data = (const uint8_t *)names + i, .size = 1};
+            crdt_value_write_string(out, key);
+        }
+        crdt_value_write_number(out, ldexp((double)gen_below(g, 1 << 18), shift));
+    }
+}
+
 static void write_value(gen *g, crdt_buf *out, unsigned depth_left)
 {
+    if (gen_chance(g, 15)) {
+        write_vector(g, out);
+        return;
+    }
     uint64_t kind = gen_below(g, depth_left > 0 ? 10 : 7);
     if (kind == 0) {
         crdt_value_write_null(out);

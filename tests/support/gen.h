@@ -31,7 +31,8 @@ crdt_stamp gen_stamp(gen *g, unsigned actor_count, uint64_t time_max);
 /* Valid UTF-8 of up to `size_max` bytes, of all planes. */
 crdt_span gen_text(gen *g, size_t size_max);
 /* A name: mostly short ASCII out of a small world ("o3", "p1"), sometimes any UTF-8,
- * sometimes with a leading FF, sometimes empty. `prefix` begins the ASCII ones. */
+ * sometimes with a leading FF, sometimes empty. `prefix` begins the ASCII ones; unless it is
+ * o, some are well-known. */
 crdt_span gen_name(gen *g, char prefix, unsigned world);
 /* A canonical value nested up to `depth_max`. */
 crdt_span gen_value(gen *g, unsigned depth_max);
