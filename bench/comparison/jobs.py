@@ -100,9 +100,9 @@ def run_rounds(jobs, options, write):
         for job in jobs:
             left = deadline - time.monotonic() if deadline else options.limit
             again = took.get(job, 0)
-            slow = again > SLOW_S and job.engine.name != engines.OURS
+            enough = run > 0 and (job.work.once or (again > SLOW_S and job.engine.name != engines.OURS))
             no_input = (job.engine, job.work.needs, job.scale) in failed
-            if slow or job in failed or no_input or left < max(again, 1):
+            if enough or job in failed or no_input or left < max(again, 1):
                 progress.done += 1
                 continue
             progress.start(job, run)

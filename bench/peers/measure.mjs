@@ -1,4 +1,5 @@
 // Time, memory and the lines of results.
+import fs from 'node:fs'
 import os from 'node:os'
 
 const wallNow = () => Number(process.hrtime.bigint()) / 1e9
@@ -6,7 +7,11 @@ const cpuNow = () => {
   const used = process.cpuUsage() // of all threads, user and system
   return (used.user + used.system) / 1e6
 }
-export const peakRss = () => process.resourceUsage().maxRSS * 1024
+
+// Bytes; the peak since the last reset.
+export const peakRss = () => Number(/VmHWM:\s*(\d+)/.exec(fs.readFileSync('/proc/self/status', 'utf8'))[1]) * 1024
+export const resetPeakRss = () => fs.writeFileSync('/proc/self/clear_refs', '5')
+
 export const collectGarbage = () => globalThis.gc?.()
 
 export class Stopwatch {

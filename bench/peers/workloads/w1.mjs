@@ -1,7 +1,7 @@
 // W1: build a scene, then set the Transform of random entities; messages go to a file.
 import fs from 'node:fs'
 import { drawTransform, entityId, updateStream } from '../draw.mjs'
-import { Stopwatch, peakRss, printResult, timed } from '../measure.mjs'
+import { Stopwatch, peakRss, printResult, resetPeakRss, timed } from '../measure.mjs'
 import { MessageWriter } from '../message_log.mjs'
 import { stateHash } from '../state.mjs'
 import { buildScene } from './build.mjs'
@@ -18,11 +18,15 @@ export default async function w1 (context) {
 
   const stream = updateStream()
   const update = new Stopwatch()
+  const keepsDocuments = keep && variant === 'op' && engine.save // for w45 and w7
+  let rss = 0
   update.start()
   for (let j = 0; j < updateCount; j += perMessage) {
-    if (keep && engine.save && j === updateCount - updateCount / 100) {
+    if (keepsDocuments && j === updateCount - updateCount / 100) {
       update.stop()
-      fs.writeFileSync(context.file('at99.bin'), engine.save(replica)) // for W4
+      rss = peakRss()
+      fs.writeFileSync(context.file('at99.bin'), engine.save(replica))
+      resetPeakRss()
       update.start()
     }
     const pending = engine.edit(replica, () => {
@@ -35,11 +39,11 @@ export default async function w1 (context) {
   }
   log.flush()
   update.stop()
-  const rss = peakRss()
+  rss = Math.max(rss, peakRss())
   log.close()
 
   const saved = engine.save?.(replica)
-  if (keep && saved) fs.writeFileSync(context.file('full.bin'), saved)
+  if (keepsDocuments) fs.writeFileSync(context.file('full.bin'), saved)
   const { fnv1a32, json_bytes } = stateHash(engine.toJSON(replica))
   const wire = log.byteCount - built.wire_bytes
   printResult(context, `W1-update-${variant}`, update, {
