@@ -5,6 +5,7 @@
 #include "cli/servers/json_put.h"
 #include "cli/servers/multipart.h"
 
+#include <assert.h>
 #include <stdio.h>
 
 #define ASSETS_SIZE_MAX (32u << 20)
@@ -43,6 +44,7 @@ static bool is_media_field(crdt_span name)
 static void media_name(const servers_builder_call *call, crdt_span field,
                        const char *extension, char name[MEDIA_NAME_SIZE])
 {
+    assert(field.data != NULL);
     snprintf(name, MEDIA_NAME_SIZE, "%s.%.*s.%s", call->id, (int)field.size,
              (const char *)field.data, extension);
 }
