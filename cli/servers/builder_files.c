@@ -44,7 +44,7 @@ static bool is_media_field(crdt_span name)
 static void media_name(const servers_builder_call *call, crdt_span field,
                        const char *extension, char name[MEDIA_NAME_SIZE])
 {
-    assert(field.data != NULL);
+    assert(extension != NULL); /* none but checked pictures come here */
     snprintf(name, MEDIA_NAME_SIZE, "%s.%.*s.%s", call->id, (int)field.size,
              (const char *)field.data, extension);
 }
