@@ -10,6 +10,8 @@ sync_store_options sync_store_options_default(void)
         .alloc = crdt_alloc_default(),
         .queue_size_max = 64u << 20,
         .history_size_max = 16u << 20,
+        .journal_size = 1u << 20,
+        .journal_after = 16,
         .checkpoint_size_min = 1u << 20,
         .create = true,
     };

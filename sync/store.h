@@ -4,8 +4,8 @@
 /* The durable store of one replica: what it acknowledged survives kill -9 and power
  * loss.
  *
- *   log          batches (own and others') and merged answers, in the order applied
- * here checkpoint   the whole document at one moment; older log records are deleted
+ *   log          batches (own and others') and merged answers, in the order applied here
+ *   checkpoint   the whole document at one moment; older log records are deleted
  *   history      a bounded ring of history records (crdt/history.h), for log and undo
  *   settings     small keyed values: scene, lineage, format, ...
  *   actor        who this store writes as (sync/identity.h)
@@ -34,7 +34,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#define SYNC_STORE_FORMAT 2                   /* of the folder's content */
+#define SYNC_STORE_FORMAT 3                   /* of the folder's content */
 #define SYNC_STORE_RECORD_SIZE_MAX (1u << 30) /* bytes of one record */
 #define SYNC_STORE_AUTHOR_MAX                                                          \
     4096u                              /* rows to open the deps table with: with
@@ -92,8 +92,13 @@ typedef struct sync_store_stats {
 
 typedef struct sync_store_options {
     crdt_alloc alloc;
-    size_t queue_size_max;      /* bytes queued between commits; default 64 MiB */
-    size_t history_size_max;    /* bytes of the ring; default 16 MiB */
+    size_t queue_size_max; /* bytes queued between commits; default 64 MiB */
+    size_t
+        history_size_max;   /* bytes of the ring; default 16 MiB; the journal may hold a
+                              * quarter more */
+    size_t journal_size;    /* bytes of a half of the journal; default 1 MiB, 0: none */
+    uint64_t journal_after; /* commits of this run that go to the tables before there is
+                              * a journal, so that a short run has none; default 16 */
     size_t checkpoint_size_min; /* a checkpoint is made when the log since the last one
                               * exceeds this and the last one's size; default 1 MiB */
     const char

@@ -95,8 +95,12 @@ crdt_err disk_compact(const disk_store *store, sync_table_txn *txn, disk_head *h
 /* Take the snapshot of what is durable now. */
 static crdt_err begin_checkpoint(disk_store *store)
 {
+    crdt_err err = disk_settle(store, NULL);
+    if (err != CRDT_OK) {
+        return err;
+    }
     crdt_buf_clear(&store->snapshot);
-    crdt_err err = crdt_document_answer_full(store->doc, store->deps, &store->snapshot);
+    err = crdt_document_answer_full(store->doc, store->deps, &store->snapshot);
     if (err == CRDT_OK && store->snapshot.size / FRAGMENT_SIZE >= CHUNK_COUNT_MAX) {
         err = CRDT_ELIMIT;
     }
@@ -117,10 +121,16 @@ static crdt_err begin_checkpoint(disk_store *store)
 static bool checkpoint_is_due(const disk_store *store)
 {
     uint64_t due = store->head.checkpoint_size;
+    uint64_t log = 0;
+    uint64_t history = 0;
     if (due < store->options.checkpoint_size_min) {
         due = store->options.checkpoint_size_min;
     }
-    return store->head.log_size > due;
+    /* The journal is looked through only where it can make a difference. */
+    if (store->head.log_size + store->pending.size > due) {
+        disk_count_pending(store, &log, &history);
+    }
+    return store->head.log_size + log > due;
 }
 
 crdt_err disk_maintain(sync_store *base, size_t budget, bool *more, crdt_diag *diag)
@@ -135,6 +145,9 @@ crdt_err disk_maintain(sync_store *base, size_t budget, bool *more, crdt_diag *d
     if (store->work.phase == PHASE_REST && !disk_has_queued(store) &&
         checkpoint_is_due(store)) {
         crdt_err err = begin_checkpoint(store);
+        if (store->poison != CRDT_OK) {
+            return disk_refuse(store, diag);
+        }
         if (err != CRDT_OK) {
             return crdt_diag_set(diag, err, 0, "no checkpoint could be made: %s",
                                  crdt_err_text(err));

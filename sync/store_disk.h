@@ -4,17 +4,26 @@
 /* The store in a folder (docs/FORMAT.md, "Store"):
  *
  *   data.mdb        the tables; data.mdb-lock is LMDB's own
+ *   journal         groups that the tables do not have yet (sync/journal.h)
  *   data.new        while the store is being made; renamed when complete
  *   lock            held by the process that has the store open; holds its pid
  *
- * Every commit rewrites the head: what there is, the transaction that wrote it, and the
- * document's mark. Compaction, in slices within ordinary commits:
+ * A group of records goes to the journal. The tables take what waits there, all at once,
+ * when the half is full, with whatever else there is to write, and at the end:
+ *
+ *   queue ──commit──> journal (and `pending` in memory) ──> tables
+ *     └────────settings, actor, compaction, no room─────────^
+ *
+ * Every transaction of the tables rewrites the head: what there is, the transaction that
+ * wrote it, the last group in it, and the document's mark. Compaction, in slices within ordinary commits:
  *
  *   REST ──(log > max(min, checkpoint))──> WRITE ──(all chunks; head points)──> SWEEP
  *     ^                                                                           │
  *     └────────────(old log records and chunks are gone)──────────────────────────┘ */
 
+#include "sync/file.h"
 #include "sync/identity.h"
+#include "sync/journal.h"
 #include "sync/store_impl.h"
 #include "sync/table.h"
 
@@ -40,6 +49,8 @@ typedef struct disk_head {
     uint64_t chunk_count, checkpoint_size;
     crdt_digest checkpoint_hash;
     sync_mark mark;
+    uint64_t
+        group; /* commits ever, those to the journal too: up to which it holds all */
 } disk_head;
 
 typedef enum disk_phase { PHASE_REST, PHASE_WRITE, PHASE_SWEEP } disk_phase;
@@ -65,7 +76,12 @@ typedef struct disk_store {
     bool actor_queued;
     crdt_document *doc;
     crdt_deps *deps;
-    disk_head head; /* durable */
+    disk_head head; /* of the tables */
+    sync_journal journal;
+    bool journal_failed; /* it cannot be made: the tables do alone */
+    crdt_buf pending;    /* the journal's records, as they were queued */
+    uint64_t group;      /* the last one, and */
+    sync_mark mark;      /* the document's mark, that are durable */
     sync_settings settings;
     crdt_buf queue;
     uint64_t sequence; /* of the newest queued record */
@@ -86,6 +102,16 @@ crdt_err disk_refuse(const disk_store *store, crdt_diag *diag);
 /* Nothing is written from here on. Returns `err`. */
 crdt_err disk_poison(disk_store *store, crdt_err err, const crdt_diag *why);
 bool disk_has_queued(const disk_store *store);
+/* Let the tables take what waits in the journal, and nothing else. Errors: CRDT_EIO,
+ * CRDT_ENOMEM: the store is poisoned, what is in the journal is safe. */
+crdt_err disk_settle(disk_store *store, crdt_diag *diag);
+/* Bytes of the records of the log, and of history, that wait in the journal. */
+void disk_count_pending(const disk_store *store, uint64_t *log, uint64_t *history);
+/* Step over a queue of records; false at its end. */
+bool disk_next_queued(const crdt_buf *queue, size_t *offset, sync_record_kind *kind,
+                      crdt_span *bytes);
+/* Seals of a run's journal are made with this. */
+uint64_t disk_journal_seed(const sync_token *token);
 bool disk_draw(const sync_store_options *options, void *bytes, size_t size);
 extern const sync_store_ops DISK_OPS;
 
@@ -129,9 +155,15 @@ crdt_err disk_maintain(sync_store *base, size_t budget, bool *more, crdt_diag *d
 
 /* ---- store_read.c ---- */
 
-/* All there is, into the replay's document; its mark compared with the recorded one. */
+/* All there is in the tables, into the replay's document; its mark compared with the
+ * recorded one. */
 crdt_err disk_replay(sync_table_txn *txn, const disk_head *h, sync_replay *replay,
                      crdt_alloc alloc, crdt_diag *diag);
+/* Then the groups that only the journal has, of a run with `token`; they are appended to
+ * `pending` (may be NULL). `h` becomes what the head will be, but for its keys. */
+crdt_err disk_replay_journal(const disk_store *store, const sync_token *token,
+                             disk_head *h, sync_replay *replay, crdt_buf *pending,
+                             uint64_t *torn_size, crdt_diag *diag);
 crdt_err disk_history_step(sync_store *base, bool newer, uint64_t *at, crdt_buf *out,
                            crdt_diag *diag);
 sync_store_stats disk_stat(sync_store *base);
@@ -139,6 +171,9 @@ crdt_err disk_verify(sync_store *base, sync_store_report *report, crdt_diag *dia
 
 /* ---- store_open.c ---- */
 
+/* The name of a file in the store's folder. Errors: CRDT_ELIMIT. */
+crdt_err disk_join(const disk_store *store, const char *name, char path[SYNC_PATH_MAX],
+                   crdt_diag *diag);
 /* The report's line for people. */
 void disk_describe(const disk_store *store, sync_store_report *report);
 

@@ -5,7 +5,7 @@
 #include <inttypes.h>
 #include <string.h>
 
-enum { HEAD_SIZE = 19 * 8, IDENTITY_SIZE = 32 };
+enum { HEAD_SIZE = 20 * 8, IDENTITY_SIZE = 32 };
 
 /* ---- the head ---- */
 
@@ -31,6 +31,7 @@ static void list_fields(disk_head *h, uint64_t *fields[HEAD_SIZE / 8])
         &h->mark.version.high,
         &h->mark.state.low,
         &h->mark.state.high,
+        &h->group,
     };
     memcpy(fields, all, sizeof all);
 }

@@ -18,7 +18,7 @@ static crdt_err take_identity(disk_store *store, sync_store_report *report,
         .state_dir = store->options.state_dir,
         .store_fd = sync_table_fd(store->file),
         .token = store->token,
-        .commit = store->head.txn,
+        .commit = store->group,
         .created = report->created,
     };
     if (!disk_draw(&store->options, &claim.token_next, sizeof claim.token_next)) {
@@ -45,8 +45,8 @@ static crdt_err take_identity(disk_store *store, sync_store_report *report,
 
 /* ---- opening ---- */
 
-static crdt_err join(disk_store *store, const char *name, char path[SYNC_PATH_MAX],
-                     crdt_diag *diag)
+crdt_err disk_join(const disk_store *store, const char *name, char path[SYNC_PATH_MAX],
+                   crdt_diag *diag)
 {
     return sync_file_join(path, store->dir, name, diag);
 }
@@ -65,7 +65,7 @@ static crdt_err refuse_busy(int fd, const char *dir, crdt_diag *diag)
 static crdt_err take_lock(disk_store *store, crdt_diag *diag)
 {
     char path[SYNC_PATH_MAX];
-    crdt_err err = join(store, "lock", path, diag);
+    crdt_err err = disk_join(store, "lock", path, diag);
     if (err != CRDT_OK) {
         return err;
     }
@@ -113,7 +113,7 @@ static crdt_err write_first(void *ctx, sync_table_txn *txn, crdt_diag *diag)
 static crdt_err create_file(disk_store *store, const char *path, crdt_diag *diag)
 {
     char path_new[SYNC_PATH_MAX];
-    crdt_err err = join(store, "data.new", path_new, diag);
+    crdt_err err = disk_join(store, "data.new", path_new, diag);
     if (err != CRDT_OK) {
         return err;
     }
@@ -139,7 +139,7 @@ static crdt_err open_file(disk_store *store, sync_store_report *report, crdt_dia
 {
     char path[SYNC_PATH_MAX];
     struct stat st;
-    crdt_err err = join(store, "data.mdb", path, diag);
+    crdt_err err = disk_join(store, "data.mdb", path, diag);
     bool there = err == CRDT_OK && stat(path, &st) == 0;
     bool create = store->options.create && !store->options.read_only;
     if (err == CRDT_OK && !there && !create) {
@@ -188,12 +188,21 @@ static crdt_err load_all(void *ctx, sync_table_txn *txn, crdt_diag *diag)
     sync_replay replay;
     sync_replay_init(&replay, store->options.alloc, store->doc, store->deps, l->report);
     err = disk_replay(txn, &store->head, &replay, store->options.alloc, diag);
+    disk_head reached = store->head;
+    uint64_t torn_size = 0;
+    if (err == CRDT_OK) {
+        err = disk_replay_journal(store, &store->token, &reached, &replay,
+                                  &store->pending, &torn_size, diag);
+    }
     sync_replay_deinit(&replay);
     if (err != CRDT_OK) {
         return err;
     }
-    store->sequence = store->head.sequence;
-    store->base.durable = store->head.sequence;
+    l->report->dropped_size += torn_size;
+    store->sequence = reached.sequence;
+    store->base.durable = reached.sequence;
+    store->group = reached.group;
+    store->mark = reached.mark;
     uint64_t key;
     size_t size;
     static const sync_table tables[] = {SYNC_TABLE_LOG, SYNC_TABLE_CHECKPOINT};
@@ -251,7 +260,8 @@ static crdt_err open_disk(disk_store *store, sync_store_report *report, crdt_dia
     if (err != CRDT_OK) {
         return err;
     }
-    report->history_count = store->head.history_next - store->head.history_first;
+    store->poison = CRDT_OK;
+    report->history_count += store->head.history_next - store->head.history_first;
     if (!disk_draw(&store->options, &store->base.start_nonce, sizeof(uint64_t))) {
         return crdt_diag_set(diag, CRDT_EIO, 0, "no random bytes");
     }
@@ -289,10 +299,14 @@ crdt_err sync_store_open(sync_store **out, const char *dir,
         .dir_size = strlen(dir) + 1,
         .lock_fd = -1,
         .identity.fd = -1,
+        .poison =
+            CRDT_EIO, /* until it is read: close must not write what is half known */
         .doc = doc,
         .deps = deps,
     };
     sync_settings_init(&store->settings, options->alloc);
+    sync_journal_init(&store->journal, options->alloc);
+    crdt_buf_init(&store->pending, options->alloc);
     crdt_buf_init(&store->queue, options->alloc);
     crdt_buf_init(&store->snapshot, options->alloc);
     store->dir = crdt_allocate(options->alloc, store->dir_size);

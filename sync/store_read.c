@@ -80,7 +80,95 @@ crdt_err disk_replay(sync_table_txn *txn, const disk_head *h, sync_replay *repla
     return sync_mark_compare(&h->mark, &mark, diag);
 }
 
+/* Groups of the journal, one after the other. */
+typedef struct journal_replay {
+    sync_replay *replay;
+    disk_head *head;
+    crdt_buf *pending; /* or NULL */
+    uint64_t number;   /* of the next record, as if it were in the log */
+    crdt_buf records;  /* of the group at hand */
+} journal_replay;
+
+static crdt_err replay_group(void *ctx, const sync_journal_group *group,
+                             crdt_diag *diag)
+{
+    journal_replay *r = ctx;
+    sync_record_kind kind;
+    crdt_span bytes = {0};
+    crdt_buf_clear(&r->records);
+    crdt_err err = crdt_buf_append_span(&r->records, group->bytes);
+    if (err == CRDT_OK && r->pending != NULL) {
+        err = crdt_buf_append_span(r->pending, group->bytes);
+    }
+    for (size_t at = 0;
+         err == CRDT_OK && disk_next_queued(&r->records, &at, &kind, &bytes);) {
+        if (kind != SYNC_RECORD_HISTORY) {
+            err = sync_replay_record(r->replay, kind, bytes, r->number++, diag);
+        } else {
+            r->replay->report->history_count++;
+        }
+    }
+    r->head->group = group->number;
+    r->head->sequence = group->sequence;
+    r->head->mark = group->mark;
+    return err;
+}
+
+crdt_err disk_replay_journal(const disk_store *store, const sync_token *token,
+                             disk_head *h, sync_replay *replay, crdt_buf *pending,
+                             uint64_t *torn_size, crdt_diag *diag)
+{
+    char path[SYNC_PATH_MAX];
+    uint64_t tables = h->group;
+    journal_replay r = {
+        .replay = replay, .head = h, .pending = pending, .number = h->log_next};
+    crdt_buf_init(&r.records, store->options.alloc);
+    *torn_size = 0;
+    crdt_err err = disk_join(store, "journal", path, diag);
+    if (err == CRDT_OK) {
+        err =
+            sync_journal_read(path, disk_journal_seed(token), tables,
+                              store->options.alloc, replay_group, &r, torn_size, diag);
+    }
+    crdt_buf_deinit(&r.records);
+    if (err != CRDT_OK || h->group == tables) {
+        return err;
+    }
+    sync_mark mark = sync_mark_of(replay->doc);
+    return sync_mark_compare(&h->mark, &mark, diag);
+}
+
 /* ---- reading ---- */
+
+/* The history record of the journal that comes right after `*at` (`newer`), or before it.
+ * Its key is the one that the tables will give it. */
+static bool find_pending(const disk_store *store, bool newer, uint64_t *at,
+                         crdt_span *found)
+{
+    sync_record_kind kind;
+    crdt_span bytes;
+    uint64_t next = store->head.history_next;
+    uint64_t found_at = 0;
+    for (size_t offset = 0;
+         disk_next_queued(&store->pending, &offset, &kind, &bytes);) {
+        if (kind != SYNC_RECORD_HISTORY) {
+            continue;
+        }
+        uint64_t key = next;
+        next += bytes.size <= FRAGMENT_SIZE
+                    ? 1
+                    : (bytes.size + FRAGMENT_SIZE - 1) / FRAGMENT_SIZE;
+        if (newer ? key > *at : key < *at) {
+            *found = bytes;
+            found_at = key;
+        }
+        if (newer ? found_at != 0 : key >= *at) {
+            break;
+        }
+    }
+    *at = found_at != 0 ? found_at : *at;
+    return found_at != 0;
+}
 
 typedef struct step {
     disk_store *store;
@@ -138,16 +226,28 @@ crdt_err disk_history_step(sync_store *base, bool newer, uint64_t *at, crdt_buf 
                            crdt_diag *diag)
 {
     step s = {disk_of(base), newer, at, out};
-    return sync_table_read(s.store->file, step_history, &s, diag);
+    crdt_span found;
+    crdt_err err = CRDT_ENOTFOUND;
+    if (newer) {
+        err = sync_table_read(s.store->file, step_history, &s, diag);
+    }
+    if (err == CRDT_ENOTFOUND && find_pending(s.store, newer, at, &found)) {
+        crdt_buf_clear(out);
+        return crdt_buf_append_span(out, found);
+    }
+    return newer ? err : sync_table_read(s.store->file, step_history, &s, diag);
 }
 
 sync_store_stats disk_stat(sync_store *base)
 {
     disk_store *store = disk_of(base);
+    uint64_t log = 0;
+    uint64_t history = 0;
+    disk_count_pending(store, &log, &history);
     sync_store_stats stats = {
-        .log_size = store->head.log_size,
+        .log_size = store->head.log_size + log,
         .checkpoint_size = store->head.checkpoint_size,
-        .history_size = store->head.history_size,
+        .history_size = store->head.history_size + history,
         .commit_count = store->commit_count,
     };
     sync_table_sizes(store->file, &stats.file_size, &stats.live_size);
@@ -213,9 +313,9 @@ static crdt_err verify_all(void *ctx, sync_table_txn *txn, crdt_diag *diag)
         err = check_history(txn, &h, &joined, &v->replay.report->history_count, diag);
     }
     crdt_buf_deinit(&joined);
+    crdt_actor actor;
+    sync_token token;
     if (err == CRDT_OK) {
-        crdt_actor actor;
-        sync_token token;
         err = disk_get_identity(txn, &actor, &token, diag);
     }
     if (err == CRDT_OK) {
@@ -224,7 +324,13 @@ static crdt_err verify_all(void *ctx, sync_table_txn *txn, crdt_diag *diag)
         err = disk_get_settings(txn, &settings, diag);
         sync_settings_deinit(&settings);
     }
-    return err == CRDT_OK ? disk_replay(txn, &h, &v->replay, alloc, diag) : err;
+    if (err == CRDT_OK) {
+        err = disk_replay(txn, &h, &v->replay, alloc, diag);
+    }
+    uint64_t torn_size = 0;
+    return err == CRDT_OK ? disk_replay_journal(v->store, &token, &h, &v->replay, NULL,
+                                                &torn_size, diag)
+                          : err;
 }
 
 static crdt_err verify_document(const crdt_document *doc, crdt_diag *diag)

@@ -43,6 +43,8 @@ static sync_store_options kill_options(void)
     sync_store_options options = sync_store_options_default();
     options.checkpoint_size_min = 8000; /* so that kills hit every phase of it */
     options.history_size_max = 20000;
+    options.journal_after = 2;
+    options.journal_size = 16384;
     return options;
 }
 
@@ -112,7 +114,8 @@ static int write_on(const char *dir, uint64_t seed, bool (*tell)(const ack *said
             fprintf(stderr, "%s\n", box.diag.text);
             return 1;
         }
-        if (sync_store_maintain(box.store, 3000, NULL, &box.diag) != CRDT_OK) {
+        if (gen_chance(&g, 40) &&
+            sync_store_maintain(box.store, 3000, NULL, &box.diag) != CRDT_OK) {
             return 1;
         }
     }
