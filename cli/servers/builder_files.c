@@ -77,6 +77,7 @@ static crdt_err put_picture(servers_builder_call *call, const servers_part *part
 {
     servers_disk *disk = call->api->disk;
     const char *extension = image_extension(part->content);
+    assert(extension != NULL); /* check_media has looked */
     char name[MEDIA_NAME_SIZE];
     char other[MEDIA_NAME_SIZE];
     media_name(call, part->name, extension, name);
