@@ -81,65 +81,85 @@ static double median(double values[ROUNDS])
     return values[ROUNDS / 2];
 }
 
-static void tell_median(bench_result *result, const char *key, const double *values)
+/* What took turns: updates acknowledged a second, in each round. */
+typedef struct turns {
+    size_t edit_size; /* bytes */
+    double floors[ROUNDS];
+    double lmdbs[ROUNDS];
+    double nodes[ROUNDS];
+    double ratios[ROUNDS]; /* of the floor */
+    bench_spread spread;
+    bench_stopwatch watch;
+    uint64_t edits;
+    uint64_t written; /* bytes, by the node's edits */
+} turns;
+
+/* Edits for `seconds`, one after the other; returns how many a second. */
+static double edit_for(sync_node *node, const sync_edit *edit, double seconds, turns *t)
 {
-    double sorted[ROUNDS];
-    memcpy(sorted, values, sizeof sorted);
-    bench_result_real(result, key, median(sorted));
+    uint64_t before = bench_disk_written();
+    uint64_t count = 0;
+    bench_stopwatch_start(&t->watch);
+    double begin = bench_now_us();
+    double at = begin;
+    while (at - begin < seconds * 1e6) {
+        bench_must(sync_node_edit(node, edit, NULL), "edit");
+        double now = bench_now_us();
+        bench_spread_add(&t->spread, now - at);
+        at = now;
+        count++;
+    }
+    bench_stopwatch_stop(&t->watch);
+    t->edits += count;
+    t->written += bench_disk_written() - before;
+    return (double)count * 1e6 / (at - begin);
+}
+
+static void tell_rate(const bench_options *o, const char *name, uint32_t updates,
+                      double rates[ROUNDS])
+{
+    bench_result result;
+    bench_result_begin(&result, o, "W11-%s-%u", name, updates);
+    bench_result_real(&result, "ops_per_s", median(rates) * updates);
+    bench_result_end(&result);
+}
+
+static void tell_turns(const bench_options *o, uint32_t updates, turns *t)
+{
+    bench_result result;
+    tell_rate(o, "floor", updates, t->floors);
+    tell_rate(o, "lmdb", updates, t->lmdbs);
+    bench_result_begin(&result, o, "W11-edits-%u", updates);
+    bench_result_real(&result, "ops_per_s", median(t->nodes) * updates);
+    bench_result_real(&result, "floor_ratio", median(t->ratios));
+    bench_result_real(&result, "cpu_us_per_op",
+                      t->watch.cpu * 1e6 / (double)(t->edits * updates));
+    bench_result_count(&result, "bytes_per_edit", t->edit_size);
+    bench_result_real(&result, "write_amplification",
+                      (double)t->written / (double)(t->edits * t->edit_size));
+    bench_spread_tell(&result, "", &t->spread);
+    bench_result_end(&result);
 }
 
 static void run_caller(const bench_options *o, sync_node *node, bench_disk *disk,
                        uint32_t updates)
 {
     bench_node_writer writer;
+    turns t = {.edit_size = edit_size(updates)};
     bench_node_writer_open(&writer, node, ENTITIES, updates);
-    size_t size = edit_size(updates);
+    const sync_edit edit = bench_node_writer_edit(&writer);
     double seconds = o->scale < 0.2 ? 0.2 : o->scale > 1 ? 1 : o->scale;
-    double floors[ROUNDS];
-    double lmdbs[ROUNDS];
-    double nodes[ROUNDS];
-    double ratios[ROUNDS];
-    bench_spread spread;
-    bench_stopwatch watch = {0};
-    uint64_t edits = 0;
-    uint64_t written = 0;
-    bench_spread_init(&spread);
+    turns warm = {.edits = 0};
+    edit_for(node, &edit, 0.1, &warm); /* the first edits make the journal */
+    bench_spread_deinit(&warm.spread);
     for (size_t i = 0; i < ROUNDS; i++) {
-        floors[i] = bench_disk_append(disk, 1, size, seconds, NULL);
-        lmdbs[i] = bench_disk_lmdb(disk, updates, size / updates, seconds);
-        uint64_t before = bench_disk_written();
-        uint64_t count = 0;
-        sync_edit edit = bench_node_writer_edit(&writer);
-        bench_stopwatch_start(&watch);
-        double begin = bench_now_us();
-        double at = begin;
-        while (at - begin < seconds * 1e6) {
-            bench_must(sync_node_edit(node, &edit, NULL), "edit");
-            double now = bench_now_us();
-            bench_spread_add(&spread, now - at);
-            at = now;
-            count++;
-        }
-        bench_stopwatch_stop(&watch);
-        nodes[i] = (double)count * 1e6 / (at - begin);
-        ratios[i] = nodes[i] / floors[i];
-        edits += count;
-        written += bench_disk_written() - before;
+        t.floors[i] = bench_disk_append(disk, 1, t.edit_size, seconds, NULL);
+        t.lmdbs[i] = bench_disk_lmdb(disk, updates, t.edit_size / updates, seconds);
+        t.nodes[i] = edit_for(node, &edit, seconds, &t);
+        t.ratios[i] = t.nodes[i] / t.floors[i];
     }
-    bench_result result;
-    bench_result_begin(&result, o, "W11-acknowledged-%u", updates);
-    bench_result_watch(&result, &watch, edits * updates);
-    bench_result_count(&result, "per_batch", updates);
-    bench_result_count(&result, "batch_bytes", size);
-    tell_median(&result, "batches_per_s", nodes);
-    tell_median(&result, "floor_batches_per_s", floors);
-    tell_median(&result, "lmdb_batches_per_s", lmdbs);
-    tell_median(&result, "floor_ratio", ratios);
-    bench_result_real(&result, "write_amplification",
-                      (double)written / ((double)edits * (double)size));
-    bench_spread_tell(&result, "", &spread);
-    bench_result_end(&result);
-    bench_spread_deinit(&spread);
+    tell_turns(o, updates, &t);
+    bench_spread_deinit(&t.spread);
     bench_node_writer_close(&writer);
 }
 
@@ -210,7 +230,7 @@ static void run_offered(const bench_options *o, sync_node *node)
         bench_spread_add(&spread, all.slots[i].done_us - all.slots[i].begin_us);
     }
     bench_result result;
-    bench_result_begin(&result, o, "W11-offered-100k");
+    bench_result_begin(&result, o, "W11-offered-%u", OFFERED_RATE);
     bench_result_watch(&result, &watch, count);
     bench_spread_tell(&result, "", &spread);
     bench_result_end(&result);
@@ -253,7 +273,7 @@ static void run_reopen(const bench_options *o)
     sync_node *node = open_node(folder);
     bench_stopwatch_stop(&watch);
     bench_result result;
-    bench_result_begin(&result, o, "W11-open-after-crash");
+    bench_result_begin(&result, o, "W11-open");
     bench_result_watch(&result, &watch, count);
     bench_result_end(&result);
     sync_node_close(node);
