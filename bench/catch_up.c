@@ -82,8 +82,11 @@ static void count(meeting *m, crdt_span bytes)
         m->outcome->greetings++;
         m->outcome->greeting_bytes += bytes.size;
         break;
-    default:
+    case SYNC_MESSAGE_WELCOME:
         m->outcome->greeting_bytes += bytes.size;
+        break;
+    default:
+        m->outcome->beacon_bytes += bytes.size;
     }
     bench_stopwatch_start(&m->outcome->watch);
 }
@@ -208,6 +211,7 @@ void bench_catch_up_tell(bench_result *result, const bench_catch_up *outcome)
     bench_result_count(result, "request_bytes", outcome->request_bytes);
     bench_result_count(result, "answer_bytes", outcome->answer_bytes);
     bench_result_count(result, "greeting_bytes", outcome->greeting_bytes);
+    bench_result_count(result, "beacon_bytes", outcome->beacon_bytes);
     bench_result_count(result, "round_trips", outcome->round_trips);
     bench_result_count(result, "greetings", outcome->greetings);
     bench_result_count(result, "messages", 2 * outcome->round_trips);

@@ -12,7 +12,8 @@ typedef struct bench_catch_up {
     bench_stopwatch watch;   /* of both sides, from the dial until equal */
     uint64_t request_bytes;  /* of what asks for the answer (SYNC, FETCH) */
     uint64_t answer_bytes;   /* of what answers it */
-    uint64_t greeting_bytes; /* all else: HELLO and WELCOME, beacons; both ways */
+    uint64_t greeting_bytes; /* HELLO and WELCOME */
+    uint64_t beacon_bytes;   /* published meanwhile, as every second anyway */
     uint64_t round_trips;    /* of SYNC and FETCH */
     uint64_t greetings;      /* round trips of HELLO */
     bool equal;              /* versions and digests in the end */
