@@ -19,9 +19,18 @@ void crdt_actors_deinit(crdt_actors *actors)
     crdt_actors_init(actors, alloc);
 }
 
+static bool is_at(const crdt_actors *actors, size_t rank, const crdt_actor *actor)
+{
+    return rank < actors->version.stamp_count &&
+           crdt_actor_equal(&actors->version.stamps[rank].actor, actor);
+}
+
 /* The place of the first stamp in the version whose actor is not below `actor`. */
 static size_t rank_of(const crdt_actors *actors, const crdt_actor *actor)
 {
+    if (is_at(actors, actors->rank_last, actor)) {
+        return actors->rank_last;
+    }
     size_t low = 0;
     size_t high = actors->version.stamp_count;
     while (low < high) {
@@ -33,12 +42,6 @@ static size_t rank_of(const crdt_actors *actors, const crdt_actor *actor)
         }
     }
     return low;
-}
-
-static bool is_at(const crdt_actors *actors, size_t rank, const crdt_actor *actor)
-{
-    return rank < actors->version.stamp_count &&
-           crdt_actor_equal(&actors->version.stamps[rank].actor, actor);
 }
 
 uint16_t crdt_actors_find(const crdt_actors *actors, const crdt_actor *actor)
@@ -120,13 +123,8 @@ uint16_t crdt_actors_raise(crdt_actors *actors, const crdt_stamp *stamp)
     if (stamp->time > actors->time_max) {
         actors->time_max = stamp->time;
     }
+    actors->rank_last = rank;
     return number;
-}
-
-crdt_stamp crdt_actors_stamp(const crdt_actors *actors, crdt_dot dot)
-{
-    return (crdt_stamp){.time = crdt_dot_time(dot),
-                        .actor = actors->names[crdt_dot_actor(dot) - 1]};
 }
 
 int crdt_actors_compare(const crdt_actors *actors, crdt_dot a, crdt_dot b)

@@ -23,6 +23,7 @@ typedef struct crdt_actors {
     uint64_t *times;        /* by number - 1: the version again */
     size_t capacity;
     uint64_t time_max; /* of all times */
+    size_t rank_last;  /* where the actor raised last is: mostly the next one, too */
 } crdt_actors;
 
 void crdt_actors_init(crdt_actors *actors, crdt_alloc alloc);
@@ -52,7 +53,11 @@ static inline uint16_t crdt_dot_actor(crdt_dot dot)
     return (uint16_t)dot;
 }
 
-crdt_stamp crdt_actors_stamp(const crdt_actors *actors, crdt_dot dot);
+static inline crdt_stamp crdt_actors_stamp(const crdt_actors *actors, crdt_dot dot)
+{
+    return (crdt_stamp){.time = crdt_dot_time(dot),
+                        .actor = actors->names[crdt_dot_actor(dot) - 1]};
+}
 /* As crdt_stamp_compare of the two stamps. */
 int crdt_actors_compare(const crdt_actors *actors, crdt_dot a, crdt_dot b);
 

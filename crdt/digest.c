@@ -43,15 +43,17 @@ static uint8_t *put_le64(uint8_t *at, uint64_t value)
 }
 
 /* Straight on, which compilers make one load of. */
-static uint32_t get_le32(const uint8_t *at)
+static inline uint32_t get_le32(const uint8_t *at)
 {
     return (uint32_t)at[0] | (uint32_t)at[1] << 8 | (uint32_t)at[2] << 16 |
            (uint32_t)at[3] << 24;
 }
 
-static uint64_t get_le64(const uint8_t *at)
+static inline uint64_t get_le64(const uint8_t *at)
 {
-    return (uint64_t)get_le32(at) | (uint64_t)get_le32(at + 4) << 32;
+    return (uint64_t)at[0] | (uint64_t)at[1] << 8 | (uint64_t)at[2] << 16 |
+           (uint64_t)at[3] << 24 | (uint64_t)at[4] << 32 | (uint64_t)at[5] << 40 |
+           (uint64_t)at[6] << 48 | (uint64_t)at[7] << 56;
 }
 
 uint64_t crdt_digest_name(crdt_span name)

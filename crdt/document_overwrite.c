@@ -13,7 +13,8 @@ typedef struct run {
     uint32_t hash; /* of the object's name, as that seeks it */
     uint32_t name;
     uint32_t object;
-    uint32_t part; /* of the first operation */
+    uint32_t part; /* of the operation looked at; first of all, of the first one */
+    uint64_t fields_hash; /* crdt_state_fields_hash of it */
 } run;
 
 static const crdt_names *names_of(const crdt_document *doc)
@@ -61,8 +62,14 @@ static bool find_objects(crdt_document *doc, const crdt_op *ops, run *runs,
     return true;
 }
 
+/* The first part is mostly the one: a look at its name saves looking the name up. */
 static uint32_t find_part(crdt_document *doc, uint32_t object, crdt_span part)
 {
+    uint32_t first = crdt_state_any_part(doc, object);
+    if (first != 0 &&
+        crdt_names_equal(names_of(doc), crdt_state_element(doc, first)->name, part)) {
+        return first;
+    }
     uint32_t name = crdt_names_find_common(&doc->context.names, part);
     return name == 0 ? 0 : crdt_state_find_part(doc, object, name);
 }
@@ -86,47 +93,51 @@ static bool find_parts(crdt_document *doc, const crdt_op *ops, run *runs,
     return true;
 }
 
-/* The field after the one written before is mostly the one: scenes write the fields of a part
- * in the order in which they were made. */
+/* So is the first field, and then the one after the one written before: scenes write the
+ * fields of a part in the order in which they were made. */
 static uint32_t find_field(crdt_document *doc, uint32_t part, crdt_span field,
                            uint32_t before)
 {
-    uint32_t name = crdt_names_find_common(&doc->context.names, field);
-    if (name == 0) {
-        return 0;
-    }
-    uint32_t next = before == 0 ? 0 : crdt_state_next_field(doc, before);
-    if (next != 0 && crdt_state_field(doc, next)->name == name) {
+    uint32_t next = before == 0 ? crdt_state_any_field(doc, part)
+                                : crdt_state_next_field(doc, before);
+    if (next != 0 &&
+        crdt_names_equal(names_of(doc), crdt_state_field(doc, next)->name, field)) {
         return next;
     }
-    return crdt_state_find_field(doc, part, name);
+    uint32_t name = crdt_names_find_common(&doc->context.names, field);
+    return name == 0 ? 0 : crdt_state_find_field(doc, part, name);
 }
 
 /* The part and the field of operation `i`; false if there is no such field, or what is there
  * is not one value that the author knew. */
 static bool find_key(crdt_document *doc, const crdt_seen *seen, const crdt_op *ops,
-                     const run *r, size_t i)
+                     run *r, size_t i)
 {
     crdt_plan *plan = &doc->plans[i];
     plan->names[0] = r->name;
     plan->object = r->object;
     uint32_t before = 0;
-    if (i == r->first) {
-        plan->part = r->part;
-    } else if (crdt_span_equal(ops[i].key.part, ops[i - 1].key.part)) {
-        plan->part = plan[-1].part;
+    if (i > r->first && crdt_span_equal(ops[i].key.part, ops[i - 1].key.part)) {
         before = plan[-1].field;
     } else {
-        plan->part = find_part(doc, r->object, ops[i].key.part);
+        if (i > r->first) {
+            r->part = find_part(doc, r->object, ops[i].key.part);
+        }
+        if (r->part == 0) {
+            return false;
+        }
+        r->fields_hash = crdt_state_fields_hash(doc, r->part);
     }
-    plan->field =
-        plan->part == 0 ? 0 : find_field(doc, plan->part, ops[i].key.field, before);
+    plan->part = r->part;
+    plan->field = find_field(doc, r->part, ops[i].key.field, before);
     if (plan->field == 0) {
         return false;
     }
     const crdt_slot *slot = crdt_state_field(doc, plan->field);
+    plan->key_hash =
+        crdt_digest_key_add(r->fields_hash, crdt_names_hash(names_of(doc), slot->name));
     return slot->dot != 0 && crdt_slot_lower(slot) == 0 &&
-           crdt_seen_includes(seen, &doc->context.actors, slot->dot);
+           (seen->all || crdt_seen_includes(seen, &doc->context.actors, slot->dot));
 }
 
 /* A value goes over the one that is there if it fits; else, and for the second and further
@@ -155,7 +166,7 @@ void crdt_overwrite_skip(crdt_document *doc, crdt_plan *plan)
 
 /* The operations of a run; `*planned` counts those that are ready. */
 static crdt_err plan_run(crdt_document *doc, const crdt_seen *seen, const crdt_op *ops,
-                         const run *r, size_t *planned)
+                         run *r, size_t *planned)
 {
     for (size_t i = r->first; i < r->end; i++) {
         crdt_plan *plan = &doc->plans[i];
@@ -166,7 +177,6 @@ static crdt_err plan_run(crdt_document *doc, const crdt_seen *seen, const crdt_o
         if (err != CRDT_OK) {
             return err;
         }
-        plan->key_hash = crdt_state_field_hash(doc, plan->field);
         (*planned)++;
     }
     return CRDT_OK;

@@ -71,17 +71,20 @@ static uint64_t hash_of_element(const crdt_document *doc, uint32_t element)
     return crdt_digest_key_add(hash, crdt_names_hash(names_of(doc), slot->name));
 }
 
+uint64_t crdt_state_fields_hash(const crdt_document *doc, uint32_t part)
+{
+    const crdt_slot *slot = crdt_state_element(doc, part);
+    uint32_t object_name = crdt_state_element(doc, slot->owner)->name;
+    uint64_t hash = crdt_digest_key_begin(CRDT_FIELD);
+    hash = crdt_digest_key_add(hash, crdt_names_hash(names_of(doc), object_name));
+    return crdt_digest_key_add(hash, crdt_names_hash(names_of(doc), slot->name));
+}
+
 uint64_t crdt_state_field_hash(const crdt_document *doc, uint32_t field)
 {
     const crdt_slot *slot = crdt_state_field(doc, field);
-    const crdt_slot *part = crdt_state_element(doc, slot->owner);
-    const uint32_t path[] = {crdt_state_element(doc, part->owner)->name, part->name,
-                             slot->name};
-    uint64_t hash = crdt_digest_key_begin(CRDT_FIELD);
-    for (size_t i = 0; i < 3; i++) {
-        hash = crdt_digest_key_add(hash, crdt_names_hash(names_of(doc), path[i]));
-    }
-    return hash;
+    return crdt_digest_key_add(crdt_state_fields_hash(doc, slot->owner),
+                               crdt_names_hash(names_of(doc), slot->name));
 }
 
 crdt_entry crdt_state_entry(const crdt_document *doc, const crdt_slot *slot,

@@ -154,8 +154,10 @@ crdt_entry crdt_state_entry(const crdt_document *doc, const crdt_slot *slot,
 
 /* Forget all that is held and known, but not the listeners. Tells nobody. */
 void crdt_state_clear(crdt_document *doc);
-/* As crdt_digest_key of the field's key, from the hashes of its names. */
+/* As crdt_digest_key of the field's key, from the hashes of its names; and what all fields of
+ * a part have of it, into which that of the field's name goes. */
 uint64_t crdt_state_field_hash(const crdt_document *doc, uint32_t field);
+uint64_t crdt_state_fields_hash(const crdt_document *doc, uint32_t part);
 
 /* ---- making room (may fail) ---- */
 

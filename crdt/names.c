@@ -191,6 +191,11 @@ static uint32_t *common_of(crdt_names *names, crdt_span bytes)
     return &names->common[place % CRDT_NAMES_COMMON];
 }
 
+bool crdt_names_equal(const crdt_names *names, uint32_t id, crdt_span bytes)
+{
+    return crdt_span_equal(bytes_of(at(names, id)), bytes);
+}
+
 uint32_t crdt_names_find_common(crdt_names *names, crdt_span bytes)
 {
     uint32_t *common = common_of(names, bytes);

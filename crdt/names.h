@@ -47,6 +47,9 @@ uint32_t crdt_names_seek(const crdt_names *names, crdt_span name);
 void crdt_names_prefetch(const crdt_names *names, uint32_t hash);
 uint32_t crdt_names_find_hashed(const crdt_names *names, crdt_span name, uint32_t hash);
 
+/* Is this the name of a number that is held? */
+bool crdt_names_equal(const crdt_names *names, uint32_t id, crdt_span name);
+
 /* One more reference; id 0 is allowed in both. */
 void crdt_names_hold(crdt_names *names, uint32_t id);
 void crdt_names_release(crdt_names *names, uint32_t id);

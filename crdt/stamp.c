@@ -9,11 +9,6 @@ int crdt_actor_compare(const crdt_actor *a, const crdt_actor *b)
     return memcmp(a->bytes, b->bytes, sizeof a->bytes);
 }
 
-bool crdt_actor_equal(const crdt_actor *a, const crdt_actor *b)
-{
-    return memcmp(a->bytes, b->bytes, sizeof a->bytes) == 0;
-}
-
 int crdt_stamp_compare(const crdt_stamp *a, const crdt_stamp *b)
 {
     if (a->time != b->time) {

@@ -9,6 +9,7 @@
 
 #include <stdbool.h>
 #include <stdint.h>
+#include <string.h>
 
 /* One writer incarnation: 16 random bytes, made anew whenever a store is not provably the
  * one that went on writing. Two writers never share one. */
@@ -26,7 +27,13 @@ typedef struct crdt_stamp {
 
 /* memcmp order of the 16 bytes: negative, 0, positive. */
 int crdt_actor_compare(const crdt_actor *a, const crdt_actor *b);
-bool crdt_actor_equal(const crdt_actor *a, const crdt_actor *b);
+static inline bool crdt_actor_equal(const crdt_actor *a, const crdt_actor *b)
+{
+    uint64_t words[4];
+    memcpy(words, a, sizeof *a);
+    memcpy(words + 2, b, sizeof *b);
+    return ((words[0] ^ words[2]) | (words[1] ^ words[3])) == 0;
+}
 /* The total order of operations: time, then actor bytes. */
 int crdt_stamp_compare(const crdt_stamp *a, const crdt_stamp *b);
 
