@@ -37,15 +37,19 @@ const padded = (n, width) => String(n).padStart(width, '0')
 export const entityId = index => 'e' + padded(index, 6)
 const addedId = (replica, count) => 'n' + padded(replica, 2) + '_' + padded(count, 5)
 
-// 10 draws, all made before any is used.
+const position = x => (x % 200001 - 100000) / 64
+const rotation = x => (x % 513 - 256) / 256
+const scale = x => (x % 256 + 1) / 64
+
+// 10 draws, all made before any is used. Written out, for it is part of the time of W1.
 export function drawTransform (s) {
-  const p = [s.next(), s.next(), s.next()]
-  const r = [s.next(), s.next(), s.next(), s.next()]
-  const z = [s.next(), s.next(), s.next()]
+  const px = s.next(), py = s.next(), pz = s.next()
+  const rx = s.next(), ry = s.next(), rz = s.next(), rw = s.next()
+  const sx = s.next(), sy = s.next(), sz = s.next()
   return {
-    position: p.map(x => (x % 200001 - 100000) / 64),
-    rotation: r.map(x => (x % 513 - 256) / 256),
-    scale: z.map(x => (x % 256 + 1) / 64)
+    position: [position(px), position(py), position(pz)],
+    rotation: [rotation(rx), rotation(ry), rotation(rz), rotation(rw)],
+    scale: [scale(sx), scale(sy), scale(sz)]
   }
 }
 
