@@ -1,7 +1,6 @@
 #include "crdt/document_join.h"
 
 #include <assert.h>
-#include <stdlib.h>
 #include <string.h>
 
 /* Room for one more item. */
@@ -84,11 +83,14 @@ static crdt_dot dot_of(const crdt_join *join, const crdt_answer_item *item)
     return crdt_dot_make(item->stamp.time, join->numbers[item->actor_index]);
 }
 
-/* There must be room. */
+/* Pins the slot. There must be room. */
 static crdt_join_visit *visit(crdt_join *join, uint32_t slot, crdt_depth depth)
 {
     crdt_join_visit *visited = push(join, &join->visited);
-    *visited = (crdt_join_visit){.slot = slot, .depth = (unsigned)depth & 3u};
+    crdt_slot *visitor = crdt_dot_store_at(crdt_join_store(join, depth), slot);
+    *visited = (crdt_join_visit){
+        .slot = slot, .depth = (unsigned)depth & 3u, .is_again = visitor->pinned};
+    visitor->pinned = 1;
     return visited;
 }
 
@@ -103,7 +105,6 @@ static crdt_err plan_prefix(crdt_join *join, const crdt_key *key)
     crdt_err err = reserve_item(join, &join->visited);
     if (err == CRDT_OK) {
         visit(join, slot, key->depth)->is_prefix = 1;
-        crdt_dot_store_at(crdt_join_store(join, key->depth), slot)->pinned = 1;
     }
     return err;
 }
@@ -131,6 +132,39 @@ static crdt_err plan_record(crdt_join *join, const crdt_answer_item *item)
     return err;
 }
 
+static uint32_t slot_at_hand(const crdt_join *join, crdt_depth depth)
+{
+    return depth == CRDT_OBJECT ? join->object
+           : depth == CRDT_PART ? join->part
+                                : join->field;
+}
+
+/* The slot of the name under the slots at hand. */
+static crdt_err make_slot(crdt_join *join, crdt_depth depth, uint32_t name)
+{
+    crdt_document *doc = join->doc;
+    if (depth == CRDT_OBJECT) {
+        return crdt_dot_store_make(&doc->keys.store, 0, &doc->keys.root, name,
+                                   &join->object);
+    }
+    if (depth == CRDT_PART) {
+        return crdt_dot_store_make(&doc->keys.store, join->object,
+                                   crdt_state_group(doc, join->object), name,
+                                   &join->part);
+    }
+    return crdt_dot_store_make(&doc->fields.store, join->part,
+                               crdt_state_group(doc, join->part), name, &join->field);
+}
+
+static uint64_t hash_at_hand(const crdt_join *join, crdt_depth depth)
+{
+    uint64_t hash = crdt_digest_key_begin(depth);
+    for (size_t i = 0; i < (size_t)depth; i++) {
+        hash = crdt_digest_key_add(hash, join->name_hashes[i]);
+    }
+    return hash;
+}
+
 /* The slot of the key, made if missing: what has no entry in the end is forgotten again. */
 static crdt_err plan_key(crdt_join *join, const crdt_answer_item *item)
 {
@@ -144,24 +178,11 @@ static crdt_err plan_key(crdt_join *join, const crdt_answer_item *item)
     if (err != CRDT_OK) {
         return err;
     }
-    uint32_t slot = 0;
-    switch (item->key.depth) {
-    case CRDT_OBJECT:
-        err = crdt_state_make_element(doc, 0, name, &slot);
-        join->object = slot;
-        break;
-    case CRDT_PART:
-        err = crdt_state_make_element(doc, join->object, name, &slot);
-        join->part = slot;
-        break;
-    case CRDT_FIELD:
-        err = crdt_state_make_field(doc, join->part, name, &slot);
-        join->field = slot;
-        break;
-    }
+    join->name_hashes[item->key.depth - 1] = crdt_names_hash(&doc->context.names, name);
+    err = make_slot(join, item->key.depth, name);
     crdt_names_release(&doc->context.names, name);
     if (err == CRDT_OK) {
-        visit(join, slot, item->key.depth);
+        visit(join, slot_at_hand(join, item->key.depth), item->key.depth);
     }
     return err;
 }
@@ -202,6 +223,25 @@ static crdt_err person_of(crdt_join *join, const crdt_answer_item *item, uint32_
     return CRDT_OK;
 }
 
+/* Is there just one value of the field, which goes? Then one that arrives alone takes its
+ * place, where nobody wants to hear of the two apart. */
+static bool is_to_overwrite(const crdt_join *join, uint32_t field)
+{
+    const crdt_slot *slot = crdt_state_field(join->doc, field);
+    return !join->beside_others && !join->doc->tells_dropped && slot->dot != 0 &&
+           crdt_slot_lower(slot) == 0;
+}
+
+/* Something else stays or arrives beside what arrived last. */
+static void keep_apart(crdt_join *join, crdt_join_visit *visited)
+{
+    if (visited->is_overwritten) {
+        crdt_join_entry *arrivals = join->arrivals.items;
+        arrivals[join->arrivals.count - 1].overwrites = 0;
+        visited->is_overwritten = 0;
+    }
+}
+
 static crdt_err plan_arrival(crdt_join *join, const crdt_answer_item *item,
                              uint32_t key, crdt_dot dot)
 {
@@ -210,13 +250,22 @@ static crdt_err plan_arrival(crdt_join *join, const crdt_answer_item *item,
     if (err != CRDT_OK) {
         return err;
     }
+    crdt_join_visit *visited = crdt_join_visited(join, join->visited.count - 1);
+    keep_apart(join, visited);
     crdt_join_entry *arrival = push(join, &join->arrivals);
     if (arrival == NULL) {
         return CRDT_ENOMEM;
     }
     bool is_field = item->key.depth == CRDT_FIELD;
-    *arrival = (struct crdt_join_entry){
-        .dot = dot, .key = key, .is_field = is_field, .who = who & 0x7fffffffu};
+    *arrival = (struct crdt_join_entry){.dot = dot,
+                                        .key_hash = hash_at_hand(join, item->key.depth),
+                                        .key = key,
+                                        .is_field = is_field,
+                                        .who = who & 0x3fffffffu};
+    if (is_field && is_to_overwrite(join, key)) {
+        arrival->overwrites = 1;
+        visited->is_overwritten = 1;
+    }
     if (join->beside_others) {
         *(is_field ? &join->extra_values : &join->extra_dots) += 1;
     } else {
@@ -231,9 +280,7 @@ static crdt_err plan_arrival(crdt_join *join, const crdt_answer_item *item,
 static crdt_err plan_entry(crdt_join *join, const crdt_answer_item *item)
 {
     crdt_depth depth = item->key.depth;
-    uint32_t key = depth == CRDT_OBJECT ? join->object
-                   : depth == CRDT_PART ? join->part
-                                        : join->field;
+    uint32_t key = slot_at_hand(join, depth);
     crdt_join_visit *visited = crdt_join_visited(join, join->visited.count - 1);
     if (!visited->is_touched) {
         visited->is_touched = 1;
@@ -250,6 +297,7 @@ static crdt_err plan_entry(crdt_join *join, const crdt_answer_item *item)
              id = crdt_slot_lower(crdt_dot_store_at(store, id))) {
             if (crdt_dot_store_at(store, id)->dot == dot) {
                 crdt_dot_store_at(store, id)->kept = 1;
+                keep_apart(join, visited);
                 join->beside_others = true;
                 if (join->came_alone) { /* it came before, and is not alone after all */
                     join->came_alone = false;
@@ -292,23 +340,30 @@ static crdt_err plan_items(crdt_join *join)
     return err;
 }
 
-static int compare_arrivals(const void *a, const void *b)
-{
-    const crdt_join_entry *x = a;
-    const crdt_join_entry *y = b;
-    return (x->dot > y->dot) - (x->dot < y->dot);
-}
-
-/* In the order of time, as the lists of actors want them. A stamp is one operation's: an
- * answer that holds one twice is none. */
+/* In the order of time, as trails want them. A stamp is one operation's: an answer that
+ * holds one twice is none. */
 static crdt_err sort_arrivals(crdt_join *join, crdt_diag *diag)
 {
-    crdt_join_entry *arrivals = join->arrivals.items;
-    if (join->arrivals.count > 1) {
-        qsort(arrivals, join->arrivals.count, sizeof *arrivals, compare_arrivals);
+    const crdt_join_entry *arrivals = join->arrivals.items;
+    const size_t count = join->arrivals.count;
+    crdt_alloc alloc = join->doc->context.alloc;
+    if (count == 0) {
+        return CRDT_OK;
     }
-    for (size_t i = 1; i < join->arrivals.count; i++) {
-        if (arrivals[i].dot == arrivals[i - 1].dot) {
+    join->order = crdt_resize_array(alloc, NULL, 0, count, sizeof *join->order);
+    if (join->order == NULL) {
+        return CRDT_ENOMEM;
+    }
+    join->order_capacity = count;
+    for (size_t i = 0; i < count; i++) {
+        join->order[i] = (crdt_dot_place){.dot = arrivals[i].dot, .index = (uint32_t)i};
+    }
+    crdt_err err = crdt_dot_sort(join->order, count, alloc);
+    if (err != CRDT_OK) {
+        return err;
+    }
+    for (size_t i = 1; i < count; i++) {
+        if (join->order[i].dot == join->order[i - 1].dot) {
             return crdt_diag_set(diag, CRDT_ECORRUPT, 0,
                                  "two entries of the answer have one stamp");
         }
@@ -332,12 +387,13 @@ static crdt_err reserve_writes(crdt_join *join, crdt_arena *arena, size_t actor_
     }
     memset(rooms, 0, actor_count * sizeof *rooms);
     for (size_t i = 0; i < join->arrivals.count; i++) {
-        actor_room *room = &rooms[crdt_dot_actor(arrivals[i].dot) - 1];
-        unsigned kind = arrivals[i].is_field;
+        const crdt_join_entry *arrival = &arrivals[join->order[i].index];
+        actor_room *room = &rooms[crdt_dot_actor(arrival->dot) - 1];
+        unsigned kind = arrival->is_field;
         room->persons[kind] +=
-            room->counts[kind] == 0 || room->who[kind] != arrivals[i].who;
+            room->counts[kind] == 0 || room->who[kind] != arrival->who;
         room->counts[kind]++;
-        room->who[kind] = arrivals[i].who;
+        room->who[kind] = arrival->who;
     }
     crdt_dot_store *stores[2] = {&join->doc->keys.store, &join->doc->fields.store};
     for (size_t i = 0; i < actor_count * 2; i++) {
@@ -400,33 +456,22 @@ static void clear_marks(crdt_dot_store *store, uint32_t key)
     }
 }
 
-/* A slot may be listed twice: the first to take the pin off keeps it (see
- * document_edit.c). */
-static void unpin(crdt_join *join, crdt_depth depth)
+/* Each slot once. What still is pinned stays; a slot that nothing holds goes with the last
+ * pin on it or below. */
+static void unpin(crdt_join *join)
 {
-    crdt_document *doc = join->doc;
-    crdt_dot_store *store = crdt_join_store(join, depth);
-    for (size_t i = 0; i < join->visited.count; i++) {
-        crdt_join_visit *visited = crdt_join_visited(join, i);
-        if (visited->depth != depth) {
-            continue;
-        }
-        if (!crdt_dot_store_at(store, visited->slot)->pinned) {
-            visited->slot = 0;
+    for (size_t i = join->visited.count; i > 0; i--) {
+        const crdt_join_visit *visited = crdt_join_visited(join, i - 1);
+        crdt_dot_store *store = crdt_join_store(join, visited->depth);
+        if (visited->is_again) {
             continue;
         }
         crdt_dot_store_at(store, visited->slot)->pinned = 0;
         clear_marks(store, visited->slot);
-    }
-    for (size_t i = 0; i < join->visited.count; i++) {
-        const crdt_join_visit *visited = crdt_join_visited(join, i);
-        if (visited->depth != depth || visited->slot == 0) {
-            continue;
-        }
-        if (depth == CRDT_FIELD) {
-            crdt_state_release_field(doc, visited->slot);
+        if (visited->depth == CRDT_FIELD) {
+            crdt_state_release_field(join->doc, visited->slot);
         } else {
-            crdt_state_release_element(doc, visited->slot);
+            crdt_state_release_element(join->doc, visited->slot);
         }
     }
 }
@@ -434,9 +479,7 @@ static void unpin(crdt_join *join, crdt_depth depth)
 void crdt_join_close(crdt_join *join)
 {
     crdt_names *names = &join->doc->context.names;
-    unpin(join, CRDT_FIELD);
-    unpin(join, CRDT_PART);
-    unpin(join, CRDT_OBJECT);
+    unpin(join);
     crdt_join_entry *arrivals = join->arrivals.items;
     for (size_t i = 0; i < join->arrivals.count; i++) {
         crdt_lww_value_free(&join->doc->context, &arrivals[i].value);
@@ -451,6 +494,8 @@ void crdt_join_close(crdt_join *join)
     for (size_t i = 0; i < join->persons.count; i++) {
         crdt_names_release(names, persons[i]);
     }
+    crdt_free(join->doc->context.alloc, join->order,
+              join->order_capacity * sizeof *join->order);
     free_array(join, &join->arrivals);
     free_array(join, &join->records);
     free_array(join, &join->visited);

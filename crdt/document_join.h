@@ -1,9 +1,9 @@
 #ifndef CRDT_DOCUMENT_JOIN_H
 #define CRDT_DOCUMENT_JOIN_H
 
-/* Joining an answer, in three passes over its items: the first checks all bytes, the second
- * makes everything ready (document_join.c: what can fail), then the change is made
- * (document_merge.c). Into an empty document one pass is enough (document_load.c).
+/* Joining an answer: one pass over its items checks them and makes everything ready, which
+ * can be undone (document_join.c: what can fail), then the change is made
+ * (document_merge.c). Into an empty document they are put at once (document_load.c).
  *
  * Per touched key: keep what both have, what I have and the answer's version does not
  * cover, what the answer has and my version does not cover. Touched are the keys with an
@@ -12,13 +12,16 @@
 
 #include "crdt/answer.h"
 #include "crdt/document_state.h"
+#include "crdt/dot_sort.h"
 
 /* An entry that is new here. */
 typedef struct crdt_join_entry {
     crdt_dot dot;
-    uint32_t key; /* slot; of a field if `is_field` */
+    uint64_t key_hash; /* crdt_digest_key of the key */
+    uint32_t key;      /* slot; of a field if `is_field` */
     uint32_t is_field : 1;
-    uint32_t who : 31;
+    uint32_t overwrites : 1; /* the only value of the field, which goes */
+    uint32_t who : 30;
     crdt_lww_value value;
 } crdt_join_entry;
 
@@ -34,6 +37,8 @@ typedef struct crdt_join_visit {
     uint32_t depth : 2;
     uint32_t is_touched : 1;
     uint32_t is_prefix : 1;
+    uint32_t is_again : 1;       /* an earlier visit has the pin */
+    uint32_t is_overwritten : 1; /* by the one entry that arrives */
 } crdt_join_visit;
 
 typedef struct crdt_join_array {
@@ -49,6 +54,8 @@ typedef struct crdt_join {
     uint16_t *numbers; /* by the reader's actor index: actor numbers here */
     size_t new_actor_count;
     crdt_join_array arrivals;
+    crdt_dot_place *order; /* of the arrivals: by time */
+    size_t order_capacity;
     crdt_join_array records;
     crdt_join_array visited;
     crdt_join_array
@@ -56,6 +63,7 @@ typedef struct crdt_join {
     uint32_t object; /* slots of the key at hand */
     uint32_t part;
     uint32_t field;
+    uint64_t name_hashes[3]; /* of the key at hand */
     size_t extra_dots;
     size_t extra_values;
     bool beside_others; /* an entry of the key at hand stays or has arrived */

@@ -53,7 +53,8 @@ static void drop_touched(crdt_change *change, const crdt_join *join)
             const crdt_join_visit *visited = crdt_join_visited(join, i);
             if (visited->is_prefix) {
                 drop_below(change, visited, rounds[r]);
-            } else if (visited->is_touched && visited->depth == rounds[r]) {
+            } else if (visited->is_touched && !visited->is_overwritten &&
+                       visited->depth == rounds[r]) {
                 drop_own(change, visited);
             }
         }
@@ -77,17 +78,32 @@ static void drop_everywhere(crdt_change *change)
     }
 }
 
+/* The value that was there may be gone meanwhile: with what is below a prefix. */
+static void put_value(crdt_change *change, crdt_join_entry *arrival)
+{
+    crdt_document *doc = change->doc;
+    if (arrival->overwrites && crdt_state_field(doc, arrival->key)->dot != 0) {
+        crdt_state_leave_value(change, arrival->key, arrival->key_hash);
+        crdt_lww_map_replace(&doc->fields, arrival->key, arrival->dot, arrival->who,
+                             &arrival->value);
+        crdt_state_enter_value(change, arrival->key, arrival->key_hash);
+    } else {
+        crdt_state_add_value(change, arrival->key, arrival->dot, arrival->who,
+                             &arrival->value, arrival->key_hash);
+    }
+    arrival->value = (crdt_lww_value){0};
+}
+
 static void insert_arrivals(crdt_change *change, crdt_join *join)
 {
     crdt_join_entry *arrivals = join->arrivals.items;
     for (size_t i = 0; i < join->arrivals.count; i++) {
-        crdt_join_entry *arrival = &arrivals[i];
+        crdt_join_entry *arrival = &arrivals[join->order[i].index];
         if (arrival->is_field) {
-            crdt_state_add_value(change, arrival->key, arrival->dot, arrival->who,
-                                 &arrival->value);
-            arrival->value = (crdt_lww_value){0};
+            put_value(change, arrival);
         } else {
-            crdt_state_insert_dot(change, arrival->key, arrival->dot, arrival->who);
+            crdt_state_add_dot(change, arrival->key, arrival->dot, arrival->who,
+                               arrival->key_hash);
         }
     }
 }
@@ -130,7 +146,7 @@ static void tell_joined(crdt_change *change, const crdt_join *join)
 static void tell_objects(crdt_change *change, const crdt_join *join)
 {
     const crdt_document *doc = change->doc;
-    for (size_t i = 0; i < join->visited.count; i++) {
+    for (size_t i = 0; i < join->visited.count && doc->listener_count > 0; i++) {
         const crdt_join_visit *visited = crdt_join_visited(join, i);
         uint32_t element = visited->slot;
         if (visited->depth == CRDT_FIELD) {
@@ -201,25 +217,11 @@ static crdt_err check_since(const crdt_document *doc, const crdt_answer_reader *
     return CRDT_OK;
 }
 
-static crdt_err check_items(crdt_answer_reader *reader)
-{
-    crdt_answer_item item;
-    do {
-        crdt_err err = crdt_answer_read_next(reader, &item);
-        if (err != CRDT_OK) {
-            return err;
-        }
-    } while (item.type != CRDT_ANSWER_END);
-    crdt_answer_read_rewind(reader);
-    return CRDT_OK;
-}
-
 static crdt_err merge(crdt_document *doc, crdt_answer_reader *reader, crdt_arena *arena,
                       crdt_deps *deps, crdt_diag *diag)
 {
     crdt_join join = {.doc = doc, .reader = reader};
-    crdt_err err = check_items(reader);
-    err = err != CRDT_OK ? err : crdt_join_plan(&join, arena, diag);
+    crdt_err err = crdt_join_plan(&join, arena, diag);
     err = err != CRDT_OK ? err : put_deps(reader, deps);
     if (err == CRDT_OK) {
         perform(&join);

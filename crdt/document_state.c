@@ -358,14 +358,20 @@ void crdt_state_drop_object(crdt_change *change, uint32_t object)
 
 /* ---- inserting ---- */
 
-void crdt_state_insert_dot(crdt_change *change, uint32_t element, crdt_dot dot,
-                           uint32_t who)
+void crdt_state_add_dot(crdt_change *change, uint32_t element, crdt_dot dot,
+                        uint32_t who, uint64_t key_hash)
 {
     crdt_document *doc = change->doc;
     crdt_dot_store_insert(&doc->keys.store, element, dot, who);
     const crdt_stamp stamp = crdt_actors_stamp(&doc->context.actors, dot);
-    crdt_digest_add(&doc->digest, crdt_digest_term(hash_of_element(doc, element),
-                                                   &stamp, (crdt_span){0}));
+    crdt_digest_add(&doc->digest, crdt_digest_term(key_hash, &stamp, (crdt_span){0}));
+}
+
+void crdt_state_insert_dot(crdt_change *change, uint32_t element, crdt_dot dot,
+                           uint32_t who)
+{
+    crdt_state_add_dot(change, element, dot, who,
+                       hash_of_element(change->doc, element));
 }
 
 static uint32_t insert_value(crdt_change *change, uint32_t field, crdt_dot dot,
@@ -381,9 +387,8 @@ static uint32_t insert_value(crdt_change *change, uint32_t field, crdt_dot dot,
 }
 
 void crdt_state_add_value(crdt_change *change, uint32_t field, crdt_dot dot,
-                          uint32_t who, const crdt_lww_value *value)
+                          uint32_t who, const crdt_lww_value *value, uint64_t key_hash)
 {
-    const uint64_t key_hash = crdt_state_field_hash(change->doc, field);
     uint32_t entry = insert_value(change, field, dot, who, value, key_hash);
     crdt_state_field(change->doc, entry)->arrived = 1;
 }
