@@ -111,8 +111,41 @@ uint8_t *crdt_msgpack_put_bin_head(uint8_t *at, uint32_t size)
     return at;
 }
 
+#define HIGH_BITS UINT64_C(0x8080808080808080)
+
+/* Copies 4 .. 16 bytes, which most names have, if they are ASCII: both ends, which may
+ * overlap. */
+static inline bool copy_short_ascii(uint8_t *at, const uint8_t *from, size_t size)
+{
+    if (size >= 8) {
+        uint64_t words[2];
+        memcpy(&words[0], from, 8);
+        memcpy(&words[1], from + size - 8, 8);
+        memcpy(at, &words[0], 8);
+        memcpy(at + size - 8, &words[1], 8);
+        return ((words[0] | words[1]) & HIGH_BITS) == 0;
+    }
+    uint32_t words[2];
+    memcpy(&words[0], from, 4);
+    memcpy(&words[1], from + size - 4, 4);
+    memcpy(at, &words[0], 4);
+    memcpy(at + size - 4, &words[1], 4);
+    return ((words[0] | words[1]) & (uint32_t)HIGH_BITS) == 0;
+}
+
+/* Are these 4 .. 16 bytes ASCII? */
+static inline bool is_short_ascii(const uint8_t *bytes, size_t size)
+{
+    uint8_t copy[16];
+    return copy_short_ascii(copy, bytes, size);
+}
+
 uint8_t *crdt_msgpack_put_name(uint8_t *at, crdt_span name)
 {
+    if (name.size - 4 <= 12 && copy_short_ascii(at + 1, name.data, name.size)) {
+        *at = (uint8_t)(0xa0 | name.size);
+        return at + 1 + name.size;
+    }
     return crdt_utf8_valid(name, NULL) ? crdt_msgpack_put_str(at, name)
                                        : crdt_msgpack_put_bin(at, name);
 }
@@ -425,6 +458,14 @@ crdt_span crdt_msgpack_read_name(crdt_msgpack_reader *reader, size_t size_max)
 {
     if (reader->err != CRDT_OK) {
         return (crdt_span){0};
+    }
+    size_t left = (size_t)(reader->end - reader->at);
+    size_t size = left == 0 ? 0 : *reader->at - 0xa0u;
+    if (size - 4 <= 12 && size < left && size <= size_max &&
+        is_short_ascii(reader->at + 1, size)) {
+        crdt_span short_name = {.data = reader->at + 1, .size = size};
+        reader->at += 1 + size;
+        return short_name;
     }
     crdt_msgpack_token token = crdt_msgpack_peek(reader->at, reader->end);
     if (token.type == CRDT_MSGPACK_STR && token.number <= size_max) {

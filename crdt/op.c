@@ -1,21 +1,5 @@
 #include "crdt/op.h"
 
-crdt_key crdt_key_object(crdt_span object)
-{
-    return (crdt_key){.depth = CRDT_OBJECT, .object = object};
-}
-
-crdt_key crdt_key_part(crdt_span object, crdt_span part)
-{
-    return (crdt_key){.depth = CRDT_PART, .object = object, .part = part};
-}
-
-crdt_key crdt_key_field(crdt_span object, crdt_span part, crdt_span field)
-{
-    return (crdt_key){
-        .depth = CRDT_FIELD, .object = object, .part = part, .field = field};
-}
-
 bool crdt_key_equal(const crdt_key *a, const crdt_key *b)
 {
     return a->depth == b->depth && crdt_span_equal(a->object, b->object) &&

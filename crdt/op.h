@@ -19,9 +19,22 @@ typedef struct crdt_key {
     crdt_span field; /* depth == CRDT_FIELD */
 } crdt_key;
 
-crdt_key crdt_key_object(crdt_span object);
-crdt_key crdt_key_part(crdt_span object, crdt_span part);
-crdt_key crdt_key_field(crdt_span object, crdt_span part, crdt_span field);
+static inline crdt_key crdt_key_object(crdt_span object)
+{
+    return (crdt_key){.depth = CRDT_OBJECT, .object = object};
+}
+
+static inline crdt_key crdt_key_part(crdt_span object, crdt_span part)
+{
+    return (crdt_key){.depth = CRDT_PART, .object = object, .part = part};
+}
+
+static inline crdt_key crdt_key_field(crdt_span object, crdt_span part, crdt_span field)
+{
+    return (crdt_key){
+        .depth = CRDT_FIELD, .object = object, .part = part, .field = field};
+}
+
 bool crdt_key_equal(const crdt_key *a, const crdt_key *b);
 /* By object, part, field bytes; a key before the keys below it. */
 int crdt_key_compare(const crdt_key *a, const crdt_key *b);

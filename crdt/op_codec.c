@@ -14,7 +14,7 @@
 /* Or, for a SET of a well-known field of the last part: this, whether an object follows,
  * and the name's index. What most operations are. */
 #define OP_SHORT_SET 0x80u
-#define OP_SHORT_HAS_OBJECT 0x40u
+#define OP_SHORT_HAS_OBJECT 0x40u /* 16 * CRDT_KEY_HAS_OBJECT */
 #define OP_SHORT_NAME_MASK 0x3fu
 
 static_assert(CRDT_WELL_KNOWN_FIELD_COUNT == OP_SHORT_NAME_MASK + 1, "six bits");
@@ -38,6 +38,12 @@ static size_t find_slot(const crdt_key_coder *coder, crdt_span name, size_t slot
             return slot;
         }
     }
+}
+
+/* The index of a well-known name; CRDT_WELL_KNOWN_COUNT for others. */
+static inline size_t find_well_known(crdt_span name)
+{
+    return crdt_well_known_find(name, crdt_well_known_hash(name));
 }
 
 /* The index of `name`; SIZE_MAX: it has none yet. */
@@ -211,7 +217,7 @@ static uint8_t *put_op(crdt_key_coder *coder, uint8_t *at, const crdt_op *op)
 {
     unsigned flags = crdt_key_coder_flags(coder, &op->key);
     if (op->kind == CRDT_OP_SET && (flags & CRDT_KEY_HAS_PART) == 0) {
-        size_t index = find_name(coder, op->key.field);
+        size_t index = find_well_known(op->key.field);
         bool has_object = flags != 0;
         if (index < CRDT_WELL_KNOWN_FIELD_COUNT) {
             *at++ = (uint8_t)(OP_SHORT_SET | index |
@@ -262,13 +268,6 @@ static crdt_depth depth_of_head(unsigned head)
     return (head & CRDT_KEY_HAS_PART) == 0 ? CRDT_OBJECT : (crdt_depth)0;
 }
 
-/* A name that both sides know as a short SET has it. */
-static bool is_short_name(crdt_span field)
-{
-    return crdt_well_known_find(field, crdt_well_known_hash(field)) <
-           CRDT_WELL_KNOWN_FIELD_COUNT;
-}
-
 static void read_op(crdt_key_coder *coder, crdt_msgpack_reader *reader,
                     crdt_vector_room *room, crdt_op *op)
 {
@@ -279,11 +278,14 @@ static void read_op(crdt_key_coder *coder, crdt_msgpack_reader *reader,
     const uint8_t *before = reader->at;
     unsigned head = *reader->at++;
     if ((head & OP_SHORT_SET) != 0) {
-        bool has_object = (head & OP_SHORT_HAS_OBJECT) != 0;
-        read_object(coder, reader, has_object ? CRDT_KEY_HAS_OBJECT : 0);
+        if ((head & OP_SHORT_HAS_OBJECT) != 0 || !coder->object_any) {
+            read_object(coder, reader, head / 16 & CRDT_KEY_HAS_OBJECT);
+        }
         op->kind = CRDT_OP_SET;
-        op->key = crdt_key_field(coder->object, coder->part,
-                                 crdt_well_known_names[head & OP_SHORT_NAME_MASK]);
+        op->key.depth = CRDT_FIELD;
+        op->key.object = coder->object;
+        op->key.part = coder->part;
+        op->key.field = crdt_well_known_names[head & OP_SHORT_NAME_MASK];
         op->value = crdt_vector_read(reader, room);
         return;
     }
@@ -298,7 +300,7 @@ static void read_op(crdt_key_coder *coder, crdt_msgpack_reader *reader,
     op->value = (crdt_span){0};
     if (op->kind == CRDT_OP_SET) {
         if (reader->err == CRDT_OK && (head & CRDT_KEY_HAS_PART) == 0 &&
-            is_short_name(op->key.field)) {
+            find_well_known(op->key.field) < CRDT_WELL_KNOWN_FIELD_COUNT) {
             reader->at = before;
             crdt_msgpack_fail(reader, CRDT_ECORRUPT, "a shorter head says the same");
             return;

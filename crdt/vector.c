@@ -18,6 +18,7 @@ static const uint8_t map_counts[] = {2, 3, 4, 3, 4};
 #define WIDTH_MIN 2u
 #define FLOAT_MINUS_ZERO 0x80000000u
 #define FLOAT_EXPONENT 0x7f800000u
+#define FLOAT_2_31 0x4f000000u
 #define INTEGER_MAX 9007199254740992.0f /* 2^53: up to here integral numbers are ints */
 
 /* The numbers of a vector as the bits of float32s. */
@@ -55,6 +56,11 @@ static float float_of(uint32_t bits)
     float value;
     memcpy(&value, &bits, sizeof value);
     return value;
+}
+
+static uint16_t load16(const uint8_t *at)
+{
+    return (uint16_t)(at[0] << 8 | at[1]);
 }
 
 static uint32_t load32(const uint8_t *at)
@@ -162,18 +168,21 @@ static uint8_t *put_packed(uint8_t *at, const vector *v, unsigned width)
         *at++ = HEAD_ANY;
         *at++ = (uint8_t)(v->shape * 4u + width - WIDTH_MIN);
     }
-    for (unsigned i = 0; i < v->count; i++) {
-        at[0] = (uint8_t)(v->bits[i] >> 24);
-        at[1] = (uint8_t)(v->bits[i] >> 16);
-        if (width > 2) {
-            at[2] = (uint8_t)(v->bits[i] >> 8);
-        }
-        if (width > 3) {
-            at[3] = (uint8_t)v->bits[i];
-        }
+    /* Whole words, each over the zeros of the one before; the last one exactly. */
+    for (unsigned i = 0; i + 1u < v->count; i++) {
+        store32(at, v->bits[i]);
         at += width;
     }
-    return at;
+    uint32_t last = v->bits[v->count - 1];
+    at[0] = (uint8_t)(last >> 24);
+    at[1] = (uint8_t)(last >> 16);
+    if (width > 2) {
+        at[2] = (uint8_t)(last >> 8);
+    }
+    if (width > 3) {
+        at[3] = (uint8_t)last;
+    }
+    return at + width;
 }
 
 uint8_t *crdt_vector_put(uint8_t *at, crdt_span value)
@@ -211,31 +220,64 @@ static bool reserve_room(crdt_vector_room *room, const crdt_msgpack_reader *read
     return room->at != NULL;
 }
 
-/* A float32 in its canonical form. */
-static uint8_t *put_number(uint8_t *at, uint32_t bits)
+/* A float32 of 2^31 and up in its canonical form. */
+static uint8_t *put_large(uint8_t *at, uint32_t bits)
 {
     float value = float_of(bits);
-    if (value >= -INTEGER_MAX && value <= INTEGER_MAX &&
-        (float)(int64_t)value == value) {
+    if (value >= -INTEGER_MAX && value <= INTEGER_MAX) {
         return crdt_msgpack_put_int(at, (int64_t)value);
     }
     *at = 0xca;
     store32(at + 1, bits);
-    return at + 5;
+    return (bits & FLOAT_EXPONENT) == FLOAT_EXPONENT ? NULL : at + 5;
 }
 
-static uint8_t *put_plain(uint8_t *at, const vector *v)
+/* A float32 in its canonical form; NULL if it has none: infinite, no number, -0. */
+static inline uint8_t *put_number(uint8_t *at, uint32_t bits)
+{
+    if ((bits & ~FLOAT_MINUS_ZERO) >= FLOAT_2_31) {
+        return put_large(at, bits);
+    }
+    int32_t integer = (int32_t)float_of(bits);
+    if ((float)integer != float_of(bits)) {
+        *at = 0xca;
+        store32(at + 1, bits);
+        return at + 5;
+    }
+    if (integer == 0 && bits != 0) {
+        return NULL;
+    }
+    if (integer >= -32 && integer < 128) {
+        *at = (uint8_t)integer;
+        return at + 1;
+    }
+    return crdt_msgpack_put_int(at, integer);
+}
+
+/* `count` numbers of `width` bytes at `from`, each after its key if there are keys.
+ * Returns the end of what was written, NULL where a number is none. */
+static inline uint8_t *put_plain(uint8_t *at, const uint8_t *from, unsigned width,
+                                 const vector *v, uint32_t *all)
 {
     const char *keys = keys_of(v->shape);
-    at = keys == NULL ? crdt_msgpack_put_array(at, v->count)
-                      : crdt_msgpack_put_map(at, v->count);
-    for (unsigned i = 0; i < v->count; i++) {
+    if (v->count < 16) {
+        *at++ = (uint8_t)((keys == NULL ? 0x90 : 0x80) | v->count);
+    } else {
+        at = crdt_msgpack_put_array(at, v->count);
+    }
+    uint32_t seen = 0;
+    for (unsigned i = 0; i < v->count && at != NULL; i++) {
+        uint32_t bits = width > 3 ? load32(from) : (uint32_t)load16(from) << 16;
+        bits |= width == 3 ? (uint32_t)from[2] << 8 : 0;
+        from += width;
+        seen |= bits;
         if (keys != NULL) {
             *at++ = 0xa1;
             *at++ = (uint8_t)keys[i];
         }
-        at = put_number(at, v->bits[i]);
+        at = put_number(at, bits);
     }
+    *all = seen;
     return at;
 }
 
@@ -264,23 +306,6 @@ static bool read_head(crdt_msgpack_reader *reader, vector *v, unsigned *width)
     return true;
 }
 
-/* The numbers behind the head. False: one is none, or none that is canonical. */
-static bool read_numbers(const uint8_t *at, unsigned width, vector *v)
-{
-    bool finite = true;
-    v->all = 0;
-    for (unsigned i = 0; i < v->count; i++) {
-        uint32_t bits = (uint32_t)at[0] << 24 | (uint32_t)at[1] << 16;
-        bits |= width > 2 ? (uint32_t)at[2] << 8 : 0;
-        bits |= width > 3 ? at[3] : 0;
-        at += width;
-        finite &= (bits & FLOAT_EXPONENT) != FLOAT_EXPONENT && bits != FLOAT_MINUS_ZERO;
-        v->bits[i] = bits;
-        v->all |= bits;
-    }
-    return finite;
-}
-
 static crdt_span fail(crdt_msgpack_reader *reader, const uint8_t *at, crdt_err err,
                       const char *text)
 {
@@ -300,13 +325,18 @@ static crdt_span read_packed(crdt_msgpack_reader *reader, vector *v, unsigned wi
     if (!reserve_room(room, reader)) {
         return fail(reader, begin, CRDT_ENOMEM, "no memory for a vector");
     }
-    if (!read_numbers(begin + size - (size_t)v->count * width, width, v)) {
+    const uint8_t *numbers = begin + size - (size_t)v->count * width;
+    uint32_t all;
+    /* The width is told as a constant, so that a number is read in one load. */
+    const uint8_t *end = width == 2   ? put_plain(room->at, numbers, 2, v, &all)
+                         : width == 3 ? put_plain(room->at, numbers, 3, v, &all)
+                                      : put_plain(room->at, numbers, 4, v, &all);
+    if (end == NULL) {
         return fail(reader, begin, CRDT_ECORRUPT,
                     "packed number is not in its canonical form");
     }
-    crdt_span value = {.data = room->at};
-    value.size = (size_t)(put_plain(room->at, v) - room->at);
-    if (width_of(v->all) != width || size >= value.size) {
+    crdt_span value = {.data = room->at, .size = (size_t)(end - room->at)};
+    if (width_of(all) != width || size >= value.size) {
         return fail(reader, begin, CRDT_ECORRUPT, "vector is not in its shortest form");
     }
     room->at += value.size;

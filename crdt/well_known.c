@@ -104,9 +104,8 @@ const crdt_span crdt_well_known_names[CRDT_WELL_KNOWN_COUNT] = {
     NAME("Script"),
 };
 
-/* Where a name is found: at its hash, or at the next places, up to a free one (0). 1 + the
- * index. tests/crdt/test_well_known.c finds every name here. */
-static const uint8_t slots[256] = {
+/* Names are put in by ascending index; tests/crdt/test_well_known.c finds every one. */
+const uint8_t crdt_well_known_slots[256] = {
     87, 0,  62, 0,  0,  0,  55, 0,  70, 0,  0,  0,  0,  0,  47, 0,  0,  0,  52, 15,
     86, 81, 0,  0,  0,  18, 0,  0,  0,  54, 2,  10, 3,  0,  0,  0,  0,  0,  0,  0,
     93, 0,  0,  0,  0,  0,  84, 25, 0,  0,  24, 0,  0,  0,  0,  0,  0,  0,  29, 0,
@@ -121,16 +120,3 @@ static const uint8_t slots[256] = {
     0,  46, 48, 0,  44, 0,  43, 0,  0,  34, 42, 73, 0,  0,  31, 30, 61, 0,  0,  0,
     71, 74, 0,  0,  0,  0,  0,  0,  0,  68, 23, 83, 0,  8,  0,  0,
 };
-
-size_t crdt_well_known_find(crdt_span name, uint8_t hash)
-{
-    for (;; hash++) {
-        uint8_t index = slots[hash];
-        if (index == 0) {
-            return CRDT_WELL_KNOWN_COUNT;
-        }
-        if (crdt_span_equal(crdt_well_known_names[index - 1], name)) {
-            return index - 1u;
-        }
-    }
-}

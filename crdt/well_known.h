@@ -28,8 +28,23 @@ static inline uint8_t crdt_well_known_hash(crdt_span name)
                      11u * name.data[name.size - 1]);
 }
 
+/* Where a name is found: at its hash, or at the next places, up to a free one (0). 1 + the
+ * index. */
+extern const uint8_t crdt_well_known_slots[256];
+
 /* The index of `name`, whose hash is `hash`; CRDT_WELL_KNOWN_COUNT if it is none of them.
  * O(1). */
-size_t crdt_well_known_find(crdt_span name, uint8_t hash);
+static inline size_t crdt_well_known_find(crdt_span name, uint8_t hash)
+{
+    for (;; hash++) {
+        uint8_t index = crdt_well_known_slots[hash];
+        if (index == 0) {
+            return CRDT_WELL_KNOWN_COUNT;
+        }
+        if (crdt_span_equal(crdt_well_known_names[index - 1], name)) {
+            return index - 1u;
+        }
+    }
+}
 
 #endif /* CRDT_WELL_KNOWN_H */
