@@ -36,13 +36,54 @@ def goal_of(workload, key):
 
 def panel(results, title, workload, key, text, more=False, anchors=()):
     rows = rows_of(results, workload, key, text, more, anchors)
-    return svg.Panel(title, rows, text, goal_of(workload, key)) if rows else None
+    unit = 1048576 if text is texts.mebibytes else 1
+    return svg.Panel(title, rows, text, goal_of(workload, key), unit=unit) if rows else None
 
 
 def dots(results, title, panels, **names):
     made = [panel(results, *p) for p in panels]
     made = [p for p in made if p]
     return svg.dot_plot(title, made, **names) if made else None
+
+
+OVERVIEW = (  # (what, workload, key, more is better)
+    ('local update, one a message', 'W1-update-op', 'ops_per_cpu_s', True),
+    ('local update, 1,000 a message', 'W1-update-batch', 'ops_per_cpu_s', True),
+    ('remote update, one a message', 'W2-update-op', 'ops_per_cpu_s', True),
+    ('remote update, 1,000 a message', 'W2-update-batch', 'ops_per_cpu_s', True),
+    ('merge of 2 replicas', 'W3-merge-R2', 'ops_per_cpu_s', True),
+    ('merge of 16 replicas', 'W3-merge-R16', 'ops_per_cpu_s', True),
+    ('full state, encoded and decoded', 'W4-full-*', 'cpu_s', False),
+    ('load', 'W5-load', 'cpu_s', False),
+    ('save', 'W5-save', 'cpu_s', False),
+    ('snapshot as JSON text', 'W5-snapshot', 'cpu_s', False),
+    ('JSON import', 'W10-import', 'mb_per_cpu_s', True),
+    ('1,540 writers of one field (B3.1)', 'W6-B3.1', 'cpu_s', False),
+    ('catch-up with 10 of a million', 'W7-catch-up-10', 'cpu_s', False),
+    ('memory at the peak of W1', 'W1-update-op', 'peak_rss', False),
+    ('saved document', 'W5-save', 'doc_bytes', False),
+    ('bytes for the last hundredth', 'W4-miss1pct', 'wire_bytes', False),
+    ('bytes an update, one a message', 'W1-update-op', 'bytes_per_op', False),
+    ('bytes an update, 1,000 a message', 'W1-update-batch', 'bytes_per_op', False))
+
+
+def overview(results):
+    """How many times better we are than the best of the others."""
+    rows = []
+    for what, workload, key, more in OVERVIEW:
+        scale = next(iter(results.scales(workload)), None)
+        ours = results.spread(workload, key)
+        best = results.best_peer(workload, key, more, scale)
+        if ours is None or best is None:
+            continue
+        peer, theirs, _ = best
+        ratios = sorted((v / theirs.median if more else theirs.median / v) for v in (ours.low, ours.median, ours.high))
+        ratio = Spread(ratios[1], ratios[0], ratios[2], ours.count)
+        rows.append(svg.Row(what, [('ours', ratio)], f'{texts.times(ratio.median)}  ({peer})'))
+    if not rows:
+        return None
+    return svg.dot_plot('How many times better than the best other engine', [
+        svg.Panel('', rows, texts.times, 10, 'ten times', 240)], peer='', anchor='')
 
 
 def updates(results):
@@ -122,7 +163,7 @@ def latency(results):
     return svg.dot_plot(title, panels, peer='', anchor='bare nng, in brackets') if panels else None
 
 
-PLOTS = {'updates': updates, 'sizes': sizes, 'merge': merge, 'state': state, 'writers': writers, 'json': json_rates,
+PLOTS = {'overview': overview, 'updates': updates, 'sizes': sizes, 'merge': merge, 'state': state, 'writers': writers, 'json': json_rates,
          'growth': growth, 'latency': latency}
 
 

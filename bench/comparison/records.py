@@ -66,7 +66,7 @@ class Results:
 
     def best_peer(self, workload, key, more_is_better, scale=None):
         """(name, spread, scale) of the best other engine: at this scale if one was measured there,
-        else at its own."""
+        else at its own. Bytes an operation hardly depend on the scale: the best of all."""
         found = []
         for peer in self.peers():
             if peer == OURS or peer in ANCHOR_PEERS:
@@ -75,7 +75,8 @@ class Results:
                 spread = self.spread(workload, key, peer, own_scale)
                 if spread and all(r.get('equal', True) for r in self.select(workload, peer, own_scale)):
                     found.append((peer, spread, own_scale))
-        like = [f for f in found if scale is None or f[2] == scale] or found
+        at_largest = [f for f in found if f[2] == max(self.scales(workload, f[0]))]
+        like = at_largest if key == 'bytes_per_op' else [f for f in found if scale is None or f[2] == scale] or found
         sign = -1 if more_is_better else 1
         return min(like, key=lambda f: sign * f[1].median) if like else None
 

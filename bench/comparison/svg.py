@@ -1,7 +1,7 @@
 """Plots as SVG: rows of dots on a logarithmic axis, with the spread of the runs as a line. They
 are painted on a ground of their own and follow the reader's light or dark scheme."""
 import math
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from xml.sax.saxutils import escape
 
 LIGHT = {'ground': '#ffffff', 'frame': '#d0d7de', 'ink': '#1f2328', 'quiet': '#59636e', 'grid': '#e4e8ec',
@@ -11,8 +11,7 @@ DARK = {'ground': '#0d1117', 'frame': '#30363d', 'ink': '#e6edf3', 'quiet': '#9a
 
 WIDTH, MARGIN = 800, 20
 LABEL_WIDTH, VALUE_WIDTH = 170, 190
-ROW_HEIGHT, PANEL_HEAD, AXIS_HEIGHT = 20, 34, 22
-PLOT_LEFT = MARGIN + LABEL_WIDTH
+ROW_HEIGHT, PANEL_HEAD, AXIS_HEIGHT = 20, 46, 22
 PLOT_RIGHT = WIDTH - MARGIN - VALUE_WIDTH
 
 
@@ -28,8 +27,10 @@ class Panel:
     title: str
     rows: list
     tick: object  # a number's text on the axis
-    goal: float = None  # a dashed line: what must be reached
-    span: tuple = field(default=None)  # of the axis, if it is not that of the rows
+    goal: float = None  # a dashed line
+    goal_name: str = 'must'
+    label_width: int = LABEL_WIDTH
+    unit: float = 1  # ticks are round in this: 1048576 for MiB
 
 
 def rules(colors):
@@ -57,10 +58,11 @@ def text(x, y, content, classes='', anchor='start'):
 
 
 class Axis:
-    """Logarithmic, from `left` to `right`; whole decades if it spans two or more."""
+    """Logarithmic, from `left` to `right`; whole decades if it spans more than one."""
 
-    def __init__(self, low, high, left, right):
-        low, high = math.log10(low), math.log10(high)
+    def __init__(self, low, high, left, right, unit=1):
+        self.unit = unit
+        low, high = math.log10(low / unit), math.log10(high / unit)
         if high - low < 0.3:
             low, high = low - 0.15, high + 0.15
         self.wide = high - low >= 1.5
@@ -69,14 +71,14 @@ class Axis:
         self.left, self.right = left, right
 
     def at(self, value):
-        share = (math.log10(value) - self.low) / (self.high - self.low)
+        share = (math.log10(value / self.unit) - self.low) / (self.high - self.low)
         return self.left + share * (self.right - self.left)
 
     def ticks(self):
         factors = (1,) if self.wide else (1, 2, 5)
         powers = range(math.floor(self.low), math.ceil(self.high) + 1)
         ticks = [f * 10.0 ** p for p in powers for f in factors]
-        return [t for t in ticks if self.low - 1e-9 <= math.log10(t) <= self.high + 1e-9]
+        return [t * self.unit for t in ticks if self.low - 1e-9 <= math.log10(t) <= self.high + 1e-9]
 
 
 def panel_height(panel):
@@ -85,8 +87,10 @@ def panel_height(panel):
 
 def draw_panel(panel, top):
     values = [v for row in panel.rows for _, s in row.marks for v in (s.low, s.high)]
-    values += list(panel.span or ()) + ([panel.goal] if panel.goal else [])
-    axis = Axis(min(values), max(values), PLOT_LEFT, PLOT_RIGHT)
+    values += [panel.goal] if panel.goal else []
+    left = MARGIN + panel.label_width
+    axis = Axis(min(values), max(values), left, PLOT_RIGHT, panel.unit)
+    mixed = any(kind != 'ours' for row in panel.rows for kind, _ in row.marks)
     bottom = top + PANEL_HEAD + ROW_HEIGHT * len(panel.rows)
     parts = [text(MARGIN, top + 20, panel.title, 'head')]
     for tick in axis.ticks():
@@ -96,11 +100,11 @@ def draw_panel(panel, top):
     if panel.goal:
         x = axis.at(panel.goal)
         parts.append(f'<line class="goal" x1="{x:.1f}" x2="{x:.1f}" y1="{top + PANEL_HEAD - 8}" y2="{bottom}"/>')
-        parts.append(text(x, top + PANEL_HEAD - 11, 'must', 'quiet', 'middle'))
+        parts.append(text(x, top + PANEL_HEAD - 11, panel.goal_name, 'quiet', 'middle'))
     for i, row in enumerate(panel.rows):
         y = top + PANEL_HEAD + ROW_HEIGHT * i + ROW_HEIGHT / 2
-        own = 'own' if any(kind == 'ours' for kind, _ in row.marks) else ''
-        parts.append(text(PLOT_LEFT - 12, y + 4, row.label, own, 'end'))
+        own = 'own' if mixed and any(kind == 'ours' for kind, _ in row.marks) else ''
+        parts.append(text(left - 12, y + 4, row.label, own, 'end'))
         for kind, s in row.marks:
             if axis.at(s.high) - axis.at(s.low) > 1:
                 parts.append(f'<line class="{kind} line" x1="{axis.at(s.low):.1f}" x2="{axis.at(s.high):.1f}" '
