@@ -426,11 +426,15 @@ crdt_err crdt_document_apply(crdt_document *doc, const crdt_batch *batch,
                              crdt_diag *diag)
 {
     assert(batch->op_count > 0);
+    /* The memory that the first lookup needs comes in while other things are done. */
+    const uint32_t hash =
+        crdt_names_seek(&doc->context.names, batch->ops[0].key.object);
     bool known_all = false;
     crdt_err err = check_batch(doc, batch, &known_all, diag);
     if (err != CRDT_OK) {
         return err;
     }
+    crdt_names_prefetch(&doc->context.names, hash);
     crdt_actors *actors = &doc->context.actors;
     const uint64_t first = crdt_batch_first_time(batch);
     crdt_change change = {.doc = doc, .first_time = first};
@@ -497,41 +501,47 @@ static bool says_nothing(const crdt_document *doc, const crdt_op *op,
            crdt_span_equal(crdt_lww_map_value(field), op->value);
 }
 
+/* What an operation that drops values newer than the author saw is told to have won with. */
+static void note_stale(crdt_change *change, const crdt_edit *edit, const crdt_op *op,
+                       const crdt_stamp *stamp, crdt_entry *winner)
+{
+    *winner = (crdt_entry){.stamp = *stamp, .who = edit->who, .value = op->value};
+    change->stale_after = op->kind == CRDT_OP_SET ? edit->seen : NULL;
+    change->stale_winner = winner;
+}
+
 /* The operations that say something are performed one by one and collected in `done`. */
 static void commit_all(crdt_change *change, const crdt_edit *edit, const crdt_op *ops,
                        size_t op_count, uint32_t who, crdt_op *done, size_t *done_count)
 {
     crdt_document *doc = change->doc;
+    crdt_stamp stamp = {.time = change->first_time, .actor = edit->actor};
+    crdt_entry winner;
     *done_count = 0;
     for (size_t i = 0; i < op_count; i++) {
         crdt_plan *plan = &doc->plans[i];
-        if (says_nothing(doc, &ops[i], plan, edit->sweep)) {
-            if (change->overwrites) {
-                crdt_overwrite_skip(doc, plan);
-            }
+        if (change->overwrites ? crdt_overwrite_says_nothing(doc, &ops[i], plan)
+                               : says_nothing(doc, &ops[i], plan, edit->sweep)) {
             continue;
         }
-        const crdt_stamp stamp = {.time = change->first_time + *done_count,
-                                  .actor = edit->actor};
-        const crdt_entry winner = {
-            .stamp = stamp, .who = edit->who, .value = ops[i].value};
         if (*done_count == 0) { /* the others are known by the last, at the end */
             change->seen.actor = crdt_actors_raise(&doc->context.actors, &stamp);
         }
         change->seen.time = stamp.time;
         change->op_index = *done_count;
-        change->stale_after = ops[i].kind == CRDT_OP_SET ? edit->seen : NULL;
-        change->stale_winner = &winner;
+        if (edit->seen != NULL) {
+            note_stale(change, edit, &ops[i], &stamp, &winner);
+        }
         perform(change, &ops[i], plan, crdt_dot_make(stamp.time, change->seen.actor),
                 who);
-        done[*done_count] = ops[i];
-        (*done_count)++;
+        done[(*done_count)++] = ops[i];
+        stamp.time++;
     }
+    change->stale_after = NULL;
     change->stale_winner = NULL;
     if (*done_count > 1) {
-        const crdt_stamp last = {.time = change->first_time + *done_count - 1,
-                                 .actor = edit->actor};
-        crdt_actors_raise(&doc->context.actors, &last);
+        stamp.time--;
+        crdt_actors_raise(&doc->context.actors, &stamp);
     }
 }
 
@@ -555,10 +565,14 @@ crdt_err crdt_document_commit(crdt_document *doc, const crdt_edit *edit,
                               const crdt_op *ops, size_t op_count, crdt_arena *arena,
                               crdt_batch *batch, crdt_diag *diag)
 {
+    /* As in crdt_document_apply. */
+    const crdt_span first = op_count > 0 ? ops[0].key.object : (crdt_span){0};
+    const uint32_t hash = crdt_names_seek(&doc->context.names, first);
     crdt_err err = check_edit(doc, edit, ops, op_count, diag);
     if (err != CRDT_OK) {
         return err;
     }
+    crdt_names_prefetch(&doc->context.names, hash);
     *batch =
         (crdt_batch){.actor = edit->actor, .who = edit->who, .wall_ms = edit->wall_ms};
     crdt_op *done = crdt_arena_alloc(arena, op_count * sizeof *done);

@@ -15,6 +15,7 @@ typedef struct run {
     uint32_t object;
     uint32_t part; /* of the operation looked at; first of all, of the first one */
     uint64_t fields_hash; /* crdt_state_fields_hash of it */
+    bool live;            /* crdt_state_part_live of it */
 } run;
 
 static const crdt_names *names_of(const crdt_document *doc)
@@ -127,8 +128,10 @@ static bool find_key(crdt_document *doc, const crdt_seen *seen, const crdt_op *o
             return false;
         }
         r->fields_hash = crdt_state_fields_hash(doc, r->part);
+        r->live = crdt_state_part_live(doc, r->part);
     }
     plan->part = r->part;
+    plan->live = r->live;
     plan->field = find_field(doc, r->part, ops[i].key.field, before);
     if (plan->field == 0) {
         return false;
@@ -158,7 +161,8 @@ static crdt_err make_value(crdt_document *doc, crdt_span value, crdt_plan *plan)
     return CRDT_OK;
 }
 
-void crdt_overwrite_skip(crdt_document *doc, crdt_plan *plan)
+/* Take back what an operation that is not performed had been given. */
+static void skip(crdt_document *doc, crdt_plan *plan)
 {
     crdt_state_field(doc, plan->field)->pinned = 0;
     crdt_lww_value_free(&doc->context, &plan->value);
@@ -216,12 +220,22 @@ crdt_err crdt_overwrite_plan(crdt_document *doc, const crdt_seen *seen,
         err = plan_runs(doc, seen, ops, runs, run_count, &planned);
     }
     for (size_t i = 0; i < planned && err != CRDT_OK; i++) {
-        crdt_overwrite_skip(doc, &doc->plans[i]);
+        skip(doc, &doc->plans[i]);
     }
     return err;
 }
 
 /* ---- performing ---- */
+
+bool crdt_overwrite_says_nothing(crdt_document *doc, const crdt_op *op, crdt_plan *plan)
+{
+    const crdt_slot *slot = crdt_state_field(doc, plan->field);
+    if (plan->live && !crdt_span_equal(crdt_lww_map_value(slot), op->value)) {
+        return false;
+    }
+    skip(doc, plan);
+    return true;
+}
 
 void crdt_overwrite_perform(crdt_change *change, const crdt_op *op, crdt_plan *plan,
                             crdt_dot dot, uint32_t who)

@@ -27,7 +27,9 @@ crdt_err crdt_overwrite_plan(crdt_document *doc, const crdt_seen *seen,
 void crdt_overwrite_perform(crdt_change *change, const crdt_op *op, crdt_plan *plan,
                             crdt_dot dot, uint32_t who);
 
-/* Take back what an operation that is not performed had been given. */
-void crdt_overwrite_skip(crdt_document *doc, crdt_plan *plan);
+/* Would it change nothing that its author means? Then it is not to be performed, and what
+ * it had been given is taken back. */
+bool crdt_overwrite_says_nothing(crdt_document *doc, const crdt_op *op,
+                                 crdt_plan *plan);
 
 #endif /* CRDT_DOCUMENT_OVERWRITE_H */

@@ -27,6 +27,7 @@ typedef struct crdt_plan {
     uint32_t field;
     crdt_lww_value value;
     uint64_t key_hash; /* of the short way only: crdt_state_field_hash */
+    bool live;         /* of the short way only: the part is, so the field shows */
 } crdt_plan;
 
 struct crdt_document {

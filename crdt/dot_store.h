@@ -153,10 +153,13 @@ void crdt_dot_walk_init(crdt_dot_walk *walk, const crdt_dot_store *store,
 /* The next entry's slot; 0 at the end. The store must not change in between. */
 uint32_t crdt_dot_walk_next(crdt_dot_walk *walk);
 
-/* Bring into the cache what a look at a slot, which may follow, will touch. */
+/* Bring into the cache what a look at a slot, which may follow, will touch; and what lies
+ * behind it: what was made after a key is mostly below it. */
 static inline void crdt_dot_store_prefetch(const crdt_dot_store *store, uint32_t slot)
 {
-    __builtin_prefetch(crdt_dot_store_at(store, slot));
+    const uint8_t *at = (const uint8_t *)crdt_dot_store_at(store, slot);
+    __builtin_prefetch(at);
+    __builtin_prefetch(at + 64);
 }
 
 /* The same for a look through a group. */

@@ -283,17 +283,14 @@ static bool is_fraction(uint32_t bits)
 
 /* The size of the number at `at`, of those that scenes mostly hold: integers of one byte
  * and fractions in float32. 0: something else. */
-static size_t plain_number_size(const uint8_t *at, const uint8_t *end)
+static inline size_t plain_number_size(const uint8_t *at, const uint8_t *end)
 {
-    if (at == end) {
-        return 0;
-    }
-    if (*at == 0xca && end - at >= 5) {
+    if (end - at >= 5 && *at == 0xca) {
         uint32_t bits = (uint32_t)at[1] << 24 | (uint32_t)at[2] << 16 |
                         (uint32_t)at[3] << 8 | at[4];
         return is_fraction(bits) ? 5 : 0;
     }
-    return *at < 0x80 || *at >= 0xe0 ? 1 : 0;
+    return at < end && (*at < 0x80 || *at >= 0xe0) ? 1 : 0;
 }
 
 /* Steps over such numbers in an array, the last one excepted; anything else is left to
