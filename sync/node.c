@@ -14,6 +14,7 @@
 
 #define AUTHOR_MAX 4096   /* rows of the deps table */
 #define EVENTS_A_TURN 256 /* taken from the link before all else gets its turn */
+#define TASKS_A_TURN 64   /* and of what other threads want done */
 #define LEAVE_COMPACT_MS 1000
 #define FAREWELL_MS 100
 
@@ -107,6 +108,7 @@ static void wake(sync_node *node)
 crdt_err sync_node_task_post(sync_node *node, node_task *task, bool limited)
 {
     crdt_err err = CRDT_OK;
+    bool first = false;
     pthread_mutex_lock(&node->mutex);
     if (node->closing) {
         err = CRDT_ECLOSED;
@@ -114,10 +116,10 @@ crdt_err sync_node_task_post(sync_node *node, node_task *task, bool limited)
         err = CRDT_EBUSY;
     } else {
         sync_node_task_push(&node->mailbox, task);
-        node->mailbox_count++;
+        first = node->mailbox_count++ == 0;
     }
     pthread_mutex_unlock(&node->mutex);
-    if (err == CRDT_OK) {
+    if (first) { /* it sleeps only after it has seen the mailbox empty */
         wake(node);
     }
     return err;
@@ -183,6 +185,17 @@ static void take_link_event(sync_node *node, const sync_link_event *from)
     }
 }
 
+/* False: the mailbox is empty. */
+static bool run_tasks(sync_node *node)
+{
+    for (size_t i = 0; i < TASKS_A_TURN; i++) {
+        if (!run_next_task(node)) {
+            return false;
+        }
+    }
+    return true;
+}
+
 /* False: the link has nothing more now. */
 static bool drain_link(sync_node *node)
 {
@@ -241,7 +254,7 @@ static bool is_closing(sync_node *node)
 
 static void turn(sync_node *node)
 {
-    bool more_tasks = run_next_task(node);
+    bool more_tasks = run_tasks(node);
     bool busy = drain_link(node) || more_tasks;
     if (sync_node_now_ms() >= node->wake_at_ms && !node->poisoned) {
         sync_node_step(node, &(sync_replica_event){.kind = SYNC_ON_TICK});

@@ -58,6 +58,7 @@ void sync_node_record(sync_node *node, crdt_origin origin, const crdt_batch *bat
         }
         if (err == CRDT_OK) {
             node->records_last = record;
+            node->records_new = node->records_new != NULL ? node->records_new : record;
         } else {
             crdt_buf_deinit(&record->bytes);
             crdt_free(node->alloc, record, sizeof *record);
@@ -74,12 +75,11 @@ void sync_node_record(sync_node *node, crdt_origin origin, const crdt_batch *bat
 
 void sync_node_store_records(sync_node *node)
 {
-    for (node_record *record = node->records_first; record != NULL;
-         record = record->next) {
-        if (!record->stored && !node->poisoned) {
-            sync_node_append(node, SYNC_RECORD_HISTORY, crdt_buf_span(&record->bytes));
+    for (; node->records_new != NULL; node->records_new = node->records_new->next) {
+        if (!node->poisoned) {
+            crdt_span bytes = crdt_buf_span(&node->records_new->bytes);
+            sync_node_append(node, SYNC_RECORD_HISTORY, bytes);
         }
-        record->stored = true;
     }
 }
 
@@ -100,6 +100,7 @@ static void release_records(sync_node *node, bool durable)
         crdt_free(node->alloc, record, sizeof *record);
     }
     node->records_last = NULL;
+    node->records_new = NULL;
     pthread_mutex_unlock(&node->mutex);
 }
 

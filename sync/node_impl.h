@@ -44,7 +44,6 @@ typedef struct node_tasks {
 typedef struct node_record {
     struct node_record *next;
     crdt_buf bytes;
-    bool stored; /* it is in the store's queue */
 } node_record;
 
 /* A peer that was given and is not there (`peer`, as in sync_dial), or those who came to
@@ -98,7 +97,8 @@ struct sync_node {
     node_tasks durable_tasks; /* done when the group is on disk */
     node_record *records_first;
     node_record *records_last;
-    bool maintain; /* there may be compaction to do */
+    node_record *records_new; /* the first that is not in the store's queue yet */
+    bool maintain;            /* there may be compaction to do */
 
     node_tasks intents; /* edits that wait for the scene's beginning */
     node_tasks waits;   /* for a peer to be equal */
