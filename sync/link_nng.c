@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <sys/socket.h>
 #include <time.h>
@@ -24,10 +25,13 @@
 
 /* How it hangs together
  *
- *   nng's threads ── callbacks ──▶ queue of events ── eventfd ──▶ the caller's thread
- *                                                                   │ receive
- *   pool (of the process): slots = a socket, its contexts and aios ◀┘
+ *   nng's threads ── callbacks ──▶ queue of events ── eventfd ──┐
+ *           └───────── publications: SUB's own queue ── its fd ──┴ epoll ──▶ the caller's
+ *                                                                          thread: receive
+ *   pool (of the process): slots = a socket, its contexts and aios
  *   reaper (a thread of the process): closes dialers and listeners
+ *
+ * Publications take no callback: one thread less has to wake before they are there.
  *
  * One lock for the process guards the pool, and every link's queue and peers. nng is
  * never called under it: nng calls back with its own locks held. Nothing that a
@@ -48,7 +52,7 @@
 typedef struct link_nng link_nng;
 typedef struct link_slot link_slot;
 
-/* One event on its way to the caller; embedded where it comes from, so that a callback
+/* One event on its way to the caller, any but a publication; embedded where it comes from, so that a callback
  * allocates nothing. */
 typedef struct event_node {
     struct event_node *next;
@@ -110,8 +114,7 @@ struct link_slot {
     unsigned closing; /* its dialers and listeners that the reaper still has */
     link_call calls[SYNC_LINK_REQUESTS_PER_PEER]; /* REQ */
     link_answer answers[ANSWER_CONTEXTS];         /* REP */
-    nng_aio *aio;                                 /* SUB */
-    bool armed;                                   /* SUB: the aio is receiving */
+    nng_aio *aio; /* SUB: takes what is there, its owner's thread alone */
     link_pipe *pipes;
     topic *topics; /* SUB; its owner's thread alone */
 };
@@ -154,7 +157,8 @@ struct link_nng {
     sync_link head;
     sync_link_nng_options options;
     char *texts[4]; /* copies of options.tls */
-    int fd;
+    int fd;         /* epoll: of the two below */
+    int event_fd;   /* readable: there are events */
     link_slot *pub;
     link_slot *sub;
     link_slot *rep;
@@ -168,11 +172,7 @@ struct link_nng {
     size_t settling; /* REQ slots of undialed peers with events on their way */
     event_node *first;
     event_node *last;
-    event_node *ring; /* nodes for publications */
-    event_node *ring_free;
-    size_t ring_size; /* bytes queued in them */
-    bool parked;      /* the queue is full: the SUB aio is not armed */
-    nng_msg *held;    /* what the caller looks at */
+    nng_msg *held; /* what the caller looks at */
     uint64_t fault_state;
     uint64_t spoke_ms;
     sync_link_counts counts;
@@ -240,7 +240,7 @@ static void push_event(link_nng *link, event_node *node)
     } else {
         link->first = node;
         uint64_t one = 1;
-        ssize_t written = write(link->fd, &one, sizeof one);
+        ssize_t written = write(link->event_fd, &one, sizeof one);
         (void)written; /* it can only be full, and then it is readable already */
     }
     link->last = node;
@@ -256,7 +256,7 @@ static event_node *pop_event(link_nng *link)
     if (link->first == NULL) {
         link->last = NULL;
         uint64_t count = 0;
-        ssize_t got = read(link->fd, &count, sizeof count);
+        ssize_t got = read(link->event_fd, &count, sizeof count);
         (void)got; /* EAGAIN: it was not readable */
     }
     node->queued = false;
@@ -301,49 +301,6 @@ static bool is_lost(link_nng *link)
 }
 
 /* ---- callbacks: nng's threads ---- */
-
-/* SUB: take what came, and receive again while there is room for more. */
-static void on_published(void *ctx)
-{
-    link_slot *slot = ctx;
-    int result = nng_aio_result(slot->aio);
-    nng_msg *msg = result == 0 ? nng_aio_get_msg(slot->aio) : NULL;
-    uint32_t pipe = msg == NULL ? 0 : nng_msg_get_pipe(msg).id;
-    size_t size = msg == NULL ? 0 : nng_msg_len(msg);
-    pthread_mutex_lock(&lock);
-    link_nng *link = slot->owner;
-    bool again = link != NULL && result != NNG_ECLOSED;
-    slot->armed = false;
-    if (link != NULL && msg != NULL) {
-        link_peer *from = NULL;
-        for (size_t i = 0; i < link->peer_count && from == NULL; i++) {
-            from = link->peers[i]->sub_pipe == pipe ? link->peers[i] : NULL;
-        }
-        link->counts.refused += size > slot->message_size_max;
-        if (from != NULL && size <= slot->message_size_max && !is_lost(link)) {
-            event_node *node = link->ring_free; /* there is one, or we were parked */
-            link->ring_free = node->next;
-            *node = (event_node){
-                .kind = SYNC_LINK_PUBLISHED, .peer = from->number, .msg = msg};
-            link->ring_size += size;
-            link->counts.received++;
-            link->counts.received_size += size;
-            push_event(link, node);
-            msg = NULL;
-        }
-        link->parked =
-            link->ring_free == NULL || link->ring_size >= link->options.queue_size_max;
-        again = again && !link->parked;
-    }
-    slot->armed = again;
-    pthread_mutex_unlock(&lock);
-    if (msg != NULL) {
-        nng_msg_free(msg);
-    }
-    if (again) {
-        nng_recv_aio(slot->socket, slot->aio);
-    }
-}
 
 /* REP: a request came, or our answer went out. */
 static void on_asked(void *ctx)
@@ -697,7 +654,10 @@ static int open_contexts(link_slot *slot)
 {
     int result = 0;
     if (slot->kind == SLOT_SUB) {
-        result = nng_aio_alloc(&slot->aio, on_published, slot);
+        result = nng_aio_alloc(&slot->aio, NULL, NULL);
+        if (result == 0) {
+            nng_aio_set_timeout(slot->aio, NNG_DURATION_ZERO);
+        }
     }
     for (size_t i = 0; slot->kind == SLOT_REP && i < ANSWER_CONTEXTS && result == 0;
          i++) {
@@ -830,15 +790,20 @@ static crdt_err make_slot(slot_kind kind, link_nng *owner, link_slot **out,
     return CRDT_OK;
 }
 
-/* Start receiving where nothing is under way. */
+/* SUB: what is there now; NULL: nothing. */
+static nng_msg *take_published(link_slot *slot)
+{
+    nng_recv_aio(slot->socket, slot->aio); /* ends at once */
+    nng_aio_wait(slot->aio);
+    return nng_aio_result(slot->aio) == 0 ? nng_aio_get_msg(slot->aio) : NULL;
+}
+
+/* Start receiving where nothing is under way; what a former owner left goes. */
 static void arm_slot(link_slot *slot)
 {
-    pthread_mutex_lock(&lock);
-    bool arm = slot->kind == SLOT_SUB && !slot->armed;
-    slot->armed = slot->armed || arm;
-    pthread_mutex_unlock(&lock);
-    if (arm) {
-        nng_recv_aio(slot->socket, slot->aio);
+    nng_msg *left = slot->kind == SLOT_SUB ? take_published(slot) : NULL;
+    for (; left != NULL; left = take_published(slot)) {
+        nng_msg_free(left);
     }
     for (size_t i = 0; slot->kind == SLOT_REP && i < ANSWER_CONTEXTS; i++) {
         link_answer *answer = &slot->answers[i];
@@ -1390,16 +1355,33 @@ static bool take_event(link_nng *link, sync_link_event *event, nng_msg **msg)
             event->bytes.data = nng_msg_body(*msg);
             event->bytes.size = nng_msg_len(*msg);
         }
-        if (node->kind == SYNC_LINK_PUBLISHED) {
-            link->ring_size -= event->bytes.size;
-            node->next = link->ring_free;
-            link->ring_free = node;
-        } else if (node->kind != SYNC_LINK_REQUEST) {
+        if (node->kind != SYNC_LINK_REQUEST) {
             settle_slots(link);
         }
         return true;
     }
     return false;
+}
+
+/* Lock held: whose message it is; false: nobody's any more, too long, or lost on purpose. */
+static bool accept_published(link_nng *link, nng_msg *msg, sync_link_event *event)
+{
+    uint32_t pipe = nng_msg_get_pipe(msg).id;
+    size_t size = nng_msg_len(msg);
+    const link_peer *from = NULL;
+    for (size_t i = 0; i < link->peer_count && from == NULL; i++) {
+        from = link->peers[i]->sub_pipe == pipe ? link->peers[i] : NULL;
+    }
+    link->counts.refused += size > link->options.message_size_max;
+    if (from == NULL || size > link->options.message_size_max || is_lost(link)) {
+        return false;
+    }
+    link->counts.received++;
+    link->counts.received_size += size;
+    *event = (sync_link_event){.kind = SYNC_LINK_PUBLISHED,
+                               .peer = from->number,
+                               .bytes = {nng_msg_body(msg), size}};
+    return true;
 }
 
 static bool nng_link_receive(sync_link *head, sync_link_event *event)
@@ -1411,13 +1393,15 @@ static bool nng_link_receive(sync_link *head, sync_link_event *event)
     }
     pthread_mutex_lock(&lock);
     bool found = take_event(link, event, &link->held);
-    bool arm = link->parked && !link->sub->armed && link->ring_free != NULL &&
-               link->ring_size < link->options.queue_size_max;
-    link->parked = link->parked && !arm;
-    link->sub->armed = link->sub->armed || arm;
     pthread_mutex_unlock(&lock);
-    if (arm) {
-        nng_recv_aio(link->sub->socket, link->sub->aio);
+    while (!found && (link->held = take_published(link->sub)) != NULL) {
+        pthread_mutex_lock(&lock);
+        found = accept_published(link, link->held, event);
+        pthread_mutex_unlock(&lock);
+        if (!found) {
+            nng_msg_free(link->held);
+            link->held = NULL;
+        }
     }
     return found;
 }
@@ -1538,13 +1522,15 @@ static void nng_link_look(sync_link *head, sync_link_tell tell, void *ctx)
 static void free_link(link_nng *link)
 {
     crdt_alloc alloc = link->options.alloc;
-    crdt_free(alloc, link->ring, link->options.queue_count_max * sizeof(event_node));
     crdt_free(alloc, link->peers, PEER_MAX * sizeof(link_peer *));
     for (size_t i = 0; i < 4; i++) {
         free(link->texts[i]);
     }
     if (link->fd >= 0) {
         close(link->fd);
+    }
+    if (link->event_fd >= 0) {
+        close(link->event_fd);
     }
     crdt_free(alloc, link, sizeof *link);
 }
@@ -1616,8 +1602,6 @@ sync_link_nng_options sync_link_nng_options_default(void)
     return (sync_link_nng_options){
         .alloc = crdt_alloc_default(),
         .message_size_max = (1u << 20) + (64u << 10),
-        .queue_count_max = 4096,
-        .queue_size_max = 64u << 20,
         .connection_max = 1024,
         .reconnect_ms_min = 50,
         .reconnect_ms_max = 1000,
@@ -1683,6 +1667,35 @@ static crdt_err copy_tls(link_nng *link, crdt_diag *diag)
     return CRDT_OK;
 }
 
+/* The link's descriptor becomes readable when one of the two does. */
+static crdt_err watch_both(link_nng *link, crdt_diag *diag)
+{
+    int fds[2] = {link->event_fd, -1};
+    int result = nng_socket_get_int(link->sub->socket, NNG_OPT_RECVFD, &fds[1]);
+    if (result != 0) {
+        return crdt_diag_set(diag, err_of(result), 0, "no descriptor: %s",
+                             nng_strerror(result));
+    }
+    for (size_t i = 0; i < 2; i++) {
+        struct epoll_event event = {.events = EPOLLIN};
+        if (epoll_ctl(link->fd, EPOLL_CTL_ADD, fds[i], &event) != 0) {
+            return crdt_diag_set(diag, CRDT_EIO, 0, "epoll: %s",
+                                 strerrordesc_np(errno));
+        }
+    }
+    return CRDT_OK;
+}
+
+/* Slots that are taken and were never used. */
+static void give_back(link_nng *link)
+{
+    pthread_mutex_lock(&lock);
+    for (link_slot *slot = all_slots; slot != NULL; slot = slot->next) {
+        slot->owner = slot->owner == link ? NULL : slot->owner;
+    }
+    pthread_mutex_unlock(&lock);
+}
+
 crdt_err sync_link_nng_open(sync_link **out, const sync_link_nng_options *options,
                             crdt_diag *diag)
 {
@@ -1695,21 +1708,18 @@ crdt_err sync_link_nng_open(sync_link **out, const sync_link_nng_options *option
     }
     *link = (link_nng){.head = {.ops = &nng_link_ops},
                        .options = *options,
-                       .fault_state = options->fault_seed};
-    link->fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
-    link->ring = crdt_resize_array(options->alloc, NULL, 0, options->queue_count_max,
-                                   sizeof(event_node));
+                       .fault_state = options->fault_seed,
+                       .fd = -1,
+                       .event_fd = -1};
+    link->fd = epoll_create1(EPOLL_CLOEXEC);
+    link->event_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
     link->peers =
         crdt_resize_array(options->alloc, NULL, 0, PEER_MAX, sizeof(link_peer *));
     crdt_err err = CRDT_OK;
-    if (link->ring == NULL || link->peers == NULL) {
+    if (link->peers == NULL) {
         err = CRDT_ENOMEM;
-    } else if (link->fd < 0) {
+    } else if (link->fd < 0 || link->event_fd < 0) {
         err = crdt_diag_set(diag, CRDT_EIO, 0, "eventfd: %s", strerrordesc_np(errno));
-    }
-    for (size_t i = 0; err == CRDT_OK && i < options->queue_count_max; i++) {
-        link->ring[i].next = link->ring_free;
-        link->ring_free = &link->ring[i];
     }
     if (err == CRDT_OK) {
         err = copy_tls(link, diag);
@@ -1717,7 +1727,11 @@ crdt_err sync_link_nng_open(sync_link **out, const sync_link_nng_options *option
     if (err == CRDT_OK) {
         err = take_slot(link, SLOT_SUB, &link->sub, diag);
     }
+    if (err == CRDT_OK) {
+        err = watch_both(link, diag);
+    }
     if (err != CRDT_OK) {
+        give_back(link);
         free_link(link);
         return err;
     }

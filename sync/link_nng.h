@@ -23,9 +23,7 @@ typedef struct sync_link_tls {
 typedef struct sync_link_nng_options {
     crdt_alloc alloc;
     size_t
-        message_size_max;   /* bytes; default 1 MiB + 64 KiB; larger ones are refused */
-    size_t queue_count_max; /* received and not yet taken; default 4096 */
-    size_t queue_size_max;  /* bytes of these; default 64 MiB */
+        message_size_max; /* bytes; default 1 MiB + 64 KiB; larger ones are refused */
     uint32_t connection_max;   /* accepted at once; default 1024 */
     uint32_t reconnect_ms_min; /* default 50 */
     uint32_t reconnect_ms_max; /* default 1000 */

@@ -253,7 +253,6 @@ Test(link, burst_arrives)
 Test(link, queue_is_bounded)
 {
     sync_link_nng_options options = sync_link_nng_options_default();
-    options.queue_count_max = 10;
     sync_link *server = NULL;
     sync_link *client = NULL;
     open_pair("inproc://bounded", &options, &server, &client);
@@ -265,7 +264,7 @@ Test(link, queue_is_bounded)
     while (next_event(client, 200, &event)) {
         count++;
     }
-    cr_assert_geq(count, 2048, "what nng and the queue hold arrives: %u", count);
+    cr_assert(count >= 2048 && count < 6000, "what the queues hold arrives: %u", count);
     sync_link_publish(server, crdt_span_of("t last"));
     cr_assert(span_is(await(client, SYNC_LINK_PUBLISHED).bytes, "t last"));
     sync_link_close(client);
