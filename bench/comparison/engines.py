@@ -86,7 +86,10 @@ def own_workloads():
 
 def probe(peer):
     """None if the peer runs here, else why it does not."""
-    done = subprocess.run(peer.command(['probe']), capture_output=True, text=True, timeout=60)
+    try:
+        done = subprocess.run(peer.command(['probe']), capture_output=True, text=True, timeout=60)
+    except (OSError, subprocess.TimeoutExpired) as error:
+        return str(error)
     if done.returncode == 0:
         return None
     errors = [line.strip() for line in done.stderr.splitlines() if 'Error' in line]
