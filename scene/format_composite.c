@@ -255,7 +255,7 @@ typedef struct column_state {
 static crdt_err put_case(scene_import *import, crdt_span entity, crdt_span part,
                          const column_state *column, const scene_json_node *kind)
 {
-    static const scene_json_node NONE = {.type = SCENE_JSON_BOOL, .span = 1};
+    static const scene_json_node NONE = {.type = SCENE_JSON_BOOL};
     bool same = kind == NULL ? column->kind == NULL
                              : column->kind != NULL &&
                                    scene_import_equal(import, kind, column->kind);

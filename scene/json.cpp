@@ -1,5 +1,7 @@
-/* The one file that meets simdjson and double-conversion. Errors are codes throughout:
- * simdjson is built without exceptions, and nothing here throws. */
+/* The one file that meets simdjson and double-conversion. simdjson finds where values, keys
+ * and marks begin (its first stage: the text is valid UTF-8, strings are closed); what they
+ * are is read here, straight into nodes. Errors are codes throughout: simdjson is built
+ * without exceptions, and nothing here throws. */
 
 #define SIMDJSON_EXCEPTIONS 0
 #include <simdjson.h>
@@ -12,6 +14,7 @@
 #include <cstdarg>
 #include <cstdio>
 #include <cstring>
+#include <memory>
 #include <new>
 #include <stdbool.h>
 
@@ -21,16 +24,18 @@ extern "C" {
 #include "scene/json_fault.h"
 }
 
-namespace ondemand = simdjson::ondemand;
 using simdjson::error_code;
+
+/* Counts of nodes have 28 bits. */
+#define SIZE_MAX_EVER ((static_cast<size_t>(1) << 28) - 1)
 
 struct scene_json {
     crdt_alloc alloc;
-    ondemand::parser parser; /* owns the unescaped strings */
-    crdt_span text;          /* as given; valid while opening only */
-    char *padded;            /* our copy: [ if scalar, the text, ] if scalar, padding */
+    crdt_span text; /* as given; valid while opening only */
+    char *padded;   /* our copy, with the padding that simdjson reads into */
     size_t padded_size;
-    size_t shift; /* 1 if a scalar was wrapped, else 0 */
+    char *strings; /* those that had escapes; as large as the text, or not there */
+    size_t strings_used;
     scene_json_node *nodes;
     size_t node_count;
     size_t node_capacity;
@@ -38,13 +43,15 @@ struct scene_json {
     size_t scratch_capacity;
     uint32_t depth_max;
     uint32_t depth; /* of the deepest container */
-    crdt_err err;   /* the failure that is no fault of the JSON itself */
+    bool no_memory;
     const scene_json_node *duplicate;
 };
 
+#define NODE_MAX_DEFAULT (static_cast<size_t>(1) << 24)
+
 scene_json_limits scene_json_limits_default(void)
 {
-    return scene_json_limits{99999999, CRDT_VALUE_DEPTH_MAX};
+    return scene_json_limits{99999999, CRDT_VALUE_DEPTH_MAX, NODE_MAX_DEFAULT};
 }
 
 /* ---- numbers ---- */
@@ -73,106 +80,323 @@ size_t scene_json_number_format(double number, char text[SCENE_JSON_NUMBER_SIZE]
     return static_cast<size_t>(size);
 }
 
-/* ---- reading ---- */
+/* ---- the reader ---- */
 
-static bool reserve_nodes(scene_json *json)
+/* A container that is being read. */
+struct open_container {
+    uint32_t node;
+    uint32_t count;
+    bool object;
+};
+
+/* Goes over the places where values, keys and marks begin. A function that gives false has
+ * met a fault, or no memory (json->no_memory). */
+struct reader {
+    scene_json *json;
+    const char *text; /* the padded copy */
+    const uint32_t *at;
+    const uint32_t *end;
+    uint32_t depth;
+    open_container open[SCENE_JSON_DEPTH_MAX];
+};
+
+static bool is_blank(char c)
 {
-    if (json->node_count < json->node_capacity) {
+    return c == ' ' || c == '\n' || c == '\t' || c == '\r';
+}
+
+/* May a number or a word end before `c`? */
+static bool ends_scalar(char c)
+{
+    return c == ',' || c == ']' || c == '}' || is_blank(c);
+}
+
+static bool is_digit(char c)
+{
+    return c >= '0' && c <= '9';
+}
+
+/* What begins here: '\0' at the end. */
+static char peek(const reader *r)
+{
+    return r->at == r->end ? '\0' : r->text[*r->at];
+}
+
+/* Append a node for what begins at `offset`; nullptr without memory. */
+static scene_json_node *push_node(reader *r, scene_json_type type, uint32_t offset)
+{
+    scene_json *json = r->json;
+    if (json->node_count == json->node_capacity) {
+        size_t capacity = json->node_capacity + json->node_capacity / 2 + 16;
+        void *grown = crdt_resize_array(json->alloc, json->nodes, json->node_capacity,
+                                        capacity, sizeof(scene_json_node));
+        if (grown == nullptr) {
+            json->no_memory = true;
+            return nullptr;
+        }
+        json->nodes = static_cast<scene_json_node *>(grown);
+        json->node_capacity = capacity;
+    }
+    scene_json_node *node = &json->nodes[json->node_count++];
+    node->type = type & 7u;
+    node->boolean = false;
+    node->count = 0;
+    node->offset = offset;
+    return node;
+}
+
+/* ---- strings ---- */
+
+/* Four hexadecimal digits; false: they are none. */
+static bool read_hex(const char *at, uint32_t *code)
+{
+    *code = 0;
+    for (int i = 0; i < 4; i++) {
+        char c = at[i];
+        char letter = static_cast<char>(c | 0x20);
+        if (is_digit(c)) {
+            *code = *code << 4 | static_cast<uint32_t>(c - '0');
+        } else if (letter >= 'a' && letter <= 'f') {
+            *code = *code << 4 | static_cast<uint32_t>(letter - 'a' + 10);
+        } else {
+            return false;
+        }
+    }
+    return true;
+}
+
+static char *put_utf8(char *to, uint32_t code)
+{
+    if (code < 0x80) {
+        *to++ = static_cast<char>(code);
+        return to;
+    }
+    if (code < 0x800) {
+        *to++ = static_cast<char>(0xc0 | code >> 6);
+    } else {
+        if (code < 0x10000) {
+            *to++ = static_cast<char>(0xe0 | code >> 12);
+        } else {
+            *to++ = static_cast<char>(0xf0 | code >> 18);
+            *to++ = static_cast<char>(0x80 | (code >> 12 & 0x3f));
+        }
+        *to++ = static_cast<char>(0x80 | (code >> 6 & 0x3f));
+    }
+    *to++ = static_cast<char>(0x80 | (code & 0x3f));
+    return to;
+}
+
+/* The code point of \uXXXX, or of a pair of them; *at stands behind the first `u`. */
+static bool read_code_point(const char **at, const char *end, uint32_t *code)
+{
+    if (end - *at < 4 || !read_hex(*at, code)) {
+        return false;
+    }
+    *at += 4;
+    if (*code < 0xd800 || *code > 0xdfff) {
         return true;
     }
-    size_t capacity = json->node_capacity + json->node_capacity / 2 + 16;
-    void *grown = crdt_resize_array(json->alloc, json->nodes, json->node_capacity,
-                                    capacity, sizeof(scene_json_node));
-    if (grown == nullptr) {
-        json->err = CRDT_ENOMEM;
-        return false;
+    uint32_t low = 0;
+    if (*code > 0xdbff || end - *at < 6 || (*at)[0] != '\\' || (*at)[1] != 'u' ||
+        !read_hex(*at + 2, &low) || low < 0xdc00 || low > 0xdfff) {
+        return false; /* half of a surrogate pair */
     }
-    json->nodes = static_cast<scene_json_node *>(grown);
-    json->node_capacity = capacity;
+    *at += 6;
+    *code = 0x10000 + ((*code - 0xd800) << 10) + (low - 0xdc00);
     return true;
 }
 
-/* Append a node that begins at `at` in the padded text; SIZE_MAX without memory. */
-static size_t push_node(scene_json *json, scene_json_type type, const char *at)
+/* Copy what stands between the quotes to `to`, without escapes; nullptr: a fault. */
+static char *unescape(const char *at, const char *end, char *to)
 {
-    if (!reserve_nodes(json)) {
-        return SIZE_MAX;
+    static const char NAMES[] = "\"\\/bfnrt";
+    static const char MEANINGS[] = "\"\\/\b\f\n\r\t";
+    while (at < end) {
+        if (*at != '\\') {
+            *to++ = *at++;
+            continue;
+        }
+        at++;
+        const char *name = at < end && *at != '\0' ? std::strchr(NAMES, *at) : nullptr;
+        if (name != nullptr) {
+            *to++ = MEANINGS[name - NAMES];
+            at++;
+            continue;
+        }
+        uint32_t code = 0;
+        if (at == end || *at++ != 'u' || !read_code_point(&at, end, &code)) {
+            return nullptr;
+        }
+        to = put_utf8(to, code);
     }
-    size_t offset = static_cast<size_t>(at - json->padded) - json->shift;
-    scene_json_node node = {};
-    node.type = static_cast<uint8_t>(type);
-    node.offset = static_cast<uint32_t>(offset);
-    node.span = 1;
-    json->nodes[json->node_count] = node;
-    return json->node_count++;
+    return to;
 }
 
-static error_code push_string(scene_json *json, const char *at, std::string_view text)
+static bool take_escaped(reader *r, const char *at, size_t size, scene_json_node *node)
 {
-    size_t index = push_node(json, SCENE_JSON_STRING, at);
-    if (index == SIZE_MAX) {
-        return simdjson::MEMALLOC;
+    scene_json *json = r->json;
+    if (json->strings == nullptr) { /* no string grows by losing its escapes */
+        json->strings =
+            static_cast<char *>(crdt_allocate(json->alloc, json->padded_size));
+        json->no_memory = json->strings == nullptr;
+        if (json->no_memory) {
+            return false;
+        }
     }
-    json->nodes[index].count = static_cast<uint32_t>(text.size());
-    json->nodes[index].as.text = reinterpret_cast<const uint8_t *>(text.data());
-    return simdjson::SUCCESS;
-}
-
-/* The string after an opening quote, if it is free of escapes: no copy is needed then.
- */
-static bool plain_string(const scene_json *json, const char *raw, std::string_view *out)
-{
-    size_t left = static_cast<size_t>(json->padded + json->padded_size - raw);
-    const void *quote = std::memchr(raw, '"', left);
-    if (quote == nullptr) {
+    char *begin = json->strings + json->strings_used;
+    const char *end = unescape(at, at + size, begin);
+    if (end == nullptr) {
         return false;
     }
-    size_t size = static_cast<size_t>(static_cast<const char *>(quote) - raw);
-    if (std::memchr(raw, '\\', size) != nullptr) {
-        return false;
-    }
-    *out = std::string_view(raw, size);
+    size_t unescaped = static_cast<size_t>(end - begin);
+    json->strings_used += unescaped;
+    node->count = static_cast<uint32_t>(unescaped) & SCENE_JSON_COUNT_MAX;
+    node->as.text = reinterpret_cast<const uint8_t *>(begin);
     return true;
 }
 
-static error_code append_string(scene_json *json, ondemand::value &value,
-                                const char *at)
+/* Has a string a backslash? Looks eight bytes at a time, beyond its end if need be: the
+ * padding is there. */
+static bool has_escape(const char *at, size_t size)
 {
-    std::string_view text;
-    if (plain_string(json, at + 1, &text)) {
-        ondemand::raw_json_string raw;
-        error_code error = value.get_raw_json_string().get(raw); /* steps over it */
-        return error != simdjson::SUCCESS ? error : push_string(json, at, text);
+    const uint64_t each = 0x0101010101010101;
+    for (size_t i = 0; i < size; i += 8) {
+        uint64_t word;
+        std::memcpy(&word, at + i, sizeof word);
+        uint64_t differs = word ^ (each * '\\');
+        if (((differs - each) & ~differs & (each << 7)) != 0) {
+            return std::memchr(at + i, '\\', size - i) != nullptr;
+        }
     }
-    error_code error = value.get_string().get(text);
-    if (error != simdjson::SUCCESS) {
-        return error;
-    }
-    crdt_span utf8 = {reinterpret_cast<const uint8_t *>(text.data()), text.size()};
-    if (!crdt_utf8_valid(utf8, nullptr)) { /* an escaped half of a surrogate pair */
-        return simdjson::STRING_ERROR;
-    }
-    return push_string(json, at, text);
+    return false;
 }
 
-static error_code append_number(scene_json *json, ondemand::value &value,
-                                const char *at)
+/* The string that begins here. Behind its last quote there are only blanks before the next
+ * thing begins. */
+static bool read_string(reader *r)
 {
+    uint32_t offset = *r->at++;
+    const char *at = r->text + offset + 1;
+    const char *quote = r->text + (r->at < r->end ? *r->at : r->json->padded_size) - 1;
+    while (is_blank(*quote)) {
+        quote--;
+    }
+    scene_json_node *node = push_node(r, SCENE_JSON_STRING, offset);
+    if (node == nullptr || quote < at || *quote != '"') {
+        return false;
+    }
+    size_t size = static_cast<size_t>(quote - at);
+    if (has_escape(at, size)) {
+        return take_escaped(r, at, size, node);
+    }
+    node->count = static_cast<uint32_t>(size) & SCENE_JSON_COUNT_MAX;
+    node->as.text = reinterpret_cast<const uint8_t *>(at);
+    return true;
+}
+
+/* ---- numbers and words ---- */
+
+static const char *skip_digits(const char *at, uint64_t *number)
+{
+    for (; is_digit(*at); at++) {
+        *number = *number * 10 + static_cast<uint64_t>(*at - '0');
+    }
+    return at;
+}
+
+/* Steps over an exponent; nullptr: it has no digits. */
+static const char *skip_exponent(const char *at)
+{
+    at++;
+    if (*at == '-' || *at == '+') {
+        at++;
+    }
+    uint64_t unused = 0;
+    const char *end = skip_digits(at, &unused);
+    return end == at ? nullptr : end;
+}
+
+/* A number of at most 15 digits and 22 decimals is the quotient of two doubles that are
+ * exact, and so is rounded once (W. Clinger, "How to read floating point numbers
+ * accurately", 1990). All others are the libraries'. */
+static bool read_double(const char *text, double *number)
+{
+    static const double POWERS[] = {1e0,  1e1,  1e2,  1e3,  1e4,  1e5,  1e6,  1e7,
+                                    1e8,  1e9,  1e10, 1e11, 1e12, 1e13, 1e14, 1e15,
+                                    1e16, 1e17, 1e18, 1e19, 1e20, 1e21, 1e22};
+    bool negative = *text == '-';
+    const char *begin = text + (negative ? 1 : 0);
+    uint64_t digits = 0;
+    const char *at = skip_digits(begin, &digits);
+    if (at == begin || (*begin == '0' && at - begin > 1)) {
+        return false;
+    }
+    ptrdiff_t count = at - begin;
+    ptrdiff_t decimals = 0;
+    if (*at == '.') {
+        const char *point = at;
+        at = skip_digits(at + 1, &digits);
+        decimals = at - point - 1;
+        if (decimals == 0) {
+            return false;
+        }
+    }
+    bool simple = *at != 'e' && *at != 'E';
+    if (!simple) {
+        at = skip_exponent(at);
+    }
+    if (at == nullptr || !ends_scalar(*at)) {
+        return false;
+    }
+    if (simple && count + decimals <= 15) {
+        double quotient = static_cast<double>(digits) / POWERS[decimals];
+        *number = negative ? -quotient : quotient;
+        return true;
+    }
+    /* simdjson 3.0 reads 0.09208576009560544300710 as 0.0000365: it counts the digits of
+     * a fraction wrong. */
+    if (count + decimals > 19) {
+        *number = scene_json_number_parse(crdt_span{
+            reinterpret_cast<const uint8_t *>(text), static_cast<size_t>(at - text)});
+        return std::isfinite(*number);
+    }
+    return simdjson::SIMDJSON_BUILTIN_IMPLEMENTATION::numberparsing::parse_double(
+               reinterpret_cast<const uint8_t *>(text))
+                   .get(*number) == simdjson::SUCCESS &&
+           std::isfinite(*number);
+}
+
+static bool read_number(reader *r)
+{
+    uint32_t offset = *r->at++;
     double number = 0;
-    error_code error = value.get_double().get(number);
-    if (error != simdjson::SUCCESS) {
-        return error;
+    if (!read_double(r->text + offset, &number)) {
+        return false;
     }
-    if (!std::isfinite(number)) {
-        return simdjson::NUMBER_ERROR;
+    scene_json_node *node = push_node(r, SCENE_JSON_NUMBER, offset);
+    if (node == nullptr) {
+        return false;
     }
-    size_t index = push_node(json, SCENE_JSON_NUMBER, at);
-    if (index == SIZE_MAX) {
-        return simdjson::MEMALLOC;
-    }
-    json->nodes[index].as.number = number;
-    return simdjson::SUCCESS;
+    node->as.number = number;
+    return true;
 }
+
+static bool read_word(reader *r, const char *word, size_t size, scene_json_type type)
+{
+    uint32_t offset = *r->at++;
+    const char *at = r->text + offset;
+    if (std::memcmp(at, word, size) != 0 || !ends_scalar(at[size])) {
+        return false;
+    }
+    scene_json_node *node = push_node(r, type, offset);
+    if (node == nullptr) {
+        return false;
+    }
+    node->boolean = *word == 't';
+    return true;
+}
+
+/* ---- keys ---- */
 
 static bool key_before(const scene_json_node *a, const scene_json_node *b)
 {
@@ -188,22 +412,16 @@ static bool key_equal(const scene_json_node *a, const scene_json_node *b)
     return a->count == b->count && std::memcmp(a->as.text, b->as.text, a->count) == 0;
 }
 
-static error_code found_duplicate(scene_json *json, const scene_json_node *key)
-{
-    json->err = CRDT_ECORRUPT;
-    json->duplicate = key;
-    return simdjson::TAPE_ERROR;
-}
-
-static error_code check_many_keys(scene_json *json, const scene_json_node *object)
+/* The first key that stands twice in an object of many; false: no memory. */
+static bool check_many_keys(scene_json *json, const scene_json_node *object)
 {
     if (json->scratch_capacity < object->count) {
         void *grown =
             crdt_resize_array(json->alloc, json->scratch, json->scratch_capacity,
                               object->count, sizeof(const scene_json_node *));
         if (grown == nullptr) {
-            json->err = CRDT_ENOMEM;
-            return simdjson::MEMALLOC;
+            json->no_memory = true;
+            return false;
         }
         json->scratch = static_cast<const scene_json_node **>(grown);
         json->scratch_capacity = object->count;
@@ -216,15 +434,15 @@ static error_code check_many_keys(scene_json *json, const scene_json_node *objec
     std::sort(json->scratch, json->scratch + object->count, key_before);
     for (uint32_t i = 1; i < object->count; i++) {
         if (key_equal(json->scratch[i - 1], json->scratch[i])) {
-            return found_duplicate(json, json->scratch[i]);
+            json->duplicate = json->scratch[i];
+            return false;
         }
     }
-    return simdjson::SUCCESS;
+    return true;
 }
 
-static error_code check_keys(scene_json *json, size_t index)
+static bool check_keys(scene_json *json, const scene_json_node *object)
 {
-    const scene_json_node *object = json->nodes + index;
     if (object->count > 8) {
         return check_many_keys(json, object);
     }
@@ -233,203 +451,178 @@ static error_code check_keys(scene_json *json, size_t index)
         const scene_json_node *other = object + 1;
         for (uint32_t j = 0; j < i; j++) {
             if (key_equal(key, other)) {
-                return found_duplicate(json, key);
+                json->duplicate = key;
+                return false;
             }
             other = scene_json_next(other + 1);
         }
         key = scene_json_next(key + 1);
     }
-    return simdjson::SUCCESS;
+    return true;
 }
 
-static error_code append_value(scene_json *json, ondemand::value value, uint32_t depth);
-
-static error_code append_array(scene_json *json, ondemand::value &value, const char *at,
-                               uint32_t depth)
+/* A key and its colon. */
+static bool read_key(reader *r)
 {
-    size_t index = push_node(json, SCENE_JSON_ARRAY, at);
-    ondemand::array array;
-    error_code error =
-        index == SIZE_MAX ? simdjson::MEMALLOC : value.get_array().get(array);
-    if (error != simdjson::SUCCESS) {
-        return error;
+    if (peek(r) != '"' || !read_string(r) || peek(r) != ':') {
+        return false;
     }
-    uint32_t count = 0;
-    for (auto item : array) {
-        ondemand::value element;
-        error = item.get(element);
-        if (error == simdjson::SUCCESS) {
-            error = append_value(json, element, depth + 1);
-        }
-        if (error != simdjson::SUCCESS) {
-            return error;
-        }
-        count++;
-    }
-    json->nodes[index].count = count;
-    json->nodes[index].span = static_cast<uint32_t>(json->node_count - index);
-    return simdjson::SUCCESS;
+    r->at++;
+    return true;
 }
 
-static error_code append_key(scene_json *json, ondemand::field &field)
+/* ---- values ---- */
+
+static bool open_node(reader *r, bool object)
 {
-    const char *raw = field.key().raw();
-    std::string_view text;
-    if (!plain_string(json, raw, &text)) {
-        error_code error = field.unescaped_key().get(text);
-        if (error != simdjson::SUCCESS) {
-            return error;
-        }
-        crdt_span utf8 = {reinterpret_cast<const uint8_t *>(text.data()), text.size()};
-        if (!crdt_utf8_valid(utf8, nullptr)) {
-            return simdjson::STRING_ERROR;
-        }
+    if (r->depth == r->json->depth_max) {
+        return false;
     }
-    return push_string(json, raw - 1, text);
+    uint32_t index = static_cast<uint32_t>(r->json->node_count);
+    if (push_node(r, object ? SCENE_JSON_OBJECT : SCENE_JSON_ARRAY, *r->at++) ==
+        nullptr) {
+        return false;
+    }
+    r->open[r->depth++] = open_container{index, 0, object};
+    r->json->depth = std::max(r->json->depth, r->depth);
+    return true;
 }
 
-static error_code append_object(scene_json *json, ondemand::value &value,
-                                const char *at, uint32_t depth)
+/* At its closing mark. */
+static bool close_node(reader *r)
 {
-    size_t index = push_node(json, SCENE_JSON_OBJECT, at);
-    ondemand::object object;
-    error_code error =
-        index == SIZE_MAX ? simdjson::MEMALLOC : value.get_object().get(object);
-    if (error != simdjson::SUCCESS) {
-        return error;
-    }
-    uint32_t count = 0;
-    for (auto item : object) {
-        ondemand::field field;
-        error = std::move(item).get(field);
-        if (error == simdjson::SUCCESS) {
-            error = append_key(json, field);
-        }
-        if (error == simdjson::SUCCESS) {
-            error = append_value(json, field.value(), depth + 1);
-        }
-        if (error != simdjson::SUCCESS) {
-            return error;
-        }
-        count++;
-    }
-    json->nodes[index].count = count;
-    json->nodes[index].span = static_cast<uint32_t>(json->node_count - index);
-    return check_keys(json, index);
+    const open_container *container = &r->open[--r->depth];
+    scene_json_node *node = &r->json->nodes[container->node];
+    r->at++;
+    node->count = container->count & SCENE_JSON_COUNT_MAX;
+    node->as.span = static_cast<uint32_t>(r->json->node_count - container->node);
+    return !container->object || check_keys(r->json, node);
 }
 
-static error_code append_word(scene_json *json, ondemand::value &value, const char *at)
+/* The value that begins here; of a container that is not empty its opening mark alone, and
+ * of an object the first key: `*opened`. */
+static bool read_value(reader *r, bool *opened)
 {
-    bool boolean = false;
-    bool null = *at == 'n';
-    error_code error = simdjson::SUCCESS;
-    if (null) {
-        bool is_null = false;
-        error = value.is_null().get(is_null);
-        if (error == simdjson::SUCCESS && !is_null) {
-            error = simdjson::N_ATOM_ERROR;
-        }
-    } else {
-        error = value.get_bool().get(boolean);
-    }
-    if (error != simdjson::SUCCESS) {
-        return error;
-    }
-    size_t index = push_node(json, null ? SCENE_JSON_NULL : SCENE_JSON_BOOL, at);
-    if (index == SIZE_MAX) {
-        return simdjson::MEMALLOC;
-    }
-    json->nodes[index].boolean = boolean;
-    return simdjson::SUCCESS;
-}
-
-/* Recursion is bounded by depth_max (at most SCENE_JSON_DEPTH_MAX). */
-static error_code append_value(scene_json *json, ondemand::value value, uint32_t depth)
-{
-    std::string_view token = value.raw_json_token();
-    switch (token.empty() ? '\0' : token[0]) {
+    char c = peek(r);
+    *opened = false;
+    switch (c) {
     case '{':
     case '[':
-        if (depth >= json->depth_max) {
-            return simdjson::DEPTH_ERROR;
+        if (!open_node(r, c == '{')) {
+            return false;
         }
-        json->depth = std::max(json->depth, depth + 1);
-        return token[0] == '{' ? append_object(json, value, token.data(), depth)
-                               : append_array(json, value, token.data(), depth);
+        if (peek(r) == (c == '{' ? '}' : ']')) {
+            return close_node(r);
+        }
+        *opened = true;
+        return c == '[' || read_key(r);
     case '"':
-        return append_string(json, value, token.data());
+        return read_string(r);
     case 't':
+        return read_word(r, "true", 4, SCENE_JSON_BOOL);
     case 'f':
+        return read_word(r, "false", 5, SCENE_JSON_BOOL);
     case 'n':
-        return append_word(json, value, token.data());
+        return read_word(r, "null", 4, SCENE_JSON_NULL);
+    case '\0':
+        return false;
     default:
-        return append_number(json, value, token.data());
+        return read_number(r);
     }
 }
 
-/* Is the first character one that opens an array or object? */
-static bool is_container(crdt_span text)
+/* A value is complete: so are all containers that it is the last of. Up to where the next
+ * value begins, or the end. */
+static bool read_marks(reader *r)
 {
-    size_t i = 0;
-    while (i < text.size && (text.data[i] == ' ' || text.data[i] == '\n' ||
-                             text.data[i] == '\t' || text.data[i] == '\r')) {
-        i++;
+    while (r->depth > 0) {
+        open_container *container = &r->open[r->depth - 1];
+        char mark = peek(r);
+        container->count++;
+        if (mark == ',') {
+            r->at++;
+            return !container->object || read_key(r);
+        }
+        if (mark != (container->object ? '}' : ']') || !close_node(r)) {
+            return false;
+        }
     }
-    return i < text.size && (text.data[i] == '{' || text.data[i] == '[');
+    return true;
 }
 
-/* Copy the text with the padding that simdjson reads into; On-Demand has no documents
- * that are scalars among arrays and objects, so those are wrapped into an array. */
+/* No recursion: open containers lie in the reader. */
+static bool read_all(reader *r)
+{
+    do {
+        bool opened = true;
+        while (opened) {
+            if (!read_value(r, &opened)) {
+                return false;
+            }
+        }
+        if (!read_marks(r)) {
+            return false;
+        }
+    } while (r->depth > 0);
+    return r->at == r->end;
+}
+
+/* ---- opening ---- */
+
 static bool copy_text(scene_json *json)
 {
-    json->shift = is_container(json->text) ? 0 : 1;
-    size_t size = json->text.size + 2 * json->shift;
+    size_t size = json->text.size;
     json->padded = static_cast<char *>(
         crdt_allocate(json->alloc, size + simdjson::SIMDJSON_PADDING));
     if (json->padded == nullptr) {
         return false;
     }
     json->padded_size = size;
-    if (json->text.size > 0) {
-        std::memcpy(json->padded + json->shift, json->text.data, json->text.size);
-    }
-    if (json->shift > 0) {
-        json->padded[0] = '[';
-        json->padded[size - 1] = ']';
+    if (size > 0) {
+        std::memcpy(json->padded, json->text.data, size);
     }
     std::memset(json->padded + size, ' ', simdjson::SIMDJSON_PADDING);
     return true;
 }
 
-static error_code parse_text(scene_json *json)
+/* Where value or key number `wanted` begins; SIZE_MAX: there are not so many. */
+static size_t find_node(const reader *r, size_t wanted)
 {
-    simdjson::padded_string_view view(json->padded, json->padded_size,
-                                      json->padded_size + simdjson::SIMDJSON_PADDING);
-    ondemand::document document;
-    error_code error = json->parser.iterate(view).get(document);
-    ondemand::value root;
-    if (error == simdjson::SUCCESS) {
-        error = document.get_value().get(root);
+    for (const uint32_t *at = r->at; at < r->end; at++) {
+        char c = r->text[*at];
+        if (c != ',' && c != ':' && c != ']' && c != '}' && wanted-- == 0) {
+            return *at;
+        }
     }
-    if (error == simdjson::SUCCESS) {
-        json->depth_max += static_cast<uint32_t>(json->shift);
-        error = append_value(json, root, 0);
-        json->depth_max -= static_cast<uint32_t>(json->shift);
-    }
-    if (error == simdjson::SUCCESS &&
-        document.current_location().error() == simdjson::SUCCESS) {
-        error = simdjson::TRAILING_CONTENT;
-    }
-    if (error == simdjson::SUCCESS && json->shift > 0 && json->nodes[0].count != 1) {
-        error = simdjson::TRAILING_CONTENT;
-    }
-    return error;
+    return SIZE_MAX;
 }
 
-/* Say what is wrong: simdjson knows that, the fault finder knows where and why. */
-static crdt_err explain(scene_json *json, error_code error, crdt_diag *diag)
+/* Room for the nodes at once; the text may have no more than `node_max`. */
+static crdt_err reserve_nodes(const reader *r, size_t node_max, crdt_diag *diag)
 {
-    if (error == simdjson::MEMALLOC || json->err == CRDT_ENOMEM) {
+    scene_json *json = r->json;
+    size_t places = static_cast<size_t>(r->end - r->at);
+    size_t beyond = places > node_max ? find_node(r, node_max) : SIZE_MAX;
+    if (beyond != SIZE_MAX) {
+        crdt_err err = crdt_diag_set(diag, CRDT_ELIMIT, beyond,
+                                     "more than %zu values and keys", node_max);
+        scene_json_fault_locate(json->text, diag);
+        return err;
+    }
+    size_t capacity = places / 2 + 2; /* there is a mark for nearly each */
+    void *nodes = crdt_allocate(json->alloc, capacity * sizeof(scene_json_node));
+    if (nodes == nullptr) {
+        return crdt_diag_set(diag, CRDT_ENOMEM, 0, "no memory to read the JSON");
+    }
+    json->nodes = static_cast<scene_json_node *>(nodes);
+    json->node_capacity = capacity;
+    return CRDT_OK;
+}
+
+/* Say what is wrong: where and why is the fault finder's to know. */
+static crdt_err explain(const scene_json *json, error_code error, crdt_diag *diag)
+{
+    if (error == simdjson::MEMALLOC || json->no_memory) {
         return crdt_diag_set(diag, CRDT_ENOMEM, 0, "no memory to read the JSON");
     }
     if (json->duplicate != nullptr) {
@@ -448,6 +641,30 @@ static crdt_err explain(scene_json *json, error_code error, crdt_diag *diag)
     return err;
 }
 
+static crdt_err read_text(scene_json *json, size_t node_max, crdt_diag *diag)
+{
+    std::unique_ptr<simdjson::internal::dom_parser_implementation> stage;
+    error_code error = simdjson::MEMALLOC;
+    if (copy_text(json)) {
+        error = simdjson::get_active_implementation()->create_dom_parser_implementation(
+            json->padded_size, 1, stage);
+    }
+    if (error == simdjson::SUCCESS) {
+        error = stage->stage1(reinterpret_cast<const uint8_t *>(json->padded),
+                              json->padded_size, simdjson::stage1_mode::regular);
+    }
+    if (error != simdjson::SUCCESS) {
+        return explain(json, error, diag);
+    }
+    const uint32_t *at = stage->structural_indexes.get();
+    reader r = {json, json->padded, at, at + stage->n_structural_indexes, 0, {}};
+    crdt_err err = reserve_nodes(&r, node_max, diag);
+    if (err != CRDT_OK) {
+        return err;
+    }
+    return read_all(&r) ? CRDT_OK : explain(json, simdjson::TAPE_ERROR, diag);
+}
+
 static crdt_err refuse_size(crdt_span text, size_t size_max, crdt_diag *diag)
 {
     crdt_err err = crdt_diag_set(diag, CRDT_ELIMIT, size_max,
@@ -461,7 +678,7 @@ crdt_err scene_json_open(scene_json **out, crdt_alloc alloc, crdt_span text,
                          const scene_json_limits *limits, crdt_diag *diag)
 {
     scene_json_limits limit = limits != nullptr ? *limits : scene_json_limits_default();
-    size_t size_max = std::min(limit.size_max, static_cast<size_t>(1) << 30);
+    size_t size_max = std::min(limit.size_max, SIZE_MAX_EVER);
     if (text.size > size_max) {
         return refuse_size(text, size_max, diag);
     }
@@ -473,12 +690,13 @@ crdt_err scene_json_open(scene_json **out, crdt_alloc alloc, crdt_span text,
     json->alloc = alloc;
     json->text = text;
     json->depth_max = std::min(limit.depth_max, SCENE_JSON_DEPTH_MAX);
-    error_code error = copy_text(json) ? parse_text(json) : simdjson::MEMALLOC;
-    if (error != simdjson::SUCCESS) {
-        crdt_err err = explain(json, error, diag);
+    crdt_err err =
+        read_text(json, limit.node_max != 0 ? limit.node_max : NODE_MAX_DEFAULT, diag);
+    if (err != CRDT_OK) {
         scene_json_close(json);
         return err;
     }
+    json->text = crdt_span{nullptr, 0};
     *out = json;
     return CRDT_OK;
 }
@@ -490,21 +708,23 @@ void scene_json_close(scene_json *json)
     }
     crdt_alloc alloc = json->alloc;
     crdt_free(alloc, json->padded, json->padded_size + simdjson::SIMDJSON_PADDING);
+    if (json->strings != nullptr) {
+        crdt_free(alloc, json->strings, json->padded_size);
+    }
     crdt_free(alloc, json->nodes, json->node_capacity * sizeof(scene_json_node));
     crdt_free(alloc, json->scratch,
               json->scratch_capacity * sizeof(const scene_json_node *));
-    json->~scene_json();
     crdt_free(alloc, json, sizeof(scene_json));
 }
 
 uint32_t scene_json_depth(const scene_json *json)
 {
-    return json->depth - static_cast<uint32_t>(json->shift);
+    return json->depth;
 }
 
 const scene_json_node *scene_json_root(const scene_json *json)
 {
-    return json->nodes + json->shift;
+    return json->nodes;
 }
 
 crdt_err scene_json_refuse(const scene_json *json, const scene_json_node *node,
@@ -516,8 +736,8 @@ crdt_err scene_json_refuse(const scene_json *json, const scene_json_node *node,
     std::vsnprintf(text, sizeof(text), format, args);
     va_end(args);
     err = crdt_diag_set(diag, err, node->offset, "%s", text);
-    crdt_span copy = {reinterpret_cast<const uint8_t *>(json->padded) + json->shift,
-                      json->padded_size - 2 * json->shift};
+    crdt_span copy = {reinterpret_cast<const uint8_t *>(json->padded),
+                      json->padded_size};
     scene_json_fault_locate(copy, diag);
     return err;
 }

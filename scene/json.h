@@ -12,11 +12,12 @@
  * Writing is canonical (RFC 8785): keys sorted by UTF-16 code units, numbers as
  * ECMAScript writes them, no blanks. Equal values have equal text.
  *
- * json.cpp is the only file that meets simdjson (On-Demand) and double-conversion:
- * simdjson is the fastest of the exact readers, double-conversion is the one that gives
+ * json.cpp is the only file that meets simdjson and double-conversion: simdjson finds the
+ * places in a text as fast as it can be read, double-conversion is the one that gives
  * ECMAScript's shortest form. No C++ exception leaves it.
  *
- * Memory: a parsed document holds a copy of the text and 24 bytes a value and key. */
+ * Memory: a parsed document holds a copy of the text, 16 bytes a value and key, and the
+ * strings that had escapes; while it is parsed up to 4 bytes a byte of text. */
 
 #include "crdt/buf.h"
 #include "scene/json_number.h"
@@ -42,13 +43,14 @@ typedef enum scene_json_type {
  *                        NUMBER
  *                        OBJECT(count 1, span 3)
  *                            STRING  NUMBER */
+#define SCENE_JSON_COUNT_MAX 0xfffffffu /* 28 bits */
 typedef struct scene_json_node {
-    uint8_t type;    /* scene_json_type */
-    bool boolean;    /* BOOL */
-    uint32_t offset; /* of its first byte in the text */
-    uint32_t span;   /* nodes of this value with itself: the next one is at + span */
-    uint32_t count;  /* ARRAY: values; OBJECT: members; STRING: bytes */
+    uint32_t type : 3;    /* scene_json_type */
+    uint32_t boolean : 1; /* BOOL */
+    uint32_t count : 28;  /* ARRAY: values; OBJECT: members; STRING: bytes */
+    uint32_t offset;      /* of its first byte in the text */
     union {
+        uint32_t span;       /* ARRAY, OBJECT: nodes of this value, itself too */
         double number;       /* NUMBER: finite */
         const uint8_t *text; /* STRING: UTF-8 without escapes, the document's */
     } as;
@@ -59,10 +61,12 @@ typedef struct scene_json_node {
 #define SCENE_JSON_DEPTH_MAX 160u
 
 typedef struct scene_json_limits {
-    /* Bytes of text; default 99,999,999. */
+    /* Bytes of text; default 99,999,999, never more than 2^28 - 1. */
     size_t size_max;
     /* Nesting of arrays and objects; default CRDT_VALUE_DEPTH_MAX. */
     uint32_t depth_max;
+    /* Values and keys; 0: the default, 16,777,216. */
+    size_t node_max;
 } scene_json_limits;
 
 scene_json_limits scene_json_limits_default(void);
@@ -70,7 +74,8 @@ scene_json_limits scene_json_limits_default(void);
 typedef struct scene_json scene_json;
 
 /* Parse a whole text. `limits` NULL: the default.
- * Errors: CRDT_ECORRUPT, CRDT_ELIMIT (size, depth) with the place; CRDT_ENOMEM. */
+ * Errors: CRDT_ECORRUPT, CRDT_ELIMIT (size, depth, values and keys) with the place;
+ * CRDT_ENOMEM. */
 crdt_err scene_json_open(scene_json **out, crdt_alloc alloc, crdt_span text,
                          const scene_json_limits *limits, crdt_diag *diag);
 /* Accepts NULL. */
@@ -89,7 +94,7 @@ crdt_err scene_json_refuse(const scene_json *json, const scene_json_node *node,
  * node + 1. */
 static inline const scene_json_node *scene_json_next(const scene_json_node *node)
 {
-    return node + node->span;
+    return node + (node->type >= SCENE_JSON_ARRAY ? node->as.span : 1);
 }
 /* The bytes of a STRING. */
 static inline crdt_span scene_json_text(const scene_json_node *node)
