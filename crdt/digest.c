@@ -75,7 +75,7 @@ uint64_t crdt_digest_key(const crdt_key *key)
 static uint64_t fold_value(uint64_t hash, crdt_span value)
 {
     const uint8_t *at = value.data;
-    const uint8_t *end = at + value.size;
+    const uint8_t *end = value.size > 0 ? at + value.size : at;
     uint64_t a = 0;
     uint64_t b = 0;
     if (value.size >= 16) {
