@@ -11,11 +11,17 @@ typedef struct kept_row {
     crdt_buf who;
 } kept_row;
 
+/* A place among the rows; the beginning of the actor tells most others without a look. */
+typedef struct row_place {
+    uint64_t actor_head;
+    kept_row *row;
+} row_place;
+
 /* Rows by use, the last used first. Authors that write are few, so a row is found by
  * walking. */
 struct crdt_deps {
     crdt_alloc alloc;
-    kept_row **rows;
+    row_place *rows;
     size_t row_count;
     size_t row_capacity;
     size_t row_count_max;
@@ -46,16 +52,26 @@ void crdt_deps_close(crdt_deps *deps)
         return;
     }
     for (size_t i = 0; i < deps->row_count; i++) {
-        close_row(deps, deps->rows[i]);
+        close_row(deps, deps->rows[i].row);
     }
-    crdt_free(deps->alloc, deps->rows, deps->row_capacity * sizeof(kept_row *));
+    crdt_free(deps->alloc, deps->rows, deps->row_capacity * sizeof *deps->rows);
     crdt_free(deps->alloc, deps, sizeof *deps);
+}
+
+static uint64_t head_of(const crdt_actor *actor)
+{
+    uint64_t head;
+    memcpy(&head, actor->bytes, sizeof head);
+    return head;
 }
 
 static size_t find_row(const crdt_deps *deps, const crdt_actor *actor)
 {
+    const uint64_t head = head_of(actor);
     size_t i = 0;
-    while (i < deps->row_count && !crdt_actor_equal(&deps->rows[i]->actor, actor)) {
+    while (i < deps->row_count &&
+           (deps->rows[i].actor_head != head ||
+            !crdt_actor_equal(&deps->rows[i].row->actor, actor))) {
         i++;
     }
     return i;
@@ -66,12 +82,12 @@ static void move_to_front(crdt_deps *deps, size_t index)
     if (index == 0) {
         return;
     }
-    kept_row *r = deps->rows[index];
-    memmove(deps->rows + 1, deps->rows, index * sizeof(kept_row *));
-    deps->rows[0] = r;
+    const row_place place = deps->rows[index];
+    memmove(deps->rows + 1, deps->rows, index * sizeof *deps->rows);
+    deps->rows[0] = place;
 }
 
-/* Room for one more pointer to a row, at most row_count_max. */
+/* Room for one more place, at most row_count_max. */
 static crdt_err reserve_row(crdt_deps *deps)
 {
     if (deps->row_count < deps->row_capacity ||
@@ -82,7 +98,7 @@ static crdt_err reserve_row(crdt_deps *deps)
     if (capacity > deps->row_count_max) {
         capacity = deps->row_count_max;
     }
-    kept_row **rows = crdt_resize_array(deps->alloc, deps->rows, deps->row_capacity,
+    row_place *rows = crdt_resize_array(deps->alloc, deps->rows, deps->row_capacity,
                                         capacity, sizeof *rows);
     if (rows == NULL) {
         return CRDT_ENOMEM;
@@ -137,10 +153,10 @@ crdt_err crdt_deps_put(crdt_deps *deps, const crdt_deps_row *from)
 {
     size_t index = find_row(deps, &from->actor);
     bool known = index < deps->row_count;
-    if (known && deps->rows[index]->last_time >= from->last_time) {
+    if (known && deps->rows[index].row->last_time >= from->last_time) {
         return CRDT_OK;
     }
-    kept_row *r = known ? deps->rows[index] : NULL;
+    kept_row *r = known ? deps->rows[index].row : NULL;
     crdt_err err = known ? CRDT_OK : open_row(deps, &from->actor, &r);
     if (err != CRDT_OK) {
         return err;
@@ -154,10 +170,10 @@ crdt_err crdt_deps_put(crdt_deps *deps, const crdt_deps_row *from)
     }
     if (!known) {
         if (deps->row_count == deps->row_count_max) {
-            close_row(deps, deps->rows[--deps->row_count]);
+            close_row(deps, deps->rows[--deps->row_count].row);
         }
         index = deps->row_count++;
-        deps->rows[index] = r;
+        deps->rows[index] = (row_place){.actor_head = head_of(&from->actor), .row = r};
     }
     move_to_front(deps, index);
     return CRDT_OK;
@@ -191,7 +207,7 @@ bool crdt_deps_find(const crdt_deps *deps, const crdt_actor *actor, crdt_deps_ro
     static const crdt_version empty = {.stamp_count = 0};
     size_t index = find_row(deps, actor);
     bool known = index < deps->row_count;
-    *row = known ? row_of(deps->rows[index])
+    *row = known ? row_of(deps->rows[index].row)
                  : (crdt_deps_row){.actor = *actor, .after = &empty};
     return known;
 }
@@ -201,6 +217,6 @@ bool crdt_deps_next(const crdt_deps *deps, size_t *index, crdt_deps_row *row)
     if (*index >= deps->row_count) {
         return false;
     }
-    *row = row_of(deps->rows[(*index)++]);
+    *row = row_of(deps->rows[(*index)++].row);
     return true;
 }

@@ -154,7 +154,7 @@ void crdt_remove_log_trim(crdt_remove_log *log, size_t bytes)
         log->first++;
         log->count--;
     }
-    if (log->count == 0) {
+    if (log->count == 0 && log->first != 0) {
         start_anew(log);
     }
 }
