@@ -1,428 +1,19 @@
 #include "crdt/answer.h"
-#include "crdt/digest.h"
+#include "crdt/answer_form.h"
 #include "crdt/value.h"
+#include "crdt/zstd.h"
 
 #include <assert.h>
 #include <string.h>
 
-#define ANSWER_FORMAT 2u
-#define ACTOR_SIZE 16u
-
-/* A key begins with one number: depth - 1, or KEY_END, plus KEY_STEP times the count of
- * its entries. */
-#define KEY_END 3u
-#define KEY_STEP 4u
-
-/* A log record begins with its depth, plus LOG_SAME if the object is that of the record
- * before; LOG_END ends the section. */
-#define LOG_END 0u
-#define LOG_SAME 4u
-
-/* ---- index of what was written: text and tag -> 0, 1, 2, ... ---- */
-
-typedef struct name_row {
-    crdt_span text;
-    uint32_t tag;
-    uint32_t hash;
-} name_row;
-
-/* Open addressing, linear probing. Invariant: slot_count is a power of two, 0 at first,
- * and more than 4/3 of row_count. A slot holds 1 + the index of a row; 0: free. */
-struct crdt_answer_names {
-    name_row *rows;
-    size_t row_count;
-    size_t row_capacity;
-    uint32_t *slots;
-    size_t slot_count;
-};
-
-static void names_close(crdt_answer_names *names, crdt_alloc alloc)
-{
-    if (names != NULL) {
-        crdt_free(alloc, names->rows, names->row_capacity * sizeof *names->rows);
-        crdt_free(alloc, names->slots, names->slot_count * sizeof *names->slots);
-        crdt_free(alloc, names, sizeof *names);
-    }
-}
-
-static crdt_answer_names *names_open(crdt_alloc alloc)
-{
-    crdt_answer_names *names = crdt_allocate(alloc, sizeof *names);
-    if (names != NULL) {
-        *names = (crdt_answer_names){0};
-    }
-    return names;
-}
-
-static void names_place(crdt_answer_names *names, uint32_t row)
-{
-    size_t mask = names->slot_count - 1;
-    size_t slot = names->rows[row].hash & mask;
-    while (names->slots[slot] != 0) {
-        slot = (slot + 1) & mask;
-    }
-    names->slots[slot] = row + 1;
-}
-
-/* Room for one more row. */
-static crdt_err names_reserve(crdt_answer_names *names, crdt_alloc alloc)
-{
-    if (names->row_count == names->row_capacity) {
-        size_t capacity = names->row_capacity == 0 ? 16 : names->row_capacity * 2;
-        name_row *rows = crdt_resize_array(alloc, names->rows, names->row_capacity,
-                                           capacity, sizeof *rows);
-        if (rows == NULL) {
-            return CRDT_ENOMEM;
-        }
-        names->rows = rows;
-        names->row_capacity = capacity;
-    }
-    if ((names->row_count + 1) * 4 > names->slot_count * 3) {
-        size_t count = names->slot_count == 0 ? 32 : names->slot_count * 2;
-        uint32_t *slots = crdt_resize_array(alloc, NULL, 0, count, sizeof *slots);
-        if (slots == NULL) {
-            return CRDT_ENOMEM;
-        }
-        crdt_free(alloc, names->slots, names->slot_count * sizeof *slots);
-        memset(slots, 0, count * sizeof *slots);
-        names->slots = slots;
-        names->slot_count = count;
-        for (size_t i = 0; i < names->row_count; i++) {
-            names_place(names, (uint32_t)i);
-        }
-    }
-    return CRDT_OK;
-}
-
-/* The index of (text, tag). `*fresh`: it was not there and is now. */
-static crdt_err names_index(crdt_answer_names *names, crdt_alloc alloc, crdt_span text,
-                            uint32_t tag, uint32_t *index, bool *fresh)
-{
-    crdt_err err = names_reserve(names, alloc);
-    if (err != CRDT_OK) {
-        return err;
-    }
-    uint32_t hash = (uint32_t)crdt_hash64(text, tag);
-    size_t mask = names->slot_count - 1;
-    for (size_t slot = hash & mask; names->slots[slot] != 0; slot = (slot + 1) & mask) {
-        const name_row *row = &names->rows[names->slots[slot] - 1];
-        if (row->hash == hash && row->tag == tag && crdt_span_equal(row->text, text)) {
-            *index = names->slots[slot] - 1;
-            *fresh = false;
-            return CRDT_OK;
-        }
-    }
-    *index = (uint32_t)names->row_count++;
-    *fresh = true;
-    names->rows[*index] = (name_row){.text = text, .tag = tag, .hash = hash};
-    names_place(names, *index);
-    return CRDT_OK;
-}
-
-/* ---- writing ---- */
-
-/* Makes room for `size` bytes; the cursor, or NULL after an error. */
-static uint8_t *room(crdt_answer_writer *w, size_t size)
-{
-    if (w->err == CRDT_OK) {
-        w->err = crdt_buf_reserve(w->out, size);
-    }
-    return w->err == CRDT_OK ? w->out->data + w->out->size : NULL;
-}
-
-static void wrote(crdt_answer_writer *w, const uint8_t *end)
-{
-    w->out->size = (size_t)(end - w->out->data);
-}
-
-static uint32_t actor_index(crdt_answer_writer *w, const crdt_actor *actor)
-{
-    const crdt_stamp *stamps = w->actors.stamps;
-    if (w->err != CRDT_OK) {
-        return 0; /* the table may be empty */
-    }
-    assert(w->actors.stamp_count > 0);
-    if (crdt_actor_equal(&stamps[w->actor_index].actor, actor)) {
-        return w->actor_index;
-    }
-    size_t low = 0;
-    size_t high = w->actors.stamp_count;
-    while (high - low > 1) {
-        size_t middle = low + (high - low) / 2;
-        if (crdt_actor_compare(&stamps[middle].actor, actor) <= 0) {
-            low = middle;
-        } else {
-            high = middle;
-        }
-    }
-    assert(crdt_actor_equal(&stamps[low].actor, actor));
-    w->actor_index = (uint32_t)low;
-    return w->actor_index;
-}
-
-static void write_actors(crdt_answer_writer *w)
-{
-    size_t count = w->actors.stamp_count;
-    uint8_t *at = room(w, CRDT_MSGPACK_SIZE_MAX + count * ACTOR_SIZE);
-    if (at == NULL) {
-        return;
-    }
-    crdt_span none = {0};
-    if (count == 0) {
-        wrote(w, crdt_msgpack_put_bin(at, none));
-        return;
-    }
-    /* The bin's head for its size, then the actors one by one. */
-    size_t size = count * ACTOR_SIZE;
-    uint8_t *body = at + (size < 0x100 ? 2 : size < 0x10000 ? 3 : 5);
-    for (size_t i = 0; i < count; i++) {
-        memcpy(body + i * ACTOR_SIZE, w->actors.stamps[i].actor.bytes, ACTOR_SIZE);
-    }
-    uint8_t *end = crdt_msgpack_put_bin_head(at, (uint32_t)size);
-    assert(end == body);
-    wrote(w, end + size);
-}
-
-/* One number for each actor: its time in `version`, 0 if none; or, if `upper` is given,
- * 0 for none, else 1 + how far it stays below its time there. */
-static void write_times(crdt_answer_writer *w, const crdt_version *version,
-                        const crdt_version *upper)
-{
-    uint8_t *at = room(w, w->actors.stamp_count * CRDT_MSGPACK_SIZE_MAX);
-    if (at == NULL) {
-        return;
-    }
-    for (size_t i = 0; i < w->actors.stamp_count; i++) {
-        const crdt_actor *actor = &w->actors.stamps[i].actor;
-        uint64_t time = crdt_version_get(version, actor);
-        if (upper != NULL && time != 0) {
-            time = 1 + crdt_version_get(upper, actor) - time;
-        }
-        at = crdt_msgpack_put_uint(at, time);
-    }
-    wrote(w, at);
-}
-
-static void write_uint(crdt_answer_writer *w, uint64_t number)
-{
-    uint8_t *at = room(w, CRDT_MSGPACK_SIZE_MAX);
-    if (at != NULL) {
-        wrote(w, crdt_msgpack_put_uint(at, number));
-    }
-}
-
-static void write_str(crdt_answer_writer *w, crdt_span utf8)
-{
-    uint8_t *at = room(w, CRDT_MSGPACK_SIZE_MAX + utf8.size);
-    if (at != NULL) {
-        wrote(w, crdt_msgpack_put_str(at, utf8));
-    }
-}
-
-static bool row_fits(const crdt_answer_head *head, const crdt_deps_row *row)
-{
-    return crdt_version_get(head->version, &row->actor) >= row->last_time &&
-           crdt_version_includes(head->version, row->after);
-}
-
-static void write_deps(crdt_answer_writer *w, const crdt_answer_head *head)
-{
-    crdt_deps_row row;
-    size_t count = 0;
-    size_t index = 0;
-    while (head->deps != NULL && crdt_deps_next(head->deps, &index, &row)) {
-        count += row_fits(head, &row);
-    }
-    write_uint(w, count);
-    index = 0;
-    while (count > 0 && crdt_deps_next(head->deps, &index, &row)) {
-        if (row_fits(head, &row)) {
-            write_uint(w, actor_index(w, &row.actor));
-            write_uint(w, row.last_time);
-            write_str(w, row.who);
-            write_uint(w, row.wall_ms);
-            write_times(w, row.after, head->version);
-        }
-    }
-}
-
-static crdt_err open_tables(crdt_answer_writer *w, const crdt_answer_head *head)
-{
-    crdt_alloc alloc = w->out->alloc;
-    w->names = names_open(alloc);
-    w->writers = names_open(alloc);
-    if (w->names == NULL || w->writers == NULL) {
-        return CRDT_ENOMEM;
-    }
-    crdt_err err = crdt_version_copy(&w->actors, head->version);
-    if (err == CRDT_OK) {
-        err = crdt_version_merge(&w->actors, head->since);
-    }
-    if (err == CRDT_OK && head->full) {
-        err = crdt_version_merge(&w->actors, head->floor);
-    }
-    return err;
-}
-
-crdt_err crdt_answer_write_open(crdt_answer_writer *writer, crdt_buf *out,
-                                const crdt_answer_head *head)
-{
-    *writer = (crdt_answer_writer){.out = out, .begin = out->size, .log_open = true};
-    crdt_version_init(&writer->actors, out->alloc);
-    writer->err = open_tables(writer, head);
-    write_uint(writer, ANSWER_FORMAT);
-    uint8_t *at = room(writer, CRDT_MSGPACK_SIZE_MAX);
-    if (at != NULL) {
-        wrote(writer, crdt_msgpack_put_bool(at, head->full));
-    }
-    write_actors(writer);
-    write_times(writer, head->version, NULL);
-    write_times(writer, head->since, NULL);
-    if (head->full) {
-        write_times(writer, head->floor, NULL);
-    }
-    write_deps(writer, head);
-    return writer->err;
-}
-
-/* The difference to the last time; a signed number of few bytes where times are near. */
-static uint8_t *put_time(crdt_answer_writer *w, uint8_t *at, uint64_t time)
-{
-    at = crdt_msgpack_put_int(at, (int64_t)(time - w->time));
-    w->time = time;
-    return at;
-}
-
-/* An index of a name that was written before, or the name itself. */
-static uint8_t *put_name_ref(crdt_answer_writer *w, uint8_t *at, crdt_span name)
-{
-    uint32_t index = 0;
-    bool fresh = false;
-    w->err = names_index(w->names, w->out->alloc, name, 0, &index, &fresh);
-    if (w->err != CRDT_OK) {
-        return at;
-    }
-    return fresh ? crdt_msgpack_put_name(at, name) : crdt_msgpack_put_uint(at, index);
-}
-
-crdt_err crdt_answer_write_log(crdt_answer_writer *writer, const crdt_stamp *stamp,
-                               const crdt_key *key)
-{
-    assert(writer->log_open);
-    uint8_t *at = room(writer, 6 * CRDT_MSGPACK_SIZE_MAX + key->object.size +
-                                   key->part.size + key->field.size);
-    if (at == NULL) {
-        return writer->err;
-    }
-    bool same = writer->log_any && crdt_span_equal(writer->log_object, key->object);
-    at = crdt_msgpack_put_uint(at, (uint64_t)key->depth | (same ? LOG_SAME : 0));
-    at = crdt_msgpack_put_uint(at, actor_index(writer, &stamp->actor));
-    at = put_time(writer, at, stamp->time);
-    if (!same) {
-        at = crdt_msgpack_put_name(at, key->object);
-    }
-    if (key->depth >= CRDT_PART) {
-        at = put_name_ref(writer, at, key->part);
-    }
-    if (key->depth >= CRDT_FIELD && writer->err == CRDT_OK) {
-        at = put_name_ref(writer, at, key->field);
-    }
-    wrote(writer, at);
-    writer->log_object = key->object;
-    writer->log_any = true;
-    return writer->err;
-}
-
-static void end_log(crdt_answer_writer *w)
-{
-    if (w->log_open) {
-        write_uint(w, LOG_END);
-        w->log_open = false;
-    }
-}
-
-crdt_err crdt_answer_write_key(crdt_answer_writer *writer, crdt_depth depth,
-                               crdt_span name, size_t entry_count)
-{
-    end_log(writer);
-    uint8_t *at = room(writer, 2 * CRDT_MSGPACK_SIZE_MAX + name.size);
-    if (at == NULL) {
-        return writer->err;
-    }
-    at = crdt_msgpack_put_uint(at, (uint64_t)entry_count * KEY_STEP + (depth - 1u));
-    at = depth == CRDT_OBJECT ? crdt_msgpack_put_name(at, name)
-                              : put_name_ref(writer, at, name);
-    wrote(writer, at);
-    return writer->err;
-}
-
-/* The index of (actor, who); a new one is followed by what it is. */
-static uint8_t *put_writer(crdt_answer_writer *w, uint8_t *at, const crdt_actor *actor,
-                           crdt_span who)
-{
-    if (w->writer_any && crdt_actor_equal(actor, &w->writer_actor) &&
-        crdt_span_equal(who, w->writer_who)) {
-        return crdt_msgpack_put_uint(at, w->writer_index);
-    }
-    uint32_t actor_at = actor_index(w, actor);
-    bool fresh = false;
-    w->err =
-        names_index(w->writers, w->out->alloc, who, actor_at, &w->writer_index, &fresh);
-    if (w->err != CRDT_OK) {
-        return at;
-    }
-    w->writer_actor = *actor;
-    w->writer_who = who;
-    w->writer_any = true;
-    at = crdt_msgpack_put_uint(at, w->writer_index);
-    if (fresh) {
-        at = crdt_msgpack_put_uint(at, actor_at);
-        at = crdt_msgpack_put_str(at, who);
-    }
-    return at;
-}
-
-crdt_err crdt_answer_write_entry(crdt_answer_writer *writer, crdt_depth depth,
-                                 const crdt_stamp *stamp, crdt_span who,
-                                 crdt_span value)
-{
-    uint8_t *at = room(writer, 5 * CRDT_MSGPACK_SIZE_MAX + who.size + value.size);
-    if (at == NULL) {
-        return writer->err;
-    }
-    at = put_writer(writer, at, &stamp->actor, who);
-    at = put_time(writer, at, stamp->time);
-    if (depth == CRDT_FIELD) {
-        memcpy(at, value.data, value.size);
-        at += value.size;
-    }
-    wrote(writer, at);
-    return writer->err;
-}
-
-crdt_err crdt_answer_write_finish(crdt_answer_writer *writer)
-{
-    end_log(writer);
-    write_uint(writer, KEY_END);
-    names_close(writer->names, writer->out->alloc);
-    names_close(writer->writers, writer->out->alloc);
-    crdt_version_deinit(&writer->actors);
-    writer->names = NULL;
-    writer->writers = NULL;
-    if (writer->err != CRDT_OK) {
-        writer->out->size = writer->begin;
-    }
-    return writer->err;
-}
-
-/* ---- reading: the head ---- */
+/* ---- the head ---- */
 
 struct crdt_answer_who {
     uint32_t actor_index;
     crdt_span who;
 };
 
-struct crdt_answer_row {
+struct crdt_answer_deps_row {
     crdt_deps_row row; /* `after` is set when it is handed out */
     crdt_version after;
 };
@@ -439,26 +30,75 @@ static void *take(crdt_answer_reader *r, size_t count, size_t size)
     return ptr;
 }
 
-/* One time for each actor, into `times` (may be NULL) and `version` (a view of the arena).
- * With `upper`, coded as write_times has it. */
+/* The next of the times that write_times wrote: it is `*index`'s, or, 0, nobody's up to
+ * before `*index`. */
+static uint64_t read_time(crdt_answer_reader *r, const uint64_t *upper, size_t *index)
+{
+    const uint8_t *before = r->in.at;
+    uint64_t limit = upper != NULL ? upper[*index] : CRDT_TIME_MAX;
+    uint64_t time = crdt_msgpack_read_uint(&r->in, limit);
+    if (time != 0) {
+        return upper != NULL ? 1 + upper[*index] - time : time;
+    }
+    const uint8_t *run_at = r->in.at;
+    size_t left = r->actor_count - *index;
+    uint64_t run = crdt_msgpack_read_uint(&r->in, UINT32_MAX);
+    if (r->in.err == CRDT_OK && (run == 0 || run > left)) {
+        r->in.at = run_at;
+        crdt_msgpack_fail(&r->in, CRDT_ECORRUPT, "run of actors goes beyond the table");
+    }
+    *index += r->in.err == CRDT_OK ? (size_t)run : 0;
+    if (r->in.err == CRDT_OK && *index < r->actor_count &&
+        crdt_msgpack_peek(r->in.at, r->in.end).number == 0 &&
+        crdt_msgpack_at_uint(&r->in)) {
+        r->in.at = before;
+        crdt_msgpack_fail(&r->in, CRDT_ECORRUPT, "run of actors is cut in two");
+    }
+    return 0;
+}
+
+/* The times of all actors: as many stamps as there are, into `stamps` (NULL: only counted)
+ * and, for all, `times` (may be NULL). Returns the number of stamps. */
+static size_t read_stamps(crdt_answer_reader *r, const uint64_t *upper,
+                          crdt_stamp *stamps, uint64_t *times)
+{
+    size_t count = 0;
+    for (size_t i = 0; i < r->actor_count && r->in.err == CRDT_OK;) {
+        size_t begin = i;
+        uint64_t time = read_time(r, upper, &i);
+        if (r->in.err != CRDT_OK) {
+            break;
+        }
+        for (; begin < i && times != NULL; begin++) {
+            times[begin] = 0;
+        }
+        if (time != 0) {
+            if (stamps != NULL) {
+                stamps[count] = (crdt_stamp){.time = time, .actor = r->actors[i]};
+            }
+            if (times != NULL) {
+                times[i] = time;
+            }
+            count++;
+            i++;
+        }
+    }
+    return count;
+}
+
+/* A version, as a view of the arena; its times by actor index into `times` (may be NULL).
+ * Read twice, so that rows that name few actors take little. */
 static void read_times(crdt_answer_reader *r, uint64_t *times, crdt_version *version,
                        const uint64_t *upper)
 {
-    crdt_stamp *stamps = take(r, r->actor_count, sizeof *stamps);
-    size_t count = 0;
-    for (size_t i = 0; i < r->actor_count && r->in.err == CRDT_OK; i++) {
-        uint64_t limit = upper != NULL ? upper[i] : CRDT_TIME_MAX;
-        uint64_t time = crdt_msgpack_read_uint(&r->in, limit);
-        if (upper != NULL && time != 0) {
-            time = 1 + upper[i] - time;
-        }
-        if (times != NULL) {
-            times[i] = time;
-        }
-        if (time != 0 && r->in.err == CRDT_OK) {
-            stamps[count++] = (crdt_stamp){.time = time, .actor = r->actors[i]};
-        }
+    const uint8_t *begin = r->in.at;
+    size_t count = read_stamps(r, upper, NULL, NULL);
+    crdt_stamp *stamps = take(r, count, sizeof *stamps);
+    if (stamps == NULL) {
+        return;
     }
+    r->in.at = begin;
+    read_stamps(r, upper, stamps, times);
     *version =
         (crdt_version){.stamps = stamps, .stamp_count = count, .stamp_capacity = count};
 }
@@ -466,23 +106,24 @@ static void read_times(crdt_answer_reader *r, uint64_t *times, crdt_version *ver
 static void read_actors(crdt_answer_reader *r)
 {
     crdt_span bytes = crdt_msgpack_read_bin(&r->in, SIZE_MAX);
-    if (bytes.size % ACTOR_SIZE != 0) {
+    if (bytes.size % CRDT_ANSWER_ACTOR_SIZE != 0) {
         crdt_msgpack_fail(&r->in, CRDT_ECORRUPT, "table of actors has a broken row");
         return;
     }
-    crdt_actor *actors = take(r, bytes.size / ACTOR_SIZE, sizeof *actors);
+    crdt_actor *actors = take(r, bytes.size / CRDT_ANSWER_ACTOR_SIZE, sizeof *actors);
     if (actors == NULL) {
         return;
     }
-    for (size_t i = 0; i < bytes.size / ACTOR_SIZE; i++) {
-        memcpy(actors[i].bytes, bytes.data + i * ACTOR_SIZE, ACTOR_SIZE);
+    for (size_t i = 0; i < bytes.size / CRDT_ANSWER_ACTOR_SIZE; i++) {
+        memcpy(actors[i].bytes, bytes.data + i * CRDT_ANSWER_ACTOR_SIZE,
+               CRDT_ANSWER_ACTOR_SIZE);
         if (i > 0 && crdt_actor_compare(&actors[i - 1], &actors[i]) >= 0) {
             crdt_msgpack_fail(&r->in, CRDT_ECORRUPT, "actors are not in order");
             return;
         }
     }
     r->actors = actors;
-    r->actor_count = bytes.size / ACTOR_SIZE;
+    r->actor_count = bytes.size / CRDT_ANSWER_ACTOR_SIZE;
 }
 
 /* An index into the table of actors; 0 after an error. */
@@ -500,8 +141,8 @@ static uint32_t read_actor_index(crdt_answer_reader *r)
 
 static void read_deps_rows(crdt_answer_reader *r)
 {
-    size_t count = crdt_msgpack_read_count(&r->in, SIZE_MAX, 4 + r->actor_count);
-    struct crdt_answer_row *rows = take(r, count, sizeof *rows);
+    size_t count = crdt_msgpack_read_count(&r->in, SIZE_MAX, 5);
+    struct crdt_answer_deps_row *rows = take(r, count, sizeof *rows);
     for (size_t i = 0; i < count && r->in.err == CRDT_OK; i++) {
         uint32_t author = read_actor_index(r);
         if (r->in.err != CRDT_OK) {
@@ -524,13 +165,32 @@ static void read_deps_rows(crdt_answer_reader *r)
     r->deps_count = count;
 }
 
+/* A plain body follows at once. Of a packed one only the head is looked at here. */
+static void read_body_head(crdt_answer_reader *r)
+{
+    uint64_t kind = crdt_msgpack_read_uint(&r->in, CRDT_ANSWER_BODY_PACKED);
+    r->items_at = r->in.at;
+    r->is_packed = kind == CRDT_ANSWER_BODY_PACKED;
+    if (r->in.err != CRDT_OK || !r->is_packed) {
+        return;
+    }
+    uint64_t size = crdt_msgpack_read_uint(&r->in, UINT32_MAX);
+    r->frame = crdt_msgpack_read_bin(&r->in, SIZE_MAX);
+    crdt_msgpack_read_end(&r->in);
+    if (r->in.err == CRDT_OK && !crdt_zstd_allows(r->frame, size)) {
+        r->in.at = r->items_at;
+        crdt_msgpack_fail(&r->in, CRDT_ECORRUPT, "no frame of that many bytes");
+    }
+    r->unpacked_size = (size_t)size;
+}
+
 crdt_err crdt_answer_read_open(crdt_answer_reader *reader, crdt_span bytes,
                                crdt_arena *arena, crdt_diag *diag)
 {
     *reader = (crdt_answer_reader){
         .in = crdt_msgpack_read_open(bytes, diag), .arena = arena, .log_open = true};
     uint64_t format = crdt_msgpack_read_uint(&reader->in, UINT64_MAX);
-    if (reader->in.err == CRDT_OK && format != ANSWER_FORMAT) {
+    if (reader->in.err == CRDT_OK && format != CRDT_ANSWER_FORMAT) {
         reader->in.at = reader->in.begin;
         return crdt_msgpack_fail(&reader->in, CRDT_EVERSION, "unknown answer format");
     }
@@ -552,7 +212,7 @@ crdt_err crdt_answer_read_open(crdt_answer_reader *reader, crdt_span bytes,
     if (reader->in.err == CRDT_OK) {
         read_deps_rows(reader);
     }
-    reader->items_at = reader->in.at;
+    read_body_head(reader);
     return reader->in.err;
 }
 
@@ -562,13 +222,13 @@ bool crdt_answer_read_deps(const crdt_answer_reader *reader, size_t *index,
     if (*index >= reader->deps_count) {
         return false;
     }
-    const struct crdt_answer_row *from = &reader->deps_rows[(*index)++];
+    const struct crdt_answer_deps_row *from = &reader->deps_rows[(*index)++];
     *row = from->row;
     row->after = &from->after;
     return true;
 }
 
-/* ---- reading: the items ---- */
+/* ---- names and writers ---- */
 
 /* Room for one more element of an array in the arena; doubles it. */
 static void *grow(crdt_answer_reader *r, void *array, size_t count, size_t *capacity,
@@ -588,8 +248,17 @@ static void *grow(crdt_answer_reader *r, void *array, size_t count, size_t *capa
     return moved;
 }
 
+/* Most numbers are below 128. */
+static uint64_t read_uint(crdt_answer_reader *r, uint64_t max)
+{
+    if (r->in.at < r->in.end && *r->in.at < 0x80 && *r->in.at <= max) {
+        return *r->in.at++; /* after an error too, where nobody looks at it */
+    }
+    return crdt_msgpack_read_uint(&r->in, max);
+}
+
 /* A name, or the index of one that was given before. */
-static crdt_span read_name_ref(crdt_answer_reader *r, uint32_t *index)
+static uint32_t read_name_ref(crdt_answer_reader *r)
 {
     if (crdt_msgpack_at_uint(&r->in)) {
         const uint8_t *before = r->in.at;
@@ -598,269 +267,439 @@ static crdt_span read_name_ref(crdt_answer_reader *r, uint32_t *index)
             r->in.at = before;
             crdt_msgpack_fail(&r->in, CRDT_ECORRUPT, "no such name in the table");
         }
-        if (r->in.err != CRDT_OK) {
-            return (crdt_span){0};
-        }
-        *index = (uint32_t)number;
-        return r->names[number];
+        return r->in.err == CRDT_OK ? (uint32_t)number : 0;
     }
     crdt_span name = crdt_msgpack_read_name(&r->in, CRDT_NAME_SIZE_MAX);
-    if (r->in.err != CRDT_OK) {
-        return name;
+    crdt_span *names = r->in.err != CRDT_OK ? NULL
+                                            : grow(r, r->names, r->name_count,
+                                                   &r->name_capacity, sizeof *r->names);
+    if (names == NULL) {
+        return 0;
     }
-    crdt_span *names =
-        grow(r, r->names, r->name_count, &r->name_capacity, sizeof *r->names);
-    if (names != NULL) {
-        r->names = names;
-        *index = (uint32_t)r->name_count;
-        r->names[r->name_count++] = name;
-    }
-    return name;
+    r->names = names;
+    r->names[r->name_count] = name;
+    return (uint32_t)r->name_count++;
 }
 
-/* A time as put_time wrote it, of actor `index`, and not above the version. */
-static void read_stamp(crdt_answer_reader *r, uint32_t index, uint64_t before,
-                       crdt_stamp *stamp)
+/* A known pair of actor and person, or a new one with what it is; another than the last
+ * one in any case. */
+static void read_writer(crdt_answer_reader *r)
 {
-    const uint8_t *at = r->in.at;
-    int64_t step = crdt_msgpack_read_int(&r->in);
-    if (r->in.err != CRDT_OK) {
-        return;
+    const uint8_t *before = r->in.at;
+    uint64_t index = crdt_msgpack_read_uint(&r->in, UINT32_MAX);
+    if (r->in.err == CRDT_OK &&
+        (index > r->writer_count || (r->writer_any && index == r->item.writer))) {
+        r->in.at = before;
+        crdt_msgpack_fail(&r->in, CRDT_ECORRUPT,
+                          "no such writer in the table, or the one before");
     }
-    /* Both below 2^48 in magnitude where they are right, so no sum overflows. */
-    bool sane = step > -(int64_t)CRDT_TIME_MAX && step <= (int64_t)CRDT_TIME_MAX;
-    int64_t time = sane ? (int64_t)before + step : 0;
-    if (time < 1 || (uint64_t)time > r->version_times[index]) {
+    if (r->in.err == CRDT_OK && index == r->writer_count) {
+        struct crdt_answer_who added = {.actor_index = read_actor_index(r)};
+        added.who = crdt_msgpack_read_str(&r->in, CRDT_NAME_SIZE_MAX);
+        struct crdt_answer_who *writers =
+            r->in.err != CRDT_OK ? NULL
+                                 : grow(r, r->writers, r->writer_count,
+                                        &r->writer_capacity, sizeof *r->writers);
+        if (writers != NULL) {
+            r->writers = writers;
+            r->writers[r->writer_count++] = added;
+        }
+    }
+    if (r->in.err == CRDT_OK) {
+        r->writer_any = true;
+        r->item.writer = (uint32_t)index;
+        r->item.actor_index = r->writers[index].actor_index;
+        r->item.who = r->writers[index].who;
+    }
+}
+
+/* The time behind `folded`, of the item's actor; into item.stamp. `at`: where it stands. */
+static void take_stamp(crdt_answer_reader *r, const uint8_t *at, uint64_t folded,
+                       uint64_t base)
+{
+    uint64_t time = crdt_answer_unfold_step(folded, base);
+    if (time == 0 || time > r->version_times[r->item.actor_index]) {
         r->in.at = at;
         crdt_msgpack_fail(&r->in, CRDT_ECORRUPT, "stamp is not covered by the version");
         return;
     }
-    *stamp = (crdt_stamp){.time = (uint64_t)time, .actor = r->actors[index]};
+    r->item.stamp = (crdt_stamp){.time = time, .actor = r->actors[r->item.actor_index]};
+    r->item.fresh = time > r->since_times[r->item.actor_index];
 }
 
-/* Each returns with the reader's error set, or the item filled. */
-static void read_log(crdt_answer_reader *r, uint64_t head, crdt_answer_item *item)
+/* ---- the log ---- */
+
+static void read_log_key(crdt_answer_reader *r, crdt_depth depth, bool same)
 {
-    crdt_depth depth = (crdt_depth)(head & 3);
-    bool same = (head & LOG_SAME) != 0;
+    crdt_answer_item *item = &r->item;
+    const uint8_t *name_at = r->in.at;
+    crdt_span object =
+        same ? item->key.object : crdt_msgpack_read_name(&r->in, CRDT_NAME_SIZE_MAX);
+    if (!same && r->log_any && r->in.err == CRDT_OK &&
+        crdt_span_equal(object, item->key.object)) {
+        r->in.at = name_at;
+        crdt_msgpack_fail(&r->in, CRDT_ECORRUPT, "object is named again");
+    }
+    item->key = (crdt_key){.depth = depth, .object = object};
+    if (depth >= CRDT_PART) {
+        item->part_name = read_name_ref(r);
+    }
+    if (depth >= CRDT_FIELD) {
+        item->field_name = read_name_ref(r);
+    }
+    if (r->in.err == CRDT_OK && depth >= CRDT_PART) {
+        item->key.part = r->names[item->part_name];
+    }
+    if (r->in.err == CRDT_OK && depth >= CRDT_FIELD) {
+        item->key.field = r->names[item->field_name];
+    }
+}
+
+static void read_log(crdt_answer_reader *r, uint64_t head)
+{
+    const crdt_depth depth = (crdt_depth)(head & 3);
+    const bool same = (head & CRDT_ANSWER_LOG_SAME) != 0;
     if (depth == 0 || (same && !r->log_any)) {
         crdt_msgpack_fail(&r->in, CRDT_ECORRUPT, "bad head of a log record");
         return;
     }
-    *item = (crdt_answer_item){.type = CRDT_ANSWER_LOG};
+    crdt_answer_item *item = &r->item;
+    item->type = CRDT_ANSWER_LOG;
     item->actor_index = read_actor_index(r);
-    if (r->in.err != CRDT_OK) {
-        return;
-    }
     const uint8_t *before = r->in.at;
-    crdt_stamp last = r->stamp;
-    read_stamp(r, item->actor_index, last.time, &r->stamp);
-    if (r->in.err != CRDT_OK) {
-        return;
+    const crdt_stamp last = item->stamp;
+    uint64_t folded = read_uint(r, CRDT_ANSWER_STEP_MAX);
+    if (r->in.err == CRDT_OK) {
+        take_stamp(r, before, folded, r->times[0]);
     }
-    item->stamp = r->stamp;
-    item->fresh = r->stamp.time > r->since_times[item->actor_index];
-    if (r->log_any && crdt_stamp_compare(&last, &r->stamp) >= 0) {
+    if (r->in.err == CRDT_OK && r->log_any &&
+        crdt_stamp_compare(&last, &item->stamp) >= 0) {
         r->in.at = before;
         crdt_msgpack_fail(&r->in, CRDT_ECORRUPT, "log records are not in order");
-        return;
     }
-    if (!r->full && !item->fresh) {
+    if (r->in.err == CRDT_OK && !r->full && !item->fresh) {
         r->in.at = before;
         crdt_msgpack_fail(&r->in, CRDT_ECORRUPT, "log record is not above since");
-        return;
     }
-    const uint8_t *name_at = r->in.at;
-    crdt_span object =
-        same ? r->key.object : crdt_msgpack_read_name(&r->in, CRDT_NAME_SIZE_MAX);
-    if (!same && r->log_any && r->in.err == CRDT_OK &&
-        crdt_span_equal(object, r->key.object)) {
-        r->in.at = name_at;
-        crdt_msgpack_fail(&r->in, CRDT_ECORRUPT, "object is named again");
+    if (r->in.err == CRDT_OK) {
+        r->times[0] = item->stamp.time;
+        read_log_key(r, depth, same);
+        r->log_any = true;
     }
-    r->key = (crdt_key){.depth = depth, .object = object};
-    if (depth >= CRDT_PART) {
-        r->key.part = read_name_ref(r, &item->part_name);
-    }
-    if (depth >= CRDT_FIELD) {
-        r->key.field = read_name_ref(r, &item->field_name);
-    }
-    r->log_any = true;
-    item->key = r->key;
 }
+
+static void end_log(crdt_answer_reader *r)
+{
+    r->log_open = false;
+    for (size_t depth = 1; depth < 4; depth++) {
+        r->times[depth] = r->times[0];
+    }
+}
+
+/* ---- shapes ---- */
+
+/* A part or field that objects of a shape have. */
+struct crdt_answer_shape_key {
+    uint32_t depth : 2;
+    uint32_t entry_count : 30;
+    uint32_t name;
+};
+
+struct crdt_answer_shape {
+    uint32_t entry_count; /* of the object itself */
+    size_t key_begin;     /* in shape_keys */
+    size_t key_end;
+};
+
+#define ENTRY_COUNT_MAX ((1u << 30) - 1)
+
+/* What was read of a shape: the elder of the next part and of the next field, and whether
+ * a child must come because its parent has no entry. */
+typedef struct lineage {
+    crdt_depth depth; /* of the last key */
+    crdt_depth due;   /* 0: none */
+    bool part_any;
+    bool field_any;
+    uint32_t part;
+    uint32_t field;
+} lineage;
 
 /* Is the key in its place: under a parent, after its elder, and a child where one is
  * due? */
-static bool key_in_order(const crdt_answer_reader *r, crdt_depth depth, crdt_span name)
+static bool in_order(const crdt_answer_reader *r, lineage *line, crdt_depth depth,
+                     uint32_t name, size_t entry_count)
 {
-    if (r->child_due != 0 && depth != r->child_due) {
+    if (line->due != 0 && depth != line->due) {
         return false;
     }
-    switch (depth) {
-    case CRDT_OBJECT:
-        return r->key.depth == 0 || crdt_span_compare(r->key.object, name) < 0;
-    case CRDT_PART:
-        return r->key.depth == CRDT_OBJECT ||
-               (r->key.depth > CRDT_OBJECT && crdt_span_compare(r->key.part, name) < 0);
-    case CRDT_FIELD:
-        return r->key.depth == CRDT_PART || (r->key.depth == CRDT_FIELD &&
-                                             crdt_span_compare(r->key.field, name) < 0);
+    bool good;
+    if (depth == CRDT_PART) {
+        good = !line->part_any ||
+               crdt_span_compare(r->names[line->part], r->names[name]) < 0;
+        line->part = name;
+        line->part_any = true;
+        line->field_any = false;
+    } else {
+        good = line->depth >= CRDT_PART && entry_count > 0 &&
+               (!line->field_any ||
+                crdt_span_compare(r->names[line->field], r->names[name]) < 0);
+        line->field = name;
+        line->field_any = true;
     }
-    return false;
+    line->depth = depth;
+    line->due = entry_count == 0 ? (crdt_depth)(depth + 1) : 0;
+    return good;
 }
 
-static void read_key(crdt_answer_reader *r, uint64_t head, crdt_answer_item *item)
+/* One key of a shape, at shape_keys[at]. False at the shape's end, and after an error. */
+static bool read_shape_key(crdt_answer_reader *r, lineage *line, size_t at)
 {
     const uint8_t *before = r->in.at;
-    crdt_depth depth = (crdt_depth)(head % KEY_STEP + 1);
-    uint64_t count = head / KEY_STEP;
-    uint32_t index = 0;
-    crdt_span name = depth == CRDT_OBJECT
-                         ? crdt_msgpack_read_name(&r->in, CRDT_NAME_SIZE_MAX)
-                         : read_name_ref(r, &index);
-    if (r->in.err != CRDT_OK) {
-        return;
+    uint64_t head = read_uint(r, UINT32_MAX);
+    if (r->in.err == CRDT_OK && head == CRDT_ANSWER_SHAPE_END && line->due == 0) {
+        return false;
     }
-    if (!key_in_order(r, depth, name) || (depth == CRDT_FIELD && count == 0)) {
+    const crdt_depth depth = (crdt_depth)(head % CRDT_ANSWER_KEY_STEP + 1);
+    const size_t entry_count = (size_t)(head / CRDT_ANSWER_KEY_STEP);
+    uint32_t name = 0;
+    if (r->in.err == CRDT_OK && (depth == CRDT_PART || depth == CRDT_FIELD)) {
+        name = read_name_ref(r);
+    }
+    if (r->in.err != CRDT_OK) {
+        return false;
+    }
+    if ((depth != CRDT_PART && depth != CRDT_FIELD) || entry_count > ENTRY_COUNT_MAX ||
+        !in_order(r, line, depth, name, entry_count)) {
         r->in.at = before;
         crdt_msgpack_fail(&r->in, CRDT_ECORRUPT, "keys are not in order");
+        return false;
+    }
+    struct crdt_answer_shape_key *keys =
+        grow(r, r->shape_keys, at, &r->shape_key_capacity, sizeof *keys);
+    if (keys == NULL) {
+        return false;
+    }
+    r->shape_keys = keys;
+    keys[at] = (struct crdt_answer_shape_key){.depth = (unsigned)depth & 3u,
+                                              .entry_count = entry_count & 0x3fffffffu,
+                                              .name = name};
+    return true;
+}
+
+/* A new shape, which is remembered if it may be. */
+static void read_definition(crdt_answer_reader *r, struct crdt_answer_shape *shape)
+{
+    *shape = (struct crdt_answer_shape){.key_begin = r->shape_key_count,
+                                        .key_end = r->shape_key_count};
+    shape->entry_count = (uint32_t)read_uint(r, ENTRY_COUNT_MAX);
+    lineage line = {.depth = CRDT_OBJECT,
+                    .due = shape->entry_count == 0 ? CRDT_PART : (crdt_depth)0};
+    while (r->in.err == CRDT_OK && read_shape_key(r, &line, shape->key_end)) {
+        shape->key_end++;
+    }
+    if (r->in.err != CRDT_OK || r->shape_count == CRDT_ANSWER_SHAPES_MAX ||
+        shape->key_end - shape->key_begin > CRDT_ANSWER_SHAPE_KEYS_MAX) {
         return;
     }
+    struct crdt_answer_shape *shapes =
+        grow(r, r->shapes, r->shape_count, &r->shape_capacity, sizeof *shapes);
+    if (shapes != NULL) {
+        r->shapes = shapes;
+        shapes[r->shape_count++] = *shape;
+        r->shape_key_count = shape->key_end;
+    }
+}
+
+/* ---- objects ---- */
+
+/* `count` entries of the key at hand follow: a byte each at least. */
+static void begin_key(crdt_answer_reader *r, crdt_depth depth, size_t count)
+{
     if (count > (size_t)(r->in.end - r->in.at)) {
-        r->in.at = before;
         crdt_msgpack_fail(&r->in, CRDT_ECORRUPT, "count is more than the bytes hold");
         return;
     }
-    r->key.depth = depth;
-    if (depth == CRDT_OBJECT) {
-        r->key.object = name;
-        r->key.part = (crdt_span){0};
-        r->key.field = (crdt_span){0};
-    } else if (depth == CRDT_PART) {
-        r->key.part = name;
-        r->key.field = (crdt_span){0};
-        r->part_name = index;
-    } else {
-        r->key.field = name;
-        r->field_name = index;
-    }
-    r->entries_left = (size_t)count;
+    r->item.type = CRDT_ANSWER_KEY;
+    r->item.key.depth = depth;
+    r->item.entry_count = count;
+    r->entries_left = count;
     r->first_of_key = true;
-    r->child_due = count == 0 ? (crdt_depth)(depth + 1) : 0;
-    *item = (crdt_answer_item){.type = CRDT_ANSWER_KEY,
-                               .key = r->key,
-                               .part_name = r->part_name,
-                               .field_name = r->field_name,
-                               .entry_count = r->entries_left};
 }
 
-/* A known pair of actor and person, or a new one with what it is. */
-static uint32_t read_writer(crdt_answer_reader *r)
+static void read_object(crdt_answer_reader *r, uint64_t head)
 {
     const uint8_t *before = r->in.at;
-    uint64_t index = crdt_msgpack_read_uint(&r->in, UINT32_MAX);
-    if (r->in.err == CRDT_OK && index > r->writer_count) {
+    crdt_span name = crdt_msgpack_read_name(&r->in, CRDT_NAME_SIZE_MAX);
+    if (r->in.err == CRDT_OK && r->object_any &&
+        crdt_span_compare(r->item.key.object, name) >= 0) {
         r->in.at = before;
-        crdt_msgpack_fail(&r->in, CRDT_ECORRUPT, "no such writer in the table");
+        crdt_msgpack_fail(&r->in, CRDT_ECORRUPT, "objects are not in order");
     }
-    if (r->in.err != CRDT_OK || index < r->writer_count) {
-        return (uint32_t)index;
+    if (r->in.err != CRDT_OK) {
+        return;
     }
-    struct crdt_answer_who added = {.actor_index = read_actor_index(r)};
-    added.who = crdt_msgpack_read_str(&r->in, CRDT_NAME_SIZE_MAX);
-    struct crdt_answer_who *writers =
-        r->in.err != CRDT_OK ? NULL
-                             : grow(r, r->writers, r->writer_count, &r->writer_capacity,
-                                    sizeof *r->writers);
-    if (writers != NULL) {
-        r->writers = writers;
-        r->writers[r->writer_count++] = added;
+    struct crdt_answer_shape shape = {0};
+    if (head - 1 < r->shape_count) {
+        shape = r->shapes[head - 1];
+    } else if (head - 1 == r->shape_count) {
+        read_definition(r, &shape);
+    } else {
+        r->in.at = before;
+        crdt_msgpack_fail(&r->in, CRDT_ECORRUPT, "no such shape in the table");
     }
-    return (uint32_t)index;
+    if (r->in.err == CRDT_OK) {
+        r->object_any = true;
+        r->item.key.object = name;
+        r->key_at = shape.key_begin;
+        r->key_end = shape.key_end;
+        begin_key(r, CRDT_OBJECT, shape.entry_count);
+    }
+}
+
+static void read_key(crdt_answer_reader *r)
+{
+    const struct crdt_answer_shape_key *key = &r->shape_keys[r->key_at++];
+    if (key->depth == CRDT_PART) {
+        r->item.key.part = r->names[key->name];
+        r->item.part_name = key->name;
+    } else {
+        r->item.key.field = r->names[key->name];
+        r->item.field_name = key->name;
+    }
+    begin_key(r, (crdt_depth)key->depth, key->entry_count);
 }
 
 static crdt_span read_value(crdt_answer_reader *r)
 {
-    if (!r->checked) {
-        return crdt_msgpack_read_value(&r->in);
+    if (r->brief_values) {
+        r->room.at = r->value;
+        r->room.left = sizeof r->value;
     }
-    crdt_value_reader value = {.at = r->in.at, .end = r->in.end};
-    crdt_span span = crdt_value_read_span(&value);
-    r->in.at = value.at;
-    return span;
+    return crdt_vector_read(&r->in, &r->room);
 }
 
-static void read_entry(crdt_answer_reader *r, crdt_answer_item *item)
+static void read_entry(crdt_answer_reader *r)
 {
-    uint32_t writer = read_writer(r);
-    if (r->in.err != CRDT_OK) {
-        return;
-    }
+    crdt_answer_item *item = &r->item;
     const uint8_t *before = r->in.at;
-    uint32_t actor = r->writers[writer].actor_index;
-    crdt_stamp last = r->stamp;
-    read_stamp(r, actor, last.time, &r->stamp);
+    const crdt_stamp last = item->stamp;
+    uint64_t token = read_uint(r, CRDT_ANSWER_STEP_MAX * 2 + 1);
+    if (token % 2 == 1) {
+        read_writer(r);
+    } else if (!r->writer_any) {
+        r->in.at = before;
+        crdt_msgpack_fail(&r->in, CRDT_ECORRUPT, "the first entry has no writer");
+    }
     if (r->in.err != CRDT_OK) {
         return;
     }
-    if (!r->first_of_key && crdt_stamp_compare(&last, &r->stamp) <= 0) {
+    item->actor_index = r->writers[item->writer].actor_index;
+    take_stamp(r, before, token / 2, r->times[item->key.depth]);
+    if (r->in.err != CRDT_OK) {
+        return;
+    }
+    if (!r->first_of_key && crdt_stamp_compare(&last, &item->stamp) <= 0) {
         r->in.at = before;
         crdt_msgpack_fail(&r->in, CRDT_ECORRUPT, "entries are not in order");
         return;
     }
+    for (size_t depth = item->key.depth; depth < 4; depth++) {
+        r->times[depth] = item->stamp.time;
+    }
     r->first_of_key = false;
     r->entries_left--;
-    *item = (crdt_answer_item){.type = CRDT_ANSWER_ENTRY,
-                               .key = r->key,
-                               .part_name = r->part_name,
-                               .field_name = r->field_name,
-                               .stamp = r->stamp,
-                               .actor_index = actor,
-                               .writer = writer,
-                               .who = r->writers[writer].who,
-                               .fresh = r->stamp.time > r->since_times[actor]};
-    if (r->key.depth == CRDT_FIELD) {
-        item->value = read_value(r);
+    item->type = CRDT_ANSWER_ENTRY;
+    item->value =
+        item->key.depth == CRDT_FIELD ? read_value(r) : (crdt_span){.data = NULL};
+}
+
+/* ---- steps ---- */
+
+/* From here on `in` reads the items. */
+static void unpack(crdt_answer_reader *r)
+{
+    uint8_t *bytes = take(r, r->unpacked_size, 1);
+    if (bytes == NULL) {
+        return;
     }
+    crdt_err err = crdt_zstd_unpack(r->frame, r->arena->alloc, bytes, r->unpacked_size);
+    if (err != CRDT_OK) {
+        crdt_msgpack_fail(&r->in, err, "the frame cannot be unpacked");
+        return;
+    }
+    r->in = crdt_msgpack_read_open((crdt_span){bytes, r->unpacked_size}, r->in.diag);
+    r->items_at = bytes;
+}
+
+static void begin_items(crdt_answer_reader *r)
+{
+    r->items_open = true;
+    r->room = crdt_vector_room_open(r->arena);
+    if (r->is_packed) {
+        r->frame_offset = (uint64_t)(r->items_at - r->in.begin);
+        r->in.at = r->items_at;
+        unpack(r);
+    }
+}
+
+static void read_end(crdt_answer_reader *r)
+{
+    if (crdt_msgpack_read_end(&r->in) == CRDT_OK) {
+        r->ended = true;
+        r->item.type = CRDT_ANSWER_END;
+    }
+}
+
+static void read_item(crdt_answer_reader *r)
+{
+    if (r->entries_left > 0) {
+        read_entry(r);
+        return;
+    }
+    if (r->key_at < r->key_end) {
+        read_key(r);
+        return;
+    }
+    uint64_t head = read_uint(r, r->log_open ? CRDT_ANSWER_LOG_SAME + CRDT_FIELD
+                                             : CRDT_ANSWER_SHAPES_MAX + 1);
+    if (r->log_open && r->in.err == CRDT_OK) {
+        if (head != CRDT_ANSWER_LOG_END) {
+            read_log(r, head);
+            return;
+        }
+        end_log(r);
+        head = read_uint(r, CRDT_ANSWER_SHAPES_MAX + 1);
+    }
+    if (r->in.err != CRDT_OK) {
+        return;
+    }
+    if (head == CRDT_ANSWER_OBJECTS_END) {
+        read_end(r);
+    } else {
+        read_object(r, head);
+    }
+}
+
+crdt_err crdt_answer_read_step(crdt_answer_reader *reader)
+{
+    crdt_answer_reader *r = reader;
+    if (r->in.err == CRDT_OK && !r->items_open) {
+        begin_items(r);
+    }
+    if (r->in.err == CRDT_OK && !r->ended) {
+        read_item(r);
+    }
+    if (r->in.err != CRDT_OK && r->is_packed && r->in.diag != NULL) {
+        r->in.diag->offset = r->frame_offset;
+    }
+    return r->in.err;
 }
 
 crdt_err crdt_answer_read_next(crdt_answer_reader *reader, crdt_answer_item *item)
 {
-    crdt_answer_reader *r = reader;
-    if (r->ended) {
-        *item = (crdt_answer_item){.type = CRDT_ANSWER_END};
-        return CRDT_OK;
-    }
-    if (r->entries_left > 0) {
-        read_entry(r, item);
-        return r->in.err;
-    }
-    uint64_t head = crdt_msgpack_read_uint(&r->in, r->log_open ? LOG_SAME + CRDT_FIELD
-                                                               : UINT64_MAX);
-    if (r->log_open && r->in.err == CRDT_OK) {
-        if (head != LOG_END) {
-            read_log(r, head, item);
-            return r->in.err;
-        }
-        r->log_open = false;
-        r->key = (crdt_key){.depth = (crdt_depth)0};
-        head = crdt_msgpack_read_uint(&r->in, UINT64_MAX);
-    }
-    if (r->in.err != CRDT_OK) {
-        return r->in.err;
-    }
-    if (head % KEY_STEP != KEY_END) {
-        read_key(r, head, item);
-        return r->in.err;
-    }
-    if (head != KEY_END || r->child_due != 0) {
-        return crdt_msgpack_fail(&r->in, CRDT_ECORRUPT, "answer ends out of place");
-    }
-    if (crdt_msgpack_read_end(&r->in) == CRDT_OK) {
-        r->ended = true;
-        *item = (crdt_answer_item){.type = CRDT_ANSWER_END};
-    }
-    return r->in.err;
+    crdt_err err = crdt_answer_read_step(reader);
+    *item = reader->item;
+    return err;
 }
 
 void crdt_answer_read_rewind(crdt_answer_reader *reader)
@@ -869,14 +708,15 @@ void crdt_answer_read_rewind(crdt_answer_reader *reader)
     reader->in.at = reader->items_at;
     reader->name_count = 0;
     reader->writer_count = 0;
-    reader->key = (crdt_key){.depth = (crdt_depth)0};
-    reader->part_name = 0;
-    reader->field_name = 0;
-    reader->stamp = (crdt_stamp){.time = 0};
+    reader->shape_count = 0;
+    reader->shape_key_count = 0;
+    memset(reader->times, 0, sizeof reader->times);
+    reader->item = (crdt_answer_item){0};
+    reader->writer_any = false;
+    reader->object_any = false;
     reader->log_any = false;
     reader->log_open = true;
     reader->ended = false;
-    reader->checked = true;
 }
 
 crdt_err crdt_answer_peek(crdt_span answer, crdt_version *since, crdt_version *version,

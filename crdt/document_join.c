@@ -316,27 +316,28 @@ static crdt_err plan_entry(crdt_join *join, const crdt_answer_item *item)
 
 static crdt_err plan_items(crdt_join *join)
 {
-    crdt_answer_item item;
+    const crdt_answer_item *item = &join->reader->item;
     crdt_err err = CRDT_OK;
+    join->reader->brief_values = true;
     do {
-        err = crdt_answer_read_next(join->reader, &item);
+        err = crdt_answer_read_step(join->reader);
         if (err != CRDT_OK) {
             return err;
         }
-        switch (item.type) {
+        switch (item->type) {
         case CRDT_ANSWER_LOG:
-            err = plan_record(join, &item);
+            err = plan_record(join, item);
             break;
         case CRDT_ANSWER_KEY:
-            err = plan_key(join, &item);
+            err = plan_key(join, item);
             break;
         case CRDT_ANSWER_ENTRY:
-            err = plan_entry(join, &item);
+            err = plan_entry(join, item);
             break;
         case CRDT_ANSWER_END:
             break;
         }
-    } while (err == CRDT_OK && item.type != CRDT_ANSWER_END);
+    } while (err == CRDT_OK && item->type != CRDT_ANSWER_END);
     return err;
 }
 

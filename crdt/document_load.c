@@ -67,12 +67,11 @@ static void free_names(loading *load, u32_list *list)
               list->capacity * sizeof *list->items);
 }
 
-/* Names are counted up from 0 by first use. */
-static crdt_err name_of(loading *load, uint32_t index, crdt_span bytes, uint32_t *name)
+static crdt_err name_of(loading *load, uint32_t index, uint32_t *name)
 {
     crdt_err err = CRDT_OK;
-    if (index == load->names.count) {
-        err = push_name(load, &load->names, bytes);
+    while (index >= load->names.count && err == CRDT_OK) {
+        err = push_name(load, &load->names, load->reader->names[load->names.count]);
     }
     *name = err == CRDT_OK ? load->names.items[index] : 0;
     return err;
@@ -123,10 +122,10 @@ static crdt_err load_record(loading *load, const crdt_answer_item *item)
         err = crdt_names_intern(&doc->context.names, item->key.object, &names[0]);
     }
     if (err == CRDT_OK && item->key.depth >= CRDT_PART) {
-        err = name_of(load, item->part_name, item->key.part, &names[1]);
+        err = name_of(load, item->part_name, &names[1]);
     }
     if (err == CRDT_OK && item->key.depth >= CRDT_FIELD) {
-        err = name_of(load, item->field_name, item->key.field, &names[2]);
+        err = name_of(load, item->field_name, &names[2]);
     }
     if (err == CRDT_OK) {
         crdt_remove_log_append(&doc->log, dot_of(load, item), names);
@@ -160,7 +159,7 @@ static crdt_err load_part(loading *load, const crdt_answer_item *item)
 {
     crdt_document *doc = load->doc;
     uint32_t name = 0;
-    crdt_err err = name_of(load, item->part_name, item->key.part, &name);
+    crdt_err err = name_of(load, item->part_name, &name);
     if (err != CRDT_OK) {
         return err;
     }
@@ -179,7 +178,7 @@ static crdt_err load_field(loading *load, const crdt_answer_item *item)
     crdt_document *doc = load->doc;
     uint32_t name = 0;
     uint32_t part_name = crdt_state_element(doc, load->part)->name;
-    crdt_err err = name_of(load, item->field_name, item->key.field, &name);
+    crdt_err err = name_of(load, item->field_name, &name);
     if (err != CRDT_OK) {
         return err;
     }
@@ -250,27 +249,28 @@ static crdt_err load_entry(loading *load, const crdt_answer_item *item)
 
 static crdt_err load_items(loading *load)
 {
-    crdt_answer_item item;
+    const crdt_answer_item *item = &load->reader->item;
     crdt_err err = CRDT_OK;
+    load->reader->brief_values = true;
     do {
-        err = crdt_answer_read_next(load->reader, &item);
+        err = crdt_answer_read_step(load->reader);
         if (err != CRDT_OK) {
             return err;
         }
-        switch (item.type) {
+        switch (item->type) {
         case CRDT_ANSWER_LOG:
-            err = load_record(load, &item);
+            err = load_record(load, item);
             break;
         case CRDT_ANSWER_KEY:
-            err = load_key(load, &item);
+            err = load_key(load, item);
             break;
         case CRDT_ANSWER_ENTRY:
-            err = load_entry(load, &item);
+            err = load_entry(load, item);
             break;
         case CRDT_ANSWER_END:
             break;
         }
-    } while (err == CRDT_OK && item.type != CRDT_ANSWER_END);
+    } while (err == CRDT_OK && item->type != CRDT_ANSWER_END);
     return err;
 }
 

@@ -44,6 +44,36 @@ static crdt_err err_of(size_t result)
                                                                      : CRDT_ECORRUPT;
 }
 
+static bool within_ratio(size_t frame_size, uint64_t size)
+{
+    return size / CRDT_ZSTD_RATIO_MAX <= frame_size;
+}
+
+bool crdt_zstd_allows(crdt_span frame, uint64_t size)
+{
+    return within_ratio(frame.size, size) &&
+           ZSTD_getFrameContentSize(frame.data, frame.size) == size;
+}
+
+/* A frame that would expand to more than is believed gets a frame behind it that is to be
+ * skipped (RFC 8878, 3.1.2). Returns its size; 0: none is needed, or there is no room. */
+static size_t pad(uint8_t *at, size_t room, size_t frame_size, size_t size)
+{
+    static const uint8_t magic[] = {0x50, 0x2a, 0x4d, 0x18};
+    const size_t head_size = 2 * sizeof magic;
+    const size_t wanted = size / CRDT_ZSTD_RATIO_MAX;
+    size_t body = wanted > frame_size + head_size ? wanted - frame_size - head_size : 0;
+    if (wanted <= frame_size || room < head_size + body || body > UINT32_MAX) {
+        return 0;
+    }
+    memcpy(at, magic, sizeof magic);
+    for (size_t i = 0; i < 4; i++) {
+        at[4 + i] = (uint8_t)(body >> 8 * i);
+    }
+    memset(at + head_size, 0, body);
+    return head_size + body;
+}
+
 crdt_err crdt_zstd_pack(crdt_span bytes, crdt_buf *out, bool *done)
 {
     *done = false;
@@ -65,7 +95,9 @@ crdt_err crdt_zstd_pack(crdt_span bytes, crdt_buf *out, bool *done)
         /* The only other failure: it does not fit, for it shrinks too little. */
         return err_of(size) == CRDT_ENOMEM ? CRDT_ENOMEM : CRDT_OK;
     }
-    if (crdt_zstd_allows(size, bytes.size)) {
+    uint8_t *frame = out->data + out->size;
+    size += pad(frame + size, room - size, size, bytes.size);
+    if (within_ratio(size, bytes.size)) {
         out->size += size;
         *done = true;
     }

@@ -5,8 +5,8 @@
  *
  * What a frame expands to is bounded before anything is allocated for it: its size travels
  * beside it and is at most CRDT_ZSTD_RATIO_MAX times the frame's, so a reader's memory
- * stays a fixed multiple of the bytes that it was sent. Bytes that would shrink further
- * are not worth a frame to the writer either: they travel as they are.
+ * stays a fixed multiple of the bytes that it was sent. A frame that shrinks further is
+ * followed by padding, a frame to be skipped, up to that.
  *
  * Memory: libzstd's own tables (some 100 KB to read, about 1 MB to write) come from the
  * allocator given and are freed before return.
@@ -17,16 +17,13 @@
 #define CRDT_ZSTD_RATIO_MAX 32u
 
 /* Append to `out` the frame of `bytes`, which may not lie in it. `*done` is false, and
- * `out` as before, where the frame would not be smaller by an eighth, or is so small that a
- * reader would refuse it. O(bytes), some 3 ns a byte.
+ * `out` as before, where that would not be smaller by an eighth. O(bytes), some 3 ns a byte.
  * Errors: CRDT_ENOMEM; `out` as before. */
 crdt_err crdt_zstd_pack(crdt_span bytes, crdt_buf *out, bool *done);
 
-/* May a frame of `frame_size` bytes hold `size` bytes? To be asked before room is made. */
-static inline bool crdt_zstd_allows(size_t frame_size, uint64_t size)
-{
-    return size / CRDT_ZSTD_RATIO_MAX <= frame_size;
-}
+/* May `frame`, foreign bytes, hold `size` bytes, and does it say so itself? To be asked
+ * before room is made for them. */
+bool crdt_zstd_allows(crdt_span frame, uint64_t size);
 
 /* Expand exactly `size` bytes from a frame, foreign bytes, to `out`, which has that room.
  * Errors: CRDT_ECORRUPT: no frame, or not one of exactly these many bytes; CRDT_ENOMEM. */

@@ -189,21 +189,49 @@ def batch(data, bases={}):
     return {'author': author, 'deps': deps, 'who': who, 'wall': wall_ms, 'first': first, 'ops': ops}, after
 
 
+def unfold(n):
+    return n // 2 if n % 2 == 0 else -(n + 1) // 2
+
+
+def times(r, actors):
+    """Times of actors; 0 and a count for those in a row that have none."""
+    out, i, gap = {}, 0, False
+    while i < len(actors):
+        n = r.uint()
+        if n:
+            out[actors[i]], gap = n, False
+            i += 1
+        else:
+            assert not gap
+            gap, run = True, r.uint()
+            assert 1 <= run <= len(actors) - i
+            i += run
+    return out
+
+
+def shape(r, ref):
+    keys, count = [], r.uint()
+    while True:
+        head = r.uint()
+        if head == 0: return count, keys
+        assert head % 4 in (1, 2)
+        keys.append((head % 4, ref(), head // 4))
+
+
 def answer(data):
     r = Reader(data)
     assert r.uint() == 2
     out = {'full': r.bool()}
     table = r.bin()
     actors = [table[i:i + 16].hex()[:4] for i in range(0, len(table), 16)]
-    times = lambda: {a: t for a, t in ((a, r.uint()) for a in actors) if t}
-    out['version'], out['since'] = times(), times()
-    if out['full']: out['floor'] = times()
+    out['version'], out['since'] = times(r, actors), times(r, actors)
+    if out['full']: out['floor'] = times(r, actors)
     out['deps'] = {}
     for _ in range(r.uint()):
         author, last, by = actors[r.uint()], r.uint(), (r.str(), r.uint())
-        below = {a: n for a, n in ((a, r.uint()) for a in actors) if n}
-        out['deps'][author] = (last, *by, {a: out['version'][a] + 1 - n for a, n in below.items()})
-    names, time = [], 0
+        out['deps'][author] = (last, *by, {a: out['version'][a] + 1 - n for a, n in times(r, actors).items()})
+    assert r.uint() == 0, 'a packed body needs zstd'
+    names, clock = [], [0, 0, 0, 0]
 
     def ref():
         if r.is_number():
@@ -216,22 +244,36 @@ def answer(data):
         head = r.uint()
         if head == 0: break
         actor = actors[r.uint()]
-        time += r.int()
+        clock = [clock[0] + unfold(r.uint())] * 4
         if not head & 4: last = r.name()
         key = [last] + [ref() for _ in range((head & 3) - 1)]
-        out['log'].append((time, actor, '.'.join(key)))
-    out['keys'], key, writers = [], [], []
+        out['log'].append((clock[0], actor, '.'.join(key)))
+    out['keys'], shapes, writers, writer = [], [], [], None
+
+    def entries(depth, key, count):
+        nonlocal writer
+        for _ in range(count):
+            step = r.uint()
+            time = clock[depth] + unfold(step // 2)
+            clock[depth:] = [time] * (4 - depth)
+            if step % 2:
+                w = r.uint()
+                if w == len(writers): writers.append((actors[r.uint()], r.str()))
+                assert writers[w] != writer
+                writer = writers[w]
+            entry = ('.'.join(key), time) + writer
+            out['keys'].append(entry + (r.stored_value(),) if depth == 3 else entry)
+
     while True:
-        head = r.uint()
-        if head == 3: break
-        depth = head % 4
-        key = key[:depth] + [r.name() if depth == 0 else ref()]
-        for _ in range(head // 4):
-            w = r.uint()
-            if w == len(writers): writers.append((actors[r.uint()], r.str()))
-            time += r.int()
-            entry = ('.'.join(key), time) + writers[w]
-            out['keys'].append(entry + (r.value(),) if depth == 2 else entry)
+        index = r.uint()
+        if index == 0: break
+        key = [r.name()]
+        if index > len(shapes): shapes.append(shape(r, ref))
+        count, keys = shapes[index - 1]
+        entries(1, key, count)
+        for level, name, count in keys:
+            key = key[:level] + [name]
+            entries(level + 1, key, count)
     r.end()
     return out
 

@@ -248,13 +248,18 @@ static crdt_err read_items(crdt_answer_reader *r, answer *a)
         if (err != CRDT_OK || it.type == CRDT_ANSWER_END) {
             return err;
         }
-        push(a, (item){.type = it.type,
-                       .key = it.key,
-                       .entry_count = it.entry_count,
-                       .stamp = it.stamp,
-                       .who = it.who,
-                       .value = it.value,
-                       .fresh = it.fresh});
+        item got = {.type = it.type, .key = it.key};
+        if (it.type == CRDT_ANSWER_KEY) {
+            got.entry_count = it.entry_count;
+        } else {
+            got.stamp = it.stamp;
+            got.fresh = it.fresh;
+        }
+        if (it.type == CRDT_ANSWER_ENTRY) {
+            got.who = it.who;
+            got.value = it.value;
+        }
+        push(a, got);
     }
 }
 
@@ -458,9 +463,13 @@ Test(answer, writing_without_memory)
     crdt_arena_deinit(&arena);
 }
 
-/* A head with one actor of 16 zero bytes, version 9, since 3, not full, no deps. */
-#define HEAD "02 c2 c4 10 00000000000000000000000000000000 09 03 00 "
-#define BODY_AT 23
+/* A head with one actor of 16 zero bytes, version 9, since 3, not full, no deps; then a
+ * plain body. */
+#define ACTOR "c4 10 00000000000000000000000000000000 "
+#define HEAD "02 c2 " ACTOR "09 03 00 00 "
+#define BODY_AT 24
+/* An object o of a new shape. */
+#define OBJECT HEAD "00 01 a1 6f "
 
 Test(answer, bad_bytes)
 {
@@ -468,64 +477,122 @@ Test(answer, bad_bytes)
         {"", CRDT_ECORRUPT, 0},
         {"01", CRDT_EVERSION, 0},
         {"cc 80", CRDT_EVERSION, 0},
-        {"02 01", CRDT_ECORRUPT, 1},                /* full is no bool */
-        {"02 c2 c4 01 00", CRDT_ECORRUPT, 5},       /* an actor of one byte */
-        {"02 c2 c4 00 00 00", CRDT_ECORRUPT, 6},    /* no end */
-        {"02 c2 c4 00 00 00 04", CRDT_ECORRUPT, 7}, /* object without a name */
-        {HEAD "00", CRDT_ECORRUPT, BODY_AT + 1},    /* no end */
-        {HEAD "00 03 00", CRDT_ECORRUPT, BODY_AT + 2},
-        {HEAD "00 07", CRDT_ECORRUPT, BODY_AT + 2}, /* an end with entries */
-        {HEAD "00 04 a1 6f 01 00 05", CRDT_ECORRUPT, BODY_AT + 4}, /* writer 1 first */
-        {HEAD "00 04 a1 6f 00 01 a0 05", CRDT_ECORRUPT, BODY_AT + 5},    /* actor 1 */
-        {HEAD "00 04 a1 6f 00 00 a0 0a", CRDT_ECORRUPT, BODY_AT + 7},    /* above 9 */
-        {HEAD "00 04 a1 6f 00 00 a0 00", CRDT_ECORRUPT, BODY_AT + 7},    /* time 0 */
-        {HEAD "00 04 a1 6f 00 00 a0 ff", CRDT_ECORRUPT, BODY_AT + 7},    /* below 0 */
-        {HEAD "00 04 a1 6f 00 00 a1 ff 05", CRDT_ECORRUPT, BODY_AT + 7}, /* UTF-8 */
-        {HEAD "00 08 a1 6f 00 00 a0 05 00 01 03", CRDT_ECORRUPT, BODY_AT + 9},
-        {HEAD "00 00 a1 6f 03", CRDT_ECORRUPT, BODY_AT + 5}, /* nothing in it */
-        {HEAD "00 00 a1 6f 00 a1 70 03", CRDT_ECORRUPT, BODY_AT + 5},
-        {HEAD "00 01 a1 70 03", CRDT_ECORRUPT, BODY_AT + 2}, /* part of nothing */
-        {HEAD "00 02 a1 70 03", CRDT_ECORRUPT, BODY_AT + 2},
-        {HEAD "00 04 a1 6f 00 00 a0 05 06 a1 66 00 01 01 03", CRDT_ECORRUPT,
-         BODY_AT + 9}, /* field of an object */
-        {HEAD "00 04 a1 6f 00 00 a0 05 04 a1 6e 00 01 03", CRDT_ECORRUPT,
-         BODY_AT + 9}, /* n after o */
-        {HEAD "00 04 a1 6f 00 00 a0 05 05 05 00 01 03", CRDT_ECORRUPT,
-         BODY_AT + 9}, /* name 5 of none */
-        {HEAD "00 00 a1 6f 01 a1 70 02 a1 66", CRDT_ECORRUPT,
+        {"02 01", CRDT_ECORRUPT, 1},                      /* full is no bool */
+        {"02 c2 c4 01 00", CRDT_ECORRUPT, 5},             /* an actor of one byte */
+        {"02 c2 c4 00 00 00", CRDT_ECORRUPT, 6},          /* no end */
+        {"02 c2 c4 00 00 00 00 01", CRDT_ECORRUPT, 8},    /* object without a name */
+        {HEAD "00", CRDT_ECORRUPT, BODY_AT + 1},          /* no end */
+        {HEAD "00 00 00", CRDT_ECORRUPT, BODY_AT + 2},    /* more behind it */
+        {HEAD "00 02 a1 6f", CRDT_ECORRUPT, BODY_AT + 2}, /* shape 1 of none */
+        /* entries */
+        {OBJECT "01 00 14", CRDT_ECORRUPT, BODY_AT + 6},          /* no writer */
+        {OBJECT "01 00 15 01", CRDT_ECORRUPT, BODY_AT + 7},       /* writer 1 first */
+        {OBJECT "01 00 15 00 01 a0", CRDT_ECORRUPT, BODY_AT + 8}, /* actor 1 */
+        {OBJECT "01 00 29 00 00 a0", CRDT_ECORRUPT, BODY_AT + 6}, /* above 9 */
+        {OBJECT "01 00 01 00 00 a0", CRDT_ECORRUPT, BODY_AT + 6}, /* time 0 */
+        {OBJECT "01 00 03 00 00 a0", CRDT_ECORRUPT, BODY_AT + 6}, /* below 0 */
+        {OBJECT "01 00 15 00 00 a1 ff", CRDT_ECORRUPT, BODY_AT + 10},    /* UTF-8 */
+        {OBJECT "02 00 15 00 00 a0 00 00", CRDT_ECORRUPT, BODY_AT + 10}, /* not lower */
+        {OBJECT "02 00 15 00 00 a0 03 00", CRDT_ECORRUPT,
+         BODY_AT + 11},                                       /* the writer before */
+        {OBJECT "cd 0100 00 15", CRDT_ECORRUPT, BODY_AT + 8}, /* 256 in one byte */
+        {OBJECT "ce 40000000 00", CRDT_ELIMIT, BODY_AT + 4},
+        {OBJECT "00 01 a1 70 06 a1 66 00 15 00 00 a0 c1", CRDT_ECORRUPT,
+         BODY_AT + 16}, /* no value */
+        {OBJECT "00 01 a1 70 06 a1 66 00 15 00 00 a0 93 01 02 ca 3f000000",
+         CRDT_ECORRUPT, BODY_AT + 16}, /* a vector that is not packed */
+        /* shapes */
+        {OBJECT "00 00", CRDT_ECORRUPT, BODY_AT + 5},          /* nothing in it */
+        {OBJECT "00 01 a1 70 00", CRDT_ECORRUPT, BODY_AT + 8}, /* nothing below */
+        {OBJECT "01 06 a1 66 00", CRDT_ECORRUPT, BODY_AT + 5}, /* field of an object */
+        {OBJECT "01 04 a1 66 00", CRDT_ECORRUPT, BODY_AT + 5}, /* object of an object */
+        {OBJECT "01 07 a1 66 00", CRDT_ECORRUPT, BODY_AT + 5},
+        {OBJECT "01 05 05", CRDT_ECORRUPT, BODY_AT + 6}, /* name 5 of none */
+        {OBJECT "00 01 a1 70 02 a1 66", CRDT_ECORRUPT,
          BODY_AT + 8}, /* a field without entries */
-        {HEAD "00 00 a1 6f 01 a1 70 06 a1 66 00 00 a0 05 c1", CRDT_ECORRUPT,
-         BODY_AT + 14}, /* no value */
-        {HEAD "00 fc a1 6f 00 00 a0 05", CRDT_ECORRUPT, BODY_AT + 1},
-        {HEAD "00 ce ff ff ff fc a1 6f 00 00 a0 05", CRDT_ECORRUPT, BODY_AT + 6},
-        {HEAD "08", CRDT_ELIMIT, BODY_AT}, /* log head */
+        {OBJECT "01 05 a1 70 06 a1 67 06 a1 66 00", CRDT_ECORRUPT,
+         BODY_AT + 11},                                              /* f after g */
+        {OBJECT "01 05 a1 70 05 00 00", CRDT_ECORRUPT, BODY_AT + 8}, /* p after p */
+        {OBJECT "01 00 15 00 00 a0 01 a1 6e", CRDT_ECORRUPT, BODY_AT + 11}, /* n, o */
+        /* the log */
+        {HEAD "08", CRDT_ELIMIT, BODY_AT},
         {HEAD "04", CRDT_ECORRUPT, BODY_AT + 1},
-        {HEAD "05 00 05 00 03", CRDT_ECORRUPT, BODY_AT + 1}, /* same as nothing */
-        {HEAD "01 01 05 a1 6f 00 03", CRDT_ECORRUPT, BODY_AT + 1},
-        {HEAD "01 00 03 a1 6f 00 03", CRDT_ECORRUPT, BODY_AT + 2}, /* covered */
-        {HEAD "01 00 05 a1 6f 05 00 00 00 03", CRDT_ECORRUPT, BODY_AT + 7}, /* twice */
-        {HEAD "01 00 05 a1 6f 01 00 01 a1 6f 00 03", CRDT_ECORRUPT,
+        {HEAD "05 00 0a 00", CRDT_ECORRUPT, BODY_AT + 1}, /* same as nothing */
+        {HEAD "01 01 0a a1 6f", CRDT_ECORRUPT, BODY_AT + 1},
+        {HEAD "01 00 06 a1 6f", CRDT_ECORRUPT, BODY_AT + 2},          /* covered */
+        {HEAD "01 00 0a a1 6f 05 00 00", CRDT_ECORRUPT, BODY_AT + 7}, /* twice */
+        {HEAD "01 00 0a a1 6f 01 00 02 a1 6f", CRDT_ECORRUPT,
          BODY_AT + 8}, /* named again */
+        /* the head */
         {"02 c2 c4 20 00000000000000000000000000000000 "
          "00000000000000000000000000000000",
          CRDT_ECORRUPT, 36},
-        {"02 c3 c4 10 00000000000000000000000000000000 09 03 0a 00 00 03",
-         CRDT_ECORRUPT, 23}, /* floor above the version */
-        {"02 c2 c4 10 00000000000000000000000000000000 cf 0001 0000 0000 0000 03 00",
-         CRDT_ELIMIT, 20}, /* 2^48 */
-        {"02 c2 c4 10 00000000000000000000000000000000 09 03 01 00 00 a0 00 01 03",
-         CRDT_ECORRUPT, 24},
-        {"02 c2 c4 10 00000000000000000000000000000000 09 03 01 00 0a a0 00 01 00 03",
-         CRDT_ELIMIT, 24},
-        {"02 c2 c4 10 00000000000000000000000000000000 09 03 01 01 05 a0 00 01 00 03",
-         CRDT_ECORRUPT, 23},
-        {"02 c2 c4 10 00000000000000000000000000000000 09 03 ce 7f ff ff ff 00 03",
-         CRDT_ECORRUPT, 22},
+        {"02 c2 c4 20 00000000000000000000000000000000 "
+         "01000000000000000000000000000000 00 01 00 01 00 02 00 00",
+         CRDT_ECORRUPT, 36}, /* a run cut in two */
+        {"02 c2 " ACTOR "09 00 02 00 00", CRDT_ECORRUPT, 22},
+        {"02 c2 " ACTOR "09 00 00 00 00", CRDT_ECORRUPT, 22},
+        {"02 c3 " ACTOR "09 03 0a 00 00", CRDT_ECORRUPT,
+         23}, /* floor above the version */
+        {"02 c2 " ACTOR "cf 0001 0000 0000 0000 03 00", CRDT_ELIMIT, 20}, /* 2^48 */
+        {"02 c2 " ACTOR "09 03 01 00 00 a0 00 01 00", CRDT_ECORRUPT, 24},
+        {"02 c2 " ACTOR "09 03 01 00 0a a0 00 01 00", CRDT_ELIMIT, 24},
+        {"02 c2 " ACTOR "09 03 01 01 05 a0 00 01 00", CRDT_ECORRUPT, 23},
+        {"02 c2 " ACTOR "09 03 01 00 05 a0 00 0a 00", CRDT_ELIMIT, 27},
+        {"02 c2 " ACTOR "09 03 ce 7f ff ff ff 00 00", CRDT_ECORRUPT, 22},
+        {"02 c2 " ACTOR "09 03 00 02", CRDT_ELIMIT, 23},
+        {"02 c2 " ACTOR "09 03 00 01 05 c4 01 00", CRDT_ECORRUPT, 24}, /* no frame */
     };
     answer kept;
     decoder d = open_decoder(&kept);
     cr_assert(decoder_refuses(&d, rows, sizeof rows / sizeof *rows));
     answer_deinit(&kept);
+}
+
+/* A large answer travels as a frame, which is bounded and damaged like all else. */
+Test(answer, packed_stands_all_damage)
+{
+    crdt_arena arena;
+    crdt_arena_init(&arena, crdt_alloc_default());
+    gen g = gen_open(gen_seed(24), &arena);
+    answer kept;
+    decoder d = open_decoder(&kept);
+    d.memory_factor = 32 * 64; /* what it unpacks to, and its tables */
+    d.memory_fixed = 262144;   /* libzstd's */
+    answer made;
+    answer_init(&made);
+    crdt_stamp top = {.time = 300, .actor = gen_actor(0)};
+    cr_assert_eq(crdt_version_raise(&made.version, &top), CRDT_OK);
+    static char names[100][8];
+    for (size_t i = 0; i < 100; i++) {
+        snprintf(names[i], sizeof names[i], "e%06zu", i);
+        crdt_key key = crdt_key_object(crdt_span_of(names[i]));
+        push(&made, (item){.type = CRDT_ANSWER_KEY, .key = key, .entry_count = 1});
+        push(&made,
+             (item){.type = CRDT_ANSWER_ENTRY,
+                    .key = key,
+                    .stamp = {.time = 1 + gen_below(&g, 300), .actor = gen_actor(0)},
+                    .fresh = true});
+    }
+    crdt_buf out;
+    crdt_buf_init(&out, crdt_alloc_default());
+    cr_assert_eq(write_answer(&made, &out), CRDT_OK);
+    cr_assert_lt(out.size, 800);
+    crdt_span bytes = crdt_buf_span(&out);
+    cr_assert(decoder_accepts(&d, bytes));
+    cr_assert(decoder_refuses_truncated(&d, bytes));
+    cr_assert(decoder_stands_flips(&d, bytes));
+    cr_assert(decoder_stands_noise(&d, bytes, gen_next(&g), 300));
+    cr_assert(decoder_stands_no_memory(&d, bytes));
+    crdt_arena back;
+    crdt_arena_init(&back, crdt_alloc_default());
+    cr_assert_eq(decode(&kept, bytes, &back, NULL), CRDT_OK);
+    cr_assert(answers_equal(&made, &kept));
+    crdt_arena_deinit(&back);
+    crdt_buf_deinit(&out);
+    answer_deinit(&made);
+    answer_deinit(&kept);
+    crdt_arena_deinit(&arena);
 }
 
 Test(answer, peek_tells_what_it_is_for)
