@@ -460,6 +460,9 @@ crdt_err crdt_document_apply(crdt_document *doc, const crdt_batch *batch,
     for (size_t i = 0; i < batch->op_count; i++) {
         change.op_index = i;
         change.seen.time = first + i;
+        if (change.overwrites) {
+            crdt_overwrite_look_ahead(doc, i, batch->op_count);
+        }
         perform(&change, &batch->ops[i], &doc->plans[i],
                 crdt_dot_make(first + i, change.seen.actor), who);
     }
@@ -520,6 +523,9 @@ static void commit_all(crdt_change *change, const crdt_edit *edit, const crdt_op
     *done_count = 0;
     for (size_t i = 0; i < op_count; i++) {
         crdt_plan *plan = &doc->plans[i];
+        if (change->overwrites) {
+            crdt_overwrite_look_ahead(doc, i, op_count);
+        }
         if (change->overwrites ? crdt_overwrite_says_nothing(doc, &ops[i], plan)
                                : says_nothing(doc, &ops[i], plan, edit->sweep)) {
             continue;

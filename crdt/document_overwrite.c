@@ -6,6 +6,10 @@
  * the two or three lines that each of them asks for. */
 #define GROUP_SIZE 16u
 
+/* How far crdt_overwrite_look_ahead looks. */
+#define SLOTS_AHEAD 16u
+#define VALUES_AHEAD 8u
+
 /* Consecutive operations on one object. */
 typedef struct run {
     size_t first;
@@ -157,7 +161,6 @@ static crdt_err make_value(crdt_document *doc, crdt_span value, crdt_plan *plan)
         }
     }
     slot->pinned = 1;
-    crdt_lww_map_prefetch(&doc->fields, plan->field);
     return CRDT_OK;
 }
 
@@ -180,6 +183,9 @@ static crdt_err plan_run(crdt_document *doc, const crdt_seen *seen, const crdt_o
         crdt_err err = make_value(doc, ops[i].value, plan);
         if (err != CRDT_OK) {
             return err;
+        }
+        if (i < SLOTS_AHEAD) { /* later ones: crdt_overwrite_look_ahead */
+            crdt_lww_map_prefetch(&doc->fields, plan->field);
         }
         (*planned)++;
     }
@@ -235,6 +241,15 @@ bool crdt_overwrite_says_nothing(crdt_document *doc, const crdt_op *op, crdt_pla
     }
     skip(doc, plan);
     return true;
+}
+
+void crdt_overwrite_look_ahead(const crdt_document *doc, size_t index, size_t op_count)
+{
+    if (index + SLOTS_AHEAD < op_count) {
+        crdt_dot_store_prefetch(&doc->fields.store,
+                                doc->plans[index + SLOTS_AHEAD].field);
+        crdt_lww_map_prefetch(&doc->fields, doc->plans[index + VALUES_AHEAD].field);
+    }
 }
 
 void crdt_overwrite_perform(crdt_change *change, const crdt_op *op, crdt_plan *plan,

@@ -23,6 +23,9 @@
 crdt_err crdt_overwrite_plan(crdt_document *doc, const crdt_seen *seen,
                              const crdt_op *ops, size_t op_count);
 
+/* Before operation `index` is performed: ask again for what later ones will touch, which in a
+ * large batch has left the near caches since it was looked up. */
+void crdt_overwrite_look_ahead(const crdt_document *doc, size_t index, size_t op_count);
 /* One of the operations, in their order. */
 void crdt_overwrite_perform(crdt_change *change, const crdt_op *op, crdt_plan *plan,
                             crdt_dot dot, uint32_t who);
