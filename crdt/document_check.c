@@ -36,6 +36,9 @@ static bool check_part(checking *check, crdt_part part)
                   *crdt_state_group(doc, part.id) != 0)) {
         return false;
     }
+    if (!crdt_dot_group_check(&doc->fields.store, *crdt_state_group(doc, part.id))) {
+        return false;
+    }
     add_entries(check, &part_key, &doc->keys.store, part.id);
     crdt_span before = {0};
     crdt_field field = {0};
@@ -111,6 +114,7 @@ bool crdt_document_check(const crdt_document *doc)
            check.fields == doc->fields.store.key_count &&
            crdt_digest_equal(check.digest, doc->digest) &&
            check_actors(&doc->context.actors) &&
+           crdt_dot_group_check(&doc->keys.store, doc->keys.root) &&
            crdt_dot_store_check(&doc->keys.store) &&
            crdt_dot_store_check(&doc->fields.store) && crdt_remove_log_check(&doc->log);
 }

@@ -416,7 +416,7 @@ static void tell_loaded(loading *load)
         mark_arrived(load, false);
     }
     crdt_change change = {.doc = doc, .op_index = SIZE_MAX, .is_join = true};
-    for (uint32_t object = crdt_group_first(doc->keys.root);
+    for (uint32_t object = crdt_dot_group_any(&doc->keys.store, doc->keys.root);
          object != 0 && doc->listener_count > 0;
          object = crdt_dot_store_next(&doc->keys.store, doc->keys.root, object)) {
         crdt_state_tell_changed(&change, crdt_state_element(doc, object)->name);

@@ -109,17 +109,17 @@ static inline bool crdt_state_part_live(const crdt_document *doc, uint32_t part)
  * follows one. 0 at the end. */
 static inline uint32_t crdt_state_any_object(const crdt_document *doc)
 {
-    return crdt_group_first(doc->keys.root);
+    return crdt_dot_group_any(&doc->keys.store, doc->keys.root);
 }
 
 static inline uint32_t crdt_state_any_part(const crdt_document *doc, uint32_t object)
 {
-    return crdt_group_first(*crdt_state_group(doc, object));
+    return crdt_dot_group_any(&doc->keys.store, *crdt_state_group(doc, object));
 }
 
 static inline uint32_t crdt_state_any_field(const crdt_document *doc, uint32_t part)
 {
-    return crdt_group_first(*crdt_state_group(doc, part));
+    return crdt_dot_group_any(&doc->fields.store, *crdt_state_group(doc, part));
 }
 
 static inline uint32_t crdt_state_next_object(const crdt_document *doc, uint32_t object)

@@ -43,6 +43,12 @@ static crdt_err reserve_writes(crdt_dot_store *store, const crdt_dot_store *othe
     return CRDT_OK;
 }
 
+static crdt_span name_of_entry(const crdt_dot_store *store, uint32_t entry)
+{
+    uint32_t key = crdt_dot_store_key(store, entry);
+    return crdt_names_get(&store->context->names, crdt_dot_store_at(store, key)->name);
+}
+
 static crdt_err plan_arrival(crdt_dot_store *store, crdt_group *group,
                              const crdt_dot_store *other, uint32_t source,
                              crdt_dot_arrival *arrival)
@@ -55,8 +61,7 @@ static crdt_err plan_arrival(crdt_dot_store *store, crdt_group *group,
         (crdt_dot_arrival){.dot = crdt_dot_make(stamp.time, number), .source = source};
     uint32_t name = 0;
     crdt_err err =
-        crdt_names_intern(&store->context->names,
-                          crdt_names_get(&other->context->names, slot->name), &name);
+        crdt_names_intern(&store->context->names, name_of_entry(other, source), &name);
     if (err == CRDT_OK) {
         err = crdt_dot_store_make(store, 0, group, name, &arrival->key);
     }
@@ -117,8 +122,8 @@ bool crdt_dot_join_is_removed(const crdt_dot_store *store, uint32_t entry,
     if (!crdt_version_covers(&other->context->actors.version, &stamp)) {
         return false;
     }
-    uint32_t name = crdt_names_find(&other->context->names,
-                                    crdt_names_get(&store->context->names, slot->name));
+    uint32_t name =
+        crdt_names_find(&other->context->names, name_of_entry(store, entry));
     uint32_t id = name == 0 ? 0 : crdt_dot_store_find(other, 0, other_group, name);
     for (; id != 0; id = crdt_slot_lower(crdt_dot_store_at(other, id))) {
         crdt_dot dot = crdt_dot_store_at(other, id)->dot;
@@ -134,7 +139,7 @@ bool crdt_dot_join_is_removed(const crdt_dot_store *store, uint32_t entry,
 
 void crdt_dot_join_sweep(crdt_dot_store *store, crdt_group *group)
 {
-    for (uint32_t id = crdt_group_first(*group); id != 0;) {
+    for (uint32_t id = crdt_dot_group_any(store, *group); id != 0;) {
         uint32_t next = crdt_dot_store_next(store, *group, id);
         if (crdt_dot_store_at(store, id)->dot == 0) {
             crdt_dot_store_drop(store, group, id);

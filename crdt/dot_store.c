@@ -4,7 +4,6 @@
 #include <string.h>
 
 #define TABLE_SIZE_MIN 64u
-#define GROUP_WALKED_MAX 8u /* larger groups are in the table */
 
 static_assert(offsetof(crdt_slot, payload) == CRDT_SLOT_SIZE, "layout of a slot");
 
@@ -36,6 +35,7 @@ void crdt_dot_store_deinit(crdt_dot_store *store)
     crdt_free(alloc, store->table, store->table_size * sizeof *store->table);
     crdt_free(alloc, store->trails, store->actor_capacity * sizeof *store->trails);
     crdt_throngs_deinit(store);
+    crdt_dot_group_deinit(store);
     crdt_pool_deinit(&store->pool);
     *store = (crdt_dot_store){.context = store->context};
 }
@@ -111,47 +111,6 @@ static void put_cell(crdt_dot_store *store, uint32_t id)
     store->hashed_count++;
 }
 
-static crdt_span name_of(const crdt_dot_store *store, uint32_t slot)
-{
-    return crdt_names_get(&store->context->names, at(store, slot)->name);
-}
-
-/* Append to the group. Keys that come in order keep it sorted; else it is sorted when
- * somebody walks it. */
-static void link_key(crdt_dot_store *store, crdt_group *group, uint32_t id)
-{
-    crdt_slot *slot = at(store, id);
-    uint32_t head = crdt_group_first(*group);
-    if (head == 0) {
-        slot->prev = id;
-        *group = id;
-        return;
-    }
-    uint32_t tail = at(store, head)->prev;
-    if ((*group & CRDT_GROUP_UNSORTED) == 0 &&
-        crdt_span_compare(name_of(store, tail), name_of(store, id)) > 0) {
-        *group |= CRDT_GROUP_UNSORTED;
-    }
-    at(store, tail)->next = id;
-    slot->prev = tail;
-    at(store, head)->prev = id;
-}
-
-static void unlink_key(crdt_dot_store *store, crdt_group *group, uint32_t id)
-{
-    const crdt_slot *slot = at(store, id);
-    uint32_t head = crdt_group_first(*group);
-    if (head == id) {
-        *group = slot->next == 0 ? 0 : (*group - head) + slot->next;
-        if (slot->next != 0) {
-            at(store, slot->next)->prev = slot->prev;
-        }
-        return;
-    }
-    at(store, slot->prev)->next = slot->next;
-    at(store, slot->next != 0 ? slot->next : head)->prev = slot->prev;
-}
-
 static bool is_by_name(const crdt_dot_store *store, uint32_t owner)
 {
     return owner == 0 && store->by_name;
@@ -162,13 +121,9 @@ static bool is_by_name(const crdt_dot_store *store, uint32_t owner)
 static uint32_t walk_group(const crdt_dot_store *store, crdt_group group, uint32_t name,
                            size_t *count)
 {
-    uint32_t id = crdt_group_first(group);
-    for (*count = 0; id != 0; (*count)++) {
-        const crdt_slot *slot = at(store, id);
-        if (slot->name == name) {
-            break;
-        }
-        id = slot->next;
+    uint32_t id = crdt_dot_group_any(store, group);
+    for (*count = 0; id != 0 && at(store, id)->name != name; (*count)++) {
+        id = crdt_dot_store_next(store, group, id);
     }
     return id;
 }
@@ -180,7 +135,7 @@ static uint32_t find(const crdt_dot_store *store, uint32_t owner, crdt_group gro
     if (is_by_name(store, owner)) {
         return crdt_names_slot(&store->context->names, name);
     }
-    if ((group & CRDT_GROUP_HASHED) == 0) {
+    if ((group & CRDT_GROUP_LARGE) == 0) {
         return walk_group(store, group, name, walked);
     }
     uint32_t hash = hash_of(store, owner, name);
@@ -195,27 +150,25 @@ uint32_t crdt_dot_store_find(const crdt_dot_store *store, uint32_t owner,
 }
 
 /* Room for a new key of the group; a group that becomes too large to be walked moves into
- * the table. */
+ * a list and into the table. */
 static crdt_err reserve_key(crdt_dot_store *store, uint32_t owner, crdt_group *group,
                             size_t walked)
 {
+    const bool by_name = is_by_name(store, owner);
     crdt_err err = crdt_pool_reserve(&store->pool, 1);
-    if (err != CRDT_OK || is_by_name(store, owner)) {
+    if (err == CRDT_OK && (*group & CRDT_GROUP_LARGE) != 0) {
+        err = crdt_dot_group_reserve(store, *group);
+        return err == CRDT_OK && !by_name ? reserve_cells(store, 1) : err;
+    }
+    if (err != CRDT_OK || (!by_name && walked < CRDT_GROUP_SMALL_MAX)) {
         return err;
     }
-    if ((*group & CRDT_GROUP_HASHED) != 0) {
-        return reserve_cells(store, 1);
-    }
-    if (walked < GROUP_WALKED_MAX) {
-        return CRDT_OK;
-    }
-    err = reserve_cells(store, walked + 1);
-    if (err == CRDT_OK) {
-        for (uint32_t id = crdt_group_first(*group); id != 0;
-             id = at(store, id)->next) {
-            put_cell(store, id);
-        }
-        *group |= CRDT_GROUP_HASHED;
+    err = by_name ? CRDT_OK : reserve_cells(store, walked + 1);
+    err = err != CRDT_OK ? err : crdt_dot_group_enlarge(store, group);
+    for (uint32_t id = err == CRDT_OK && !by_name ? crdt_dot_group_any(store, *group)
+                                                  : 0;
+         id != 0; id = crdt_dot_group_next(store, *group, id)) {
+        put_cell(store, id);
     }
     return err;
 }
@@ -241,16 +194,16 @@ crdt_err crdt_dot_store_append(crdt_dot_store *store, uint32_t owner, crdt_group
     }
     *id = crdt_pool_take(&store->pool);
     crdt_slot *slot = at(store, *id);
-    slot->owner = owner;
-    slot->name = name;
+    slot->owner = owner & 0x3fffffffu;
+    slot->name = name & 0x3fffffffu;
     crdt_names_hold(&store->context->names, name);
     store->key_count++;
     if (is_by_name(store, owner)) {
         crdt_names_set_slot(&store->context->names, name, *id);
-    } else if ((*group & CRDT_GROUP_HASHED) != 0) {
+    } else if ((*group & CRDT_GROUP_LARGE) != 0) {
         put_cell(store, *id);
     }
-    link_key(store, group, *id);
+    crdt_dot_group_link(store, group, *id);
     return CRDT_OK;
 }
 
@@ -273,15 +226,15 @@ static void clear_cell(crdt_dot_store *store, size_t cell)
 void crdt_dot_store_drop(crdt_dot_store *store, crdt_group *group, uint32_t id)
 {
     crdt_slot *slot = at(store, id);
-    assert(slot->dot == 0 && slot->sibling == 0 && !slot->is_sibling);
+    assert(slot->dot == 0 && !slot->has_lower && !slot->is_sibling);
     if (is_by_name(store, slot->owner)) {
         crdt_names_set_slot(&store->context->names, slot->name, 0);
-    } else if ((*group & CRDT_GROUP_HASHED) != 0) {
+    } else if ((*group & CRDT_GROUP_LARGE) != 0) {
         uint32_t hash = hash_of(store, slot->owner, slot->name);
         clear_cell(store, probe(store, slot->owner, slot->name, hash));
         store->hashed_count--;
     }
-    unlink_key(store, group, id);
+    crdt_dot_group_unlink(store, group, id);
     crdt_names_release(&store->context->names, slot->name);
     crdt_pool_give(&store->pool, id);
     store->key_count--;
@@ -340,22 +293,45 @@ static void move_entry(crdt_dot_store *store, uint32_t from, uint32_t to)
     const crdt_slot *source = at(store, from);
     crdt_slot *target = at(store, to);
     target->dot = source->dot;
-    target->value_size = source->value_size;
     target->kept = source->kept;
     target->arrived = source->arrived;
     memcpy(target->payload, source->payload, store->payload_size);
     crdt_trail_move(trail_at(store, source->dot), crdt_dot_time(source->dot), from, to);
 }
 
-static uint32_t take_sibling(crdt_dot_store *store, uint32_t key)
+/* Put a new slot behind `above`, an entry of the key. The first sibling of a key keeps its
+ * link. */
+static void link_sibling(crdt_dot_store *store, uint32_t above, uint32_t id)
 {
-    uint32_t id = crdt_pool_take(&store->pool);
+    crdt_slot *upper = at(store, above);
     crdt_slot *slot = at(store, id);
-    slot->is_sibling = 1;
-    slot->owner = at(store, key)->owner;
-    slot->name = at(store, key)->name;
-    slot->prev = key;
-    return id;
+    slot->has_lower = upper->has_lower;
+    slot->next = upper->has_lower ? upper->next : 0;
+    if (!upper->is_sibling) {
+        slot->name = upper->has_lower ? at(store, upper->next)->name : upper->next;
+    }
+    upper->has_lower = 1;
+    upper->next = id & 0x3fffffffu;
+}
+
+/* Take the slot behind `above` out. */
+static void unlink_sibling(crdt_dot_store *store, uint32_t above)
+{
+    crdt_slot *upper = at(store, above);
+    const crdt_slot *slot = at(store, upper->next);
+    const uint32_t link = slot->name;
+    upper->has_lower = slot->has_lower;
+    upper->next = slot->next;
+    if (!upper->is_sibling && upper->has_lower) {
+        at(store, upper->next)->name = link & 0x3fffffffu;
+    } else if (!upper->is_sibling) {
+        upper->next = link & 0x3fffffffu;
+    }
+}
+
+static uint32_t lower_of(const crdt_dot_store *store, uint32_t entry)
+{
+    return crdt_slot_lower(at(store, entry));
 }
 
 /* The slot for a new entry of the key, linked among its siblings by stamp. */
@@ -365,18 +341,18 @@ static uint32_t place_entry(crdt_dot_store *store, uint32_t key, crdt_dot dot)
     if (at(store, key)->dot == 0) {
         return key;
     }
-    uint32_t id = take_sibling(store, key);
+    uint32_t id = crdt_pool_take(&store->pool);
+    at(store, id)->is_sibling = 1;
+    at(store, id)->owner = key & 0x3fffffffu;
     if (crdt_actors_compare(actors, dot, at(store, key)->dot) > 0) {
         move_entry(store, key, id);
-        at(store, id)->sibling = at(store, key)->sibling;
-        at(store, key)->sibling = id;
+        link_sibling(store, key, id);
         crdt_throng_insert(store, key, id);
         return key;
     }
     uint32_t above = crdt_throng_above(store, key, dot);
     at(store, id)->dot = dot;
-    at(store, id)->sibling = at(store, above)->sibling;
-    at(store, above)->sibling = id;
+    link_sibling(store, above, id);
     crdt_throng_insert(store, key, id);
     return id;
 }
@@ -386,7 +362,6 @@ uint32_t crdt_dot_store_place(crdt_dot_store *store, uint32_t key, crdt_dot dot)
     uint32_t id = place_entry(store, key, dot);
     crdt_slot *slot = at(store, id);
     slot->dot = dot;
-    slot->value_size = 0;
     slot->kept = 0;
     slot->arrived = 0;
     memset(slot->payload, 0, store->payload_size);
@@ -418,25 +393,25 @@ static void forget(crdt_dot_store *store, crdt_dot dot)
 /* Take the entry out of its slot, and what is lower up. Returns as remove does. */
 static uint32_t take_out(crdt_dot_store *store, uint32_t key, uint32_t entry)
 {
-    crdt_slot *slot = at(store, entry);
-    uint32_t next = slot->sibling;
+    uint32_t next = lower_of(store, entry);
     if (entry != key) {
-        uint32_t above = crdt_throng_above(store, key, slot->dot);
+        uint32_t above = crdt_throng_above(store, key, at(store, entry)->dot);
         crdt_throng_remove(store, key, entry);
-        at(store, above)->sibling = next;
+        unlink_sibling(store, above);
         crdt_pool_give(&store->pool, entry);
         return next;
     }
     if (next == 0) {
+        crdt_slot *slot = at(store, key);
         slot->dot = 0;
-        slot->value_size = 0;
         slot->kept = 0;
         slot->arrived = 0;
+        memset(slot->payload, 0, store->payload_size);
         return 0;
     }
     crdt_throng_remove(store, key, next);
     move_entry(store, next, key);
-    slot->sibling = at(store, next)->sibling;
+    unlink_sibling(store, key);
     crdt_pool_give(&store->pool, next);
     return key;
 }
@@ -455,7 +430,7 @@ void crdt_dot_store_renew(crdt_dot_store *store, uint32_t key, crdt_dot dot,
 {
     crdt_slot *slot = at(store, key);
     const crdt_dot old = slot->dot;
-    assert(old != 0 && slot->sibling == 0);
+    assert(old != 0 && !slot->has_lower);
     slot->dot = 0;
     forget(store, old);
     slot->dot = dot;
@@ -469,7 +444,7 @@ void crdt_dot_store_renew(crdt_dot_store *store, uint32_t key, crdt_dot dot,
 
 void crdt_dot_store_prefetch_group(const crdt_dot_store *store, crdt_group group)
 {
-    uint32_t first = crdt_group_first(group);
+    uint32_t first = crdt_dot_group_any(store, group);
     if (first != 0) {
         const uint8_t *slot = (const uint8_t *)at(store, first);
         __builtin_prefetch(slot);
@@ -481,7 +456,7 @@ void crdt_dot_store_prefetch_group(const crdt_dot_store *store, crdt_group group
 uint32_t crdt_dot_store_key(const crdt_dot_store *store, uint32_t entry)
 {
     const crdt_slot *slot = at(store, entry);
-    return slot->is_sibling ? slot->prev : entry;
+    return slot->is_sibling ? slot->owner : entry;
 }
 
 void crdt_dot_walk_init(crdt_dot_walk *walk, const crdt_dot_store *store,
@@ -529,90 +504,18 @@ uint32_t crdt_dot_walk_next(crdt_dot_walk *walk)
     return entry->slot;
 }
 
-/* ---- order ---- */
-
-/* Merge two runs linked by `next`, each ascending. */
-static uint32_t merge_runs(const crdt_dot_store *store, uint32_t a, uint32_t b)
-{
-    uint32_t head = 0;
-    uint32_t *tail = &head;
-    while (a != 0 && b != 0) {
-        bool first = crdt_span_compare(name_of(store, a), name_of(store, b)) < 0;
-        uint32_t *lower = first ? &a : &b;
-        *tail = *lower;
-        tail = &at(store, *lower)->next;
-        *lower = *tail;
-    }
-    *tail = a != 0 ? a : b;
-    return head;
-}
-
-/* Cut the longest ascending run off the front of a list. */
-static uint32_t cut_run(const crdt_dot_store *store, uint32_t head)
-{
-    uint32_t tail = head;
-    uint32_t next = at(store, tail)->next;
-    while (next != 0 &&
-           crdt_span_compare(name_of(store, tail), name_of(store, next)) < 0) {
-        tail = next;
-        next = at(store, tail)->next;
-    }
-    at(store, tail)->next = 0;
-    return next;
-}
-
-/* Bottom-up merge sort of a list by its ascending runs: runs[i] is empty or made of 2^i of
- * them. A sorted list with a few newcomers takes one pass and a short merge. */
-static uint32_t sort_list(const crdt_dot_store *store, uint32_t head)
-{
-    uint32_t runs[32] = {0};
-    while (head != 0) {
-        uint32_t run = head;
-        head = cut_run(store, run);
-        size_t i = 0;
-        for (; runs[i] != 0; i++) {
-            run = merge_runs(store, runs[i], run);
-            runs[i] = 0;
-        }
-        runs[i] = run;
-    }
-    uint32_t sorted = 0;
-    for (size_t i = 0; i < 32; i++) {
-        sorted = merge_runs(store, runs[i], sorted);
-    }
-    return sorted;
-}
-
-uint32_t crdt_dot_store_first(const crdt_dot_store *store, crdt_group *group)
-{
-    if ((*group & CRDT_GROUP_UNSORTED) == 0) {
-        return crdt_group_first(*group);
-    }
-    uint32_t head = sort_list(store, crdt_group_first(*group));
-    uint32_t prev = 0;
-    for (uint32_t id = head; id != 0; id = at(store, id)->next) {
-        at(store, id)->prev = prev;
-        prev = id;
-    }
-    at(store, head)->prev = prev;
-    *group = (*group & CRDT_GROUP_HASHED) | head;
-    return head;
-}
-
 /* ---- check ---- */
 
 static bool check_key(const crdt_dot_store *store, uint32_t id)
 {
     const crdt_slot *slot = at(store, id);
-    if ((slot->dot == 0 && slot->sibling != 0) ||
-        (slot->next != 0 && at(store, slot->next)->prev != id)) {
+    if (slot->dot == 0 && slot->has_lower) {
         return false;
     }
-    for (uint32_t entry = id; at(store, entry)->sibling != 0;
-         entry = at(store, entry)->sibling) {
-        const crdt_slot *lower = at(store, at(store, entry)->sibling);
-        if (!lower->is_sibling || lower->prev != id || lower->owner != slot->owner ||
-            lower->name != slot->name ||
+    for (uint32_t entry = id; lower_of(store, entry) != 0;
+         entry = lower_of(store, entry)) {
+        const crdt_slot *lower = at(store, lower_of(store, entry));
+        if (!lower->is_sibling || lower->owner != id ||
             crdt_actors_compare(&store->context->actors, at(store, entry)->dot,
                                 lower->dot) <= 0) {
             return false;

@@ -4,31 +4,27 @@
 /* A causal dot store: keys that hold entries, each entry under the dot that wrote it. What
  * or_set (entries without values) and lww_map (entries with values) are made of.
  *
- *   key (owner, name) --hash--> slot -- sibling --> slot -- sibling --> slot
- *                               highest stamp       lower               lowest
+ *   key (owner, name)  slot -- lower --> slot -- lower --> slot
+ *                      highest stamp     lower             lowest
  *
- *   group of an owner:  slot <-> slot <-> slot     the keys, one slot each
- *   trail of an actor:  slot, slot, slot           the entries, by ascending time
+ *   group of an owner: slot, slot, slot           the keys, one slot each
+ *   trail of an actor: slot, slot, slot           the entries, by ascending time
  *
- * A key is a name under an owner (any number of the caller's); the keys of one owner form
- * a group, whose head the caller keeps. The first entry of a key lies in the key's own
- * slot, others, which exist only while writes are concurrent, in slots of their own behind
- * it. The slot of a key keeps its number as long as the key exists; it may exist without an
- * entry (dot 0), until the caller drops it.
+ * A key is a name under an owner (any number of the caller's below 2^30); the keys of one
+ * owner form a group (dot_group.h), whose head the caller keeps. A small group is searched
+ * by a walk, a large one through a hash table. The highest entry of a key lies in the key's
+ * own slot, others, which exist only while writes are concurrent, in slots of their own
+ * behind it. The slot of a key keeps its number as long as the key exists; it may exist
+ * without an entry (dot 0), until the caller drops it.
  *
  * Entries of one actor must be inserted in ascending order of time, so "all of this actor
  * above this time" is a walk from the end of its trail (trail.h).
  *
  * Source: Almeida, Shoker, Baquero, "Delta State Replicated Data Types" (2018). */
 
+#include "crdt/dot_group.h"
 #include "crdt/throng.h"
 #include "crdt/trail.h"
-
-/* Head of a group: the first key's slot, and two bits: the keys are not in byte order of
- * their names now; the group is so large that its keys are in the hash table. */
-typedef uint32_t crdt_group;
-#define CRDT_GROUP_UNSORTED 0x80000000u
-#define CRDT_GROUP_HASHED 0x40000000u
 
 /* A cell of the hash table. The hash tells most cells of other keys without a look at
  * their slots, which lie all over memory. */
@@ -47,7 +43,8 @@ typedef struct crdt_dot_store {
     uint32_t hashed_count; /* keys in the table: those of large groups */
     bool by_name; /* keys of owner 0 are found through their names (crdt_names_slot):
                    * one store of a context may be so */
-    crdt_trail *trails; /* by actor number - 1 */
+    crdt_key_lists lists; /* of large groups */
+    crdt_trail *trails;   /* by actor number - 1 */
     size_t actor_capacity;
     crdt_throngs throngs; /* of keys with many entries */
 } crdt_dot_store;
@@ -121,20 +118,24 @@ static inline uint32_t crdt_dot_store_who(const crdt_dot_store *store,
 /* The slot of the key that the entry in `entry` belongs to. */
 uint32_t crdt_dot_store_key(const crdt_dot_store *store, uint32_t entry);
 
-/* The first key of a group, 0: empty; further ones by slot->next, in byte order of their
- * names. Sorts where needed: O(n log n) once after inserts out of order. */
-uint32_t crdt_dot_store_first(const crdt_dot_store *store, crdt_group *group);
-/* The same in no particular order, O(1). */
-static inline uint32_t crdt_group_first(crdt_group group)
+/* The first key of a group, 0: empty; further ones by crdt_dot_store_next, in byte order of
+ * their names. Sorts where needed: O(n log n) once after inserts out of order. */
+static inline uint32_t crdt_dot_store_first(const crdt_dot_store *store,
+                                            crdt_group *group)
 {
-    return group & ~(CRDT_GROUP_UNSORTED | CRDT_GROUP_HASHED);
+    if ((*group & CRDT_GROUP_UNSORTED) != 0) {
+        crdt_dot_group_sort(store, group);
+    }
+    return crdt_dot_group_any(store, *group);
 }
 /* The key after `slot` in its group; 0 at the end. */
 static inline uint32_t crdt_dot_store_next(const crdt_dot_store *store,
                                            crdt_group group, uint32_t slot)
 {
-    (void)group;
-    return crdt_dot_store_at(store, slot)->next;
+    const crdt_slot *key = crdt_dot_store_at(store, slot);
+    return key->has_lower || (group & CRDT_GROUP_LARGE) != 0
+               ? crdt_dot_group_next(store, group, slot)
+               : key->next;
 }
 
 /* A walk through the entries of one actor above a time, from the newest to the oldest. */

@@ -5,8 +5,8 @@
 #include <assert.h>
 #include <string.h>
 
-#define PAYLOAD_SIZE CRDT_LWW_INLINE_MAX
-#define RECORD_SIZE (((CRDT_SLOT_SIZE + PAYLOAD_SIZE) + 7u) / 8u * 8u)
+#define PAYLOAD_SIZE sizeof(crdt_lww_value)
+#define RECORD_SIZE (CRDT_SLOT_SIZE + PAYLOAD_SIZE)
 
 void crdt_lww_map_init(crdt_lww_map *map, crdt_context *context)
 {
@@ -14,21 +14,24 @@ void crdt_lww_map_init(crdt_lww_map *map, crdt_context *context)
     crdt_dot_store_init(&map->store, context, RECORD_SIZE, PAYLOAD_SIZE);
 }
 
-static void free_value(crdt_lww_map *map, const crdt_slot *slot)
+static crdt_lww_value *value_of(crdt_slot *slot)
 {
-    if (slot->value_size > CRDT_LWW_INLINE_MAX) {
-        void *block;
-        memcpy(&block, slot->payload, sizeof block);
-        crdt_slab_free(&map->store.context->slab, block, slot->value_size);
-    }
+    return (crdt_lww_value *)slot->payload;
+}
+
+static void *block_of(const crdt_lww_value *value)
+{
+    void *block;
+    memcpy(&block, value->words, sizeof block);
+    return block;
 }
 
 void crdt_lww_map_deinit(crdt_lww_map *map)
 {
     for (uint32_t id = 1; id <= map->store.pool.used; id++) {
-        const crdt_slot *slot = crdt_dot_store_at(&map->store, id);
+        crdt_slot *slot = crdt_dot_store_at(&map->store, id);
         if (!crdt_slot_is_free(slot) && slot->dot != 0) {
-            free_value(map, slot);
+            crdt_lww_value_free(map->store.context, value_of(slot));
         }
     }
     crdt_dot_store_deinit(&map->store);
@@ -58,9 +61,7 @@ crdt_err crdt_lww_value_make(crdt_context *context, crdt_span bytes,
 void crdt_lww_value_free(crdt_context *context, crdt_lww_value *value)
 {
     if (value->size > CRDT_LWW_INLINE_MAX) {
-        void *block;
-        memcpy(&block, value->words, sizeof block);
-        crdt_slab_free(&context->slab, block, value->size);
+        crdt_slab_free(&context->slab, block_of(value), value->size);
     }
     *value = (crdt_lww_value){0};
 }
@@ -69,9 +70,7 @@ uint32_t crdt_lww_map_place(crdt_lww_map *map, uint32_t field, crdt_dot dot,
                             const crdt_lww_value *value)
 {
     uint32_t entry = crdt_dot_store_place(&map->store, field, dot);
-    crdt_slot *slot = crdt_dot_store_at(&map->store, entry);
-    slot->value_size = value->size & 0x1ffffffu;
-    memcpy(slot->payload, value->words, sizeof value->words);
+    *value_of(crdt_dot_store_at(&map->store, entry)) = *value;
     return entry;
 }
 
@@ -85,15 +84,17 @@ uint32_t crdt_lww_map_insert(crdt_lww_map *map, uint32_t field, crdt_dot dot,
 
 uint32_t crdt_lww_map_remove(crdt_lww_map *map, uint32_t field, uint32_t entry)
 {
-    free_value(map, crdt_dot_store_at(&map->store, entry));
+    crdt_lww_value_free(map->store.context,
+                        value_of(crdt_dot_store_at(&map->store, entry)));
     return crdt_dot_store_remove(&map->store, field, entry);
 }
 
 bool crdt_lww_map_fits(const crdt_slot *slot, size_t size)
 {
-    return slot->value_size <= CRDT_LWW_INLINE_MAX || size <= CRDT_LWW_INLINE_MAX
-               ? slot->value_size <= CRDT_LWW_INLINE_MAX && size <= CRDT_LWW_INLINE_MAX
-               : crdt_slab_fits(slot->value_size, size);
+    const size_t held = crdt_lww_map_value(slot).size;
+    return held <= CRDT_LWW_INLINE_MAX || size <= CRDT_LWW_INLINE_MAX
+               ? held <= CRDT_LWW_INLINE_MAX && size <= CRDT_LWW_INLINE_MAX
+               : crdt_slab_fits(held, size);
 }
 
 void crdt_lww_map_overwrite(crdt_lww_map *map, uint32_t field, crdt_dot dot,
@@ -101,33 +102,34 @@ void crdt_lww_map_overwrite(crdt_lww_map *map, uint32_t field, crdt_dot dot,
 {
     crdt_slot *slot = crdt_dot_store_at(&map->store, field);
     assert(crdt_lww_map_fits(slot, bytes.size));
-    void *to = slot->payload;
+    crdt_lww_value *value = value_of(slot);
+    void *to = value->words;
     if (bytes.size > CRDT_LWW_INLINE_MAX) {
-        memcpy(&to, slot->payload, sizeof to);
-        crdt_slab_resized(&map->store.context->slab, slot->value_size, bytes.size);
+        to = block_of(value);
+        crdt_slab_resized(&map->store.context->slab, value->size, bytes.size);
     } else {
-        memset(slot->payload, 0, PAYLOAD_SIZE);
+        memset(value->words, 0, sizeof value->words);
     }
     memcpy(to, bytes.data, bytes.size);
-    slot->value_size = bytes.size & 0x1ffffffu;
+    value->size = (uint32_t)bytes.size;
     crdt_dot_store_renew(&map->store, field, dot, who);
 }
 
 void crdt_lww_map_replace(crdt_lww_map *map, uint32_t field, crdt_dot dot, uint32_t who,
                           const crdt_lww_value *value)
 {
-    crdt_slot *slot = crdt_dot_store_at(&map->store, field);
-    free_value(map, slot);
-    slot->value_size = value->size & 0x1ffffffu;
-    memcpy(slot->payload, value->words, sizeof value->words);
+    crdt_lww_value *held = value_of(crdt_dot_store_at(&map->store, field));
+    crdt_lww_value_free(map->store.context, held);
+    *held = *value;
     crdt_dot_store_renew(&map->store, field, dot, who);
 }
 
 void crdt_lww_map_prefetch(const crdt_lww_map *map, uint32_t field)
 {
     const crdt_slot *slot = crdt_dot_store_at(&map->store, field);
-    if (slot->value_size > CRDT_LWW_INLINE_MAX) {
-        __builtin_prefetch(crdt_lww_map_value(slot).data, 1);
+    const crdt_span value = crdt_lww_map_value(slot);
+    if (value.size > CRDT_LWW_INLINE_MAX) {
+        __builtin_prefetch(value.data, 1);
     }
 }
 
@@ -265,7 +267,7 @@ static crdt_err copy_values(crdt_lww_map *map, const crdt_lww_map *other,
 
 static void drop_removed(crdt_lww_map *map, const crdt_lww_map *other)
 {
-    for (uint32_t slot = crdt_group_first(map->root); slot != 0;
+    for (uint32_t slot = crdt_dot_group_any(&map->store, map->root); slot != 0;
          slot = crdt_dot_store_next(&map->store, map->root, slot)) {
         for (uint32_t id = slot;
              id != 0 && crdt_dot_store_at(&map->store, id)->dot != 0;) {

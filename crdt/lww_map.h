@@ -14,8 +14,8 @@
  *
  * Fields are names under an owner (a document's parts; 0 for a map by itself).
  *
- * Memory: slots of 48 bytes a sibling, 4 to 8 in the trail of its actor, and about 13 a
- * field in the hash table; values of at most 12 bytes lie in the slot, others in the
+ * Memory: slots of 32 bytes a sibling, 4 to 8 in the trail of its actor, and about 17 a
+ * field of a large map; values of at most 8 bytes lie in the slot, others in the
  * context's slab. Names and actors are the context's. Failed calls leave the map as it was. Threads: no locking.
  * Source: Shapiro et al., "A comprehensive study of Convergent and Commutative Replicated
  * Data Types" (2011); as a causal dot store: Almeida et al. (2018). */
@@ -54,13 +54,13 @@ crdt_err crdt_lww_map_merge(crdt_lww_map *map, const crdt_lww_map *other,
 
 /* ---- for owners that keep groups of fields: by slots ---- */
 
-/* A value ready to be held; making it is the part that can fail. */
+/* A value as the slot holds it, ready to be held; making it is the part that can fail. */
 typedef struct crdt_lww_value {
     uint32_t size;
-    uint32_t words[3]; /* the bytes, or the address of their block */
+    uint32_t words[2]; /* the bytes, or the address of their block */
 } crdt_lww_value;
 
-#define CRDT_LWW_INLINE_MAX 12u
+#define CRDT_LWW_INLINE_MAX 8u
 
 /* Errors: CRDT_ENOMEM. */
 crdt_err crdt_lww_value_make(crdt_context *context, crdt_span bytes,
@@ -90,9 +90,10 @@ void crdt_lww_map_prefetch(const crdt_lww_map *map, uint32_t field);
 
 static inline crdt_span crdt_lww_map_value(const crdt_slot *slot)
 {
-    crdt_span span = {.data = (const uint8_t *)slot->payload, .size = slot->value_size};
-    if (slot->value_size > CRDT_LWW_INLINE_MAX) {
-        __builtin_memcpy(&span.data, slot->payload, sizeof span.data);
+    const crdt_lww_value *value = (const crdt_lww_value *)slot->payload;
+    crdt_span span = {.data = (const uint8_t *)value->words, .size = value->size};
+    if (value->size > CRDT_LWW_INLINE_MAX) {
+        __builtin_memcpy(&span.data, value->words, sizeof span.data);
     }
     return span;
 }

@@ -2,7 +2,7 @@
 
 #include "crdt/dot_join.h"
 
-#define RECORD_SIZE 40u /* a slot and the head of a group */
+#define RECORD_SIZE 24u /* a slot and the head of a group */
 
 void crdt_or_set_init(crdt_or_set *set, crdt_context *context)
 {
@@ -118,7 +118,7 @@ crdt_err crdt_or_set_merge(crdt_or_set *set, const crdt_or_set *other,
     if (err != CRDT_OK) {
         return err;
     }
-    for (uint32_t slot = crdt_group_first(set->root); slot != 0;
+    for (uint32_t slot = crdt_dot_group_any(&set->store, set->root); slot != 0;
          slot = crdt_dot_store_next(&set->store, set->root, slot)) {
         for (uint32_t id = slot;
              id != 0 && crdt_dot_store_at(&set->store, id)->dot != 0;) {

@@ -127,14 +127,16 @@ static bool reserve_entry(crdt_dot_store *store, crdt_throng *throng, size_t cou
 static void make_throng(crdt_dot_store *store, uint32_t key)
 {
     size_t count = 0;
-    for (uint32_t id = at(store, key)->sibling; id != 0; id = at(store, id)->sibling) {
+    for (uint32_t id = crdt_slot_lower(at(store, key)); id != 0;
+         id = crdt_slot_lower(at(store, id))) {
         count++;
     }
     crdt_throng throng = {.key = key, .count = (uint32_t)count};
     if (!reserve_cell(store) || !reserve_entry(store, &throng, count)) {
         return;
     }
-    for (uint32_t id = at(store, key)->sibling; id != 0; id = at(store, id)->sibling) {
+    for (uint32_t id = crdt_slot_lower(at(store, key)); id != 0;
+         id = crdt_slot_lower(at(store, id))) {
         throng.entries[--count] = id;
     }
     *probe(store, key) = throng;
@@ -191,8 +193,8 @@ uint32_t crdt_throng_above(crdt_dot_store *store, uint32_t key, crdt_dot dot)
     }
     uint32_t above = key;
     size_t passed = 0;
-    for (uint32_t id = at(store, key)->sibling; id != 0 && compare(store, id, dot) > 0;
-         id = at(store, id)->sibling) {
+    for (uint32_t id = crdt_slot_lower(at(store, key));
+         id != 0 && compare(store, id, dot) > 0; id = crdt_slot_lower(at(store, id))) {
         above = id;
         passed++;
     }
@@ -213,9 +215,9 @@ uint32_t crdt_throng_before(crdt_dot_store *store, uint32_t key, uint64_t time)
         return before > 0 ? throng->entries[before - 1] : 0;
     }
     size_t passed = 0;
-    uint32_t id = at(store, key)->sibling;
+    uint32_t id = crdt_slot_lower(at(store, key));
     while (id != 0 && crdt_dot_time(at(store, id)->dot) >= time) {
-        id = at(store, id)->sibling;
+        id = crdt_slot_lower(at(store, id));
         passed++;
     }
     if (passed > THRONG_MIN) {
@@ -235,7 +237,7 @@ uint32_t crdt_throng_find(const crdt_dot_store *store, uint32_t key, crdt_dot do
     }
     uint32_t id = key;
     while (id != 0 && at(store, id)->dot != dot) {
-        id = at(store, id)->sibling;
+        id = crdt_slot_lower(at(store, id));
     }
     return id;
 }
@@ -286,9 +288,9 @@ bool crdt_throngs_check(const crdt_dot_store *store)
             continue;
         }
         size_t left = throng->count;
-        uint32_t id = at(store, throng->key)->sibling;
+        uint32_t id = crdt_slot_lower(at(store, throng->key));
         while (id != 0 && left > 0 && throng->entries[left - 1] == id) {
-            id = at(store, id)->sibling;
+            id = crdt_slot_lower(at(store, id));
             left--;
         }
         if (id != 0 || left != 0 || find_throng(store, throng->key) != throng) {

@@ -22,7 +22,7 @@ static void world_init(world *w, crdt_alloc alloc)
 {
     memset(w, 0, sizeof *w);
     crdt_context_init(&w->context, alloc, 1);
-    crdt_pool_init(&w->pool, alloc, CRDT_SLOT_SIZE);
+    crdt_pool_init(&w->pool, alloc, sizeof(crdt_slot));
     cr_assert_eq(crdt_pool_reserve(&w->pool, SLOTS), CRDT_OK);
     for (unsigned i = 0; i < SLOTS; i++) {
         crdt_slot_at(&w->pool, crdt_pool_take(&w->pool))->name = 1;
