@@ -129,6 +129,17 @@ static void take_applied(sync_replica *replica, const crdt_batch *batch,
     }
 }
 
+/* Its author published it, so it is on the author's disk: that is no news to be told back
+ * before the next beacon says so. Who passes a batch on may not have it on disk yet. */
+static void note_published(sync_replica *replica, sync_peer *peer,
+                           const crdt_batch *batch)
+{
+    if (peer != NULL && crdt_actor_equal(&peer->actor, &batch->actor)) {
+        crdt_stamp last = {crdt_batch_last_time(batch), batch->actor};
+        replica_note_err(replica, crdt_version_raise(&peer->version, &last));
+    }
+}
+
 /* One foreign batch. True: the version grew. */
 static bool take_batch(sync_replica *replica, crdt_span bytes, const crdt_actor *sender,
                        sync_peer *peer, uint64_t since_ms)
@@ -168,6 +179,7 @@ static bool take_batch(sync_replica *replica, crdt_span bytes, const crdt_actor 
     case CRDT_OK:
         replica_tell_change(replica, &batch);
         take_applied(replica, &batch, bytes, from_log, sender);
+        note_published(replica, peer, &batch);
         return true;
     case CRDT_EDUPLICATE:
         replica->counts.duplicates++;

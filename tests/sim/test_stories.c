@@ -222,6 +222,30 @@ Test(stories, undialable_peer_pushes)
     sync_sim_close(sim);
 }
 
+/* What somebody published is not handed back to them: one that cannot be dialled pushed
+ * each batch to its author, as that one's last beacon did not tell of it yet. */
+Test(stories, what_was_published_is_not_pushed_back)
+{
+    sync_sim *sim = open_sim(2, false);
+    sync_sim_set_dialable(sim, 1, false);
+    sync_sim_crash(sim, 1, false);
+    sync_sim_start_place(sim, 1, SYNC_SIM_KEEP);
+    sync_sim_peer(sim, 1, 0);
+    sync_sim_set(sim, 0, "desk", "name", -1);
+    check_converged(sim);
+    for (int64_t i = 0; i < 20; i++) {
+        sync_sim_set(sim, 0, "desk", "name", i);
+        sync_sim_run(sim, 50);
+        cr_assert_eq(shown(sim, 1, "desk", "name"), i, "by publication");
+    }
+    cr_assert_eq(counts(sim, 1).pushed, 0);
+    sync_sim_set(sim, 1, "lamp", "name", 1);
+    check_converged(sim);
+    cr_assert_geq(counts(sim, 1).pushed, 1);
+    cr_assert_eq(shown(sim, 0, "lamp", "name"), 1);
+    sync_sim_close(sim);
+}
+
 /* Who leaves is gone at once, who crashes after three beacons. */
 Test(stories, leaving_and_falling_silent)
 {
