@@ -434,7 +434,7 @@ crdt_err crdt_document_apply(crdt_document *doc, const crdt_batch *batch,
     if (err != CRDT_OK) {
         return err;
     }
-    crdt_names_prefetch(&doc->context.names, hash);
+    crdt_overwrite_prefetch(doc, hash);
     crdt_actors *actors = &doc->context.actors;
     const uint64_t first = crdt_batch_first_time(batch);
     crdt_change change = {.doc = doc, .first_time = first};
@@ -578,7 +578,7 @@ crdt_err crdt_document_commit(crdt_document *doc, const crdt_edit *edit,
     if (err != CRDT_OK) {
         return err;
     }
-    crdt_names_prefetch(&doc->context.names, hash);
+    crdt_overwrite_prefetch(doc, hash);
     *batch =
         (crdt_batch){.actor = edit->actor, .who = edit->who, .wall_ms = edit->wall_ms};
     crdt_op *done = crdt_arena_alloc(arena, op_count * sizeof *done);

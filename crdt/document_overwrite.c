@@ -47,11 +47,19 @@ static size_t cut_runs(const crdt_document *doc, const crdt_op *ops, size_t op_c
     return at;
 }
 
+void crdt_overwrite_prefetch(const crdt_document *doc, uint32_t hash)
+{
+    uint32_t object = crdt_names_prefetch(names_of(doc), hash);
+    if (object != 0) {
+        crdt_dot_store_prefetch(&doc->keys.store, object);
+    }
+}
+
 static bool find_objects(crdt_document *doc, const crdt_op *ops, run *runs,
                          size_t run_count)
 {
     for (size_t i = 0; i < run_count; i++) {
-        crdt_names_prefetch(names_of(doc), runs[i].hash);
+        crdt_overwrite_prefetch(doc, runs[i].hash);
     }
     for (size_t i = 0; i < run_count; i++) {
         run *r = &runs[i];
@@ -62,7 +70,6 @@ static bool find_objects(crdt_document *doc, const crdt_op *ops, run *runs,
         if (r->object == 0) {
             return false;
         }
-        crdt_dot_store_prefetch(&doc->keys.store, r->object);
     }
     return true;
 }

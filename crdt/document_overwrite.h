@@ -16,6 +16,9 @@
 
 #include "crdt/document_state.h"
 
+/* Ask for what the lookup of an object reads; `hash` of its name is from crdt_names_seek. */
+void crdt_overwrite_prefetch(const crdt_document *doc, uint32_t hash);
+
 /* Are `ops` such a batch? If so doc->plans are filled, with copies of those values that do
  * not fit over the one that is there; after this nothing can fail.
  *

@@ -99,10 +99,11 @@ static crdt_err resize_table(crdt_names *names, size_t size)
     return CRDT_OK;
 }
 
-/* Room for one more name at a load of at most 3/4. */
+/* Room for one more name at a load of at most 7/8: a cell is told from others by its hash, and
+ * those looked at lie side by side. */
 static crdt_err reserve(crdt_names *names)
 {
-    if ((crdt_names_count(names) + 1u) > names->table_size / 4 * 3) {
+    if ((crdt_names_count(names) + 1u) > names->table_size / 8 * 7) {
         size_t size = names->table_size == 0 ? TABLE_SIZE_MIN : names->table_size * 2;
         crdt_err err = resize_table(names, size);
         if (err != CRDT_OK) {
@@ -160,14 +161,19 @@ uint32_t crdt_names_seek(const crdt_names *names, crdt_span bytes)
     return hash;
 }
 
-void crdt_names_prefetch(const crdt_names *names, uint32_t hash)
+uint32_t crdt_names_prefetch(const crdt_names *names, uint32_t hash)
 {
+    size_t mask = names->table_size - 1;
     if (names->table_size > 0) {
-        uint32_t id = names->table[hash & (names->table_size - 1)].id;
-        if (id != 0) {
-            __builtin_prefetch(at(names, id));
+        for (size_t cell = hash & mask; names->table[cell].id != 0;
+             cell = (cell + 1) & mask) {
+            if (names->table[cell].hash == hash) {
+                __builtin_prefetch(at(names, names->table[cell].id));
+                return names->table[cell].slot;
+            }
         }
     }
+    return 0;
 }
 
 uint32_t crdt_names_find_hashed(const crdt_names *names, crdt_span bytes, uint32_t hash)
@@ -233,6 +239,16 @@ static void clear_cell(crdt_names *names, size_t cell)
     names->table[hole].id = 0;
 }
 
+static size_t cell_of(const crdt_names *names, const name *held, uint32_t id)
+{
+    size_t mask = names->table_size - 1;
+    size_t cell = held->hash & mask;
+    while (names->table[cell].id != id) {
+        cell = (cell + 1) & mask;
+    }
+    return cell;
+}
+
 void crdt_names_release(crdt_names *names, uint32_t id)
 {
     if (id == 0) {
@@ -243,12 +259,7 @@ void crdt_names_release(crdt_names *names, uint32_t id)
     if (--held->references > 0) {
         return;
     }
-    size_t mask = names->table_size - 1;
-    size_t cell = held->hash & mask;
-    while (names->table[cell].id != id) {
-        cell = (cell + 1) & mask;
-    }
-    clear_cell(names, cell);
+    clear_cell(names, cell_of(names, held, id));
     uint32_t *common = common_of(names, bytes_of(held));
     if (*common == id) {
         *common = 0;
@@ -282,5 +293,7 @@ uint32_t crdt_names_slot(const crdt_names *names, uint32_t id)
 
 void crdt_names_set_slot(crdt_names *names, uint32_t id, uint32_t slot)
 {
-    at(names, id)->slot = slot;
+    name *held = at(names, id);
+    held->slot = slot;
+    names->table[cell_of(names, held, id)].slot = slot;
 }

@@ -16,6 +16,7 @@
 typedef struct crdt_name_cell {
     uint32_t id; /* 0: free */
     uint32_t hash;
+    uint32_t slot; /* that of the name, so that both can be asked for at once */
 } crdt_name_cell;
 
 /* Names asked for by crdt_names_find_common, where they were last. */
@@ -42,9 +43,10 @@ uint32_t crdt_names_find(const crdt_names *names, crdt_span name);
 uint32_t crdt_names_find_common(crdt_names *names, crdt_span name);
 
 /* crdt_names_find in steps, for many names at once. Each step asks for the memory that the
- * next one reads: `hash` = seek; prefetch(hash); find_hashed(name, hash). */
+ * next one reads: `hash` = seek; prefetch(hash); find_hashed(name, hash). The slot that
+ * prefetch gives is mostly, but not surely, that of the name; 0: none. */
 uint32_t crdt_names_seek(const crdt_names *names, crdt_span name);
-void crdt_names_prefetch(const crdt_names *names, uint32_t hash);
+uint32_t crdt_names_prefetch(const crdt_names *names, uint32_t hash);
 uint32_t crdt_names_find_hashed(const crdt_names *names, crdt_span name, uint32_t hash);
 
 /* Is this the name of a number that is held? */
