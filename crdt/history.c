@@ -353,7 +353,8 @@ static void keep_names(crdt_history *history, crdt_history_drop *drop)
     if ((flags & CRDT_KEY_HAS_PART) != 0) {
         keep_name(history, &drop->key.part);
     }
-    if (drop->key.depth == CRDT_FIELD && coder->keys.name_count < CRDT_KEY_NAME_MAX) {
+    if (drop->key.depth == CRDT_FIELD &&
+        crdt_key_coder_learns(&coder->keys, drop->key.field)) {
         keep_name(history, &drop->key.field);
     }
     if (crdt_span_equal(drop->entry.who, coder->who)) {

@@ -73,6 +73,11 @@ static void learn_name(crdt_key_coder *coder, crdt_span name)
     coder->slots[slot] = (uint8_t)coder->name_count;
 }
 
+bool crdt_key_coder_learns(const crdt_key_coder *coder, crdt_span name)
+{
+    return coder->name_count < CRDT_KEY_NAME_MAX && find_name(coder, name) == SIZE_MAX;
+}
+
 /* ---- keys ---- */
 
 unsigned crdt_key_coder_flags(const crdt_key_coder *coder, const crdt_key *key)

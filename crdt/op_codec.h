@@ -34,6 +34,8 @@ typedef struct crdt_key_coder {
 void crdt_key_coder_init(crdt_key_coder *coder);
 /* The CRDT_KEY_HAS_* bits that the key's head needs. */
 unsigned crdt_key_coder_flags(const crdt_key_coder *coder, const crdt_key *key);
+/* Would crdt_key_coder_put keep the field `name`, so that it must live on? */
+bool crdt_key_coder_learns(const crdt_key_coder *coder, crdt_span name);
 /* The most bytes that crdt_key_coder_put writes. */
 size_t crdt_key_coder_size_max(const crdt_key *key);
 /* Write the names that `flags` (of crdt_key_coder_flags) tell, and the field. */
