@@ -63,6 +63,12 @@ static bool is_ascii(crdt_span bytes)
     return (seen & HIGH_BITS) == 0;
 }
 
+static bool is_ascii_32(const uint8_t *at)
+{
+    return ((load64(at) | load64(at + 8) | load64(at + 16) | load64(at + 24)) &
+            HIGH_BITS) == 0;
+}
+
 bool crdt_utf8_valid(crdt_span bytes, size_t *offset)
 {
     if (bytes.size <= 64 && is_ascii(bytes)) {
@@ -70,6 +76,10 @@ bool crdt_utf8_valid(crdt_span bytes, size_t *offset)
     }
     size_t at = 0;
     while (at < bytes.size) {
+        if (bytes.size - at >= 32 && is_ascii_32(bytes.data + at)) {
+            at += 32;
+            continue;
+        }
         if (bytes.size - at >= 8 && (load64(bytes.data + at) & HIGH_BITS) == 0) {
             at += 8;
             continue;
