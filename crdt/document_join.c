@@ -88,8 +88,11 @@ static crdt_join_visit *visit(crdt_join *join, uint32_t slot, crdt_depth depth)
 {
     crdt_join_visit *visited = push(join, &join->visited);
     crdt_slot *visitor = crdt_dot_store_at(crdt_join_store(join, depth), slot);
-    *visited = (crdt_join_visit){
-        .slot = slot, .depth = (unsigned)depth & 3u, .is_again = visitor->pinned};
+    bool is_leaf = depth == CRDT_FIELD || *crdt_or_set_group(visitor) == 0;
+    *visited = (crdt_join_visit){.slot = slot,
+                                 .depth = (unsigned)depth & 3u,
+                                 .is_again = visitor->pinned,
+                                 .is_bare = visitor->dot == 0 && is_leaf};
     visitor->pinned = 1;
     return visited;
 }
@@ -165,24 +168,58 @@ static uint64_t hash_at_hand(const crdt_join *join, crdt_depth depth)
     return hash;
 }
 
+/* The number here of a part's or field's name, and its hash. */
+static crdt_err name_of(crdt_join *join, uint32_t index, uint32_t *name)
+{
+    while (index >= join->names.count) {
+        uint32_t *next = push(join, &join->names);
+        if (next == NULL) {
+            return CRDT_ENOMEM;
+        }
+        *next = 0;
+        crdt_err err =
+            crdt_names_intern(&join->doc->context.names,
+                              join->reader->names[join->names.count - 1], next);
+        if (err != CRDT_OK) {
+            return err;
+        }
+    }
+    *name = ((const uint32_t *)join->names.items)[index];
+    return CRDT_OK;
+}
+
+static crdt_err plan_object(crdt_join *join, const crdt_answer_item *item)
+{
+    crdt_names *names = &join->doc->context.names;
+    uint32_t name = 0;
+    crdt_err err = crdt_names_intern(names, item->key.object, &name);
+    if (err == CRDT_OK) {
+        join->name_hashes[0] = crdt_names_hash(names, name);
+        err = make_slot(join, CRDT_OBJECT, name);
+    }
+    crdt_names_release(names, name);
+    return err;
+}
+
 /* The slot of the key, made if missing: what has no entry in the end is forgotten again. */
 static crdt_err plan_key(crdt_join *join, const crdt_answer_item *item)
 {
-    crdt_document *doc = join->doc;
-    const crdt_span spans[3] = {item->key.object, item->key.part, item->key.field};
-    uint32_t name = 0;
+    const crdt_depth depth = item->key.depth;
     crdt_err err = reserve_item(join, &join->visited);
-    if (err == CRDT_OK) {
-        err = crdt_names_intern(&doc->context.names, spans[item->key.depth - 1], &name);
+    if (err == CRDT_OK && depth == CRDT_OBJECT) {
+        err = plan_object(join, item);
+    } else if (err == CRDT_OK) {
+        uint32_t name = 0;
+        err = name_of(join, depth == CRDT_PART ? item->part_name : item->field_name,
+                      &name);
+        if (err == CRDT_OK) {
+            join->name_hashes[depth - 1] =
+                crdt_names_hash(&join->doc->context.names, name);
+            err = make_slot(join, depth, name);
+        }
     }
-    if (err != CRDT_OK) {
-        return err;
-    }
-    join->name_hashes[item->key.depth - 1] = crdt_names_hash(&doc->context.names, name);
-    err = make_slot(join, item->key.depth, name);
-    crdt_names_release(&doc->context.names, name);
     if (err == CRDT_OK) {
-        visit(join, slot_at_hand(join, item->key.depth), item->key.depth);
+        visit(join, slot_at_hand(join, depth), depth);
     }
     return err;
 }
@@ -439,6 +476,7 @@ crdt_err crdt_join_plan(crdt_join *join, crdt_arena *arena, crdt_diag *diag)
     join->arrivals.item_size = sizeof(crdt_join_entry);
     join->records.item_size = sizeof(crdt_join_record);
     join->visited.item_size = sizeof(crdt_join_visit);
+    join->names.item_size = sizeof(uint32_t);
     join->persons.item_size = sizeof(uint32_t);
     crdt_err err = number_actors(join, arena);
     err = err != CRDT_OK ? err : plan_items(join);
@@ -477,6 +515,14 @@ static void unpin(crdt_join *join)
     }
 }
 
+static void release_names(crdt_join *join, const crdt_join_array *array)
+{
+    for (size_t i = 0; i < array->count; i++) {
+        crdt_names_release(&join->doc->context.names,
+                           ((const uint32_t *)array->items)[i]);
+    }
+}
+
 void crdt_join_close(crdt_join *join)
 {
     crdt_names *names = &join->doc->context.names;
@@ -491,14 +537,13 @@ void crdt_join_close(crdt_join *join)
             crdt_names_release(names, records[i].names[j]);
         }
     }
-    const uint32_t *persons = join->persons.items;
-    for (size_t i = 0; i < join->persons.count; i++) {
-        crdt_names_release(names, persons[i]);
-    }
+    release_names(join, &join->names);
+    release_names(join, &join->persons);
     crdt_free(join->doc->context.alloc, join->order,
               join->order_capacity * sizeof *join->order);
     free_array(join, &join->arrivals);
     free_array(join, &join->records);
     free_array(join, &join->visited);
+    free_array(join, &join->names);
     free_array(join, &join->persons);
 }

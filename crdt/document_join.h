@@ -38,6 +38,7 @@ typedef struct crdt_join_visit {
     uint32_t is_touched : 1;
     uint32_t is_prefix : 1;
     uint32_t is_again : 1;       /* an earlier visit has the pin */
+    uint32_t is_bare : 1;        /* nothing was here to be dropped, nor below */
     uint32_t is_overwritten : 1; /* by the one entry that arrives */
 } crdt_join_visit;
 
@@ -58,6 +59,9 @@ typedef struct crdt_join {
     size_t order_capacity;
     crdt_join_array records;
     crdt_join_array visited;
+    crdt_join_array
+        names; /* uint32_t: by the reader's index of a part's or field's name;
+                              * hold references */
     crdt_join_array
         persons;     /* uint32_t: name by the reader's writer index; hold references */
     uint32_t object; /* slots of the key at hand */

@@ -51,6 +51,9 @@ static void drop_touched(crdt_change *change, const crdt_join *join)
     for (size_t r = 0; r < 3; r++) {
         for (size_t i = 0; i < join->visited.count; i++) {
             const crdt_join_visit *visited = crdt_join_visited(join, i);
+            if (visited->is_bare) {
+                continue;
+            }
             if (visited->is_prefix) {
                 drop_below(change, visited, rounds[r]);
             } else if (visited->is_touched && !visited->is_overwritten &&

@@ -328,7 +328,7 @@ void crdt_state_drop_values(crdt_change *change, uint32_t part)
     }
     crdt_slot *slot = crdt_state_element(doc, part);
     slot->pinned = was_pinned;
-    if (some_stay && live) {
+    if (some_stay && live && doc->tells_conflict) {
         slot->watched = 1;
         change->watching = true;
     }

@@ -184,7 +184,8 @@ void crdt_state_drop_field(crdt_change *change, uint32_t field);
 void crdt_state_drop_dots(crdt_change *change, uint32_t element);
 void crdt_state_drop_part(crdt_change *change, uint32_t part);
 void crdt_state_drop_object(crdt_change *change, uint32_t object);
-/* Only the values below a part; marks it as watched if some stay and it was live. */
+/* Only the values below a part; if they are told, marks it as
+ * watched if some stay and it was live. */
 void crdt_state_drop_values(crdt_change *change, uint32_t part);
 
 /* Add an entry; there must be room. `key_hash`: crdt_digest_key of the key. */

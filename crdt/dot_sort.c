@@ -28,6 +28,10 @@ static void sort_few(crdt_dot_place *places, size_t count)
 static void sort_by_digit(const crdt_dot_place *from, crdt_dot_place *to, size_t count,
                           size_t digit, uint32_t *counts)
 {
+    memset(counts, 0, DIGIT_VALUES * sizeof *counts);
+    for (size_t i = 0; i < count; i++) {
+        counts[digit_of(from[i].dot, digit)]++;
+    }
     uint32_t begin = 0;
     for (size_t value = 0; value < DIGIT_VALUES; value++) {
         uint32_t of_value = counts[value];
@@ -41,19 +45,17 @@ static void sort_by_digit(const crdt_dot_place *from, crdt_dot_place *to, size_t
 
 /* Digits that all have in common, most of the eight bytes, cost nothing. */
 static void sort_many(crdt_dot_place *places, size_t count, crdt_dot_place *scratch,
-                      uint32_t (*counts)[DIGIT_VALUES])
+                      uint32_t *counts)
 {
-    memset(counts, 0, DIGIT_COUNT * sizeof *counts);
-    for (size_t i = 0; i < count; i++) {
-        for (size_t digit = 0; digit < DIGIT_COUNT; digit++) {
-            counts[digit][digit_of(places[i].dot, digit)]++;
-        }
+    crdt_dot differing = 0;
+    for (size_t i = 1; i < count; i++) {
+        differing |= places[i].dot ^ places[0].dot;
     }
     crdt_dot_place *from = places;
     crdt_dot_place *to = scratch;
     for (size_t digit = 0; digit < DIGIT_COUNT; digit++) {
-        if (counts[digit][digit_of(places[0].dot, digit)] < count) {
-            sort_by_digit(from, to, count, digit, counts[digit]);
+        if (digit_of(differing, digit) != 0) {
+            sort_by_digit(from, to, count, digit, counts);
             crdt_dot_place *sorted = to;
             to = from;
             from = sorted;
@@ -71,13 +73,12 @@ crdt_err crdt_dot_sort(crdt_dot_place *places, size_t count, crdt_alloc alloc)
         return CRDT_OK;
     }
     crdt_dot_place *scratch = crdt_resize_array(alloc, NULL, 0, count, sizeof *scratch);
-    uint32_t(*counts)[DIGIT_VALUES] =
-        crdt_allocate(alloc, DIGIT_COUNT * sizeof *counts);
+    uint32_t *counts = crdt_allocate(alloc, DIGIT_VALUES * sizeof *counts);
     crdt_err err = scratch == NULL || counts == NULL ? CRDT_ENOMEM : CRDT_OK;
     if (err == CRDT_OK) {
         sort_many(places, count, scratch, counts);
     }
-    crdt_free(alloc, counts, DIGIT_COUNT * sizeof *counts);
+    crdt_free(alloc, counts, DIGIT_VALUES * sizeof *counts);
     crdt_free(alloc, scratch, count * sizeof *scratch);
     return err;
 }
