@@ -1,15 +1,20 @@
 #include "crdt/document_join.h"
+#include "crdt/dot_sort.h"
 
 #include <assert.h>
 #include <string.h>
 
-/* An entry in its place: what its actor's list is made of afterwards. */
-typedef struct placed {
-    crdt_dot dot;
-    uint32_t slot;
-    uint32_t is_field : 1;
-    uint32_t who : 31;
-} placed;
+/* An entry in its place, for its actor's trail: index is twice the slot, plus 1 for a
+ * field; tag is the name of the person. */
+static bool is_field(const crdt_dot_place *entry)
+{
+    return (entry->index & 1) != 0;
+}
+
+static uint32_t slot_of(const crdt_dot_place *entry)
+{
+    return entry->index >> 1;
+}
 
 typedef struct u32_list {
     uint32_t *items;
@@ -20,9 +25,10 @@ typedef struct u32_list {
 typedef struct loading {
     crdt_document *doc;
     crdt_answer_reader *reader;
-    u32_list names;   /* by the reader's index of a part's or field's name */
-    u32_list persons; /* by the reader's writer index; both hold references */
-    placed *entries;
+    u32_list names;    /* by the reader's index of a part's or field's name */
+    u32_list persons;  /* by the reader's writer index; both hold references */
+    uint16_t *numbers; /* of actors, by the reader's index; 0: wrote nothing */
+    crdt_dot_place *entries;
     size_t entry_count;
     size_t entry_capacity;
     crdt_depth depth; /* of the key at hand */
@@ -32,9 +38,12 @@ typedef struct loading {
     size_t object_count; /* keys in the groups that are open */
     size_t part_count;
     size_t field_count;
-    uint64_t hash;       /* digest's, of the key at hand */
-    uint64_t part_hash;  /* as it begins for the parts of the object at hand, */
-    uint64_t field_hash; /* the fields of the part at hand */
+    /* Of keys, for the digest: of the key at hand, and as it begins for the parts of the
+     * object at hand, for the fields of its parts, for those of the part at hand. */
+    uint64_t hash;
+    uint64_t part_hash;
+    uint64_t object_hash;
+    uint64_t field_hash;
 } loading;
 
 /* ---- names and persons ---- */
@@ -90,27 +99,35 @@ static crdt_err person_of(loading *load, const crdt_answer_item *item, uint32_t 
 
 /* ---- putting in place ---- */
 
-/* Actors get their numbers in the order of the answer's version. */
+/* Actors get their numbers in the order of the answer's version. (The reader's table has
+ * those of `since` too.) */
 static crdt_err load_version(loading *load)
 {
     crdt_document *doc = load->doc;
-    const crdt_version *theirs = &load->reader->version;
+    const crdt_answer_reader *reader = load->reader;
+    const crdt_version *theirs = &reader->version;
     size_t count = theirs->stamp_count;
     crdt_err err = crdt_actors_reserve(&doc->context.actors, count);
     err = err != CRDT_OK ? err : crdt_dot_store_reserve(&doc->keys.store, 0, count);
     err = err != CRDT_OK ? err : crdt_dot_store_reserve(&doc->fields.store, 0, count);
     err = err != CRDT_OK ? err : crdt_remove_log_reserve(&doc->log, 0, count);
-    for (size_t i = 0; i < count && err == CRDT_OK; i++) {
+    load->numbers =
+        crdt_arena_alloc(reader->arena, reader->actor_count * sizeof *load->numbers);
+    if (err != CRDT_OK || load->numbers == NULL) {
+        return CRDT_ENOMEM;
+    }
+    for (size_t i = 0; i < count; i++) {
         crdt_actors_raise(&doc->context.actors, &theirs->stamps[i]);
     }
-    return err;
+    for (size_t i = 0; i < reader->actor_count; i++) {
+        load->numbers[i] = crdt_actors_find(&doc->context.actors, &reader->actors[i]);
+    }
+    return CRDT_OK;
 }
 
 static crdt_dot dot_of(const loading *load, const crdt_answer_item *item)
 {
-    /* Not the index in the reader's table: that has actors of `since` too. */
-    return crdt_dot_make(item->stamp.time, crdt_actors_find(&load->doc->context.actors,
-                                                            &item->stamp.actor));
+    return crdt_dot_make(item->stamp.time, load->numbers[item->actor_index]);
 }
 
 static crdt_err load_record(loading *load, const crdt_answer_item *item)
@@ -145,7 +162,7 @@ static crdt_err load_object(loading *load, const crdt_answer_item *item)
     const uint64_t name_hash = crdt_names_hash(&doc->context.names, name);
     load->hash = crdt_digest_key_add(crdt_digest_key_begin(CRDT_OBJECT), name_hash);
     load->part_hash = crdt_digest_key_add(crdt_digest_key_begin(CRDT_PART), name_hash);
-    load->field_hash =
+    load->object_hash =
         crdt_digest_key_add(crdt_digest_key_begin(CRDT_FIELD), name_hash);
     err = crdt_dot_store_append(&doc->keys.store, 0, &doc->keys.root,
                                 load->object_count++, name, &load->object);
@@ -163,8 +180,9 @@ static crdt_err load_part(loading *load, const crdt_answer_item *item)
     if (err != CRDT_OK) {
         return err;
     }
-    load->hash = crdt_digest_key_add(load->part_hash,
-                                     crdt_names_hash(&doc->context.names, name));
+    const uint64_t name_hash = crdt_names_hash(&doc->context.names, name);
+    load->hash = crdt_digest_key_add(load->part_hash, name_hash);
+    load->field_hash = crdt_digest_key_add(load->object_hash, name_hash);
     err = crdt_dot_store_append(&doc->keys.store, load->object,
                                 crdt_state_group(doc, load->object), load->part_count++,
                                 name, &load->part);
@@ -177,15 +195,12 @@ static crdt_err load_field(loading *load, const crdt_answer_item *item)
 {
     crdt_document *doc = load->doc;
     uint32_t name = 0;
-    uint32_t part_name = crdt_state_element(doc, load->part)->name;
     crdt_err err = name_of(load, item->field_name, &name);
     if (err != CRDT_OK) {
         return err;
     }
-    load->hash = crdt_digest_key_add(
-        crdt_digest_key_add(load->field_hash,
-                            crdt_names_hash(&doc->context.names, part_name)),
-        crdt_names_hash(&doc->context.names, name));
+    load->hash = crdt_digest_key_add(load->field_hash,
+                                     crdt_names_hash(&doc->context.names, name));
     return crdt_dot_store_append(&doc->fields.store, load->part,
                                  crdt_state_group(doc, load->part), load->field_count++,
                                  name, &load->key);
@@ -209,7 +224,7 @@ static crdt_err reserve_entry(loading *load, crdt_dot_store *store)
 {
     if (load->entry_count == load->entry_capacity) {
         size_t capacity = load->entry_capacity == 0 ? 64 : load->entry_capacity * 2;
-        placed *entries =
+        crdt_dot_place *entries =
             crdt_resize_array(load->doc->context.alloc, load->entries,
                               load->entry_capacity, capacity, sizeof *entries);
         if (entries == NULL) {
@@ -224,24 +239,25 @@ static crdt_err reserve_entry(loading *load, crdt_dot_store *store)
 static crdt_err load_entry(loading *load, const crdt_answer_item *item)
 {
     crdt_document *doc = load->doc;
-    const bool is_field = load->depth == CRDT_FIELD;
+    const bool of_field = load->depth == CRDT_FIELD;
     const crdt_dot dot = dot_of(load, item);
     uint32_t who = 0;
     crdt_lww_value value;
     crdt_err err = person_of(load, item, &who);
     if (err == CRDT_OK) {
-        err = reserve_entry(load, is_field ? &doc->fields.store : &doc->keys.store);
+        err = reserve_entry(load, of_field ? &doc->fields.store : &doc->keys.store);
     }
-    if (err == CRDT_OK && is_field) {
+    if (err == CRDT_OK && of_field) {
         err = crdt_lww_value_make(&doc->context, item->value, &value);
     }
     if (err != CRDT_OK) {
         return err;
     }
-    placed *entry = &load->entries[load->entry_count++];
-    *entry = (placed){.dot = dot, .is_field = is_field, .who = who & 0x7fffffffu};
-    entry->slot = is_field ? crdt_lww_map_place(&doc->fields, load->key, dot, &value)
-                           : crdt_dot_store_place(&doc->keys.store, load->key, dot);
+    const uint32_t slot = of_field
+                              ? crdt_lww_map_place(&doc->fields, load->key, dot, &value)
+                              : crdt_dot_store_place(&doc->keys.store, load->key, dot);
+    load->entries[load->entry_count++] =
+        (crdt_dot_place){.dot = dot, .index = slot * 2 + of_field, .tag = who};
     crdt_digest_add(&doc->digest,
                     crdt_digest_term(load->hash, &item->stamp, item->value));
     return CRDT_OK;
@@ -276,92 +292,39 @@ static crdt_err load_items(loading *load)
 
 /* ---- the trails of actors ---- */
 
-#define DIGIT_BITS 11u
-#define DIGIT_COUNT ((64u + DIGIT_BITS - 1) / DIGIT_BITS)
-#define DIGIT_VALUES (1u << DIGIT_BITS)
-
-static size_t digit_of(crdt_dot dot, size_t digit)
+static crdt_dot_store *store_of(const loading *load, bool of_field)
 {
-    return (size_t)(dot >> (digit * DIGIT_BITS)) & (DIGIT_VALUES - 1);
+    return of_field ? &load->doc->fields.store : &load->doc->keys.store;
 }
 
-/* One pass of a radix sort, stable. */
-static void sort_by_digit(const placed *from, placed *to, size_t count, size_t digit,
-                          size_t *counts)
-{
-    size_t begin = 0;
-    for (size_t value = 0; value < DIGIT_VALUES; value++) {
-        size_t of_value = counts[value];
-        counts[value] = begin;
-        begin += of_value;
-    }
-    for (size_t i = 0; i < count; i++) {
-        to[counts[digit_of(from[i].dot, digit)]++] = from[i];
-    }
-}
-
-/* By ascending dot: so those of one actor go by time. Digits that all have in common, most
- * of the eight bytes, cost nothing. */
-static crdt_err sort_entries(loading *load)
-{
-    const size_t count = load->entry_count;
-    crdt_alloc alloc = load->doc->context.alloc;
-    placed *scratch =
-        crdt_resize_array(alloc, NULL, 0, load->entry_capacity, sizeof *scratch);
-    size_t(*counts)[DIGIT_VALUES] = crdt_allocate(alloc, DIGIT_COUNT * sizeof *counts);
-    crdt_err err = scratch == NULL || counts == NULL ? CRDT_ENOMEM : CRDT_OK;
-    if (err == CRDT_OK) {
-        memset(counts, 0, DIGIT_COUNT * sizeof *counts);
-        for (size_t i = 0; i < count; i++) {
-            for (size_t digit = 0; digit < DIGIT_COUNT; digit++) {
-                counts[digit][digit_of(load->entries[i].dot, digit)]++;
-            }
-        }
-        for (size_t digit = 0; digit < DIGIT_COUNT; digit++) {
-            if (counts[digit][digit_of(load->entries[0].dot, digit)] < count) {
-                sort_by_digit(load->entries, scratch, count, digit, counts[digit]);
-                placed *sorted = scratch;
-                scratch = load->entries;
-                load->entries = sorted;
-            }
-        }
-    }
-    crdt_free(alloc, counts, DIGIT_COUNT * sizeof *counts);
-    crdt_free(alloc, scratch, load->entry_capacity * sizeof *scratch);
-    return err;
-}
-
-static crdt_dot_store *store_of(const loading *load, bool is_field)
-{
-    return is_field ? &load->doc->fields.store : &load->doc->keys.store;
-}
-
-/* Room in the trails at once: `counts` are of dots and of values, by actor. */
+/* Room in the trails at once, and some more for what is written next: `counts` are of dots
+ * and of values, by actor. */
 static crdt_err reserve_trails(const loading *load, size_t (*counts)[2],
                                size_t actor_count)
 {
     memset(counts, 0, actor_count * sizeof *counts);
     for (size_t i = 0; i < load->entry_count; i++) {
-        const placed *entry = &load->entries[i];
-        counts[crdt_dot_actor(entry->dot) - 1][entry->is_field]++;
+        const crdt_dot_place *entry = &load->entries[i];
+        counts[crdt_dot_actor(entry->dot) - 1][is_field(entry)]++;
     }
     crdt_err err = CRDT_OK;
     for (size_t i = 0; i < actor_count * 2 && err == CRDT_OK; i++) {
-        if (counts[i / 2][i % 2] > 0) {
+        size_t count = counts[i / 2][i % 2];
+        if (count > 0) {
             err = crdt_dot_store_reserve_writes(
-                store_of(load, i % 2), (uint16_t)(i / 2 + 1), counts[i / 2][i % 2], 1);
+                store_of(load, i % 2), (uint16_t)(i / 2 + 1), count + count / 16, 1);
         }
     }
     return err;
 }
 
-static crdt_err list_entry(const loading *load, const placed *entry)
+static crdt_err list_entry(const loading *load, const crdt_dot_place *entry)
 {
-    crdt_dot_store *store = store_of(load, entry->is_field);
+    crdt_dot_store *store = store_of(load, is_field(entry));
     crdt_err err =
         crdt_dot_store_reserve_writes(store, crdt_dot_actor(entry->dot), 1, 1);
     if (err == CRDT_OK) {
-        crdt_dot_store_list(store, entry->slot, entry->who);
+        crdt_dot_store_list(store, slot_of(entry), entry->dot, entry->tag);
     }
     return err;
 }
@@ -369,7 +332,7 @@ static crdt_err list_entry(const loading *load, const placed *entry)
 static crdt_err list_entries(loading *load, crdt_diag *diag)
 {
     crdt_document *doc = load->doc;
-    crdt_err err = load->entry_count == 0 ? CRDT_OK : sort_entries(load);
+    crdt_err err = crdt_dot_sort(load->entries, load->entry_count, doc->context.alloc);
     for (size_t i = 1; i < load->entry_count && err == CRDT_OK; i++) {
         if (load->entries[i].dot == load->entries[i - 1].dot) {
             err = crdt_diag_set(diag, CRDT_ECORRUPT, 0,
@@ -395,8 +358,8 @@ static crdt_err list_entries(loading *load, crdt_diag *diag)
 static void mark_arrived(loading *load, bool arrived)
 {
     for (size_t i = 0; i < load->entry_count; i++) {
-        if (load->entries[i].is_field) {
-            crdt_state_field(load->doc, load->entries[i].slot)->arrived = arrived;
+        if (is_field(&load->entries[i])) {
+            crdt_state_field(load->doc, slot_of(&load->entries[i]))->arrived = arrived;
         }
     }
 }
@@ -407,9 +370,9 @@ static void tell_loaded(loading *load)
     if (doc->tells_conflict) {
         mark_arrived(load, true);
         for (size_t i = 0; i < load->entry_count; i++) {
-            const placed *entry = &load->entries[i];
-            if (entry->is_field) {
-                uint32_t key = crdt_dot_store_key(&doc->fields.store, entry->slot);
+            const crdt_dot_place *entry = &load->entries[i];
+            if (is_field(entry)) {
+                uint32_t key = crdt_dot_store_key(&doc->fields.store, slot_of(entry));
                 crdt_state_tell_landed(doc, key, entry->dot);
             }
         }

@@ -3,13 +3,12 @@
 #include <string.h>
 
 #define DIGIT_BITS 11u
-#define DIGIT_COUNT ((64u + DIGIT_BITS - 1) / DIGIT_BITS)
 #define DIGIT_VALUES (1u << DIGIT_BITS)
 #define FEW 64u /* for which counting digits would be most of the work */
 
-static size_t digit_of(crdt_dot dot, size_t digit)
+static size_t digit_at(crdt_dot dot, unsigned shift)
 {
-    return (size_t)(dot >> (digit * DIGIT_BITS)) & (DIGIT_VALUES - 1);
+    return (size_t)(dot >> shift) & (DIGIT_VALUES - 1);
 }
 
 static void sort_few(crdt_dot_place *places, size_t count)
@@ -26,12 +25,8 @@ static void sort_few(crdt_dot_place *places, size_t count)
 
 /* One pass of a radix sort. */
 static void sort_by_digit(const crdt_dot_place *from, crdt_dot_place *to, size_t count,
-                          size_t digit, uint32_t *counts)
+                          unsigned shift, uint32_t *counts)
 {
-    memset(counts, 0, DIGIT_VALUES * sizeof *counts);
-    for (size_t i = 0; i < count; i++) {
-        counts[digit_of(from[i].dot, digit)]++;
-    }
     uint32_t begin = 0;
     for (size_t value = 0; value < DIGIT_VALUES; value++) {
         uint32_t of_value = counts[value];
@@ -39,13 +34,22 @@ static void sort_by_digit(const crdt_dot_place *from, crdt_dot_place *to, size_t
         begin += of_value;
     }
     for (size_t i = 0; i < count; i++) {
-        to[counts[digit_of(from[i].dot, digit)]++] = from[i];
+        to[counts[digit_at(from[i].dot, shift)]++] = from[i];
     }
 }
 
-/* Digits that all have in common, most of the eight bytes, cost nothing. */
+static void count_digits(const crdt_dot_place *places, size_t count, unsigned shift,
+                         uint32_t *counts)
+{
+    memset(counts, 0, DIGIT_VALUES * sizeof *counts);
+    for (size_t i = 0; i < count; i++) {
+        counts[digit_at(places[i].dot, shift)]++;
+    }
+}
+
+/* Bits that all have in common, most of the eight bytes, cost nothing. */
 static void sort_many(crdt_dot_place *places, size_t count, crdt_dot_place *scratch,
-                      uint32_t *counts)
+                      uint32_t counts[DIGIT_VALUES])
 {
     crdt_dot differing = 0;
     for (size_t i = 1; i < count; i++) {
@@ -53,13 +57,17 @@ static void sort_many(crdt_dot_place *places, size_t count, crdt_dot_place *scra
     }
     crdt_dot_place *from = places;
     crdt_dot_place *to = scratch;
-    for (size_t digit = 0; digit < DIGIT_COUNT; digit++) {
-        if (digit_of(differing, digit) != 0) {
-            sort_by_digit(from, to, count, digit, counts);
-            crdt_dot_place *sorted = to;
-            to = from;
-            from = sorted;
+    for (unsigned shift = 0; shift < 64 && differing >> shift != 0;) {
+        if ((differing >> shift & 1) == 0) {
+            shift++;
+            continue;
         }
+        count_digits(from, count, shift, counts);
+        sort_by_digit(from, to, count, shift, counts);
+        crdt_dot_place *sorted = to;
+        to = from;
+        from = sorted;
+        shift += DIGIT_BITS;
     }
     if (from != places) {
         memcpy(places, from, count * sizeof *places);

@@ -6,10 +6,11 @@
 #include "crdt/actors.h"
 #include "crdt/err.h"
 
-/* A dot, and where what it belongs to lies in an array of the caller's. */
+/* A dot, and where what it belongs to lies; two numbers of the caller's. */
 typedef struct crdt_dot_place {
     crdt_dot dot;
     uint32_t index;
+    uint32_t tag;
 } crdt_dot_place;
 
 /* O(count); stable. Memory for as many again while it runs. Errors: CRDT_ENOMEM; `places`

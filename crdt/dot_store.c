@@ -368,9 +368,9 @@ uint32_t crdt_dot_store_place(crdt_dot_store *store, uint32_t key, crdt_dot dot)
     return id;
 }
 
-void crdt_dot_store_list(crdt_dot_store *store, uint32_t entry, uint32_t who)
+void crdt_dot_store_list(crdt_dot_store *store, uint32_t entry, crdt_dot dot,
+                         uint32_t who)
 {
-    const crdt_dot dot = at(store, entry)->dot;
     const crdt_trail_of of = trail_of(store, crdt_dot_actor(dot));
     crdt_trail_append(trail_at(store, dot), &of, crdt_dot_time(dot), entry, who);
 }
@@ -379,7 +379,7 @@ uint32_t crdt_dot_store_insert(crdt_dot_store *store, uint32_t key, crdt_dot dot
                                uint32_t who)
 {
     uint32_t id = crdt_dot_store_place(store, key, dot);
-    crdt_dot_store_list(store, id, who);
+    crdt_dot_store_list(store, id, dot, who);
     return id;
 }
 
@@ -436,7 +436,7 @@ void crdt_dot_store_renew(crdt_dot_store *store, uint32_t key, crdt_dot dot,
     slot->dot = dot;
     slot->kept = 0;
     slot->arrived = 0;
-    crdt_dot_store_list(store, key, who);
+    crdt_dot_store_list(store, key, dot, who);
 }
 
 /* A slot often reaches into a second line. */

@@ -87,7 +87,8 @@ uint32_t crdt_dot_store_insert(crdt_dot_store *store, uint32_t key, crdt_dot dot
  * entries, those of one key by descending stamp, then each one goes into the trail of its
  * actor, by ascending time. Nothing else may be done with the store in between. */
 uint32_t crdt_dot_store_place(crdt_dot_store *store, uint32_t key, crdt_dot dot);
-void crdt_dot_store_list(crdt_dot_store *store, uint32_t entry, uint32_t who);
+void crdt_dot_store_list(crdt_dot_store *store, uint32_t entry, crdt_dot dot,
+                         uint32_t who);
 /* crdt_dot_store_make for a key that is known to be new and to come after the
  * `group_size` keys of its group: nothing is searched. */
 crdt_err crdt_dot_store_append(crdt_dot_store *store, uint32_t owner, crdt_group *group,

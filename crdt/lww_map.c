@@ -78,7 +78,7 @@ uint32_t crdt_lww_map_insert(crdt_lww_map *map, uint32_t field, crdt_dot dot,
                              uint32_t who, const crdt_lww_value *value)
 {
     uint32_t entry = crdt_lww_map_place(map, field, dot, value);
-    crdt_dot_store_list(&map->store, entry, who);
+    crdt_dot_store_list(&map->store, entry, dot, who);
     return entry;
 }
 
