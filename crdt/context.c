@@ -64,6 +64,9 @@ bool crdt_seen_includes(const crdt_seen *seen, const crdt_actors *actors, crdt_d
     if (seen->all) {
         return true;
     }
+    if (seen->times != NULL) {
+        return number <= seen->time_count && time <= seen->times[number - 1];
+    }
     const crdt_actor *actor = &actors->names[number - 1];
     size_t low = 0;
     size_t high = seen->stamp_count;

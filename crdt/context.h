@@ -37,6 +37,8 @@ crdt_err crdt_context_merge(crdt_context *context, const crdt_context *other);
 typedef struct crdt_seen {
     const crdt_stamp *stamps; /* sorted by actor, as crdt_version.stamps */
     size_t stamp_count;
+    const uint64_t *times; /* NULL, or instead of these: by actor number - 1 */
+    size_t time_count;
     bool all;       /* everything that is held here is included */
     uint16_t actor; /* if not 0: of this actor the stamps below `time`, exactly */
     uint64_t time;

@@ -43,12 +43,16 @@ static crdt_err number_actors(crdt_join *join, crdt_arena *arena)
 {
     const crdt_answer_reader *reader = join->reader;
     const crdt_actors *actors = &join->doc->context.actors;
+    const size_t time_count = actors->version.stamp_count;
+    uint64_t *times = crdt_arena_alloc(arena, time_count * sizeof *times);
     join->numbers =
         crdt_arena_alloc(arena, reader->actor_count * sizeof *join->numbers);
-    if (join->numbers == NULL) {
+    if (join->numbers == NULL || times == NULL) {
         return CRDT_ENOMEM;
     }
-    size_t next = actors->version.stamp_count;
+    memset(times, 0, time_count * sizeof *times);
+    join->theirs = (crdt_seen){.times = times, .time_count = time_count};
+    size_t next = time_count;
     size_t written = 0;
     for (size_t i = 0; i < reader->actor_count; i++) {
         join->numbers[i] = 0;
@@ -57,14 +61,16 @@ static crdt_err number_actors(crdt_join *join, crdt_arena *arena)
                               &reader->version.stamps[written].actor)) {
             continue;
         }
-        written++;
+        uint64_t time = reader->version.stamps[written++].time;
         join->numbers[i] = crdt_actors_find(actors, &reader->actors[i]);
-        if (join->numbers[i] == 0 && ++next > CRDT_ACTORS_MAX) {
+        if (join->numbers[i] != 0) {
+            times[join->numbers[i] - 1] = time;
+            continue;
+        }
+        if (++next > CRDT_ACTORS_MAX) {
             return CRDT_ELIMIT;
         }
-        if (join->numbers[i] == 0) {
-            join->numbers[i] = (uint16_t)next;
-        }
+        join->numbers[i] = (uint16_t)next;
     }
     join->new_actor_count = next - actors->version.stamp_count;
     return CRDT_OK;
@@ -224,19 +230,26 @@ static crdt_err plan_key(crdt_join *join, const crdt_answer_item *item)
     return err;
 }
 
-/* Does an entry that is here now stay, because the answer's version does not cover it? */
-static bool some_stay(crdt_join *join, crdt_depth depth, uint32_t key)
+/* The answer has an entry of the key: of those that are here now, those stay that its
+ * version does not cover. */
+static void touch(crdt_join *join, crdt_join_visit *visited)
 {
-    const crdt_dot_store *store = crdt_join_store(join, depth);
-    const crdt_seen theirs = crdt_seen_version(&join->reader->version);
-    for (uint32_t id = key; id != 0 && crdt_dot_store_at(store, id)->dot != 0;
+    const crdt_dot_store *store = crdt_join_store(join, visited->depth);
+    const crdt_actors *actors = &join->doc->context.actors;
+    bool some_go = false;
+    visited->is_touched = 1;
+    join->beside_others = false;
+    join->came_alone = false;
+    for (uint32_t id = visited->slot; id != 0 && crdt_dot_store_at(store, id)->dot != 0;
          id = crdt_slot_lower(crdt_dot_store_at(store, id))) {
-        if (!crdt_seen_includes(&theirs, &join->doc->context.actors,
-                                crdt_dot_store_at(store, id)->dot)) {
-            return true;
-        }
+        bool goes = crdt_seen_includes(&join->theirs, actors,
+                                       crdt_dot_store_at(store, id)->dot);
+        some_go = some_go || goes;
+        join->beside_others = join->beside_others || !goes;
     }
-    return false;
+    if (visited->depth == CRDT_FIELD) {
+        visited->is_bare = !some_go;
+    }
 }
 
 static crdt_err person_of(crdt_join *join, const crdt_answer_item *item, uint32_t *who)
@@ -320,9 +333,7 @@ static crdt_err plan_entry(crdt_join *join, const crdt_answer_item *item)
     uint32_t key = slot_at_hand(join, depth);
     crdt_join_visit *visited = crdt_join_visited(join, join->visited.count - 1);
     if (!visited->is_touched) {
-        visited->is_touched = 1;
-        join->beside_others = some_stay(join, depth, key);
-        join->came_alone = false;
+        touch(join, visited);
     }
     visited->is_prefix |= item->fresh && depth != CRDT_FIELD;
     const crdt_dot dot = dot_of(join, item);
@@ -334,6 +345,7 @@ static crdt_err plan_entry(crdt_join *join, const crdt_answer_item *item)
              id = crdt_slot_lower(crdt_dot_store_at(store, id))) {
             if (crdt_dot_store_at(store, id)->dot == dot) {
                 crdt_dot_store_at(store, id)->kept = 1;
+                visited->is_marked = 1;
                 keep_apart(join, visited);
                 join->beside_others = true;
                 if (join->came_alone) { /* it came before, and is not alone after all */
@@ -502,11 +514,13 @@ static void unpin(crdt_join *join)
     for (size_t i = join->visited.count; i > 0; i--) {
         const crdt_join_visit *visited = crdt_join_visited(join, i - 1);
         crdt_dot_store *store = crdt_join_store(join, visited->depth);
+        if (visited->is_marked || join->doc->tells_conflict) {
+            clear_marks(store, visited->slot);
+        }
         if (visited->is_again) {
             continue;
         }
         crdt_dot_store_at(store, visited->slot)->pinned = 0;
-        clear_marks(store, visited->slot);
         if (visited->depth == CRDT_FIELD) {
             crdt_state_release_field(join->doc, visited->slot);
         } else {

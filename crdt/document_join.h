@@ -38,7 +38,8 @@ typedef struct crdt_join_visit {
     uint32_t is_touched : 1;
     uint32_t is_prefix : 1;
     uint32_t is_again : 1;       /* an earlier visit has the pin */
-    uint32_t is_bare : 1;        /* nothing was here to be dropped, nor below */
+    uint32_t is_bare : 1;        /* there is nothing to be dropped here, nor below */
+    uint32_t is_marked : 1;      /* some entry is marked as kept */
     uint32_t is_overwritten : 1; /* by the one entry that arrives */
 } crdt_join_visit;
 
@@ -53,6 +54,7 @@ typedef struct crdt_join {
     crdt_document *doc;
     crdt_answer_reader *reader;
     uint16_t *numbers; /* by the reader's actor index: actor numbers here */
+    crdt_seen theirs;  /* what the answer's version includes */
     size_t new_actor_count;
     crdt_join_array arrivals;
     crdt_dot_place *order; /* of the arrivals: by time */

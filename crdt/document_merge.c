@@ -185,7 +185,7 @@ static void perform(crdt_join *join)
 {
     crdt_change change = {
         .doc = join->doc, .op_index = SIZE_MAX, .is_join = true, .changed_name = 0};
-    change.seen = crdt_seen_version(&join->reader->version);
+    change.seen = join->theirs;
     if (join->reader->full) {
         drop_everywhere(&change);
     } else {

@@ -390,7 +390,9 @@ void crdt_state_add_value(crdt_change *change, uint32_t field, crdt_dot dot,
                           uint32_t who, const crdt_lww_value *value, uint64_t key_hash)
 {
     uint32_t entry = insert_value(change, field, dot, who, value, key_hash);
-    crdt_state_field(change->doc, entry)->arrived = 1;
+    if (change->doc->tells_conflict) {
+        crdt_state_field(change->doc, entry)->arrived = 1;
+    }
 }
 
 void crdt_state_set_value(crdt_change *change, uint32_t field, crdt_dot dot,
