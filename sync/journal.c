@@ -19,7 +19,7 @@
  *   64  XXH3-64 of the bytes                 72  XXH3-64 of 0 .. 71 */
 enum { HEAD_SIZE = 80, SEALED_SIZE = 72 };
 #define FILE_SIZE_MAX ((size_t)256 << 20)
-#define ZEROS_SIZE ((size_t)64 << 10)
+#define ZEROS_SIZE ((size_t)4 << 10) /* a page: so it is what a write makes dirty */
 
 void sync_journal_init(sync_journal *journal, crdt_alloc alloc)
 {
