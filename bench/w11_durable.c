@@ -81,7 +81,7 @@ static double median(double values[ROUNDS])
     return values[ROUNDS / 2];
 }
 
-/* What took turns: updates acknowledged a second, in each round. */
+/* What took turns: edits acknowledged a second, in each round. */
 typedef struct turns {
     size_t edit_size; /* bytes */
     double floors[ROUNDS];
@@ -115,26 +115,17 @@ static double edit_for(sync_node *node, const sync_edit *edit, double seconds, t
     return (double)count * 1e6 / (at - begin);
 }
 
-static void tell_rate(const bench_options *o, const char *name, uint32_t updates,
-                      double rates[ROUNDS])
-{
-    bench_result result;
-    bench_result_begin(&result, o, "W11-%s-%u", name, updates);
-    bench_result_real(&result, "ops_per_s", median(rates) * updates);
-    bench_result_end(&result);
-}
-
 static void tell_turns(const bench_options *o, uint32_t updates, turns *t)
 {
     bench_result result;
-    tell_rate(o, "floor", updates, t->floors);
-    tell_rate(o, "lmdb", updates, t->lmdbs);
-    bench_result_begin(&result, o, "W11-edits-%u", updates);
-    bench_result_real(&result, "ops_per_s", median(t->nodes) * updates);
+    bench_result_begin(&result, o, "W11-acknowledged-%u", updates);
+    bench_result_watch(&result, &t->watch, t->edits * updates);
+    bench_result_count(&result, "per_batch", updates);
+    bench_result_count(&result, "batch_bytes", t->edit_size);
+    bench_result_real(&result, "batches_per_s", median(t->nodes));
+    bench_result_real(&result, "floor_batches_per_s", median(t->floors));
+    bench_result_real(&result, "lmdb_batches_per_s", median(t->lmdbs));
     bench_result_real(&result, "floor_ratio", median(t->ratios));
-    bench_result_real(&result, "cpu_us_per_op",
-                      t->watch.cpu * 1e6 / (double)(t->edits * updates));
-    bench_result_count(&result, "bytes_per_edit", t->edit_size);
     bench_result_real(&result, "write_amplification",
                       (double)t->written / (double)(t->edits * t->edit_size));
     bench_spread_tell(&result, "", &t->spread);
@@ -230,7 +221,7 @@ static void run_offered(const bench_options *o, sync_node *node)
         bench_spread_add(&spread, all.slots[i].done_us - all.slots[i].begin_us);
     }
     bench_result result;
-    bench_result_begin(&result, o, "W11-offered-%u", OFFERED_RATE);
+    bench_result_begin(&result, o, "W11-offered-100k");
     bench_result_watch(&result, &watch, count);
     bench_spread_tell(&result, "", &spread);
     bench_result_end(&result);

@@ -288,16 +288,6 @@ static bool make_certificate(const bench_options *o, char path[BENCH_PATH_SIZE])
     return size > 0 && (size_t)size < sizeof command && system(command) == 0;
 }
 
-/* nng alone, in the same run. */
-static void tell_nng(const bench_options *o, const char *transport, bool durable,
-                     bench_spread *spread)
-{
-    bench_result result;
-    bench_result_begin(&result, o, "W9-nng-%s%s", transport, durable ? "-durable" : "");
-    bench_spread_tell(&result, "", spread);
-    bench_result_end(&result);
-}
-
 static void tell_ratio(bench_result *result, bench_spread *ours, bench_spread *nng)
 {
     bench_result_real(result, "nng_ratio_p50",
@@ -372,12 +362,12 @@ static void run_latency(const bench_options *o, const char *transport, bool dura
                        durable ? "-durable" : "");
     bench_result_watch(&result, &l.watch, slices * per_slice);
     bench_spread_tell(&result, "", &l.ours);
+    bench_spread_tell(&result, "nng_", bench_nng_spread(l.nng));
     tell_ratio(&result, &l.ours, bench_nng_spread(l.nng));
     if (durable) {
         bench_spread_tell(&result, "sync_", &l.sync);
     }
     bench_result_end(&result);
-    tell_nng(o, transport, durable, bench_nng_spread(l.nng));
     bench_spread_deinit(&l.ours);
     bench_spread_deinit(&l.sync);
     course_close(&c);
