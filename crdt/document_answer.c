@@ -1,6 +1,7 @@
 #include "crdt/document_state.h"
 
 #include "crdt/answer.h"
+#include "crdt/dot_sort.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -19,6 +20,7 @@ typedef struct gathering {
     const crdt_document *doc;
     const crdt_version *since;
     bool full;
+    bool all;              /* every key is touched */
     uint64_t *since_times; /* by actor number - 1 */
     size_t actor_count;
     const crdt_remove_record **records;
@@ -249,6 +251,97 @@ static int compare_keys(const void *a, const void *b, void *ctx)
                : compare_names(doc, &doc->fields.store, x->field, y->field);
 }
 
+/* ---- order ---- */
+
+static crdt_span object_name(const crdt_document *doc, const touched *key)
+{
+    return crdt_names_get(&doc->context.names,
+                          crdt_state_element(doc, key->object)->name);
+}
+
+/* How many bytes the names of all touched objects begin with alike. */
+static size_t common_prefix(const gathering *gather)
+{
+    const crdt_span first = object_name(gather->doc, &gather->keys[0]);
+    size_t size = first.size;
+    for (size_t i = 1; i < gather->key_count && size > 0; i++) {
+        if (gather->keys[i].object != gather->keys[i - 1].object) {
+            crdt_span name = object_name(gather->doc, &gather->keys[i]);
+            size = size < name.size ? size : name.size;
+            while (size > 0 && memcmp(first.data, name.data, size) != 0) {
+                size--;
+            }
+        }
+    }
+    return size;
+}
+
+/* Eight bytes of the name from `begin` on, as a number of the same order. */
+static uint64_t rank_of(crdt_span name, size_t begin)
+{
+    uint64_t rank = 0;
+    for (size_t i = begin; i < begin + 8; i++) {
+        rank = rank << 8 | (i < name.size ? name.data[i] : 0);
+    }
+    return rank;
+}
+
+#define FEW 16u
+
+/* Keys of objects of one rank: most often of one object. */
+static void sort_run(const crdt_document *doc, touched *keys, size_t count)
+{
+    void *ctx = (crdt_document *)(uintptr_t)doc;
+    if (count > FEW) {
+        qsort_r(keys, count, sizeof *keys, compare_keys, ctx);
+        return;
+    }
+    for (size_t i = 1; i < count; i++) {
+        const touched key = keys[i];
+        size_t at = i;
+        for (; at > 0 && compare_keys(&keys[at - 1], &key, ctx) > 0; at--) {
+            keys[at] = keys[at - 1];
+        }
+        keys[at] = key;
+    }
+}
+
+/* By the ranks of their objects first, which takes no comparisons. */
+static crdt_err sort_keys(gathering *gather)
+{
+    const crdt_document *doc = gather->doc;
+    const crdt_alloc alloc = doc->context.alloc;
+    const size_t count = gather->key_count;
+    crdt_dot_place *places = crdt_resize_array(alloc, NULL, 0, count, sizeof *places);
+    touched *sorted = crdt_resize_array(alloc, NULL, 0, count, sizeof *sorted);
+    crdt_err err = places == NULL || sorted == NULL ? CRDT_ENOMEM : CRDT_OK;
+    const size_t begin = err == CRDT_OK ? common_prefix(gather) : 0;
+    for (size_t i = 0; i < count && err == CRDT_OK; i++) {
+        const touched *key = &gather->keys[i];
+        const bool again = i > 0 && key->object == gather->keys[i - 1].object;
+        places[i].dot =
+            again ? places[i - 1].dot : rank_of(object_name(doc, key), begin);
+        places[i].index = (uint32_t)i;
+    }
+    err = err != CRDT_OK ? err : crdt_dot_sort(places, count, alloc);
+    for (size_t i = 0, run = 0; i < count && err == CRDT_OK; i++) {
+        sorted[i] = gather->keys[places[i].index];
+        if (i + 1 == count || places[i + 1].dot != places[i].dot) {
+            sort_run(doc, sorted + run, i + 1 - run);
+            run = i + 1;
+        }
+    }
+    crdt_free(alloc, places, count * sizeof *places);
+    if (err != CRDT_OK) {
+        crdt_free(alloc, sorted, count * sizeof *sorted);
+        return err;
+    }
+    crdt_free(alloc, gather->keys, gather->key_capacity * sizeof *gather->keys);
+    gather->keys = sorted;
+    gather->key_capacity = count;
+    return CRDT_OK;
+}
+
 /* The touched keys in order, each once; where a key is touched and its parents are not,
  * those go before it without entries. */
 static void write_touched(const crdt_document *doc, crdt_answer_writer *writer,
@@ -299,6 +392,17 @@ static bool is_below_floor(const gathering *gather)
     return false;
 }
 
+/* Then all that is held is new to the asker: no key need be gathered. */
+static bool is_since_nothing(const gathering *gather)
+{
+    for (size_t i = 0; i < gather->actor_count; i++) {
+        if (gather->since_times[i] > 0) {
+            return false;
+        }
+    }
+    return true;
+}
+
 /* Keys that hold nothing themselves and that nothing was written of are left out: a key
  * without entries is only ever a parent of what follows. */
 static void drop_empty_keys(gathering *gather)
@@ -332,8 +436,9 @@ static crdt_err gather_all(gathering *gather, bool force_full)
         gather->since_times[i] = crdt_version_get(gather->since, &actors->names[i]);
     }
     gather->full = force_full || is_below_floor(gather);
+    gather->all = gather->full || is_since_nothing(gather);
     crdt_err err = gather_records(gather);
-    if (err != CRDT_OK || gather->full) {
+    if (err != CRDT_OK || gather->all) {
         return err;
     }
     for (size_t i = 0; i < gather->actor_count; i++) {
@@ -345,8 +450,9 @@ static crdt_err gather_all(gathering *gather, bool force_full)
     }
     if (gather->err == CRDT_OK && gather->key_count > 0) {
         drop_empty_keys(gather);
-        qsort_r(gather->keys, gather->key_count, sizeof *gather->keys, compare_keys,
-                (crdt_document *)(uintptr_t)doc);
+    }
+    if (gather->err == CRDT_OK && gather->key_count > 0) {
+        gather->err = sort_keys(gather);
     }
     return gather->err;
 }
@@ -368,7 +474,7 @@ static crdt_err write_answer(const gathering *gather, const crdt_deps *deps,
         crdt_key key = crdt_remove_log_key(&doc->log, gather->records[i]);
         crdt_answer_write_log(&writer, &stamp, &key);
     }
-    if (gather->full) {
+    if (gather->all) {
         write_all(doc, &writer);
     } else {
         write_touched(doc, &writer, gather);
