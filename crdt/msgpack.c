@@ -364,6 +364,10 @@ static bool peek_as(crdt_msgpack_reader *reader, crdt_msgpack_type type, uint64_
 
 uint64_t crdt_msgpack_read_uint(crdt_msgpack_reader *reader, uint64_t max)
 {
+    if (reader->err == CRDT_OK && reader->at != reader->end && *reader->at < 0x80 &&
+        *reader->at <= max) {
+        return *reader->at++;
+    }
     crdt_msgpack_token token;
     if (!peek_as(reader, CRDT_MSGPACK_UINT, max, &token)) {
         return 0;
