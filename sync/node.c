@@ -15,6 +15,7 @@
 #define AUTHOR_MAX 4096   /* rows of the deps table */
 #define EVENTS_A_TURN 256 /* taken from the link before all else gets its turn */
 #define TASKS_A_TURN 64   /* and of what other threads want done */
+#define GROUP_US_MAX UINT64_C(20000) /* however slow the disk is */
 #define LEAVE_COMPACT_MS 1000
 #define FAREWELL_MS 100
 
@@ -210,7 +211,8 @@ static bool drain_link(sync_node *node)
 }
 
 /* A group is over when its time is, or when somebody waits for it and nobody else has
- * anything to add. */
+ * anything to add. Where more is waiting to be done it lasts as long as the last sync took:
+ * on a slow disk all that came meanwhile shares the next one. */
 static bool group_is_due(const sync_node *node, bool busy)
 {
     if (!node->group_open) {
@@ -218,7 +220,11 @@ static bool group_is_due(const sync_node *node, bool busy)
     }
     bool waited_for = node->durable_tasks.first != NULL;
     uint64_t age_us = sync_node_now_us() - node->group_us;
-    return age_us >= (uint64_t)node->options.group_ms * 1000 || (waited_for && !busy);
+    uint64_t time_us = (uint64_t)node->options.group_ms * 1000;
+    if (busy && node->commit_us > time_us) {
+        time_us = node->commit_us < GROUP_US_MAX ? node->commit_us : GROUP_US_MAX;
+    }
+    return age_us >= time_us || (waited_for && !busy);
 }
 
 static void wait_for_events(sync_node *node, uint64_t until_ms)

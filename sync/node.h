@@ -11,7 +11,7 @@
  *      open ── edit ─┐                     ┌── watch, on_event
  *        │     read ─┼─▶ thread: document ─┤
  *        │   import ─┘   replica  store    └── batches to peers
- *      close            (group commit: at most 2 ms of edits, one sync)
+ *      close            (group commit: some 2 ms of edits, one sync)
  *
  * Errors of the disk: the node writes no more, says so (SYNC_EVENT_POISONED), and every
  * edit from then on fails with CRDT_EIO; reading goes on. A program should exit
@@ -102,7 +102,8 @@ typedef struct sync_node_options {
     double fault_drop;       /* TEST AID: lose this share of all messages */
     uint64_t fault_seed;
 
-    uint32_t group_ms;         /* a group is synced this long after its first edit: 2 */
+    uint32_t group_ms; /* a group is synced this long after its first edit: 2; later, at
+                        * most 20, where the disk is slow and more edits wait */
     uint64_t history_size_max; /* bytes of the history ring; default 16 MiB */
 
     /* Told what happens, in the node's thread: be quick, call nothing of the node. All

@@ -110,7 +110,9 @@ crdt_err sync_node_flush(sync_node *node)
     crdt_err err = node->poisoned ? CRDT_EIO : CRDT_OK;
     bool any = node->group_open;
     if (err == CRDT_OK && sync_store_dirty(node->store)) {
+        uint64_t begin_us = sync_node_now_us();
         err = sync_store_commit(node->store, NULL, &diag);
+        node->commit_us = sync_node_now_us() - begin_us;
         if (err == CRDT_OK) {
             /* A node that is never idle compacts too: with its next group. That no
              * checkpoint can be made now is no reason to fail. */

@@ -93,6 +93,7 @@ struct sync_node {
     bool group_open;
     uint64_t group_us;        /* when its first record came */
     size_t group_size;        /* bytes queued */
+    uint64_t commit_us;       /* what the last commit took */
     uint64_t append_sequence; /* the replica's, of the last record queued */
     node_tasks durable_tasks; /* done when the group is on disk */
     node_record *records_first;
