@@ -9,7 +9,7 @@
 /* What one answer is made of. For a delta the touched keys are collected and sorted by
  * name; a full answer walks everything in order. */
 
-/* A key: slots of object, part, field; 0 beyond its depth. */
+/* A field; or a part, or an object, with all that is below: slots, 0 beyond its depth. */
 typedef struct touched {
     uint32_t object;
     uint32_t part;
@@ -53,24 +53,11 @@ static void push_key(gathering *gather, uint32_t object, uint32_t part, uint32_t
 
 /* ---- collecting a delta ---- */
 
-static void touch_part(gathering *gather, uint32_t object, uint32_t part)
+/* Is the highest entry of a key above `since`? */
+static bool is_fresh(const gathering *gather, crdt_dot dot)
 {
-    const crdt_document *doc = gather->doc;
-    push_key(gather, object, part, 0);
-    for (uint32_t field = crdt_state_any_field(doc, part); field != 0;
-         field = crdt_state_next_field(doc, field)) {
-        push_key(gather, object, part, field);
-    }
-}
-
-static void touch_object(gathering *gather, uint32_t object)
-{
-    const crdt_document *doc = gather->doc;
-    push_key(gather, object, 0, 0);
-    for (uint32_t part = crdt_state_any_part(doc, object); part != 0;
-         part = crdt_state_next_part(doc, part)) {
-        touch_part(gather, object, part);
-    }
+    return dot != 0 &&
+           crdt_dot_time(dot) > gather->since_times[crdt_dot_actor(dot) - 1];
 }
 
 /* An add above `since` is a prefix: it has dropped what was below. */
@@ -85,9 +72,9 @@ static void gather_dots(gathering *gather, uint16_t actor)
         uint32_t element = crdt_dot_store_key(store, id);
         uint32_t owner = crdt_state_element(doc, element)->owner;
         if (owner == 0) {
-            touch_object(gather, element);
-        } else {
-            touch_part(gather, owner, element);
+            push_key(gather, element, 0, 0);
+        } else if (!is_fresh(gather, crdt_state_element(doc, owner)->dot)) {
+            push_key(gather, owner, element, 0);
         }
     }
 }
@@ -102,7 +89,10 @@ static void gather_values(gathering *gather, uint16_t actor)
          id = crdt_dot_walk_next(&walk)) {
         uint32_t field = crdt_dot_store_key(store, id);
         uint32_t part = crdt_state_field(doc, field)->owner;
-        push_key(gather, crdt_state_element(doc, part)->owner, part, field);
+        const crdt_slot *slot = crdt_state_element(doc, part);
+        if (!is_fresh(gather, slot->dot)) {
+            push_key(gather, slot->owner, part, field);
+        }
     }
 }
 
@@ -115,7 +105,7 @@ static void touch_logged(gathering *gather, const crdt_remove_record *record)
         return;
     }
     if (record->names[1] == 0) {
-        touch_object(gather, object);
+        push_key(gather, object, 0, 0);
         return;
     }
     uint32_t part = crdt_state_find_part(doc, object, record->names[1]);
@@ -123,7 +113,7 @@ static void touch_logged(gathering *gather, const crdt_remove_record *record)
         return;
     }
     if (record->names[2] == 0) {
-        touch_part(gather, object, part);
+        push_key(gather, object, part, 0);
         return;
     }
     uint32_t field = crdt_state_find_field(doc, part, record->names[2]);
@@ -208,19 +198,31 @@ static void write_key(const crdt_document *doc, crdt_answer_writer *writer,
     }
 }
 
+static void write_part(const crdt_document *doc, crdt_answer_writer *writer,
+                       crdt_part part)
+{
+    write_key(doc, writer, CRDT_PART, part.id, true);
+    crdt_field field = {0};
+    while (crdt_document_next_field(doc, part, &field)) {
+        write_key(doc, writer, CRDT_FIELD, field.id, true);
+    }
+}
+
+static void write_object(const crdt_document *doc, crdt_answer_writer *writer,
+                         crdt_object object)
+{
+    write_key(doc, writer, CRDT_OBJECT, object.id, true);
+    crdt_part part = {0};
+    while (crdt_document_next_part(doc, object, &part)) {
+        write_part(doc, writer, part);
+    }
+}
+
 static void write_all(const crdt_document *doc, crdt_answer_writer *writer)
 {
     crdt_object object = {crdt_state_first_object(doc)};
     for (; object.id != 0; object.id = crdt_state_next_object(doc, object.id)) {
-        write_key(doc, writer, CRDT_OBJECT, object.id, true);
-        crdt_part part = {0};
-        while (crdt_document_next_part(doc, object, &part)) {
-            write_key(doc, writer, CRDT_PART, part.id, true);
-            crdt_field field = {0};
-            while (crdt_document_next_field(doc, part, &field)) {
-                write_key(doc, writer, CRDT_FIELD, field.id, true);
-            }
-        }
+        write_object(doc, writer, object);
     }
 }
 
@@ -342,25 +344,40 @@ static crdt_err sort_keys(gathering *gather)
     return CRDT_OK;
 }
 
-/* The touched keys in order, each once; where a key is touched and its parents are not,
- * those go before it without entries. */
+/* The touched keys in order, each once; what lies below one that was written whole is
+ * written already. Where a key is touched and its parents are not, those go before it
+ * without entries. */
 static void write_touched(const crdt_document *doc, crdt_answer_writer *writer,
                           const gathering *gather)
 {
-    touched open = {0};
+    touched open = {0}; /* part, field 0: nothing below was written, unless whole */
+    bool object_whole = false;
+    bool part_whole = false;
     for (size_t i = 0; i < gather->key_count; i++) {
         const touched *key = &gather->keys[i];
         if (key->object != open.object) {
-            bool own = key->part == 0;
-            write_key(doc, writer, CRDT_OBJECT, key->object, own);
             open = (touched){.object = key->object};
+            object_whole = key->part == 0;
+            if (object_whole) {
+                write_object(doc, writer, (crdt_object){key->object});
+            } else {
+                write_key(doc, writer, CRDT_OBJECT, key->object, false);
+            }
+        }
+        if (object_whole) {
+            continue;
         }
         if (key->part != open.part) {
-            write_key(doc, writer, CRDT_PART, key->part, key->field == 0);
             open.part = key->part;
             open.field = 0;
+            part_whole = key->field == 0;
+            if (part_whole) {
+                write_part(doc, writer, (crdt_part){key->part});
+            } else {
+                write_key(doc, writer, CRDT_PART, key->part, false);
+            }
         }
-        if (key->field != open.field) {
+        if (!part_whole && key->field != open.field) {
             write_key(doc, writer, CRDT_FIELD, key->field, true);
             open.field = key->field;
         }
@@ -403,24 +420,6 @@ static bool is_since_nothing(const gathering *gather)
     return true;
 }
 
-/* Keys that hold nothing themselves and that nothing was written of are left out: a key
- * without entries is only ever a parent of what follows. */
-static void drop_empty_keys(gathering *gather)
-{
-    const crdt_document *doc = gather->doc;
-    size_t kept = 0;
-    for (size_t i = 0; i < gather->key_count; i++) {
-        touched *key = &gather->keys[i];
-        uint32_t element = key->part != 0 ? key->part : key->object;
-        bool is_held = key->field != 0 ? crdt_state_field(doc, key->field)->dot != 0
-                                       : crdt_state_element(doc, element)->dot != 0;
-        if (is_held) {
-            gather->keys[kept++] = *key;
-        }
-    }
-    gather->key_count = kept;
-}
-
 static crdt_err gather_all(gathering *gather, bool force_full)
 {
     const crdt_document *doc = gather->doc;
@@ -447,9 +446,6 @@ static crdt_err gather_all(gathering *gather, bool force_full)
     }
     for (size_t i = 0; i < gather->record_count; i++) {
         touch_logged(gather, gather->records[i]);
-    }
-    if (gather->err == CRDT_OK && gather->key_count > 0) {
-        drop_empty_keys(gather);
     }
     if (gather->err == CRDT_OK && gather->key_count > 0) {
         gather->err = sort_keys(gather);
