@@ -35,8 +35,9 @@ typedef struct crdt_answer_head {
     const crdt_version *since;
     const crdt_version *version;
     const crdt_version *floor; /* travels only if full */
-    const crdt_deps *deps; /* rows to send along; NULL: none. Rows that `version` does
-                            * not cover are left out */
+    const crdt_deps *deps;     /* rows to send along; NULL: none. Left out are rows
+                            * that `version` does not cover, and unless full those whose
+                            * batch `since` covers */
 } crdt_answer_head;
 
 /* A part or field of the object that is being written. */

@@ -118,8 +118,13 @@ static void write_str(crdt_answer_writer *w, crdt_buf *buf, crdt_span utf8)
     }
 }
 
+/* Does the row help? Who has the author's last batch has noted it then; who has forgotten
+ * it asks again when the next one comes, and this time lacks that. */
 static bool row_fits(const crdt_answer_head *head, const crdt_deps_row *row)
 {
+    if (!head->full && crdt_version_get(head->since, &row->actor) >= row->last_time) {
+        return false;
+    }
     return crdt_version_get(head->version, &row->actor) >= row->last_time &&
            crdt_version_includes(head->version, row->after);
 }
