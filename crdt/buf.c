@@ -6,7 +6,7 @@
 int crdt_span_compare(crdt_span a, crdt_span b)
 {
     size_t common = a.size < b.size ? a.size : b.size;
-    int order = common == 0 ? 0 : memcmp(a.data, b.data, common);
+    int order = common == 0 || a.data == b.data ? 0 : memcmp(a.data, b.data, common);
     if (order != 0) {
         return order;
     }

@@ -1,4 +1,5 @@
 #include "crdt/document_overwrite.h"
+#include "crdt/document_seed.h"
 
 #include "crdt/value.h"
 
@@ -433,6 +434,9 @@ crdt_err crdt_document_apply(crdt_document *doc, const crdt_batch *batch,
     crdt_err err = check_batch(doc, batch, &known_all, diag);
     if (err != CRDT_OK) {
         return err;
+    }
+    if (crdt_seed_fits(doc, batch)) {
+        return crdt_seed_apply(doc, batch);
     }
     crdt_overwrite_prefetch(doc, hash);
     crdt_actors *actors = &doc->context.actors;

@@ -94,6 +94,35 @@ static const crdt_op **sort(const crdt_op **ops, const crdt_op **scratch, size_t
     }
 }
 
+static bool is_sorted(const crdt_op *ops, size_t count)
+{
+    for (size_t i = 1; i < count; i++) {
+        if (crdt_key_compare(&ops[i - 1].key, &ops[i].key) > 0) {
+            return false;
+        }
+    }
+    return true;
+}
+
+/* A copy in key order, in the arena; NULL: no memory. */
+static const crdt_op *sorted_copy(const crdt_op *ops, size_t count, crdt_arena *arena)
+{
+    const crdt_op **order = crdt_arena_alloc(arena, count * sizeof *order);
+    const crdt_op **scratch = crdt_arena_alloc(arena, count * sizeof *scratch);
+    crdt_op *sorted = crdt_arena_alloc(arena, count * sizeof *sorted);
+    if (order == NULL || scratch == NULL || sorted == NULL) {
+        return NULL;
+    }
+    for (size_t i = 0; i < count; i++) {
+        order[i] = &ops[i];
+    }
+    order = sort(order, scratch, count);
+    for (size_t i = 0; i < count; i++) {
+        sorted[i] = *order[i];
+    }
+    return sorted;
+}
+
 crdt_err crdt_template_make(const crdt_op *ops, size_t op_count, crdt_arena *arena,
                             crdt_batch *batch, crdt_diag *diag)
 {
@@ -106,20 +135,10 @@ crdt_err crdt_template_make(const crdt_op *ops, size_t op_count, crdt_arena *are
             return err;
         }
     }
-    const crdt_op **order = crdt_arena_alloc(arena, op_count * sizeof *order);
-    const crdt_op **scratch = crdt_arena_alloc(arena, op_count * sizeof *scratch);
-    crdt_op *sorted = crdt_arena_alloc(arena, op_count * sizeof *sorted);
-    if (order == NULL || scratch == NULL || sorted == NULL) {
+    const crdt_op *sorted =
+        is_sorted(ops, op_count) ? ops : sorted_copy(ops, op_count, arena);
+    if (sorted == NULL && op_count > 0) {
         return CRDT_ENOMEM;
-    }
-    for (size_t i = 0; i < op_count; i++) {
-        order[i] = &ops[i];
-    }
-    if (op_count > 0) {
-        order = sort(order, scratch, op_count);
-    }
-    for (size_t i = 0; i < op_count; i++) {
-        sorted[i] = *order[i];
     }
     crdt_actor actor;
     crdt_err err = hash_ops(sorted, op_count, arena->alloc, &actor);

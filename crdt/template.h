@@ -13,7 +13,7 @@
 /* Put `ops` into key order (what is below a key after the key; operations on one key stay
  * in their order) and make the batch of them. Same operations, in whatever order of keys,
  * same batch. O(n log n), O(n) where they are in order. The batch borrows names and values
- * from `ops` and the rest from `arena`.
+ * from `ops`, and where they are in order the array too; the rest from `arena`.
  *
  * No operations: the empty template. `batch` has its actor and op_count 0: it is no batch
  * to apply, only a name.

@@ -122,9 +122,87 @@ static crdt_err read_components(scene_import *import, crdt_span entity,
     return err != CRDT_OK ? err : scene_import_order_parts(import, entity, &parts);
 }
 
+/* ---- the plain entity ----
+ *
+ * Most records have an id and components, these a type and an object as value, in the
+ * default order, and nothing else: then there is nothing to look for. */
+
+static bool is_key(const scene_json_node *key, const char *text, size_t size)
+{
+    return key->count == size && memcmp(key->as.text, text, size) == 0;
+}
+
+/* The value of `first` and of `second` if these are all members; false: they are not. */
+static bool find_pair(const scene_json_node *object, const char *first,
+                      const char *second, const scene_json_node *values[2])
+{
+    if (object->type != SCENE_JSON_OBJECT || object->count != 2) {
+        return false;
+    }
+    const scene_json_node *a = object + 1;
+    const scene_json_node *b = scene_json_next(a + 1);
+    bool swapped = is_key(b, first, strlen(first));
+    values[0] = swapped ? b + 1 : a + 1;
+    values[1] = swapped ? a + 1 : b + 1;
+    return is_key(swapped ? b : a, first, strlen(first)) &&
+           is_key(swapped ? a : b, second, strlen(second));
+}
+
+static bool is_plain_entity(const scene_import *import, const scene_json_node *record)
+{
+    const scene_json_node *members[2];
+    if (import->origin != import->format ||
+        !find_pair(record, "components", "id", members) ||
+        members[0]->type != SCENE_JSON_ARRAY) {
+        return false;
+    }
+    crdt_span before = {NULL, 0};
+    const scene_json_node *component = members[0] + 1;
+    for (uint32_t i = 0; i < members[0]->count; i++) {
+        const scene_json_node *pair[2];
+        if (!find_pair(component, "type", "value", pair) ||
+            pair[0]->type != SCENE_JSON_STRING || pair[1]->type != SCENE_JSON_OBJECT ||
+            (i > 0 &&
+             scene_layout_component_compare(before, scene_json_text(pair[0])) >= 0)) {
+            return false;
+        }
+        before = scene_json_text(pair[0]);
+        component = scene_json_next(component);
+    }
+    return true;
+}
+
+static crdt_err read_plain_entity(scene_import *import, const scene_json_node *record)
+{
+    const scene_json_node *members[2];
+    (void)find_pair(record, "components", "id", members);
+    crdt_span id = scene_json_text(members[1]);
+    crdt_err err = scene_import_add_object(import, id);
+    const scene_json_node *component = members[0] + 1;
+    for (uint32_t i = 0; i < members[0]->count && err == CRDT_OK; i++) {
+        const scene_json_node *pair[2];
+        (void)find_pair(component, "type", "value", pair);
+        crdt_span type = scene_json_text(pair[0]);
+        err = scene_import_check_name(import, pair[0], type);
+        if (err == CRDT_OK) {
+            err = scene_import_add_part(import, id, type);
+        }
+        if (err == CRDT_OK) {
+            err = scene_import_fields(import, id, type, pair[1], NULL);
+        }
+        component = scene_json_next(component);
+    }
+    return err;
+}
+
+/* ---- entities ---- */
+
 static crdt_err read_entity(scene_import *import, const scene_json_node *record,
                             int64_t order)
 {
+    if (order < 0 && is_plain_entity(import, record)) {
+        return read_plain_entity(import, record);
+    }
     static const char *const SKIP[] = {"id", "components", SCENE_CARRY, NULL};
     crdt_span id = scene_json_text(scene_json_find(record, "id"));
     const scene_json_node *components = scene_json_find(record, "components");
@@ -233,13 +311,14 @@ crdt_err scene_format_state_read(scene_import *import)
     }
     crdt_err err = scene_import_open_carry(import, root);
     if (err == CRDT_OK) {
+        err = read_entities(import, entities);
+    }
+    /* Our own names come last: so the template mostly finds all in order. */
+    if (err == CRDT_OK) {
         err = scene_import_add_object(import, crdt_span_of(SCENE_NAME_SCENE));
     }
     if (err == CRDT_OK) {
         err = read_fields(import, root);
     }
-    if (err == CRDT_OK) {
-        err = scene_import_scene_data(import);
-    }
-    return err != CRDT_OK ? err : read_entities(import, entities);
+    return err != CRDT_OK ? err : scene_import_scene_data(import);
 }
