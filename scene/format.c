@@ -55,7 +55,9 @@ crdt_err scene_format_read(crdt_span text, const scene_format_options *options,
                            crdt_diag *diag)
 {
     scene_json *json = NULL;
-    crdt_err err = scene_json_open(&json, alloc, text, &options->limits, diag);
+    scene_json_limits limits = options->limits;
+    limits.borrow = true;
+    crdt_err err = scene_json_open(&json, alloc, text, &limits, diag);
     if (err != CRDT_OK) {
         return err;
     }

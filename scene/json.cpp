@@ -1,7 +1,6 @@
-/* The one file that meets simdjson and double-conversion. simdjson finds where values, keys
- * and marks begin (its first stage: the text is valid UTF-8, strings are closed); what they
- * are is read here, straight into nodes. Errors are codes throughout: simdjson is built
- * without exceptions, and nothing here throws. */
+/* The one file that meets simdjson and double-conversion: they turn the text of a number
+ * into a double and back. All else is read here, in one pass, straight into nodes. Errors
+ * are codes throughout: simdjson is built without exceptions, and nothing here throws. */
 
 #define SIMDJSON_EXCEPTIONS 0
 #include <simdjson.h>
@@ -14,7 +13,6 @@
 #include <cstdarg>
 #include <cstdio>
 #include <cstring>
-#include <memory>
 #include <new>
 #include <stdbool.h>
 
@@ -24,16 +22,14 @@ extern "C" {
 #include "scene/json_fault.h"
 }
 
-using simdjson::error_code;
-
 /* Counts of nodes have 28 bits. */
 #define SIZE_MAX_EVER ((static_cast<size_t>(1) << 28) - 1)
 
 struct scene_json {
     crdt_alloc alloc;
-    crdt_span text; /* as given; valid while opening only */
-    char *padded;   /* our copy, with the padding that simdjson reads into */
-    size_t padded_size;
+    crdt_span text; /* the copy, or where it is borrowed what was given */
+    char *copy;     /* NULL: it is borrowed */
+    size_t copy_size;
     char *strings; /* those that had escapes; as large as the text, or not there */
     size_t strings_used;
     scene_json_node *nodes;
@@ -51,7 +47,7 @@ struct scene_json {
 
 scene_json_limits scene_json_limits_default(void)
 {
-    return scene_json_limits{99999999, CRDT_VALUE_DEPTH_MAX, NODE_MAX_DEFAULT};
+    return scene_json_limits{99999999, CRDT_VALUE_DEPTH_MAX, NODE_MAX_DEFAULT, false};
 }
 
 /* ---- numbers ---- */
@@ -89,13 +85,16 @@ struct open_container {
     bool object;
 };
 
-/* Goes over the places where values, keys and marks begin. A function that gives false has
- * met a fault, or no memory (json->no_memory). */
+/* Goes over the text once. A function that gives false has met a fault, or no memory
+ * (json->no_memory). The text ends with a mark (} or ]) or with padding, at which digits,
+ * letters and blanks end, so only strings have to look for the end. */
 struct reader {
     scene_json *json;
-    const char *text; /* the padded copy */
-    const uint32_t *at;
-    const uint32_t *end;
+    const char *begin;
+    const char *at;
+    const char *end;
+    size_t node_max;
+    const char *too_many; /* where the first node stands that is one too many */
     uint32_t depth;
     open_container open[SCENE_JSON_DEPTH_MAX];
 };
@@ -116,32 +115,48 @@ static bool is_digit(char c)
     return c >= '0' && c <= '9';
 }
 
-/* What begins here: '\0' at the end. */
-static char peek(const reader *r)
+/* What begins next, at r->at: '\0' at the end. */
+static char peek(reader *r)
 {
-    return r->at == r->end ? '\0' : r->text[*r->at];
+    while (r->at < r->end && is_blank(*r->at)) {
+        r->at++;
+    }
+    return r->at < r->end ? *r->at : '\0';
 }
 
-/* Append a node for what begins at `offset`; nullptr without memory. */
-static scene_json_node *push_node(reader *r, scene_json_type type, uint32_t offset)
+static bool reserve_node(reader *r)
 {
     scene_json *json = r->json;
-    if (json->node_count == json->node_capacity) {
-        size_t capacity = json->node_capacity + json->node_capacity / 2 + 16;
-        void *grown = crdt_resize_array(json->alloc, json->nodes, json->node_capacity,
-                                        capacity, sizeof(scene_json_node));
-        if (grown == nullptr) {
-            json->no_memory = true;
-            return nullptr;
-        }
-        json->nodes = static_cast<scene_json_node *>(grown);
-        json->node_capacity = capacity;
+    if (json->node_count == r->node_max) {
+        r->too_many = r->at;
+        return false;
     }
-    scene_json_node *node = &json->nodes[json->node_count++];
+    if (json->node_count < json->node_capacity) {
+        return true;
+    }
+    size_t capacity = json->node_capacity + json->node_capacity / 2 + 16;
+    void *grown = crdt_resize_array(json->alloc, json->nodes, json->node_capacity,
+                                    capacity, sizeof(scene_json_node));
+    if (grown == nullptr) {
+        json->no_memory = true;
+        return false;
+    }
+    json->nodes = static_cast<scene_json_node *>(grown);
+    json->node_capacity = capacity;
+    return true;
+}
+
+/* Append a node for what begins at r->at; nullptr: no memory, or too many. */
+static scene_json_node *push_node(reader *r, scene_json_type type)
+{
+    if (!reserve_node(r)) {
+        return nullptr;
+    }
+    scene_json_node *node = &r->json->nodes[r->json->node_count++];
     node->type = type & 7u;
     node->boolean = false;
     node->count = 0;
-    node->offset = offset;
+    node->offset = static_cast<uint32_t>(r->at - r->begin);
     return node;
 }
 
@@ -237,7 +252,7 @@ static bool take_escaped(reader *r, const char *at, size_t size, scene_json_node
     scene_json *json = r->json;
     if (json->strings == nullptr) { /* no string grows by losing its escapes */
         json->strings =
-            static_cast<char *>(crdt_allocate(json->alloc, json->padded_size));
+            static_cast<char *>(crdt_allocate(json->alloc, json->text.size));
         json->no_memory = json->strings == nullptr;
         if (json->no_memory) {
             return false;
@@ -255,42 +270,74 @@ static bool take_escaped(reader *r, const char *at, size_t size, scene_json_node
     return true;
 }
 
-/* Has a string a backslash? Looks eight bytes at a time, beyond its end if need be: the
- * padding is there. */
-static bool has_escape(const char *at, size_t size)
+/* The high bit of the first byte that is a quote, a backslash, a control character or no
+ * ASCII; above it others may be marked wrongly. 0: there is none. */
+static uint64_t find_special(uint64_t word)
 {
     const uint64_t each = 0x0101010101010101;
-    for (size_t i = 0; i < size; i += 8) {
-        uint64_t word;
-        std::memcpy(&word, at + i, sizeof word);
-        uint64_t differs = word ^ (each * '\\');
-        if (((differs - each) & ~differs & (each << 7)) != 0) {
-            return std::memchr(at + i, '\\', size - i) != nullptr;
-        }
-    }
-    return false;
+    uint64_t quote = word ^ (each * '"');
+    uint64_t backslash = word ^ (each * '\\');
+    uint64_t marks = ((quote - each) & ~quote) | ((backslash - each) & ~backslash) |
+                     (word - each * 0x20) | word;
+    return marks & (each << 7);
 }
 
-/* The string that begins here. Behind its last quote there are only blanks before the next
- * thing begins. */
+/* Steps over bytes that need no look, eight at a time. */
+static const char *skip_plain(const char *at, const char *end)
+{
+    while (end - at >= 8) {
+        uint64_t word;
+        std::memcpy(&word, at, sizeof word);
+        uint64_t special = find_special(word);
+        if (special != 0) {
+#if defined(__BYTE_ORDER__) && __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
+            at += __builtin_ctzll(special) / 8;
+#endif
+            return at;
+        }
+        at += 8;
+    }
+    return at;
+}
+
+/* The string that begins here. */
 static bool read_string(reader *r)
 {
-    uint32_t offset = *r->at++;
-    const char *at = r->text + offset + 1;
-    const char *quote = r->text + (r->at < r->end ? *r->at : r->json->padded_size) - 1;
-    while (is_blank(*quote)) {
-        quote--;
-    }
-    scene_json_node *node = push_node(r, SCENE_JSON_STRING, offset);
-    if (node == nullptr || quote < at || *quote != '"') {
+    scene_json_node *node = push_node(r, SCENE_JSON_STRING);
+    if (node == nullptr) {
         return false;
     }
-    size_t size = static_cast<size_t>(quote - at);
-    if (has_escape(at, size)) {
-        return take_escaped(r, at, size, node);
+    const char *begin = r->at + 1;
+    const char *at = begin;
+    bool escaped = false;
+    uint8_t seen = 0;
+    for (;;) {
+        at = skip_plain(at, r->end);
+        if (at >= r->end || static_cast<uint8_t>(*at) < 0x20) {
+            return false;
+        }
+        if (*at == '"') {
+            break;
+        }
+        if (*at == '\\') { /* what follows is no quote that ends it */
+            escaped = true;
+            at++;
+        }
+        seen |= static_cast<uint8_t>(*at);
+        at++;
+    }
+    size_t size = static_cast<size_t>(at - begin);
+    r->at = at + 1;
+    if (seen >= 0x80 &&
+        !crdt_utf8_valid(crdt_span{reinterpret_cast<const uint8_t *>(begin), size},
+                         nullptr)) {
+        return false;
+    }
+    if (escaped) {
+        return take_escaped(r, begin, size, node);
     }
     node->count = static_cast<uint32_t>(size) & SCENE_JSON_COUNT_MAX;
-    node->as.text = reinterpret_cast<const uint8_t *>(at);
+    node->as.text = reinterpret_cast<const uint8_t *>(begin);
     return true;
 }
 
@@ -319,7 +366,7 @@ static const char *skip_exponent(const char *at)
 /* A number of at most 15 digits and 22 decimals is the quotient of two doubles that are
  * exact, and so is rounded once (W. Clinger, "How to read floating point numbers
  * accurately", 1990). All others are the libraries'. */
-static bool read_double(const char *text, double *number)
+static bool read_double(const char *text, double *number, const char **end)
 {
     static const double POWERS[] = {1e0,  1e1,  1e2,  1e3,  1e4,  1e5,  1e6,  1e7,
                                     1e8,  1e9,  1e10, 1e11, 1e12, 1e13, 1e14, 1e15,
@@ -348,6 +395,7 @@ static bool read_double(const char *text, double *number)
     if (at == nullptr || !ends_scalar(*at)) {
         return false;
     }
+    *end = at;
     if (simple && count + decimals <= 15) {
         double quotient = static_cast<double>(digits) / POWERS[decimals];
         *number = negative ? -quotient : quotient;
@@ -368,31 +416,22 @@ static bool read_double(const char *text, double *number)
 
 static bool read_number(reader *r)
 {
-    uint32_t offset = *r->at++;
-    double number = 0;
-    if (!read_double(r->text + offset, &number)) {
-        return false;
-    }
-    scene_json_node *node = push_node(r, SCENE_JSON_NUMBER, offset);
-    if (node == nullptr) {
-        return false;
-    }
-    node->as.number = number;
-    return true;
+    scene_json_node *node = push_node(r, SCENE_JSON_NUMBER);
+    return node != nullptr && read_double(r->at, &node->as.number, &r->at);
 }
 
-static bool read_word(reader *r, const char *word, size_t size, scene_json_type type)
+static bool read_word(reader *r, const char *word, ptrdiff_t size, scene_json_type type)
 {
-    uint32_t offset = *r->at++;
-    const char *at = r->text + offset;
-    if (std::memcmp(at, word, size) != 0 || !ends_scalar(at[size])) {
+    if (r->end - r->at < size || std::memcmp(r->at, word, size) != 0 ||
+        !ends_scalar(r->at[size])) {
         return false;
     }
-    scene_json_node *node = push_node(r, type, offset);
+    scene_json_node *node = push_node(r, type);
     if (node == nullptr) {
         return false;
     }
     node->boolean = *word == 't';
+    r->at += size;
     return true;
 }
 
@@ -479,10 +518,10 @@ static bool open_node(reader *r, bool object)
         return false;
     }
     uint32_t index = static_cast<uint32_t>(r->json->node_count);
-    if (push_node(r, object ? SCENE_JSON_OBJECT : SCENE_JSON_ARRAY, *r->at++) ==
-        nullptr) {
+    if (push_node(r, object ? SCENE_JSON_OBJECT : SCENE_JSON_ARRAY) == nullptr) {
         return false;
     }
+    r->at++;
     r->open[r->depth++] = open_container{index, 0, object};
     r->json->depth = std::max(r->json->depth, r->depth);
     return true;
@@ -564,66 +603,52 @@ static bool read_all(reader *r)
             return false;
         }
     } while (r->depth > 0);
-    return r->at == r->end;
+    return peek(r) == '\0' && r->at == r->end;
 }
 
 /* ---- opening ---- */
 
+#define PADDING 8u
+
+/* A text that is an array or object ends by itself; others get blanks behind them. */
+static bool ends_with_mark(crdt_span text)
+{
+    size_t size = text.size;
+    while (size > 0 && is_blank(static_cast<char>(text.data[size - 1]))) {
+        size--;
+    }
+    return size > 0 && (text.data[size - 1] == '}' || text.data[size - 1] == ']');
+}
+
 static bool copy_text(scene_json *json)
 {
     size_t size = json->text.size;
-    json->padded = static_cast<char *>(
-        crdt_allocate(json->alloc, size + simdjson::SIMDJSON_PADDING));
-    if (json->padded == nullptr) {
+    json->copy = static_cast<char *>(crdt_allocate(json->alloc, size + PADDING));
+    if (json->copy == nullptr) {
         return false;
     }
-    json->padded_size = size;
+    json->copy_size = size + PADDING;
     if (size > 0) {
-        std::memcpy(json->padded, json->text.data, size);
+        std::memcpy(json->copy, json->text.data, size);
     }
-    std::memset(json->padded + size, ' ', simdjson::SIMDJSON_PADDING);
+    std::memset(json->copy + size, ' ', PADDING);
+    json->text.data = reinterpret_cast<const uint8_t *>(json->copy);
     return true;
 }
 
-/* Where value or key number `wanted` begins; SIZE_MAX: there are not so many. */
-static size_t find_node(const reader *r, size_t wanted)
+/* Say what is wrong: where and why is the fault finder's to know. */
+static crdt_err explain(const reader *r, crdt_diag *diag)
 {
-    for (const uint32_t *at = r->at; at < r->end; at++) {
-        char c = r->text[*at];
-        if (c != ',' && c != ':' && c != ']' && c != '}' && wanted-- == 0) {
-            return *at;
-        }
+    const scene_json *json = r->json;
+    if (json->no_memory) {
+        return crdt_diag_set(diag, CRDT_ENOMEM, 0, "no memory to read the JSON");
     }
-    return SIZE_MAX;
-}
-
-/* Room for the nodes at once; the text may have no more than `node_max`. */
-static crdt_err reserve_nodes(const reader *r, size_t node_max, crdt_diag *diag)
-{
-    scene_json *json = r->json;
-    size_t places = static_cast<size_t>(r->end - r->at);
-    size_t beyond = places > node_max ? find_node(r, node_max) : SIZE_MAX;
-    if (beyond != SIZE_MAX) {
-        crdt_err err = crdt_diag_set(diag, CRDT_ELIMIT, beyond,
-                                     "more than %zu values and keys", node_max);
+    if (r->too_many != nullptr) {
+        crdt_err err = crdt_diag_set(diag, CRDT_ELIMIT,
+                                     static_cast<uint64_t>(r->too_many - r->begin),
+                                     "more than %zu values and keys", r->node_max);
         scene_json_fault_locate(json->text, diag);
         return err;
-    }
-    size_t capacity = places / 2 + 2; /* there is a mark for nearly each */
-    void *nodes = crdt_allocate(json->alloc, capacity * sizeof(scene_json_node));
-    if (nodes == nullptr) {
-        return crdt_diag_set(diag, CRDT_ENOMEM, 0, "no memory to read the JSON");
-    }
-    json->nodes = static_cast<scene_json_node *>(nodes);
-    json->node_capacity = capacity;
-    return CRDT_OK;
-}
-
-/* Say what is wrong: where and why is the fault finder's to know. */
-static crdt_err explain(const scene_json *json, error_code error, crdt_diag *diag)
-{
-    if (error == simdjson::MEMALLOC || json->no_memory) {
-        return crdt_diag_set(diag, CRDT_ENOMEM, 0, "no memory to read the JSON");
     }
     if (json->duplicate != nullptr) {
         crdt_span key = scene_json_text(json->duplicate);
@@ -633,36 +658,21 @@ static crdt_err explain(const scene_json *json, error_code error, crdt_diag *dia
                                  reinterpret_cast<const char *>(key.data));
     }
     crdt_err err = scene_json_fault_find(json->text, json->depth_max, diag);
-    if (err != CRDT_OK) {
-        return err;
+    if (err == CRDT_OK) {
+        err = crdt_diag_set(diag, CRDT_ECORRUPT, 0, "this is no JSON");
     }
-    err = crdt_diag_set(diag, CRDT_ECORRUPT, 0, "%s", simdjson::error_message(error));
-    scene_json_fault_locate(json->text, diag);
     return err;
 }
 
-static crdt_err read_text(scene_json *json, size_t node_max, crdt_diag *diag)
+static crdt_err read_text(scene_json *json, const scene_json_limits *limits,
+                          crdt_diag *diag)
 {
-    std::unique_ptr<simdjson::internal::dom_parser_implementation> stage;
-    error_code error = simdjson::MEMALLOC;
-    if (copy_text(json)) {
-        error = simdjson::get_active_implementation()->create_dom_parser_implementation(
-            json->padded_size, 1, stage);
-    }
-    if (error == simdjson::SUCCESS) {
-        error = stage->stage1(reinterpret_cast<const uint8_t *>(json->padded),
-                              json->padded_size, simdjson::stage1_mode::regular);
-    }
-    if (error != simdjson::SUCCESS) {
-        return explain(json, error, diag);
-    }
-    const uint32_t *at = stage->structural_indexes.get();
-    reader r = {json, json->padded, at, at + stage->n_structural_indexes, 0, {}};
-    crdt_err err = reserve_nodes(&r, node_max, diag);
-    if (err != CRDT_OK) {
-        return err;
-    }
-    return read_all(&r) ? CRDT_OK : explain(json, simdjson::TAPE_ERROR, diag);
+    json->no_memory =
+        !(limits->borrow && ends_with_mark(json->text)) && !copy_text(json);
+    const char *text = reinterpret_cast<const char *>(json->text.data);
+    size_t node_max = limits->node_max != 0 ? limits->node_max : NODE_MAX_DEFAULT;
+    reader r = {json, text, text, text + json->text.size, node_max, nullptr, 0, {}};
+    return !json->no_memory && read_all(&r) ? CRDT_OK : explain(&r, diag);
 }
 
 static crdt_err refuse_size(crdt_span text, size_t size_max, crdt_diag *diag)
@@ -690,13 +700,11 @@ crdt_err scene_json_open(scene_json **out, crdt_alloc alloc, crdt_span text,
     json->alloc = alloc;
     json->text = text;
     json->depth_max = std::min(limit.depth_max, SCENE_JSON_DEPTH_MAX);
-    crdt_err err =
-        read_text(json, limit.node_max != 0 ? limit.node_max : NODE_MAX_DEFAULT, diag);
+    crdt_err err = read_text(json, &limit, diag);
     if (err != CRDT_OK) {
         scene_json_close(json);
         return err;
     }
-    json->text = crdt_span{nullptr, 0};
     *out = json;
     return CRDT_OK;
 }
@@ -707,9 +715,11 @@ void scene_json_close(scene_json *json)
         return;
     }
     crdt_alloc alloc = json->alloc;
-    crdt_free(alloc, json->padded, json->padded_size + simdjson::SIMDJSON_PADDING);
+    if (json->copy != nullptr) {
+        crdt_free(alloc, json->copy, json->copy_size);
+    }
     if (json->strings != nullptr) {
-        crdt_free(alloc, json->strings, json->padded_size);
+        crdt_free(alloc, json->strings, json->text.size);
     }
     crdt_free(alloc, json->nodes, json->node_capacity * sizeof(scene_json_node));
     crdt_free(alloc, json->scratch,
@@ -736,8 +746,6 @@ crdt_err scene_json_refuse(const scene_json *json, const scene_json_node *node,
     std::vsnprintf(text, sizeof(text), format, args);
     va_end(args);
     err = crdt_diag_set(diag, err, node->offset, "%s", text);
-    crdt_span copy = {reinterpret_cast<const uint8_t *>(json->padded),
-                      json->padded_size};
-    scene_json_fault_locate(copy, diag);
+    scene_json_fault_locate(json->text, diag);
     return err;
 }

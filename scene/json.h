@@ -12,12 +12,12 @@
  * Writing is canonical (RFC 8785): keys sorted by UTF-16 code units, numbers as
  * ECMAScript writes them, no blanks. Equal values have equal text.
  *
- * json.cpp is the only file that meets simdjson and double-conversion: simdjson finds the
- * places in a text as fast as it can be read, double-conversion is the one that gives
- * ECMAScript's shortest form. No C++ exception leaves it.
+ * json.cpp is the only file that meets simdjson and double-conversion: simdjson rounds the
+ * long numbers exactly, double-conversion is the one that gives ECMAScript's shortest form.
+ * No C++ exception leaves it.
  *
- * Memory: a parsed document holds a copy of the text, 16 bytes a value and key, and the
- * strings that had escapes; while it is parsed up to 4 bytes a byte of text. */
+ * Memory: a parsed document holds a copy of the text (unless it is borrowed), 16 bytes a
+ * value and key, and the strings that had escapes. */
 
 #include "crdt/buf.h"
 #include "scene/json_number.h"
@@ -67,6 +67,8 @@ typedef struct scene_json_limits {
     uint32_t depth_max;
     /* Values and keys; 0: the default, 16,777,216. */
     size_t node_max;
+    /* The text stays where it is until close: it is not copied. Default false. */
+    bool borrow;
 } scene_json_limits;
 
 scene_json_limits scene_json_limits_default(void);
