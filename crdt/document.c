@@ -16,6 +16,7 @@ static void init_state(crdt_document *doc, crdt_alloc alloc, uint64_t hash_seed)
     crdt_lww_map_init(&doc->fields, &doc->context);
     crdt_remove_log_init(&doc->log, &doc->context);
     doc->digest = (crdt_digest){0};
+    doc->counts = (crdt_document_counts){0};
 }
 
 static void deinit_state(crdt_document *doc)
@@ -106,34 +107,6 @@ const crdt_version *crdt_document_version(const crdt_document *doc)
 crdt_digest crdt_document_digest(const crdt_document *doc)
 {
     return doc->digest;
-}
-
-static void count_part(const crdt_document *doc, uint32_t part,
-                       crdt_document_counts *counts)
-{
-    bool live = crdt_state_part_live(doc, part);
-    counts->parts += live;
-    for (uint32_t field = crdt_state_any_field(doc, part); field != 0;
-         field = crdt_state_next_field(doc, field)) {
-        const crdt_slot *slot = crdt_state_field(doc, field);
-        bool is_held = slot->dot != 0;
-        counts->fields += live && is_held;
-        counts->conflicts += is_held && (!live || crdt_slot_lower(slot) != 0);
-    }
-}
-
-crdt_document_counts crdt_document_count(const crdt_document *doc)
-{
-    crdt_document_counts counts = {0};
-    for (uint32_t object = crdt_state_any_object(doc); object != 0;
-         object = crdt_state_next_object(doc, object)) {
-        counts.objects += crdt_state_object_live(doc, object);
-        for (uint32_t part = crdt_state_any_part(doc, object); part != 0;
-             part = crdt_state_next_part(doc, part)) {
-            count_part(doc, part, &counts);
-        }
-    }
-    return counts;
 }
 
 crdt_object crdt_document_find_object(const crdt_document *doc, crdt_span object)

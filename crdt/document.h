@@ -155,7 +155,7 @@ typedef struct crdt_document_counts {
     uint64_t fields;    /* visible fields */
     uint64_t conflicts; /* fields with siblings, and hidden fields */
 } crdt_document_counts;
-/* O(1) if kept, at worst O(state). */
+/* O(1). */
 crdt_document_counts crdt_document_count(const crdt_document *doc);
 
 /* Handles: small numbers, valid until the next change; {0} is none. Slots of objects that

@@ -1,5 +1,7 @@
 #include "crdt/document_state.h"
 
+#include <string.h>
+
 /* Recompute what is kept incrementally, and look at every slot once. */
 typedef struct checking {
     const crdt_document *doc;
@@ -110,7 +112,9 @@ bool crdt_document_check(const crdt_document *doc)
             return false;
         }
     }
-    return check.elements == doc->keys.store.key_count &&
+    const crdt_document_counts counts = crdt_state_count_all(doc);
+    return memcmp(&counts, &doc->counts, sizeof counts) == 0 &&
+           check.elements == doc->keys.store.key_count &&
            check.fields == doc->fields.store.key_count &&
            crdt_digest_equal(check.digest, doc->digest) &&
            check_actors(&doc->context.actors) &&

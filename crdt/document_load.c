@@ -35,6 +35,8 @@ typedef struct loading {
     uint32_t object;  /* slots */
     uint32_t part;
     uint32_t key;
+    bool object_live;
+    bool part_live;
     size_t object_count; /* keys in the groups that are open */
     size_t part_count;
     size_t field_count;
@@ -206,8 +208,30 @@ static crdt_err load_field(loading *load, const crdt_answer_item *item)
                                  name, &load->key);
 }
 
+/* As crdt_state_count_all counts. */
+static void count_key(loading *load, const crdt_answer_item *item)
+{
+    crdt_document_counts *counts = &load->doc->counts;
+    const bool has_entry = item->entry_count > 0;
+    switch (item->key.depth) {
+    case CRDT_OBJECT:
+        load->object_live = has_entry;
+        counts->objects += has_entry;
+        break;
+    case CRDT_PART:
+        load->part_live = load->object_live && has_entry;
+        counts->parts += load->part_live;
+        break;
+    case CRDT_FIELD:
+        counts->fields += load->part_live;
+        counts->conflicts += !load->part_live || item->entry_count > 1;
+        break;
+    }
+}
+
 static crdt_err load_key(loading *load, const crdt_answer_item *item)
 {
+    count_key(load, item);
     load->depth = item->key.depth;
     switch (item->key.depth) {
     case CRDT_OBJECT:

@@ -259,6 +259,8 @@ static void drop_siblings(crdt_change *change, uint32_t field, uint64_t key_hash
 {
     crdt_document *doc = change->doc;
     const crdt_dot shown = crdt_state_field(doc, field)->dot;
+    const crdt_state_holding before =
+        crdt_state_holding_of(crdt_state_field(doc, field));
     bool live = (doc->tells_dropped) &&
                 crdt_state_part_live(doc, crdt_state_field(doc, field)->owner);
     for (uint32_t id = first_seen(change, field); id != 0;) {
@@ -273,6 +275,7 @@ static void drop_siblings(crdt_change *change, uint32_t field, uint64_t key_hash
             id = crdt_slot_lower(slot);
         }
     }
+    crdt_state_count_field(doc, field, before);
 }
 
 static void drop_values_of(crdt_change *change, uint32_t field)
@@ -308,6 +311,9 @@ void crdt_state_drop_dots(crdt_change *change, uint32_t element)
         } else {
             id = crdt_slot_lower(slot);
         }
+    }
+    if (crdt_state_element(doc, element)->dot == 0) {
+        crdt_state_count_element(doc, element);
     }
 }
 
@@ -362,7 +368,11 @@ void crdt_state_add_dot(crdt_change *change, uint32_t element, crdt_dot dot,
                         uint32_t who, uint64_t key_hash)
 {
     crdt_document *doc = change->doc;
+    const bool had_dot = crdt_state_element(doc, element)->dot != 0;
     crdt_dot_store_insert(&doc->keys.store, element, dot, who);
+    if (!had_dot) {
+        crdt_state_count_element(doc, element);
+    }
     const crdt_stamp stamp = crdt_actors_stamp(&doc->context.actors, dot);
     crdt_digest_add(&doc->digest, crdt_digest_term(key_hash, &stamp, (crdt_span){0}));
 }
@@ -379,7 +389,10 @@ static uint32_t insert_value(crdt_change *change, uint32_t field, crdt_dot dot,
                              uint64_t key_hash)
 {
     crdt_document *doc = change->doc;
+    const crdt_state_holding before =
+        crdt_state_holding_of(crdt_state_field(doc, field));
     uint32_t entry = crdt_lww_map_insert(&doc->fields, field, dot, who, value);
+    crdt_state_count_field(doc, field, before);
     const crdt_stamp stamp = crdt_actors_stamp(&doc->context.actors, dot);
     const crdt_span bytes = crdt_lww_map_value(crdt_state_field(doc, entry));
     crdt_digest_add(&doc->digest, crdt_digest_term(key_hash, &stamp, bytes));

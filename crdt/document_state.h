@@ -36,6 +36,7 @@ struct crdt_document {
     crdt_lww_map fields;
     crdt_remove_log log;
     crdt_digest digest;
+    crdt_document_counts counts;
     size_t log_bytes_max;
     crdt_listener listeners[LISTENERS_MAX];
     size_t listener_count;
@@ -203,6 +204,29 @@ void crdt_state_set_value(crdt_change *change, uint32_t field, crdt_dot dot,
  * that of the field's key. */
 void crdt_state_leave_value(crdt_change *change, uint32_t field, uint64_t key_hash);
 void crdt_state_enter_value(crdt_change *change, uint32_t field, uint64_t key_hash);
+
+/* ---- counting (document_count.c) ---- */
+
+typedef enum crdt_state_holding {
+    CRDT_STATE_HOLDS_NONE,
+    CRDT_STATE_HOLDS_ONE,
+    CRDT_STATE_HOLDS_SEVERAL,
+} crdt_state_holding;
+
+static inline crdt_state_holding crdt_state_holding_of(const crdt_slot *field)
+{
+    return field->dot == 0               ? CRDT_STATE_HOLDS_NONE
+           : crdt_slot_lower(field) == 0 ? CRDT_STATE_HOLDS_ONE
+                                         : CRDT_STATE_HOLDS_SEVERAL;
+}
+
+/* After a field has come to hold more or less than `before`: O(1). */
+void crdt_state_count_field(crdt_document *doc, uint32_t field,
+                            crdt_state_holding before);
+/* After an object or part has come to have a dot, or to have none: O(what is below). */
+void crdt_state_count_element(crdt_document *doc, uint32_t element);
+/* All counts from scratch: O(state). */
+crdt_document_counts crdt_state_count_all(const crdt_document *doc);
 
 /* ---- telling ---- */
 
