@@ -5,14 +5,15 @@
 #include <assert.h>
 #include <string.h>
 
-#define HISTORY_FORMAT 2u
+#define HISTORY_FORMAT 3u
 #define DROP_BYTES_MAX_DEFAULT ((size_t)8 << 20)
 #define ACTOR_SIZE 16u
 
 /* Head of a drop: the depth in the lowest two bits, CRDT_KEY_HAS_*, and then: */
 #define DROP_WAS_LIVE 16u
-#define DROP_HAS_WHO 32u /* not the person of the drop before */
-#define DROP_HEAD_MAX 63u
+#define DROP_HAS_WHO 32u   /* not the person of the drop before */
+#define DROP_HAS_ACTOR 64u /* not who wrote the drop before */
+#define DROP_HEAD_MAX 127u
 
 const char *crdt_origin_name(crdt_origin origin)
 {
@@ -46,6 +47,7 @@ static crdt_span actor_span(const crdt_actor *actor)
 typedef struct drop_coder {
     crdt_key_coder keys;
     crdt_span who;
+    crdt_actor actor;
     uint64_t time;
     uint64_t op_index; /* 0: an answer; else 1 + index */
 } drop_coder;
@@ -54,6 +56,7 @@ static void drop_coder_init(drop_coder *coder)
 {
     crdt_key_coder_init(&coder->keys);
     coder->who = (crdt_span){0};
+    coder->actor = (crdt_actor){{0}};
     coder->time = 0;
     coder->op_index = 0;
 }
@@ -77,13 +80,16 @@ static crdt_err put_drop(drop_coder *coder, const crdt_history_drop *drop,
     unsigned head = (unsigned)drop->key.depth | flags;
     head |= drop->was_live ? DROP_WAS_LIVE : 0;
     head |= crdt_span_equal(entry->who, coder->who) ? 0 : DROP_HAS_WHO;
+    head |= crdt_actor_equal(&entry->stamp.actor, &coder->actor) ? 0 : DROP_HAS_ACTOR;
     uint64_t op_index = code_op_index(drop->op_index);
     uint8_t *at = out->data + out->size;
     *at++ = (uint8_t)head;
     at = crdt_msgpack_put_int(at, (int64_t)(op_index - coder->op_index));
     at = crdt_key_coder_put(&coder->keys, at, &drop->key, flags);
     at = crdt_msgpack_put_int(at, (int64_t)(entry->stamp.time - coder->time));
-    at = crdt_msgpack_put_bin(at, actor_span(&entry->stamp.actor));
+    if ((head & DROP_HAS_ACTOR) != 0) {
+        at = crdt_msgpack_put_bin(at, actor_span(&entry->stamp.actor));
+    }
     if ((head & DROP_HAS_WHO) != 0) {
         at = crdt_msgpack_put_str(at, entry->who);
     }
@@ -94,6 +100,7 @@ static crdt_err put_drop(drop_coder *coder, const crdt_history_drop *drop,
     coder->op_index = op_index;
     coder->time = entry->stamp.time;
     coder->who = entry->who;
+    coder->actor = entry->stamp.actor;
     return CRDT_OK;
 }
 
@@ -113,6 +120,19 @@ static uint64_t read_step(crdt_msgpack_reader *reader, uint64_t before, uint64_t
         return 0;
     }
     return up ? before + size : before - size;
+}
+
+/* Another writer than that of the drop before. */
+static void read_actor_step(drop_coder *coder, crdt_msgpack_reader *reader)
+{
+    const uint8_t *before = reader->at;
+    crdt_actor actor = {{0}};
+    crdt_msgpack_read_fixed(reader, actor.bytes, ACTOR_SIZE);
+    if (reader->err == CRDT_OK && crdt_actor_equal(&actor, &coder->actor)) {
+        reader->at = before;
+        crdt_msgpack_fail(reader, CRDT_ECORRUPT, "writer is named again");
+    }
+    coder->actor = actor;
 }
 
 static void read_drop(drop_coder *coder, crdt_msgpack_reader *reader,
@@ -137,7 +157,10 @@ static void read_drop(drop_coder *coder, crdt_msgpack_reader *reader,
         crdt_msgpack_fail(reader, CRDT_ECORRUPT, "stamp at time 0");
     }
     drop->entry.stamp.time = coder->time;
-    crdt_msgpack_read_fixed(reader, drop->entry.stamp.actor.bytes, ACTOR_SIZE);
+    if ((head & DROP_HAS_ACTOR) != 0) {
+        read_actor_step(coder, reader);
+    }
+    drop->entry.stamp.actor = coder->actor;
     if ((head & DROP_HAS_WHO) != 0) {
         before = reader->at;
         crdt_span who = crdt_msgpack_read_str(reader, CRDT_NAME_SIZE_MAX);
@@ -259,8 +282,8 @@ crdt_err crdt_history_decode(crdt_span bytes, crdt_arena *arena,
     if (reader.err == CRDT_OK && record->origin != CRDT_ORIGIN_ANSWER) {
         read_ops(&reader, arena, record);
     }
-    /* head, step of op_index, step of time, actor */
-    size_t count = crdt_msgpack_read_count(&reader, SIZE_MAX, 3 + 2 + ACTOR_SIZE);
+    /* at least a head, a step of op_index, a step of time */
+    size_t count = crdt_msgpack_read_count(&reader, SIZE_MAX, 3);
     crdt_history_drop *drops =
         reader.err != CRDT_OK ? NULL : crdt_arena_alloc(arena, count * sizeof *drops);
     if (reader.err == CRDT_OK && drops == NULL) {

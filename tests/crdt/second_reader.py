@@ -280,20 +280,21 @@ def answer(data):
 
 def history(data):
     r = Reader(data)
-    assert r.uint() == 2
+    assert r.uint() == 3
     out = {'origin': r.uint()}
     if out['origin'] != 6: out.update(author=r.actor(), first=r.uint(), who=r.str())
     out['wall'], target = r.uint(), r.uint()
     if target: out['target'] = (target, r.actor())
     out['cut'] = r.bool()
     if out['origin'] != 6: out['ops'] = len(operations(r))
-    keys, index, time, who, out['drops'] = Keys(), 0, 0, '', []
+    keys, index, time, who, actor, out['drops'] = Keys(), 0, 0, '', None, []
     for _ in range(r.uint()):
         head = r.uint()
         index += r.int()
         key = keys.read(r, head, head & 3)
         time += r.int()
-        stamp = (time, r.actor())
+        if head & 64: actor = r.actor()
+        stamp = (time, actor)
         if head & 32: who = r.str()
         drop = (index - 1, key, stamp, who, bool(head & 16))
         out['drops'].append(drop + (r.stored_value(),) if head & 3 == 3 else drop)
@@ -319,7 +320,7 @@ def main():
         'template': batch(golden('template.v2'))[0],
         'answer': answer(golden('answer.v2')),
         'full': answer(golden('answer_full.v2')),
-        'history': history(golden('history.v2')),
+        'history': history(golden('history.v3')),
     }
     expected = {
         'absolute': {'author': '0001', 'deps': {'0001': 7, '1011': 300}, 'who': 'ann', 'wall': 1700000000000,

@@ -135,17 +135,19 @@ Test(history, round_trip_and_all_damage)
 }
 
 /* An answer's record, then one drop. */
-#define ANSWER "02 06 00 00 c2 "
-#define ACTOR "c4 10 00000000000000000000000000000000"
+#define ANSWER "03 06 00 00 c2 "
+#define NOBODY "c4 10 00000000000000000000000000000000"
+#define ACTOR "c4 10 10000000000000000000000000000000"
 
 Test(history, bad_bytes)
 {
     static const decoder_bad rows[] = {
         {"", CRDT_ECORRUPT, 0},
         {"01", CRDT_EVERSION, 0},
-        {"02 07", CRDT_ELIMIT, 1}, /* no such origin */
-        {"02 00 " ACTOR " 00", CRDT_ECORRUPT, 20},
-        {"02 00 " ACTOR " 01 a0 00 00 c2 00 00", CRDT_ECORRUPT, 25}, /* no operation */
+        {"02", CRDT_EVERSION, 0},
+        {"03 07", CRDT_ELIMIT, 1}, /* no such origin */
+        {"03 00 " ACTOR " 00", CRDT_ECORRUPT, 20},
+        {"03 00 " ACTOR " 01 a0 00 00 c2 00 00", CRDT_ECORRUPT, 25}, /* no operation */
         {ANSWER "01", CRDT_ECORRUPT, 5},                             /* no drop */
         {ANSWER "00 00", CRDT_ECORRUPT, 6},
         {ANSWER "01 04 00 a1 6f 05 " ACTOR, CRDT_ECORRUPT, 6}, /* depth 0 */
@@ -153,10 +155,11 @@ Test(history, bad_bytes)
         {ANSWER "01 05 01 a1 6f 05 " ACTOR, CRDT_ECORRUPT, 7}, /* no operation 0 */
         {ANSWER "01 05 ff a1 6f 05 " ACTOR, CRDT_ECORRUPT, 7},
         {ANSWER "01 05 00 a1 6f 00 " ACTOR, CRDT_ECORRUPT, 10},       /* time 0 */
-        {ANSWER "01 25 00 a1 6f 05 " ACTOR " a0", CRDT_ECORRUPT, 29}, /* person again */
+        {ANSWER "01 65 00 a1 6f 05 " ACTOR " a0", CRDT_ECORRUPT, 29}, /* person again */
+        {ANSWER "01 45 00 a1 6f 05 " NOBODY, CRDT_ECORRUPT, 11},      /* writer again */
         {ANSWER "01 01 00 05 " ACTOR " 00 00", CRDT_ECORRUPT, 8}, /* no object yet */
         {ANSWER "01 05 00 c4 01 61 05 " ACTOR, CRDT_ECORRUPT, 8}, /* bin of UTF-8 */
-        {ANSWER "01 05 00 a1 6f 05 " ACTOR " 00", CRDT_ECORRUPT, 29},
+        {ANSWER "01 45 00 a1 6f 05 " ACTOR " 00", CRDT_ECORRUPT, 29},
     };
     crdt_history_record kept;
     decoder d = open_decoder(&kept);
@@ -164,6 +167,34 @@ Test(history, bad_bytes)
 }
 
 /* What the listener hears is what the record says, though its spans are gone. */
+/* Drops of one writer name it once. They were refused when all were so short that the
+ * least size of a drop, with its writer, was more than there was. */
+Test(history, writer_is_named_once)
+{
+    crdt_buf out;
+    crdt_arena arena;
+    crdt_buf_init(&out, crdt_alloc_default());
+    crdt_arena_init(&arena, crdt_alloc_default());
+    crdt_history_drop drops[20];
+    for (size_t i = 0; i < 20; i++) {
+        drops[i] = (crdt_history_drop){
+            .op_index = SIZE_MAX,
+            .key = crdt_key_object(crdt_span_of("o")),
+            .entry = {.stamp = {.time = i + 1, .actor = {{7}}}},
+        };
+    }
+    crdt_history_record made = {
+        .origin = CRDT_ORIGIN_ANSWER, .drops = drops, .drop_count = 20};
+    crdt_history_record back;
+    cr_assert_eq(crdt_history_encode(&made, &out), CRDT_OK);
+    cr_assert(out.size < 100, "%zu bytes", out.size);
+    cr_assert_eq(crdt_history_decode(crdt_buf_span(&out), &arena, &back, NULL),
+                 CRDT_OK);
+    cr_assert(records_equal(&made, &back));
+    crdt_arena_deinit(&arena);
+    crdt_buf_deinit(&out);
+}
+
 Test(history, recorder_keeps_what_it_heard)
 {
     fault_alloc fault;
