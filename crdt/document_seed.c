@@ -129,6 +129,7 @@ static crdt_err seed_key(seeding *seed, const crdt_op *op, crdt_dot dot, uint32_
     }
     *slot = crdt_dot_store_place(&doc->keys.store,
                                  is_object ? seed->object : seed->part, dot);
+    *(is_object ? &doc->counts.objects : &doc->counts.parts) += 1;
     add_term(seed,
              is_object ? seed->object_hash
                        : crdt_digest_key_add(seed->part_begin, name_hash),
@@ -159,6 +160,7 @@ static crdt_err seed_value(seeding *seed, const crdt_op *op, crdt_dot dot,
         return err;
     }
     *slot = crdt_lww_map_place(&doc->fields, field, dot, &value);
+    doc->counts.fields++;
     add_term(seed, crdt_digest_key_add(seed->field_hash, name_hash), crdt_dot_time(dot),
              op->value);
     return CRDT_OK;
@@ -223,7 +225,7 @@ static crdt_err seed_all(crdt_document *doc, const crdt_batch *batch, uint32_t *
     for (size_t i = 0; i < batch->op_count && err == CRDT_OK; i++) {
         bool is_field = batch->ops[i].key.depth == CRDT_FIELD;
         crdt_dot_store_list(is_field ? &doc->fields.store : &doc->keys.store, slots[i],
-                            0);
+                            crdt_dot_make(first + i, actor), 0);
     }
     return err;
 }
