@@ -252,6 +252,7 @@ static void touch(crdt_join *join, crdt_join_visit *visited)
     }
 }
 
+/* Persons are numbered by first use: none may be left out. */
 static crdt_err person_of(crdt_join *join, const crdt_answer_item *item, uint32_t *who)
 {
     if (item->writer == join->persons.count) {
@@ -293,13 +294,8 @@ static void keep_apart(crdt_join *join, crdt_join_visit *visited)
 }
 
 static crdt_err plan_arrival(crdt_join *join, const crdt_answer_item *item,
-                             uint32_t key, crdt_dot dot)
+                             uint32_t key, crdt_dot dot, uint32_t who)
 {
-    uint32_t who = 0;
-    crdt_err err = person_of(join, item, &who);
-    if (err != CRDT_OK) {
-        return err;
-    }
     crdt_join_visit *visited = crdt_join_visited(join, join->visited.count - 1);
     keep_apart(join, visited);
     crdt_join_entry *arrival = push(join, &join->arrivals);
@@ -337,7 +333,11 @@ static crdt_err plan_entry(crdt_join *join, const crdt_answer_item *item)
     }
     visited->is_prefix |= item->fresh && depth != CRDT_FIELD;
     const crdt_dot dot = dot_of(join, item);
-    crdt_err err = CRDT_OK;
+    uint32_t who;
+    crdt_err err = person_of(join, item, &who);
+    if (err != CRDT_OK) {
+        return err;
+    }
     if (is_known(join, dot)) {
         /* The same dot here: both have it. No such dot here: I know that it was removed. */
         crdt_dot_store *store = crdt_join_store(join, depth);
@@ -356,11 +356,9 @@ static crdt_err plan_entry(crdt_join *join, const crdt_answer_item *item)
             }
         }
     } else {
-        err = plan_arrival(join, item, key, dot);
+        err = plan_arrival(join, item, key, dot, who);
     }
-    /* Persons are numbered by first use: none may be left out. */
-    uint32_t who;
-    return err != CRDT_OK ? err : person_of(join, item, &who);
+    return err;
 }
 
 static crdt_err plan_items(crdt_join *join)
