@@ -100,7 +100,7 @@ typedef struct sync_store_options {
     uint64_t journal_after; /* commits of this run that go to the tables before there is
                               * a journal, so that a short run has none; default 16 */
     size_t checkpoint_size_min; /* a checkpoint is made when the log since the last one
-                              * exceeds this and the last one's size; default 1 MiB */
+                              * exceeds this and twice the last one's size; default 1 MiB */
     const char
         *state_dir; /* NULL: $SCENESYNC_STATE_DIR, else $XDG_STATE_HOME/scenesync,
                      * else ~/.local/state/scenesync */

@@ -120,7 +120,7 @@ static crdt_err begin_checkpoint(disk_store *store)
 
 static bool checkpoint_is_due(const disk_store *store)
 {
-    uint64_t due = store->head.checkpoint_size;
+    uint64_t due = 2 * store->head.checkpoint_size;
     uint64_t log = 0;
     uint64_t history = 0;
     if (due < store->options.checkpoint_size_min) {

@@ -17,7 +17,7 @@
  * Every transaction of the tables rewrites the head: what there is, the transaction that
  * wrote it, the last group in it, and the document's mark. Compaction, in slices within ordinary commits:
  *
- *   REST ──(log > max(min, checkpoint))──> WRITE ──(all chunks; head points)──> SWEEP
+ *   REST ──(log > max(min, 2 checkpoints))─> WRITE ──(all chunks; head points)──> SWEEP
  *     ^                                                                           │
  *     └────────────(old log records and chunks are gone)──────────────────────────┘ */
 

@@ -272,7 +272,8 @@ static bool mem_dirty(const sync_store *base)
 
 static bool checkpoint_is_due(const sync_mem_disk *disk, size_t size_min)
 {
-    size_t due = disk->checkpoint.size > size_min ? disk->checkpoint.size : size_min;
+    size_t due = 2 * disk->checkpoint.size;
+    due = due > size_min ? due : size_min;
     return disk->log.payload > due;
 }
 
