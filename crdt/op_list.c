@@ -1,4 +1,5 @@
 #include "crdt/op_list.h"
+#include "crdt/well_known.h"
 
 #include <assert.h>
 #include <string.h>
@@ -20,6 +21,7 @@ void crdt_op_list_deinit(crdt_op_list *list)
 
 void crdt_op_list_clear(crdt_op_list *list)
 {
+    memset(list->recent, 0, sizeof list->recent);
     crdt_arena_reset(&list->bytes);
     list->op_count = 0;
     list->err = CRDT_OK;
@@ -38,14 +40,46 @@ static bool copy_span(crdt_op_list *list, crdt_span *span)
     return true;
 }
 
-/* As copy_span; but a name that the operation before has too is not copied again. */
-static bool copy_name(crdt_op_list *list, crdt_span *name, const crdt_span *before)
+/* As copy_span; but an object that the operation before has too is not copied again. */
+static bool copy_object(crdt_op_list *list, crdt_span *name)
 {
-    if (before != NULL && crdt_span_equal(*name, *before)) {
-        *name = *before;
-        return true;
+    if (list->op_count > 0) {
+        crdt_span before = list->ops[list->op_count - 1].key.object;
+        if (crdt_span_equal(*name, before)) {
+            *name = before;
+            return true;
+        }
     }
     return copy_span(list, name);
+}
+
+/* Is it the copy that the operation before has as its part? */
+static bool is_last_part(const crdt_op_list *list, crdt_span name)
+{
+    const crdt_op *last = list->op_count > 0 ? &list->ops[list->op_count - 1] : NULL;
+    return last != NULL && last->key.depth >= CRDT_PART &&
+           last->key.part.data == name.data && last->key.part.size == name.size;
+}
+
+/* As copy_span, for the name of a part or field. */
+static bool copy_name(crdt_op_list *list, crdt_span *name)
+{
+    uint8_t hash = crdt_well_known_hash(*name);
+    size_t index = crdt_well_known_find(*name, hash);
+    if (index < CRDT_WELL_KNOWN_COUNT) {
+        *name = crdt_well_known_names[index];
+        return true;
+    }
+    crdt_span *recent = &list->recent[hash % CRDT_OP_LIST_RECENT];
+    if (recent->data != NULL && crdt_span_equal(*name, *recent)) {
+        *name = *recent;
+        return true;
+    }
+    bool copied = copy_span(list, name);
+    if (copied) {
+        *recent = *name;
+    }
+    return copied;
 }
 
 static crdt_err reserve_op(crdt_op_list *list)
@@ -72,17 +106,14 @@ crdt_err crdt_op_list_push(crdt_op_list *list, const crdt_op *op)
     }
     crdt_op copy = *op;
     bool copied = reserve_op(list) == CRDT_OK;
-    const crdt_key *last =
-        list->op_count > 0 ? &list->ops[list->op_count - 1].key : NULL;
     if (copied) {
-        copied = copy_name(list, &copy.key.object, last != NULL ? &last->object : NULL);
+        copied = copy_object(list, &copy.key.object);
     }
-    if (copied && copy.key.depth >= CRDT_PART) {
-        bool has = last != NULL && last->depth >= CRDT_PART;
-        copied = copy_name(list, &copy.key.part, has ? &last->part : NULL);
+    if (copied && copy.key.depth >= CRDT_PART && !is_last_part(list, copy.key.part)) {
+        copied = copy_name(list, &copy.key.part);
     }
     if (copied && copy.key.depth == CRDT_FIELD) {
-        copied = copy_span(list, &copy.key.field);
+        copied = copy_name(list, &copy.key.field);
     }
     if (copied && copy.kind == CRDT_OP_SET) {
         copied = copy_span(list, &copy.value);

@@ -12,9 +12,14 @@
 
 #include "crdt/op.h"
 
+#define CRDT_OP_LIST_RECENT 32u
+
 typedef struct crdt_op_list {
     crdt_alloc alloc;
     crdt_arena bytes; /* the copies */
+    /* Copies of names of parts and fields, by a hash: most come again and again. The
+     * well-known ones are not copied at all. */
+    crdt_span recent[CRDT_OP_LIST_RECENT];
     crdt_op *ops;
     size_t op_count;
     size_t op_capacity;

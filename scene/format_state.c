@@ -148,48 +148,51 @@ static bool find_pair(const scene_json_node *object, const char *first,
            is_key(swapped ? a : b, second, strlen(second));
 }
 
-static bool is_plain_entity(const scene_import *import, const scene_json_node *record)
+/* The operation that was written last, whose names are the list's copies. */
+static const crdt_key *last_key(const scene_import *import)
 {
-    const scene_json_node *members[2];
-    if (import->origin != import->format ||
-        !find_pair(record, "components", "id", members) ||
-        members[0]->type != SCENE_JSON_ARRAY) {
-        return false;
-    }
-    crdt_span before = {NULL, 0};
-    const scene_json_node *component = members[0] + 1;
-    for (uint32_t i = 0; i < members[0]->count; i++) {
-        const scene_json_node *pair[2];
-        if (!find_pair(component, "type", "value", pair) ||
-            pair[0]->type != SCENE_JSON_STRING || pair[1]->type != SCENE_JSON_OBJECT ||
-            (i > 0 &&
-             scene_layout_component_compare(before, scene_json_text(pair[0])) >= 0)) {
-            return false;
-        }
-        before = scene_json_text(pair[0]);
-        component = scene_json_next(component);
-    }
-    return true;
+    return &import->ops->ops[import->ops->op_count - 1].key;
 }
 
-static crdt_err read_plain_entity(scene_import *import, const scene_json_node *record)
+static crdt_err read_plain_component(scene_import *import, const scene_json_node *type,
+                                     const scene_json_node *value)
+{
+    crdt_err err = scene_import_check_name(import, type, scene_json_text(type));
+    if (err == CRDT_OK) {
+        err = scene_import_add_part(import, last_key(import)->object,
+                                    scene_json_text(type));
+    }
+    return err != CRDT_OK ? err
+                          : scene_import_fields(import, last_key(import)->object,
+                                                last_key(import)->part, value, NULL);
+}
+
+/* Read a record as far as it is plain; *plain: all of it is. Else forget what was written. */
+static crdt_err read_plain_entity(scene_import *import, const scene_json_node *record,
+                                  bool *plain)
 {
     const scene_json_node *members[2];
-    (void)find_pair(record, "components", "id", members);
-    crdt_span id = scene_json_text(members[1]);
-    crdt_err err = scene_import_add_object(import, id);
+    *plain = import->origin == import->format &&
+             find_pair(record, "components", "id", members) &&
+             members[0]->type == SCENE_JSON_ARRAY;
+    if (!*plain) {
+        return CRDT_OK;
+    }
+    crdt_err err = scene_import_add_object(import, scene_json_text(members[1]));
+    crdt_span before = {NULL, 0};
     const scene_json_node *component = members[0] + 1;
     for (uint32_t i = 0; i < members[0]->count && err == CRDT_OK; i++) {
         const scene_json_node *pair[2];
-        (void)find_pair(component, "type", "value", pair);
-        crdt_span type = scene_json_text(pair[0]);
-        err = scene_import_check_name(import, pair[0], type);
-        if (err == CRDT_OK) {
-            err = scene_import_add_part(import, id, type);
+        *plain = find_pair(component, "type", "value", pair) &&
+                 pair[0]->type == SCENE_JSON_STRING &&
+                 pair[1]->type == SCENE_JSON_OBJECT &&
+                 (i == 0 ||
+                  scene_layout_component_compare(before, scene_json_text(pair[0])) < 0);
+        if (!*plain) {
+            return CRDT_OK;
         }
-        if (err == CRDT_OK) {
-            err = scene_import_fields(import, id, type, pair[1], NULL);
-        }
+        err = read_plain_component(import, pair[0], pair[1]);
+        before = scene_json_text(pair[0]);
         component = scene_json_next(component);
     }
     return err;
@@ -200,9 +203,13 @@ static crdt_err read_plain_entity(scene_import *import, const scene_json_node *r
 static crdt_err read_entity(scene_import *import, const scene_json_node *record,
                             int64_t order)
 {
-    if (order < 0 && is_plain_entity(import, record)) {
-        return read_plain_entity(import, record);
+    size_t op_count = import->ops->op_count;
+    bool plain = order < 0;
+    crdt_err plain_err = plain ? read_plain_entity(import, record, &plain) : CRDT_OK;
+    if (plain_err != CRDT_OK || plain) {
+        return plain_err;
     }
+    import->ops->op_count = op_count;
     static const char *const SKIP[] = {"id", "components", SCENE_CARRY, NULL};
     crdt_span id = scene_json_text(scene_json_find(record, "id"));
     const scene_json_node *components = scene_json_find(record, "components");
@@ -220,11 +227,12 @@ static crdt_err read_entity(scene_import *import, const scene_json_node *record,
     return err;
 }
 
-/* Every entity has an id of its own; are they in the default order? */
+/* Has every entity an id? Do they come in the default order, and ascend? */
 static crdt_err check_ids(scene_import *import, const scene_json_node *list,
-                          scene_text_map *seen, bool *ordered)
+                          bool *ordered, bool *ascending)
 {
     *ordered = true;
+    *ascending = true;
     crdt_span before = {NULL, 0};
     const scene_json_node *record = list + 1;
     for (uint32_t i = 0; i < list->count; i++) {
@@ -233,33 +241,47 @@ static crdt_err check_ids(scene_import *import, const scene_json_node *list,
             return refuse(import, record, "an entity must be an object with an id");
         }
         crdt_span text = scene_json_text(id);
-        bool fresh = false;
         crdt_err err = scene_import_check_name(import, id, text);
-        if (err == CRDT_OK) {
-            err = scene_text_map_put(seen, text, i, NULL, &fresh);
-        }
         if (err != CRDT_OK) {
             return err;
         }
-        if (!fresh) {
-            return refuse(import, id, "two entities have this id");
-        }
-        if (i > 0 && scene_layout_entity_compare(before, text) > 0) {
-            *ordered = false;
-        }
+        int order = i == 0 ? -1 : scene_layout_entity_compare(before, text);
+        *ordered = *ordered && order <= 0;
+        *ascending = *ascending && order < 0;
         before = text;
         record = scene_json_next(record);
     }
     return CRDT_OK;
 }
 
-static crdt_err read_entities(scene_import *import, const scene_json_node *list)
+/* Has every entity an id of its own? Those that ascend do. */
+static crdt_err check_twins(scene_import *import, const scene_json_node *list)
 {
     scene_text_map seen;
     scene_text_map_init(&seen, import->alloc);
-    bool ordered = true;
-    crdt_err err = check_ids(import, list, &seen, &ordered);
+    crdt_err err = CRDT_OK;
+    const scene_json_node *record = list + 1;
+    for (uint32_t i = 0; i < list->count && err == CRDT_OK; i++) {
+        const scene_json_node *id = scene_json_find(record, "id");
+        bool fresh = false;
+        err = scene_text_map_put(&seen, scene_json_text(id), i, NULL, &fresh);
+        if (err == CRDT_OK && !fresh) {
+            err = refuse(import, id, "two entities have this id");
+        }
+        record = scene_json_next(record);
+    }
     scene_text_map_deinit(&seen);
+    return err;
+}
+
+static crdt_err read_entities(scene_import *import, const scene_json_node *list)
+{
+    bool ordered = true;
+    bool ascending = true;
+    crdt_err err = check_ids(import, list, &ordered, &ascending);
+    if (err == CRDT_OK && !ascending) {
+        err = check_twins(import, list);
+    }
     const scene_json_node *record = list + 1;
     for (uint32_t i = 0; i < list->count && err == CRDT_OK; i++) {
         err = read_entity(import, record, ordered ? -1 : (int64_t)i);

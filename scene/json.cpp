@@ -99,7 +99,7 @@ struct reader {
     open_container open[SCENE_JSON_DEPTH_MAX];
 };
 
-static bool is_blank(char c)
+static inline bool is_blank(char c)
 {
     return c == ' ' || c == '\n' || c == '\t' || c == '\r';
 }
@@ -116,25 +116,27 @@ static bool is_digit(char c)
 }
 
 /* What begins next, at r->at: '\0' at the end. */
-static char peek(reader *r)
+static inline char peek(reader *r)
 {
-    while (r->at < r->end && is_blank(*r->at)) {
+    while (r->at < r->end) {
+        char c = *r->at;
+        if (c > ' ' || !is_blank(c)) {
+            return c;
+        }
         r->at++;
     }
-    return r->at < r->end ? *r->at : '\0';
+    return '\0';
 }
 
-static bool reserve_node(reader *r)
+static bool grow_nodes(reader *r)
 {
     scene_json *json = r->json;
     if (json->node_count == r->node_max) {
         r->too_many = r->at;
         return false;
     }
-    if (json->node_count < json->node_capacity) {
-        return true;
-    }
-    size_t capacity = json->node_capacity + json->node_capacity / 2 + 16;
+    size_t capacity =
+        std::min(json->node_capacity + json->node_capacity / 2 + 16, r->node_max);
     void *grown = crdt_resize_array(json->alloc, json->nodes, json->node_capacity,
                                     capacity, sizeof(scene_json_node));
     if (grown == nullptr) {
@@ -147,16 +149,15 @@ static bool reserve_node(reader *r)
 }
 
 /* Append a node for what begins at r->at; nullptr: no memory, or too many. */
-static scene_json_node *push_node(reader *r, scene_json_type type)
+static inline scene_json_node *push_node(reader *r, scene_json_type type)
 {
-    if (!reserve_node(r)) {
+    scene_json *json = r->json;
+    if (json->node_count == json->node_capacity && !grow_nodes(r)) {
         return nullptr;
     }
-    scene_json_node *node = &r->json->nodes[r->json->node_count++];
-    node->type = type & 7u;
-    node->boolean = false;
-    node->count = 0;
-    node->offset = static_cast<uint32_t>(r->at - r->begin);
+    scene_json_node *node = &json->nodes[json->node_count++];
+    *node =
+        scene_json_node{type & 7u, 0, 0, static_cast<uint32_t>(r->at - r->begin), {}};
     return node;
 }
 
@@ -283,7 +284,7 @@ static uint64_t find_special(uint64_t word)
 }
 
 /* Steps over bytes that need no look, eight at a time. */
-static const char *skip_plain(const char *at, const char *end)
+static inline const char *skip_plain(const char *at, const char *end)
 {
     while (end - at >= 8) {
         uint64_t word;
