@@ -35,6 +35,7 @@ typedef struct loading {
     uint32_t object;  /* slots */
     uint32_t part;
     uint32_t key;
+    bool beside; /* the key at hand has an entry */
     bool object_live;
     bool part_live;
     size_t object_count; /* keys in the groups that are open */
@@ -232,6 +233,7 @@ static void count_key(loading *load, const crdt_answer_item *item)
 static crdt_err load_key(loading *load, const crdt_answer_item *item)
 {
     count_key(load, item);
+    load->beside = false;
     load->depth = item->key.depth;
     switch (item->key.depth) {
     case CRDT_OBJECT:
@@ -244,7 +246,13 @@ static crdt_err load_key(loading *load, const crdt_answer_item *item)
     return CRDT_OK;
 }
 
-static crdt_err reserve_entry(loading *load, crdt_dot_store *store)
+static crdt_dot_store *store_of(const loading *load, bool of_field)
+{
+    return of_field ? &load->doc->fields.store : &load->doc->keys.store;
+}
+
+/* `beside`: the key has an entry already. */
+static crdt_err reserve_entry(loading *load, crdt_dot_store *store, bool beside)
 {
     if (load->entry_count == load->entry_capacity) {
         size_t capacity = load->entry_capacity == 0 ? 64 : load->entry_capacity * 2;
@@ -257,7 +265,7 @@ static crdt_err reserve_entry(loading *load, crdt_dot_store *store)
         load->entries = entries;
         load->entry_capacity = capacity;
     }
-    return crdt_dot_store_reserve(store, 1, 0);
+    return beside ? crdt_dot_store_reserve(store, 1, 0) : CRDT_OK;
 }
 
 static crdt_err load_entry(loading *load, const crdt_answer_item *item)
@@ -269,7 +277,8 @@ static crdt_err load_entry(loading *load, const crdt_answer_item *item)
     crdt_lww_value value;
     crdt_err err = person_of(load, item, &who);
     if (err == CRDT_OK) {
-        err = reserve_entry(load, of_field ? &doc->fields.store : &doc->keys.store);
+        err = reserve_entry(load, store_of(load, of_field), load->beside);
+        load->beside = true;
     }
     if (err == CRDT_OK && of_field) {
         err = crdt_lww_value_make(&doc->context, item->value, &value);
@@ -316,39 +325,34 @@ static crdt_err load_items(loading *load)
 
 /* ---- the trails of actors ---- */
 
-static crdt_dot_store *store_of(const loading *load, bool of_field)
-{
-    return of_field ? &load->doc->fields.store : &load->doc->keys.store;
-}
+/* What goes into the trail of an actor in one of the stores. */
+typedef struct trail_need {
+    size_t count;
+    size_t person_count; /* changes of the person */
+    uint32_t person;     /* the last one */
+} trail_need;
 
-/* Room in the trails at once, and some more for what is written next: `counts` are of dots
+/* Room in the trails at once, and some more for what is written next: `needs` are of dots
  * and of values, by actor. */
-static crdt_err reserve_trails(const loading *load, size_t (*counts)[2],
+static crdt_err reserve_trails(const loading *load, trail_need (*needs)[2],
                                size_t actor_count)
 {
-    memset(counts, 0, actor_count * sizeof *counts);
+    memset(needs, 0, actor_count * sizeof *needs);
     for (size_t i = 0; i < load->entry_count; i++) {
         const crdt_dot_place *entry = &load->entries[i];
-        counts[crdt_dot_actor(entry->dot) - 1][is_field(entry)]++;
+        trail_need *need = &needs[crdt_dot_actor(entry->dot) - 1][is_field(entry)];
+        need->count++;
+        need->person_count += entry->tag != need->person;
+        need->person = entry->tag;
     }
     crdt_err err = CRDT_OK;
     for (size_t i = 0; i < actor_count * 2 && err == CRDT_OK; i++) {
-        size_t count = counts[i / 2][i % 2];
-        if (count > 0) {
+        const trail_need *need = &needs[i / 2][i % 2];
+        if (need->count > 0) {
             err = crdt_dot_store_reserve_writes(
-                store_of(load, i % 2), (uint16_t)(i / 2 + 1), count + count / 16, 1);
+                store_of(load, i % 2), (uint16_t)(i / 2 + 1),
+                need->count + need->count / 16, need->person_count);
         }
-    }
-    return err;
-}
-
-static crdt_err list_entry(const loading *load, const crdt_dot_place *entry)
-{
-    crdt_dot_store *store = store_of(load, is_field(entry));
-    crdt_err err =
-        crdt_dot_store_reserve_writes(store, crdt_dot_actor(entry->dot), 1, 1);
-    if (err == CRDT_OK) {
-        crdt_dot_store_list(store, slot_of(entry), entry->dot, entry->tag);
     }
     return err;
 }
@@ -364,15 +368,17 @@ static crdt_err list_entries(loading *load, crdt_diag *diag)
         }
     }
     const size_t actor_count = doc->context.actors.version.stamp_count;
-    size_t(*counts)[2] =
-        crdt_resize_array(doc->context.alloc, NULL, 0, actor_count + 1, sizeof *counts);
-    if (counts == NULL) {
+    trail_need(*needs)[2] =
+        crdt_resize_array(doc->context.alloc, NULL, 0, actor_count + 1, sizeof *needs);
+    if (needs == NULL) {
         return CRDT_ENOMEM;
     }
-    err = err != CRDT_OK ? err : reserve_trails(load, counts, actor_count);
-    crdt_free(doc->context.alloc, counts, (actor_count + 1) * sizeof *counts);
+    err = err != CRDT_OK ? err : reserve_trails(load, needs, actor_count);
+    crdt_free(doc->context.alloc, needs, (actor_count + 1) * sizeof *needs);
     for (size_t i = 0; i < load->entry_count && err == CRDT_OK; i++) {
-        err = list_entry(load, &load->entries[i]);
+        const crdt_dot_place *entry = &load->entries[i];
+        crdt_dot_store_list(store_of(load, is_field(entry)), slot_of(entry), entry->dot,
+                            entry->tag);
     }
     return err;
 }

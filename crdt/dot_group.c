@@ -176,10 +176,11 @@ static uint32_t last_of(const crdt_dot_store *store, crdt_group group)
     return last;
 }
 
-void crdt_dot_group_link(crdt_dot_store *store, crdt_group *group, uint32_t key)
+void crdt_dot_group_link(crdt_dot_store *store, crdt_group *group, uint32_t key,
+                         bool in_order)
 {
     uint32_t last = last_of(store, *group);
-    if (last != 0 && (*group & CRDT_GROUP_UNSORTED) == 0 &&
+    if (!in_order && last != 0 && (*group & CRDT_GROUP_UNSORTED) == 0 &&
         crdt_span_compare(name_of(store, last), name_of(store, key)) > 0) {
         *group |= CRDT_GROUP_UNSORTED;
     }

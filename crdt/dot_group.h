@@ -48,8 +48,10 @@ crdt_err crdt_dot_group_reserve(struct crdt_dot_store *store, crdt_group group);
 /* Make a group, which may be empty, large, with room for one more key; an empty one must be
  * linked to at once. Errors: CRDT_ENOMEM; the group as before. */
 crdt_err crdt_dot_group_enlarge(struct crdt_dot_store *store, crdt_group *group);
-/* Append a key: one that comes in order leaves the group sorted. There must be room. */
-void crdt_dot_group_link(struct crdt_dot_store *store, crdt_group *group, uint32_t key);
+/* Append a key: one that comes in order leaves the group sorted. `in_order`: it is known
+ * to, and nothing is compared. There must be room. */
+void crdt_dot_group_link(struct crdt_dot_store *store, crdt_group *group, uint32_t key,
+                         bool in_order);
 void crdt_dot_group_unlink(struct crdt_dot_store *store, crdt_group *group,
                            uint32_t key);
 

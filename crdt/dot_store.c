@@ -173,19 +173,8 @@ static crdt_err reserve_key(crdt_dot_store *store, uint32_t owner, crdt_group *g
     return err;
 }
 
-crdt_err crdt_dot_store_make(crdt_dot_store *store, uint32_t owner, crdt_group *group,
-                             uint32_t name, uint32_t *id)
-{
-    size_t walked;
-    *id = find(store, owner, *group, name, &walked);
-    if (*id != 0) {
-        return CRDT_OK;
-    }
-    return crdt_dot_store_append(store, owner, group, walked, name, id);
-}
-
-crdt_err crdt_dot_store_append(crdt_dot_store *store, uint32_t owner, crdt_group *group,
-                               size_t group_size, uint32_t name, uint32_t *id)
+static crdt_err add_key(crdt_dot_store *store, uint32_t owner, crdt_group *group,
+                        size_t group_size, uint32_t name, bool in_order, uint32_t *id)
 {
     assert(name != 0);
     crdt_err err = reserve_key(store, owner, group, group_size);
@@ -203,8 +192,25 @@ crdt_err crdt_dot_store_append(crdt_dot_store *store, uint32_t owner, crdt_group
     } else if ((*group & CRDT_GROUP_LARGE) != 0) {
         put_cell(store, *id);
     }
-    crdt_dot_group_link(store, group, *id);
+    crdt_dot_group_link(store, group, *id, in_order);
     return CRDT_OK;
+}
+
+crdt_err crdt_dot_store_make(crdt_dot_store *store, uint32_t owner, crdt_group *group,
+                             uint32_t name, uint32_t *id)
+{
+    size_t walked;
+    *id = find(store, owner, *group, name, &walked);
+    if (*id != 0) {
+        return CRDT_OK;
+    }
+    return add_key(store, owner, group, walked, name, false, id);
+}
+
+crdt_err crdt_dot_store_append(crdt_dot_store *store, uint32_t owner, crdt_group *group,
+                               size_t group_size, uint32_t name, uint32_t *id)
+{
+    return add_key(store, owner, group, group_size, name, true, id);
 }
 
 /* Empty a cell and move up those behind it that would no longer be found. */
