@@ -50,25 +50,61 @@ static crdt_err read_as(scene_import *import, scene_format format)
                              "scene (builder), nor a list of components (composite)");
 }
 
+/* Read a text that is parsed as a whole. */
+static crdt_err read_parsed(const scene_json *json, const scene_format_options *options,
+                            crdt_alloc alloc, crdt_op_list *ops, scene_format *format,
+                            crdt_diag *diag)
+{
+    const scene_json_node *root = scene_json_root(json);
+    scene_import import;
+    scene_import_init(&import, alloc, json, ops, diag);
+    import.file_name = options->file_name;
+    *format = options->format != SCENE_FORMAT_NONE ? options->format : recognize(root);
+    crdt_err err = read_as(&import, *format);
+    scene_import_deinit(&import);
+    return err;
+}
+
+/* States are read entity by entity, if that can be; *json: the whole text, if that has come
+ * of it. */
+static crdt_err read_state(crdt_span text, const scene_format_options *options,
+                           const scene_json_limits *limits, crdt_alloc alloc,
+                           crdt_op_list *ops, scene_json **json, bool *done)
+{
+    *done = false;
+    if (options->format != SCENE_FORMAT_NONE && options->format != SCENE_FORMAT_STATE) {
+        return CRDT_OK;
+    }
+    size_t op_count = ops->op_count;
+    scene_import import;
+    scene_import_init(&import, alloc, NULL, ops, NULL);
+    crdt_err err = scene_format_state_read_each(&import, text, limits, json, done);
+    scene_import_deinit(&import);
+    if (!*done) {
+        ops->op_count = op_count;
+    }
+    return err;
+}
+
 crdt_err scene_format_read(crdt_span text, const scene_format_options *options,
                            crdt_alloc alloc, crdt_op_list *ops, scene_format *format,
                            crdt_diag *diag)
 {
     scene_json *json = NULL;
+    scene_format found = SCENE_FORMAT_STATE;
     scene_json_limits limits = options->limits;
     limits.borrow = true;
-    crdt_err err = scene_json_open(&json, alloc, text, &limits, diag);
+    bool done;
+    crdt_err err = read_state(text, options, &limits, alloc, ops, &json, &done);
     if (err != CRDT_OK) {
-        return err;
+        return crdt_diag_set(diag, err, 0, "no memory to read the scene");
     }
-    const scene_json_node *root = scene_json_root(json);
-    scene_format found =
-        options->format != SCENE_FORMAT_NONE ? options->format : recognize(root);
-    scene_import import;
-    scene_import_init(&import, alloc, json, ops, diag);
-    import.file_name = options->file_name;
-    err = read_as(&import, found);
-    scene_import_deinit(&import);
+    if (!done && json == NULL) {
+        err = scene_json_open(&json, alloc, text, &limits, diag);
+    }
+    if (!done && err == CRDT_OK) {
+        err = read_parsed(json, options, alloc, ops, &found, diag);
+    }
     scene_json_close(json);
     if (err == CRDT_OK && format != NULL) {
         *format = found;

@@ -313,6 +313,16 @@ static crdt_err read_fields(scene_import *import, const scene_json_node *root)
     return err != CRDT_OK ? err : scene_import_fields(import, scene, part, root, skip);
 }
 
+/* Our own names come last: so the template mostly finds all in order. */
+static crdt_err read_scene(scene_import *import, const scene_json_node *root)
+{
+    crdt_err err = scene_import_add_object(import, crdt_span_of(SCENE_NAME_SCENE));
+    if (err == CRDT_OK) {
+        err = read_fields(import, root);
+    }
+    return err != CRDT_OK ? err : scene_import_scene_data(import);
+}
+
 crdt_err scene_format_state_read(scene_import *import)
 {
     const scene_json_node *root = scene_json_root(import->json);
@@ -335,12 +345,87 @@ crdt_err scene_format_state_read(scene_import *import)
     if (err == CRDT_OK) {
         err = read_entities(import, entities);
     }
-    /* Our own names come last: so the template mostly finds all in order. */
-    if (err == CRDT_OK) {
-        err = scene_import_add_object(import, crdt_span_of(SCENE_NAME_SCENE));
+    return err != CRDT_OK ? err : read_scene(import, root);
+}
+
+/* ---- entity by entity ---- */
+
+typedef struct each_entity {
+    scene_import *import;
+    crdt_span before; /* the id of the last one, the list's copy */
+    bool any;
+} each_entity;
+
+/* CRDT_ENOTFOUND: this text is no such. */
+static crdt_err take_entity(void *ctx, const scene_json *json,
+                            const scene_json_node *record)
+{
+    each_entity *each = ctx;
+    scene_import *import = each->import;
+    const scene_json_node *id = scene_json_find(record, "id");
+    import->json = json;
+    if (id == NULL || id->type != SCENE_JSON_STRING ||
+        scene_import_check_name(import, id, scene_json_text(id)) != CRDT_OK ||
+        (each->any &&
+         scene_layout_entity_compare(each->before, scene_json_text(id)) >= 0)) {
+        return CRDT_ENOTFOUND;
     }
+    size_t first = import->ops->op_count;
+    crdt_err err = read_entity(import, record, -1);
+    crdt_arena_reset(&import->arena);
     if (err == CRDT_OK) {
-        err = read_fields(import, root);
+        each->before = import->ops->ops[first].key.object;
+        each->any = true;
     }
-    return err != CRDT_OK ? err : scene_import_scene_data(import);
+    return err == CRDT_OK || err == CRDT_ENOMEM ? err : CRDT_ENOTFOUND;
+}
+
+/* Is what stands around the entities what was taken for granted while they were read? */
+static bool is_native(const scene_json_node *root)
+{
+    static const char *const FOREIGN[] = {"format", "shared", "entities"};
+    const scene_json_node *version = scene_json_find(root, "schemaVersion");
+    const scene_json_node *entities = scene_json_find(root, "entities");
+    const scene_json_node *carry = scene_json_find(root, SCENE_CARRY);
+    for (size_t i = 0; i < sizeof(FOREIGN) / sizeof(FOREIGN[0]); i++) {
+        if (scene_json_find(carry, FOREIGN[i]) != NULL) {
+            return false;
+        }
+    }
+    return version != NULL && version->type == SCENE_JSON_NUMBER &&
+           version->as.number == 1 && entities != NULL &&
+           entities->type == SCENE_JSON_ARRAY;
+}
+
+crdt_err scene_format_state_read_each(scene_import *import, crdt_span text,
+                                      const scene_json_limits *limits,
+                                      scene_json **json, bool *done)
+{
+    each_entity each = {.import = import};
+    const scene_json_each elements = {
+        .key = "entities", .ctx = &each, .take = take_entity};
+    scene_json *read = NULL;
+    *done = false;
+    import->format = SCENE_FORMAT_STATE;
+    import->origin = SCENE_FORMAT_STATE;
+    import->diag = NULL;
+    crdt_err err =
+        scene_json_open_each(&read, import->alloc, text, limits, &elements, NULL);
+    if (err != CRDT_OK) {
+        return err == CRDT_ENOMEM ? err : CRDT_OK;
+    }
+    if (!each.any) {
+        *json = read; /* there was nothing to hand out: all of it is here */
+        return CRDT_OK;
+    }
+    const scene_json_node *root = scene_json_root(read);
+    import->json = read;
+    if (is_native(root)) {
+        err = scene_import_open_carry(import, root);
+        err = err != CRDT_OK ? err : read_scene(import, root);
+        *done = err == CRDT_OK;
+    }
+    import->json = NULL;
+    scene_json_close(read);
+    return err == CRDT_ENOMEM ? err : CRDT_OK;
 }

@@ -19,6 +19,15 @@
  * Errors: CRDT_ECORRUPT, CRDT_EVERSION, CRDT_ELIMIT with the place; CRDT_ENOMEM. */
 crdt_err scene_format_state_read(scene_import *import);
 
+/* Read a text entity by entity, as most states can be: their ids ascend, and they come from
+ * no other format. *done: it is one, and all is in the list of `import` (whose `json` is not
+ * set). Else the list holds what is to be forgotten, and *json (may be NULL) is the whole
+ * text parsed, if that has come of it.
+ * Errors: CRDT_ENOMEM. What is wrong with a text is left to the other way to say. */
+crdt_err scene_format_state_read_each(scene_import *import, crdt_span text,
+                                      const scene_json_limits *limits,
+                                      scene_json **json, bool *done);
+
 /* Append the record of one live entity to `out`: canonical JSON, a function of the entity,
  * the components it shares, `under_root` (leave its parent out, whatever it says) and of
  * the origin that FF scene names. `export` is one of states that was opened since the

@@ -94,10 +94,17 @@ struct reader {
     const char *at;
     const char *end;
     size_t node_max;
-    const char *too_many; /* where the first node stands that is one too many */
+    const char *too_many;        /* where the first node stands that is one too many */
+    const scene_json_each *each; /* NULL: all is kept */
+    uint32_t each_list;          /* its list's node, NO_NODE: not met yet */
+    size_t each_count;           /* nodes that were handed out */
+    size_t each_strings;         /* strings_used before the list */
+    crdt_err each_err;
     uint32_t depth;
     open_container open[SCENE_JSON_DEPTH_MAX];
 };
+
+#define NO_NODE UINT32_MAX
 
 static inline bool is_blank(char c)
 {
@@ -528,6 +535,38 @@ static bool open_node(reader *r, bool object)
     return true;
 }
 
+/* ---- elements that are handed out ---- */
+
+/* Is the list that was just opened the one whose elements are wanted? */
+static void note_list(reader *r)
+{
+    const open_container *list = &r->open[r->depth - 1];
+    if (r->each == nullptr || r->depth != 2 || list->object || !r->open[0].object) {
+        return;
+    }
+    const scene_json_node *key = &r->json->nodes[list->node - 1];
+    if (crdt_span_equal(scene_json_text(key), crdt_span_of(r->each->key))) {
+        r->each_list = list->node;
+        r->each_strings = r->json->strings_used;
+    }
+}
+
+/* The element that was just read, all of it. */
+static bool hand_out(reader *r)
+{
+    scene_json *json = r->json;
+    size_t first = static_cast<size_t>(r->each_list) + 1;
+    r->each_count += json->node_count - first;
+    if (r->each_count + first > r->node_max) {
+        r->too_many = r->at;
+        return false;
+    }
+    r->each_err = r->each->take(r->each->ctx, json, json->nodes + first);
+    json->node_count = first;
+    json->strings_used = r->each_strings;
+    return r->each_err == CRDT_OK;
+}
+
 /* At its closing mark. */
 static bool close_node(reader *r)
 {
@@ -536,6 +575,9 @@ static bool close_node(reader *r)
     r->at++;
     node->count = container->count & SCENE_JSON_COUNT_MAX;
     node->as.span = static_cast<uint32_t>(r->json->node_count - container->node);
+    if (container->node == r->each_list) {
+        node->count = 0;
+    }
     return !container->object || check_keys(r->json, node);
 }
 
@@ -555,6 +597,7 @@ static bool read_value(reader *r, bool *opened)
             return close_node(r);
         }
         *opened = true;
+        note_list(r);
         return c == '[' || read_key(r);
     case '"':
         return read_string(r);
@@ -577,6 +620,9 @@ static bool read_marks(reader *r)
 {
     while (r->depth > 0) {
         open_container *container = &r->open[r->depth - 1];
+        if (container->node == r->each_list && !hand_out(r)) {
+            return false;
+        }
         char mark = peek(r);
         container->count++;
         if (mark == ',') {
@@ -644,6 +690,9 @@ static crdt_err explain(const reader *r, crdt_diag *diag)
     if (json->no_memory) {
         return crdt_diag_set(diag, CRDT_ENOMEM, 0, "no memory to read the JSON");
     }
+    if (r->each_err != CRDT_OK) {
+        return r->each_err;
+    }
     if (r->too_many != nullptr) {
         crdt_err err = crdt_diag_set(diag, CRDT_ELIMIT,
                                      static_cast<uint64_t>(r->too_many - r->begin),
@@ -666,13 +715,19 @@ static crdt_err explain(const reader *r, crdt_diag *diag)
 }
 
 static crdt_err read_text(scene_json *json, const scene_json_limits *limits,
-                          crdt_diag *diag)
+                          const scene_json_each *each, crdt_diag *diag)
 {
     json->no_memory =
         !(limits->borrow && ends_with_mark(json->text)) && !copy_text(json);
     const char *text = reinterpret_cast<const char *>(json->text.data);
-    size_t node_max = limits->node_max != 0 ? limits->node_max : NODE_MAX_DEFAULT;
-    reader r = {json, text, text, text + json->text.size, node_max, nullptr, 0, {}};
+    reader r = {};
+    r.json = json;
+    r.begin = text;
+    r.at = text;
+    r.end = text + json->text.size;
+    r.node_max = limits->node_max != 0 ? limits->node_max : NODE_MAX_DEFAULT;
+    r.each = each;
+    r.each_list = NO_NODE;
     return !json->no_memory && read_all(&r) ? CRDT_OK : explain(&r, diag);
 }
 
@@ -688,6 +743,13 @@ static crdt_err refuse_size(crdt_span text, size_t size_max, crdt_diag *diag)
 crdt_err scene_json_open(scene_json **out, crdt_alloc alloc, crdt_span text,
                          const scene_json_limits *limits, crdt_diag *diag)
 {
+    return scene_json_open_each(out, alloc, text, limits, nullptr, diag);
+}
+
+crdt_err scene_json_open_each(scene_json **out, crdt_alloc alloc, crdt_span text,
+                              const scene_json_limits *limits,
+                              const scene_json_each *each, crdt_diag *diag)
+{
     scene_json_limits limit = limits != nullptr ? *limits : scene_json_limits_default();
     size_t size_max = std::min(limit.size_max, SIZE_MAX_EVER);
     if (text.size > size_max) {
@@ -701,7 +763,7 @@ crdt_err scene_json_open(scene_json **out, crdt_alloc alloc, crdt_span text,
     json->alloc = alloc;
     json->text = text;
     json->depth_max = std::min(limit.depth_max, SCENE_JSON_DEPTH_MAX);
-    crdt_err err = read_text(json, &limit, diag);
+    crdt_err err = read_text(json, &limit, each, diag);
     if (err != CRDT_OK) {
         scene_json_close(json);
         return err;

@@ -80,6 +80,20 @@ typedef struct scene_json scene_json;
  * CRDT_ENOMEM. */
 crdt_err scene_json_open(scene_json **out, crdt_alloc alloc, crdt_span text,
                          const scene_json_limits *limits, crdt_diag *diag);
+/* Who takes the elements of one list one at a time, as they are read. */
+typedef struct scene_json_each {
+    const char *key; /* of the root: an object */
+    void *ctx;
+    /* Nodes as always, until it returns; an error ends the reading. */
+    crdt_err (*take)(void *ctx, const scene_json *json, const scene_json_node *element);
+} scene_json_each;
+
+/* The same, but elements of the list at each->key are handed out, and nothing is kept of
+ * them: afterwards the list is empty. The text may still turn out to be wrong.
+ * Memory: nodes of the largest element and of all else. Errors also: those of `take`. */
+crdt_err scene_json_open_each(scene_json **out, crdt_alloc alloc, crdt_span text,
+                              const scene_json_limits *limits,
+                              const scene_json_each *each, crdt_diag *diag);
 /* Accepts NULL. */
 void scene_json_close(scene_json *json);
 

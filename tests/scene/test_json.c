@@ -519,6 +519,76 @@ Test(json, reads_the_nearest_double)
     }
 }
 
+/* Takes the elements down as "offset:nodes ". */
+typedef struct taken {
+    char text[200];
+    crdt_err err; /* given after `err_after` elements */
+    size_t err_after;
+} taken;
+
+static crdt_err take(void *ctx, const scene_json *json, const scene_json_node *element)
+{
+    taken *t = ctx;
+    (void)json;
+    size_t size = strlen(t->text);
+    snprintf(t->text + size, sizeof t->text - size, "%u:%d ", element->offset,
+             (int)(scene_json_next(element) - element));
+    return t->err_after-- == 0 ? t->err : CRDT_OK;
+}
+
+/* The elements of one list of the root are handed out and not kept; all else is as always,
+ * and so are the refusals. */
+Test(json, elements_can_be_taken_one_at_a_time)
+{
+    static const struct {
+        const char *text;
+        const char *taken;
+        crdt_err err;
+        uint32_t nodes; /* of the root, if it can be read */
+    } ROWS[] = {
+        {"{\"a\":[1],\"e\":[{\"e\":[1,2]},[\"\\n\"],7],\"z\":\"\\t\"}",
+         "14:5 26:2 33:1 ", CRDT_OK, 8},
+        {"{\"e\":[]}", "", CRDT_OK, 3},
+        {"{\"e\":{\"e\":[1]}}", "", CRDT_OK, 6},
+        {"[[1],[2]]", "", CRDT_OK, 5},
+        {"{\"e\":[1,2", "6:1 8:1 ", CRDT_ECORRUPT, 0},
+        {"{\"e\":[1,{\"a\":1,\"a\":2}]}", "6:1 ", CRDT_ECORRUPT, 0},
+        {"{\"e\":[1],\"e\":[2]}", "6:1 14:1 ", CRDT_ECORRUPT, 0},
+    };
+    for (size_t i = 0; i < sizeof(ROWS) / sizeof(ROWS[0]); i++) {
+        taken t = {.err_after = SIZE_MAX};
+        const scene_json_each each = {.key = "e", .ctx = &t, .take = take};
+        scene_json *json = NULL;
+        crdt_err err = scene_json_open_each(
+            &json, crdt_alloc_default(), crdt_span_of(ROWS[i].text), NULL, &each, NULL);
+        cr_expect_eq(err, ROWS[i].err, "%s", ROWS[i].text);
+        cr_expect_str_eq(t.text, ROWS[i].taken, "%s", ROWS[i].text);
+        if (err == CRDT_OK) {
+            const scene_json_node *root = scene_json_root(json);
+            cr_expect_eq(scene_json_next(root) - root, ROWS[i].nodes, "%s",
+                         ROWS[i].text);
+            const scene_json_node *z = scene_json_find(root, "z");
+            cr_expect(z == NULL ||
+                      crdt_span_equal(scene_json_text(z), crdt_span_of("\t")));
+            scene_json_close(json);
+        }
+    }
+    taken t = {.err = CRDT_ENOTFOUND, .err_after = 1};
+    const scene_json_each each = {.key = "e", .ctx = &t, .take = take};
+    scene_json_limits limits = scene_json_limits_default();
+    scene_json *json = NULL;
+    crdt_span text = crdt_span_of("{\"e\":[1,2,3]}");
+    cr_expect_eq(
+        scene_json_open_each(&json, crdt_alloc_default(), text, &limits, &each, NULL),
+        CRDT_ENOTFOUND);
+    cr_expect_str_eq(t.text, "6:1 8:1 ");
+    limits.node_max = 4; /* what was handed out counts too */
+    t.err = CRDT_OK;
+    cr_expect_eq(
+        scene_json_open_each(&json, crdt_alloc_default(), text, &limits, &each, NULL),
+        CRDT_ELIMIT);
+}
+
 /* A borrowed text is read where it stands, up to its last byte and no further. */
 Test(json, a_text_can_be_borrowed)
 {
