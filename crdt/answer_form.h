@@ -1,10 +1,10 @@
 #ifndef CRDT_ANSWER_FORM_H
 #define CRDT_ANSWER_FORM_H
 
-/* The numbers of an answer's bytes, for answer.c, which reads them, and answer_write.c:
- * what they mean is told by docs/FORMAT.md, "Answer". */
+/* Inside of the answers' codec: answer.c reads the head, answer_items.c the rest,
+ * answer_write.c writes. What the numbers mean is told by docs/FORMAT.md, "Answer". */
 
-#include "crdt/op.h"
+#include "crdt/answer.h"
 
 #define CRDT_ANSWER_FORMAT 2u
 #define CRDT_ANSWER_ACTOR_SIZE 16u
@@ -60,5 +60,10 @@ static inline uint64_t crdt_answer_unfold_step(uint64_t folded, uint64_t base)
 {
     return folded % 2 == 0 ? base + folded / 2 : base - (folded / 2 + 1);
 }
+
+/* For what a reader keeps: memory in its arena. NULL: there is none, or an error before. */
+void *crdt_answer_take(crdt_answer_reader *reader, size_t count, size_t size);
+/* An index into the table of actors; 0 after an error. */
+uint32_t crdt_answer_read_actor(crdt_answer_reader *reader);
 
 #endif /* CRDT_ANSWER_FORM_H */

@@ -1,4 +1,3 @@
-#include "crdt/answer.h"
 #include "crdt/answer_form.h"
 #include "crdt/zstd.h"
 
