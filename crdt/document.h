@@ -63,8 +63,10 @@ typedef struct crdt_listener {
 
 typedef struct crdt_document_options {
     crdt_alloc alloc;
-    size_t log_bytes_max; /* remove log; default 4 MiB; trimmed oldest first */
-    uint64_t hash_seed;   /* of the hash tables; results never depend on it */
+    /* Remove log; default 4 MiB. Trimmed oldest first, also to 64 KiB and a 128th of what
+     * the document takes: who lacks more than that gets a full answer. */
+    size_t log_bytes_max;
+    uint64_t hash_seed; /* of the hash tables; results never depend on it */
 } crdt_document_options;
 
 crdt_document_options crdt_document_options_default(void);
@@ -139,7 +141,7 @@ crdt_err crdt_answer_peek(crdt_span answer, crdt_version *since, crdt_version *v
 crdt_err crdt_document_merge(crdt_document *doc, crdt_span answer, crdt_deps *deps,
                              bool *news, crdt_diag *diag);
 /* Forget remove-log records until at most `bytes` remain, in their order of arrival. A
- * record counts 32 bytes and its names. */
+ * record counts 96 bytes and its names. */
 void crdt_document_trim_log(crdt_document *doc, size_t bytes);
 
 /* ---- reading ---- */

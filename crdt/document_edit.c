@@ -420,7 +420,7 @@ static void end_change(crdt_change *change, uint32_t who, size_t planned)
         unplan_all(doc, planned);
     }
     crdt_names_release(&doc->context.names, who);
-    crdt_remove_log_trim(&doc->log, doc->log_bytes_max);
+    crdt_remove_log_trim(&doc->log, crdt_state_log_bytes_max(doc));
 }
 
 crdt_err crdt_document_apply(crdt_document *doc, const crdt_batch *batch,

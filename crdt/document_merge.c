@@ -259,7 +259,7 @@ crdt_err crdt_document_merge(crdt_document *doc, crdt_span answer, crdt_deps *de
         }
     }
     if (err == CRDT_OK) {
-        crdt_remove_log_trim(&doc->log, doc->log_bytes_max);
+        crdt_remove_log_trim(&doc->log, crdt_state_log_bytes_max(doc));
     }
     crdt_arena_deinit(&arena);
     return err;

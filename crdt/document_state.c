@@ -97,6 +97,19 @@ crdt_entry crdt_state_entry(const crdt_document *doc, const crdt_slot *slot,
         .value = is_field ? crdt_lww_map_value(slot) : (crdt_span){0}};
 }
 
+/* ---- the remove log ---- */
+
+#define LOG_BYTES_MIN ((size_t)64 << 10)
+#define LOG_PART 128u
+#define KEY_BYTES 48u /* a key with a small value, about */
+
+size_t crdt_state_log_bytes_max(const crdt_document *doc)
+{
+    size_t keys = (size_t)doc->keys.store.key_count + doc->fields.store.key_count;
+    size_t bytes = LOG_BYTES_MIN + keys * KEY_BYTES / LOG_PART;
+    return bytes < doc->log_bytes_max ? bytes : doc->log_bytes_max;
+}
+
 /* ---- plans ---- */
 
 #define PLANS_KEPT 1024u /* scratch above this is freed after use */

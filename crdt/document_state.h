@@ -154,6 +154,10 @@ crdt_key crdt_state_field_key(const crdt_document *doc, uint32_t field);
 crdt_entry crdt_state_entry(const crdt_document *doc, const crdt_slot *slot,
                             bool is_field);
 
+/* What the remove log may take now: a small part of the document, so that what comes and
+ * goes leaves next to nothing behind. */
+size_t crdt_state_log_bytes_max(const crdt_document *doc);
+
 /* Forget all that is held and known, but not the listeners. Tells nobody. */
 void crdt_state_clear(crdt_document *doc);
 /* As crdt_digest_key of the field's key, from the hashes of its names; and what all fields of

@@ -15,8 +15,9 @@
 #include "crdt/context.h"
 #include "crdt/op.h"
 
-/* What one record counts against the limit, beside the bytes of its names. */
-#define CRDT_REMOVE_LOG_RECORD_BYTES 32u
+/* What one record counts against the limit, beside the bytes of its names: its place in the
+ * ring, and a name that it alone holds, with its cell. */
+#define CRDT_REMOVE_LOG_RECORD_BYTES 96u
 
 typedef struct crdt_remove_record {
     crdt_dot dot;

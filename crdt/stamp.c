@@ -4,11 +4,6 @@
 #include <stdio.h>
 #include <string.h>
 
-int crdt_actor_compare(const crdt_actor *a, const crdt_actor *b)
-{
-    return memcmp(a->bytes, b->bytes, sizeof a->bytes);
-}
-
 int crdt_stamp_compare(const crdt_stamp *a, const crdt_stamp *b)
 {
     if (a->time != b->time) {

@@ -25,8 +25,26 @@ typedef struct crdt_stamp {
 
 #define CRDT_TIME_MAX ((UINT64_C(1) << 48) - 1)
 
+/* Eight of its bytes as a number, the first one highest. */
+static inline uint64_t crdt_actor_half(const crdt_actor *actor, size_t first)
+{
+    uint64_t word;
+    memcpy(&word, actor->bytes + first, sizeof word);
+    return __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__ ? __builtin_bswap64(word) : word;
+}
+
 /* memcmp order of the 16 bytes: negative, 0, positive. */
-int crdt_actor_compare(const crdt_actor *a, const crdt_actor *b);
+static inline int crdt_actor_compare(const crdt_actor *a, const crdt_actor *b)
+{
+    uint64_t x = crdt_actor_half(a, 0);
+    uint64_t y = crdt_actor_half(b, 0);
+    if (x == y) {
+        x = crdt_actor_half(a, 8);
+        y = crdt_actor_half(b, 8);
+    }
+    return (x > y) - (x < y);
+}
+
 static inline bool crdt_actor_equal(const crdt_actor *a, const crdt_actor *b)
 {
     uint64_t words[4];

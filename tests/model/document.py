@@ -158,7 +158,7 @@ class Replica:
         for s in list(self.log)[:count]:
             del self.log[s]
             self.floor[s[1]] = max(self.floor.get(s[1], 0), s[0])
-        say('trim', self.id, sum(32 + sum(map(len, k)) for k in self.log.values()))
+        say('trim', self.id, sum(96 + sum(map(len, k)) for k in self.log.values()))
         self.say_state()
 
     def save(self):
