@@ -109,6 +109,11 @@ crdt_digest crdt_document_digest(const crdt_document *doc)
     return doc->digest;
 }
 
+bool crdt_document_has_name(const crdt_document *doc, crdt_span name)
+{
+    return crdt_names_find(&doc->context.names, name) != 0;
+}
+
 crdt_object crdt_document_find_object(const crdt_document *doc, crdt_span object)
 {
     const crdt_key key = crdt_key_object(object);

@@ -174,6 +174,10 @@ typedef struct crdt_field {
     uint32_t id;
 } crdt_field;
 
+/* Is there a key of this name, at any depth? False: none, so nobody needs to look for one.
+ * True: there is, or a person has that name. O(1). */
+bool crdt_document_has_name(const crdt_document *doc, crdt_span name);
+
 crdt_object crdt_document_find_object(const crdt_document *doc, crdt_span object);
 crdt_part crdt_document_find_part(const crdt_document *doc, crdt_object object,
                                   crdt_span part);

@@ -198,14 +198,17 @@ scene_export_entity *scene_export_entities(scene_export *export, size_t *count)
     }
     object = (crdt_object){0};
     bool sorted = true;
+    bool some_ordered = crdt_document_has_name(doc, crdt_span_of(SCENE_NAME_ORDER));
     while (scene_entity_next(doc, &object)) {
         scene_export_entity *row = &entities[(*count)++];
         *row = (scene_export_entity){.object = object,
                                      .id = crdt_document_object_name(doc, object)};
-        crdt_part own =
-            scene_export_part_of(export, object, crdt_span_of(SCENE_NAME_ENTITY));
-        row->ordered =
-            scene_export_get_integer(export, own, SCENE_NAME_ORDER, &row->order);
+        if (some_ordered) {
+            crdt_part own =
+                scene_export_part_of(export, object, crdt_span_of(SCENE_NAME_ENTITY));
+            row->ordered =
+                scene_export_get_integer(export, own, SCENE_NAME_ORDER, &row->order);
+        }
         sorted = sorted && (*count == 1 || compare_entities(row - 1, row) < 0);
     }
     if (!sorted) {

@@ -687,7 +687,7 @@ crdt_err scene_snapshot_write(scene_snapshot *snapshot, crdt_buf *out)
 static crdt_err is_quiet(const crdt_document *doc, crdt_alloc alloc, bool *quiet)
 {
     *quiet = crdt_document_count(doc).conflicts == 0;
-    if (!*quiet) {
+    if (!*quiet || !scene_names_parents(doc)) {
         return CRDT_OK;
     }
     scene_tree *tree;

@@ -362,6 +362,11 @@ size_t scene_class_parts(const crdt_document *doc, crdt_object entity, scene_cla
     return count;
 }
 
+bool scene_names_parents(const crdt_document *doc)
+{
+    return crdt_document_has_name(doc, crdt_span_of("parent"));
+}
+
 void scene_entity_parent(const crdt_document *doc, crdt_object entity,
                          scene_parent *parent)
 {

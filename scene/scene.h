@@ -101,6 +101,8 @@ typedef struct scene_parent {
     char text[SCENE_PARENT_TEXT_SIZE];
 } scene_parent;
 
+/* May any entity name a parent? False: all are under the root. O(1). */
+bool scene_names_parents(const crdt_document *doc);
 /* Fill `parent` (do not move it afterwards) for a live entity. Where two spellings of
  * the transform name one, the later stamp counts. O(fields of its transform). */
 void scene_entity_parent(const crdt_document *doc, crdt_object entity,

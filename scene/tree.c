@@ -34,7 +34,8 @@ struct scene_tree {
     size_t cycle_count;
 
     /* During an update. */
-    bool at_once; /* walks are left out: everything is resolved at the end */
+    bool has_parents; /* some entity may name a parent */
+    bool at_once;     /* walks are left out: everything is resolved at the end */
     size_t steps;
     size_t step_max;
     void (*moved)(void *ctx, crdt_span entity);
@@ -338,15 +339,16 @@ static crdt_err change_entity(scene_tree *tree, crdt_span id, bool live,
     return CRDT_OK;
 }
 
-static crdt_err update_entity(scene_tree *tree, const crdt_document *doc, crdt_span id)
+/* `object`: the one of this id, {0}: there is none. */
+static crdt_err update_entity(scene_tree *tree, const crdt_document *doc, crdt_span id,
+                              crdt_object object)
 {
     if (!scene_layout_is_entity(id)) {
         return CRDT_OK;
     }
-    crdt_object object = crdt_document_find_object(doc, id);
     bool live = object.id != 0 && crdt_document_object_live(doc, object);
     scene_parent parent = {0};
-    if (live) {
+    if (live && tree->has_parents) {
         scene_entity_parent(doc, object, &parent);
     }
     uint32_t number = scene_id_map_find(&tree->map, tree, id);
@@ -393,9 +395,10 @@ static crdt_err resolve_all(scene_tree *tree)
     return CRDT_OK;
 }
 
-static void begin(scene_tree *tree, bool at_once,
+static void begin(scene_tree *tree, const crdt_document *doc, bool at_once,
                   void (*moved)(void *ctx, crdt_span entity), void *ctx)
 {
+    tree->has_parents = scene_names_parents(doc);
     tree->at_once = at_once;
     tree->steps = 0;
     tree->step_max = tree->node_count + 256;
@@ -416,11 +419,11 @@ static crdt_err end(scene_tree *tree, crdt_err err)
 crdt_err scene_tree_build(scene_tree *tree, const crdt_document *doc)
 {
     clear(tree);
-    begin(tree, true, NULL, NULL);
+    begin(tree, doc, true, NULL, NULL);
     crdt_err err = CRDT_OK;
     crdt_object object = {0};
     while (err == CRDT_OK && scene_entity_next(doc, &object)) {
-        err = update_entity(tree, doc, crdt_document_object_name(doc, object));
+        err = update_entity(tree, doc, crdt_document_object_name(doc, object), object);
     }
     err = end(tree, err);
     if (err != CRDT_OK) {
@@ -433,10 +436,11 @@ crdt_err scene_tree_update(scene_tree *tree, const crdt_document *doc,
                            const crdt_span *entities, size_t count,
                            void (*moved)(void *ctx, crdt_span entity), void *ctx)
 {
-    begin(tree, false, moved, ctx);
+    begin(tree, doc, false, moved, ctx);
     crdt_err err = CRDT_OK;
     for (size_t i = 0; i < count && err == CRDT_OK; i++) {
-        err = update_entity(tree, doc, entities[i]);
+        err = update_entity(tree, doc, entities[i],
+                            crdt_document_find_object(doc, entities[i]));
     }
     return end(tree, err);
 }

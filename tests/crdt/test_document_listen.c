@@ -245,3 +245,16 @@ Test(document_listen, conflicts_that_stand_are_listed_in_order)
     crdt_buf_deinit(&told.text);
     script_pair_close(p);
 }
+
+/* A name is known as long as a key has it. */
+Test(document_listen, names_come_and_go_with_their_keys)
+{
+    crdt_document *doc = script_open();
+    cr_assert(!crdt_document_has_name(doc, crdt_span_of("f")));
+    cr_assert_eq(script_edit(doc, 1, "add o; add o.p; set o.p.f 1", NULL), CRDT_OK);
+    cr_assert(crdt_document_has_name(doc, crdt_span_of("o")));
+    cr_assert(crdt_document_has_name(doc, crdt_span_of("p")));
+    cr_assert(crdt_document_has_name(doc, crdt_span_of("f")));
+    cr_assert(!crdt_document_has_name(doc, crdt_span_of("q")));
+    crdt_document_close(doc);
+}
