@@ -11,9 +11,10 @@ crdt_document_options crdt_document_options_default(void)
 static void init_state(crdt_document *doc, crdt_alloc alloc, uint64_t hash_seed)
 {
     crdt_context_init(&doc->context, alloc, hash_seed);
-    crdt_or_set_init(&doc->keys, &doc->context);
+    crdt_slots_init(&doc->slots, alloc);
+    crdt_or_set_init(&doc->keys, &doc->context, &doc->slots);
     doc->keys.store.by_name = true;
-    crdt_lww_map_init(&doc->fields, &doc->context);
+    crdt_lww_map_init(&doc->fields, &doc->context, &doc->slots);
     crdt_remove_log_init(&doc->log, &doc->context);
     doc->digest = (crdt_digest){0};
     doc->counts = (crdt_document_counts){0};
@@ -24,6 +25,7 @@ static void deinit_state(crdt_document *doc)
     crdt_remove_log_deinit(&doc->log);
     crdt_lww_map_deinit(&doc->fields);
     crdt_or_set_deinit(&doc->keys);
+    crdt_slots_deinit(&doc->slots);
     crdt_context_deinit(&doc->context);
 }
 

@@ -114,7 +114,8 @@ static crdt_err plan_slots(crdt_document *doc, const crdt_op *op,
                 crdt_state_make_element(doc, plan->object, plan->names[1], &plan->part);
         }
         if (err == CRDT_OK && depth == CRDT_FIELD) {
-            err = crdt_state_make_field(doc, plan->part, plan->names[2], &plan->field);
+            err = crdt_state_make_field(doc, plan->part, plan->names[2], op->value.size,
+                                        &plan->field);
         }
         return err;
     }
@@ -200,8 +201,7 @@ static void unplan_all(crdt_document *doc, size_t count)
 typedef struct room_needed {
     size_t adds; /* of dots and values in all */
     size_t sets;
-    size_t dots;
-    size_t values;
+    crdt_slot_room slots;
     size_t records;
 } room_needed;
 
@@ -218,18 +218,26 @@ static bool has_unseen(const crdt_document *doc, const crdt_seen *seen,
     return false;
 }
 
+static void count_entry(const crdt_document *doc, const crdt_seen *seen,
+                        const crdt_dot_store *store, uint32_t key, room_needed *room)
+{
+    if (has_unseen(doc, seen, store, key)) {
+        crdt_slot_room_add(&room->slots, crdt_dot_store_at(store, key));
+    }
+}
+
 static void count_room(const crdt_document *doc, const crdt_seen *seen,
                        const crdt_op *op, const crdt_plan *plan, room_needed *room)
 {
     switch (op->kind) {
     case CRDT_OP_ADD:
         room->adds++;
-        room->dots += has_unseen(doc, seen, &doc->keys.store,
-                                 plan->part != 0 ? plan->part : plan->object);
+        count_entry(doc, seen, &doc->keys.store,
+                    plan->part != 0 ? plan->part : plan->object, room);
         break;
     case CRDT_OP_SET:
         room->sets++;
-        room->values += has_unseen(doc, seen, &doc->fields.store, plan->field);
+        count_entry(doc, seen, &doc->fields.store, plan->field, room);
         break;
     case CRDT_OP_REMOVE:
     case CRDT_OP_UNSET:
@@ -250,10 +258,10 @@ static crdt_err reserve_room(crdt_document *doc, const room_needed *room,
         number = (uint16_t)++actor_count;
     }
     if (err == CRDT_OK) {
-        err = crdt_dot_store_reserve(&doc->keys.store, room->dots, actor_count);
+        err = crdt_dot_store_reserve(&doc->keys.store, &room->slots, actor_count);
     }
     if (err == CRDT_OK) {
-        err = crdt_dot_store_reserve(&doc->fields.store, room->values, actor_count);
+        err = crdt_dot_store_reserve(&doc->fields.store, &room->slots, actor_count);
     }
     if (err == CRDT_OK && room->adds > 0) {
         err = crdt_dot_store_reserve_writes(&doc->keys.store, number, room->adds, 1);
@@ -286,7 +294,8 @@ static crdt_err plan_all(crdt_document *doc, const crdt_seen *seen,
         err = err != CRDT_OK ? err
                              : plan_slots(doc, op, planned > 0 ? plan - 1 : NULL, plan);
         if (err == CRDT_OK && op->kind == CRDT_OP_SET) {
-            err = crdt_lww_value_make(&doc->context, op->value, &plan->value);
+            err = crdt_lww_value_make(&doc->context, crdt_state_field(doc, plan->field),
+                                      op->value, &plan->value);
         }
         if (err == CRDT_OK) {
             count_room(doc, seen, op, plan, &room);

@@ -153,16 +153,17 @@ static crdt_err make_slot(crdt_join *join, crdt_depth depth, uint32_t name)
 {
     crdt_document *doc = join->doc;
     if (depth == CRDT_OBJECT) {
-        return crdt_dot_store_make(&doc->keys.store, 0, &doc->keys.root, name,
+        return crdt_dot_store_make(&doc->keys.store, 0, &doc->keys.root, name, 0,
                                    &join->object);
     }
     if (depth == CRDT_PART) {
         return crdt_dot_store_make(&doc->keys.store, join->object,
-                                   crdt_state_group(doc, join->object), name,
+                                   crdt_state_group(doc, join->object), name, 0,
                                    &join->part);
     }
     return crdt_dot_store_make(&doc->fields.store, join->part,
-                               crdt_state_group(doc, join->part), name, &join->field);
+                               crdt_state_group(doc, join->part), name, 1,
+                               &join->field);
 }
 
 static uint64_t hash_at_hand(const crdt_join *join, crdt_depth depth)
@@ -313,14 +314,17 @@ static crdt_err plan_arrival(crdt_join *join, const crdt_answer_item *item,
         visited->is_overwritten = 1;
     }
     if (join->beside_others) {
-        *(is_field ? &join->extra_values : &join->extra_dots) += 1;
+        crdt_slot_room_add(
+            &join->extra,
+            crdt_dot_store_at(crdt_join_store(join, item->key.depth), key));
     } else {
         join->came_alone = true;
     }
     join->beside_others = true;
-    return is_field
-               ? crdt_lww_value_make(&join->doc->context, item->value, &arrival->value)
-               : CRDT_OK;
+    return is_field ? crdt_lww_value_make(&join->doc->context,
+                                          crdt_state_field(join->doc, key), item->value,
+                                          &arrival->value)
+                    : CRDT_OK;
 }
 
 static crdt_err plan_entry(crdt_join *join, const crdt_answer_item *item)
@@ -350,8 +354,9 @@ static crdt_err plan_entry(crdt_join *join, const crdt_answer_item *item)
                 join->beside_others = true;
                 if (join->came_alone) { /* it came before, and is not alone after all */
                     join->came_alone = false;
-                    *(depth == CRDT_FIELD ? &join->extra_values : &join->extra_dots) +=
-                        1;
+                    crdt_slot_room_add(
+                        &join->extra,
+                        crdt_dot_store_at(crdt_join_store(join, depth), key));
                 }
             }
         }
@@ -466,11 +471,10 @@ static crdt_err reserve_all(crdt_join *join, crdt_arena *arena)
         doc->context.actors.version.stamp_count + join->new_actor_count;
     crdt_err err = crdt_actors_reserve(&doc->context.actors, join->new_actor_count);
     if (err == CRDT_OK) {
-        err = crdt_dot_store_reserve(&doc->keys.store, join->extra_dots, actor_count);
+        err = crdt_dot_store_reserve(&doc->keys.store, &join->extra, actor_count);
     }
     if (err == CRDT_OK) {
-        err =
-            crdt_dot_store_reserve(&doc->fields.store, join->extra_values, actor_count);
+        err = crdt_dot_store_reserve(&doc->fields.store, &join->extra, actor_count);
     }
     if (err == CRDT_OK) {
         err = reserve_writes(join, arena, actor_count);

@@ -70,10 +70,9 @@ typedef struct crdt_join {
     uint32_t part;
     uint32_t field;
     uint64_t name_hashes[3]; /* of the key at hand */
-    size_t extra_dots;
-    size_t extra_values;
-    bool beside_others; /* an entry of the key at hand stays or has arrived */
-    bool came_alone;    /* the first that arrived was not counted as beside others */
+    crdt_slot_room extra;    /* entries beside others */
+    bool beside_others;      /* an entry of the key at hand stays or has arrived */
+    bool came_alone; /* the first that arrived was not counted as beside others */
 } crdt_join;
 
 static inline crdt_dot_store *crdt_join_store(crdt_join *join, crdt_depth depth)

@@ -38,6 +38,7 @@ typedef struct loading {
     bool beside; /* the key at hand has an entry */
     bool object_live;
     bool part_live;
+    uint32_t field_name;
     size_t object_count; /* keys in the groups that are open */
     size_t part_count;
     size_t field_count;
@@ -111,8 +112,9 @@ static crdt_err load_version(loading *load)
     const crdt_version *theirs = &reader->version;
     size_t count = theirs->stamp_count;
     crdt_err err = crdt_actors_reserve(&doc->context.actors, count);
-    err = err != CRDT_OK ? err : crdt_dot_store_reserve(&doc->keys.store, 0, count);
-    err = err != CRDT_OK ? err : crdt_dot_store_reserve(&doc->fields.store, 0, count);
+    err = err != CRDT_OK ? err : crdt_dot_store_reserve(&doc->keys.store, NULL, count);
+    err =
+        err != CRDT_OK ? err : crdt_dot_store_reserve(&doc->fields.store, NULL, count);
     err = err != CRDT_OK ? err : crdt_remove_log_reserve(&doc->log, 0, count);
     load->numbers =
         crdt_arena_alloc(reader->arena, reader->actor_count * sizeof *load->numbers);
@@ -168,7 +170,7 @@ static crdt_err load_object(loading *load, const crdt_answer_item *item)
     load->object_hash =
         crdt_digest_key_add(crdt_digest_key_begin(CRDT_FIELD), name_hash);
     err = crdt_dot_store_append(&doc->keys.store, 0, &doc->keys.root,
-                                load->object_count++, name, &load->object);
+                                load->object_count++, name, 0, &load->object);
     crdt_names_release(&doc->context.names, name);
     load->key = load->object;
     load->part_count = 0;
@@ -188,25 +190,32 @@ static crdt_err load_part(loading *load, const crdt_answer_item *item)
     load->field_hash = crdt_digest_key_add(load->object_hash, name_hash);
     err = crdt_dot_store_append(&doc->keys.store, load->object,
                                 crdt_state_group(doc, load->object), load->part_count++,
-                                name, &load->part);
+                                name, 0, &load->part);
     load->key = load->part;
     load->field_count = 0;
     return err;
 }
 
+/* The slot is made with the first value, which says how large it is to be. */
 static crdt_err load_field(loading *load, const crdt_answer_item *item)
 {
-    crdt_document *doc = load->doc;
-    uint32_t name = 0;
-    crdt_err err = name_of(load, item->field_name, &name);
+    crdt_err err = name_of(load, item->field_name, &load->field_name);
     if (err != CRDT_OK) {
         return err;
     }
-    load->hash = crdt_digest_key_add(load->field_hash,
-                                     crdt_names_hash(&doc->context.names, name));
+    load->hash = crdt_digest_key_add(
+        load->field_hash, crdt_names_hash(&load->doc->context.names, load->field_name));
+    load->key = 0;
+    return CRDT_OK;
+}
+
+static crdt_err make_field(loading *load, const crdt_answer_item *item)
+{
+    crdt_document *doc = load->doc;
     return crdt_dot_store_append(&doc->fields.store, load->part,
                                  crdt_state_group(doc, load->part), load->field_count++,
-                                 name, &load->key);
+                                 load->field_name, crdt_lww_map_kind(item->value.size),
+                                 &load->key);
 }
 
 /* As crdt_state_count_all counts. */
@@ -265,7 +274,12 @@ static crdt_err reserve_entry(loading *load, crdt_dot_store *store, bool beside)
         load->entries = entries;
         load->entry_capacity = capacity;
     }
-    return beside ? crdt_dot_store_reserve(store, 1, 0) : CRDT_OK;
+    if (!beside) {
+        return CRDT_OK;
+    }
+    crdt_slot_room room = {{0}};
+    crdt_slot_room_add(&room, crdt_dot_store_at(store, load->key));
+    return crdt_dot_store_reserve(store, &room, 0);
 }
 
 static crdt_err load_entry(loading *load, const crdt_answer_item *item)
@@ -276,12 +290,16 @@ static crdt_err load_entry(loading *load, const crdt_answer_item *item)
     uint32_t who = 0;
     crdt_lww_value value;
     crdt_err err = person_of(load, item, &who);
+    if (err == CRDT_OK && load->key == 0) {
+        err = make_field(load, item);
+    }
     if (err == CRDT_OK) {
         err = reserve_entry(load, store_of(load, of_field), load->beside);
         load->beside = true;
     }
     if (err == CRDT_OK && of_field) {
-        err = crdt_lww_value_make(&doc->context, item->value, &value);
+        err = crdt_lww_value_make(&doc->context, crdt_state_field(doc, load->key),
+                                  item->value, &value);
     }
     if (err != CRDT_OK) {
         return err;

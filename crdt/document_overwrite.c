@@ -162,7 +162,8 @@ static crdt_err make_value(crdt_document *doc, crdt_span value, crdt_plan *plan)
     crdt_slot *slot = crdt_state_field(doc, plan->field);
     plan->value = (crdt_lww_value){0};
     if (slot->pinned || !crdt_lww_map_fits(slot, value.size)) {
-        crdt_err err = crdt_lww_value_make(&doc->context, value, &plan->value);
+        crdt_err err = crdt_lww_value_make(
+            &doc->context, crdt_state_field(doc, plan->field), value, &plan->value);
         if (err != CRDT_OK) {
             return err;
         }

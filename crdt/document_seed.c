@@ -89,7 +89,7 @@ static crdt_err seed_object(seeding *seed, uint32_t name, uint64_t name_hash)
         crdt_digest_key_add(crdt_digest_key_begin(CRDT_FIELD), name_hash);
     seed->part_count = 0;
     return crdt_dot_store_append(&doc->keys.store, 0, &doc->keys.root,
-                                 seed->object_count++, name, &seed->object);
+                                 seed->object_count++, name, 0, &seed->object);
 }
 
 static crdt_err seed_part(seeding *seed, uint32_t name, uint64_t name_hash)
@@ -99,7 +99,7 @@ static crdt_err seed_part(seeding *seed, uint32_t name, uint64_t name_hash)
     seed->field_count = 0;
     return crdt_dot_store_append(&doc->keys.store, seed->object,
                                  crdt_state_group(doc, seed->object),
-                                 seed->part_count++, name, &seed->part);
+                                 seed->part_count++, name, 0, &seed->part);
 }
 
 static void add_term(const seeding *seed, uint64_t key_hash, uint64_t time,
@@ -151,10 +151,11 @@ static crdt_err seed_value(seeding *seed, const crdt_op *op, crdt_dot dot,
     const uint64_t name_hash = crdt_names_hash(&doc->context.names, name);
     err = crdt_dot_store_append(&doc->fields.store, seed->part,
                                 crdt_state_group(doc, seed->part), seed->field_count++,
-                                name, &field);
+                                name, crdt_lww_map_kind(op->value.size), &field);
     crdt_names_release(&doc->context.names, name);
     if (err == CRDT_OK) {
-        err = crdt_lww_value_make(&doc->context, op->value, &value);
+        err = crdt_lww_value_make(&doc->context, crdt_state_field(doc, field),
+                                  op->value, &value);
     }
     if (err != CRDT_OK) {
         return err;
@@ -168,7 +169,7 @@ static crdt_err seed_value(seeding *seed, const crdt_op *op, crdt_dot dot,
 
 /* ---- the whole ---- */
 
-/* Room for the entries and for their places in the trails. */
+/* Room for the entries in the trails: each is alone with its key. */
 static crdt_err reserve(crdt_document *doc, const crdt_batch *batch)
 {
     size_t field_count = 0;
@@ -180,10 +181,10 @@ static crdt_err reserve(crdt_document *doc, const crdt_batch *batch)
                              .actor = batch->actor};
     crdt_err err = crdt_actors_reserve(&doc->context.actors, 1);
     if (err == CRDT_OK) {
-        err = crdt_dot_store_reserve(&doc->keys.store, key_count, 1);
+        err = crdt_dot_store_reserve(&doc->keys.store, NULL, 1);
     }
     if (err == CRDT_OK) {
-        err = crdt_dot_store_reserve(&doc->fields.store, field_count, 1);
+        err = crdt_dot_store_reserve(&doc->fields.store, NULL, 1);
     }
     if (err == CRDT_OK) {
         err = crdt_remove_log_reserve(&doc->log, 0, 1);

@@ -145,7 +145,7 @@ crdt_err crdt_state_make_element(crdt_document *doc, uint32_t owner, uint32_t na
                                  uint32_t *slot)
 {
     crdt_group *group = owner == 0 ? &doc->keys.root : crdt_state_group(doc, owner);
-    crdt_err err = crdt_dot_store_make(&doc->keys.store, owner, group, name, slot);
+    crdt_err err = crdt_dot_store_make(&doc->keys.store, owner, group, name, 0, slot);
     if (err == CRDT_OK) {
         crdt_state_element(doc, *slot)->pinned = 1;
     }
@@ -153,10 +153,11 @@ crdt_err crdt_state_make_element(crdt_document *doc, uint32_t owner, uint32_t na
 }
 
 crdt_err crdt_state_make_field(crdt_document *doc, uint32_t part, uint32_t name,
-                               uint32_t *slot)
+                               size_t value_size, uint32_t *slot)
 {
-    crdt_err err = crdt_dot_store_make(&doc->fields.store, part,
-                                       crdt_state_group(doc, part), name, slot);
+    crdt_err err =
+        crdt_dot_store_make(&doc->fields.store, part, crdt_state_group(doc, part), name,
+                            crdt_lww_map_kind(value_size), slot);
     if (err == CRDT_OK) {
         crdt_state_field(doc, *slot)->pinned = 1;
     }

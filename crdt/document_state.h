@@ -32,6 +32,7 @@ typedef struct crdt_plan {
 
 struct crdt_document {
     crdt_context context;
+    crdt_slots slots; /* of keys and fields: what belongs together lies together */
     crdt_or_set keys;
     crdt_lww_map fields;
     crdt_remove_log log;
@@ -175,7 +176,7 @@ void crdt_state_trim_plans(crdt_document *doc);
 crdt_err crdt_state_make_element(crdt_document *doc, uint32_t owner, uint32_t name,
                                  uint32_t *slot);
 crdt_err crdt_state_make_field(crdt_document *doc, uint32_t part, uint32_t name,
-                               uint32_t *slot);
+                               size_t value_size, uint32_t *slot);
 
 /* ---- changing (cannot fail) ---- */
 

@@ -31,9 +31,9 @@ static void set_link(const crdt_dot_store *store, uint32_t key, uint32_t link)
 {
     crdt_slot *slot = at(store, key);
     if (slot->has_lower) {
-        at(store, slot->next)->name = link & 0x3fffffffu;
+        at(store, slot->next)->name = link & 0x1fffffffu;
     } else {
-        slot->next = link & 0x3fffffffu;
+        slot->next = link & 0x1fffffffu;
     }
 }
 

@@ -63,7 +63,7 @@ static crdt_err plan_arrival(crdt_dot_store *store, crdt_group *group,
     crdt_err err =
         crdt_names_intern(&store->context->names, name_of_entry(other, source), &name);
     if (err == CRDT_OK) {
-        err = crdt_dot_store_make(store, 0, group, name, &arrival->key);
+        err = crdt_dot_store_make(store, 0, group, name, slot->kind, &arrival->key);
     }
     crdt_names_release(&store->context->names, name);
     return err;
@@ -78,7 +78,7 @@ crdt_err crdt_dot_join_plan(crdt_dot_store *store, crdt_group *group,
     *arrivals = NULL;
     *arrival_count = 0;
     crdt_err err =
-        crdt_dot_store_reserve(store, 0, store->context->actors.version.stamp_count);
+        crdt_dot_store_reserve(store, NULL, store->context->actors.version.stamp_count);
     err = err != CRDT_OK ? err : reserve_writes(store, other, had, &count);
     *arrival_count = count;
     if (err != CRDT_OK || count == 0) {
@@ -99,7 +99,11 @@ crdt_err crdt_dot_join_plan(crdt_dot_store *store, crdt_group *group,
         }
     }
     /* Making keys has taken of the room. */
-    err = err != CRDT_OK ? err : crdt_dot_store_reserve(store, count, 0);
+    crdt_slot_room room = {{0}};
+    for (size_t i = 0; i < count && err == CRDT_OK; i++) {
+        crdt_slot_room_add(&room, crdt_dot_store_at(store, (*arrivals)[i].key));
+    }
+    err = err != CRDT_OK ? err : crdt_dot_store_reserve(store, &room, 0);
     if (err != CRDT_OK) {
         crdt_dot_join_free(store, *arrivals, count);
         *arrivals = NULL;

@@ -5,28 +5,34 @@
 
 #define TABLE_SIZE_MIN 64u
 
-static_assert(offsetof(crdt_slot, payload) == CRDT_SLOT_SIZE, "layout of a slot");
-
 static crdt_slot *at(const crdt_dot_store *store, uint32_t slot)
 {
     return crdt_dot_store_at(store, slot);
 }
 
 void crdt_dot_store_init(crdt_dot_store *store, crdt_context *context,
-                         size_t record_size, size_t payload_size)
+                         crdt_slots *slots, bool has_values)
 {
-    *store =
-        (crdt_dot_store){.context = context, .payload_size = (uint32_t)payload_size};
-    crdt_pool_init(&store->pool, context->alloc, record_size);
+    *store = (crdt_dot_store){.context = context, .has_values = has_values};
+    crdt_slots_init(&store->own, context->alloc);
+    store->slots = slots != NULL ? slots : &store->own;
+}
+
+uint32_t crdt_dot_store_walk_all(const crdt_dot_store *store, uint32_t slot)
+{
+    do {
+        slot = crdt_slots_next(store->slots, slot);
+    } while (slot != 0 && (at(store, slot)->kind != 0) != store->has_values);
+    return slot;
 }
 
 void crdt_dot_store_deinit(crdt_dot_store *store)
 {
     crdt_alloc alloc = store->context->alloc;
-    for (uint32_t id = 1; id <= store->pool.used; id++) {
-        const crdt_slot *slot = at(store, id);
-        if (!crdt_slot_is_free(slot) && !slot->is_sibling) {
-            crdt_names_release(&store->context->names, slot->name);
+    for (uint32_t id = crdt_dot_store_walk_all(store, 0); id != 0;
+         id = crdt_dot_store_walk_all(store, id)) {
+        if (!at(store, id)->is_sibling) {
+            crdt_names_release(&store->context->names, at(store, id)->name);
         }
     }
     for (size_t i = 0; i < store->actor_capacity; i++) {
@@ -36,7 +42,7 @@ void crdt_dot_store_deinit(crdt_dot_store *store)
     crdt_free(alloc, store->trails, store->actor_capacity * sizeof *store->trails);
     crdt_throngs_deinit(store);
     crdt_dot_group_deinit(store);
-    crdt_pool_deinit(&store->pool);
+    crdt_slots_deinit(&store->own);
     *store = (crdt_dot_store){.context = store->context};
 }
 
@@ -152,10 +158,10 @@ uint32_t crdt_dot_store_find(const crdt_dot_store *store, uint32_t owner,
 /* Room for a new key of the group; a group that becomes too large to be walked moves into
  * a list and into the table. */
 static crdt_err reserve_key(crdt_dot_store *store, uint32_t owner, crdt_group *group,
-                            size_t walked)
+                            size_t walked, unsigned kind)
 {
     const bool by_name = is_by_name(store, owner);
-    crdt_err err = crdt_pool_reserve(&store->pool, 1);
+    crdt_err err = crdt_slots_reserve(store->slots, kind, 1);
     if (err == CRDT_OK && (*group & CRDT_GROUP_LARGE) != 0) {
         err = crdt_dot_group_reserve(store, *group);
         return err == CRDT_OK && !by_name ? reserve_cells(store, 1) : err;
@@ -173,44 +179,54 @@ static crdt_err reserve_key(crdt_dot_store *store, uint32_t owner, crdt_group *g
     return err;
 }
 
-static crdt_err add_key(crdt_dot_store *store, uint32_t owner, crdt_group *group,
-                        size_t group_size, uint32_t name, bool in_order, uint32_t *id)
+typedef struct new_key {
+    uint32_t owner;
+    uint32_t name;
+    unsigned kind;
+    bool in_order; /* comes after all of its group */
+} new_key;
+
+static crdt_err add_key(crdt_dot_store *store, crdt_group *group, size_t group_size,
+                        const new_key *key, uint32_t *id)
 {
-    assert(name != 0);
-    crdt_err err = reserve_key(store, owner, group, group_size);
+    assert(key->name != 0 && (key->kind != 0) == store->has_values);
+    crdt_err err = reserve_key(store, key->owner, group, group_size, key->kind);
     if (err != CRDT_OK) {
         return err;
     }
-    *id = crdt_pool_take(&store->pool);
+    *id = crdt_slots_take(store->slots, key->kind);
     crdt_slot *slot = at(store, *id);
-    slot->owner = owner & 0x3fffffffu;
-    slot->name = name & 0x3fffffffu;
-    crdt_names_hold(&store->context->names, name);
+    slot->owner = key->owner & 0x1fffffffu;
+    slot->name = key->name & 0x1fffffffu;
+    crdt_names_hold(&store->context->names, key->name);
     store->key_count++;
-    if (is_by_name(store, owner)) {
-        crdt_names_set_slot(&store->context->names, name, *id);
+    if (is_by_name(store, key->owner)) {
+        crdt_names_set_slot(&store->context->names, key->name, *id);
     } else if ((*group & CRDT_GROUP_LARGE) != 0) {
         put_cell(store, *id);
     }
-    crdt_dot_group_link(store, group, *id, in_order);
+    crdt_dot_group_link(store, group, *id, key->in_order);
     return CRDT_OK;
 }
 
 crdt_err crdt_dot_store_make(crdt_dot_store *store, uint32_t owner, crdt_group *group,
-                             uint32_t name, uint32_t *id)
+                             uint32_t name, unsigned kind, uint32_t *id)
 {
     size_t walked;
     *id = find(store, owner, *group, name, &walked);
     if (*id != 0) {
         return CRDT_OK;
     }
-    return add_key(store, owner, group, walked, name, false, id);
+    const new_key key = {.owner = owner, .name = name, .kind = kind};
+    return add_key(store, group, walked, &key, id);
 }
 
 crdt_err crdt_dot_store_append(crdt_dot_store *store, uint32_t owner, crdt_group *group,
-                               size_t group_size, uint32_t name, uint32_t *id)
+                               size_t group_size, uint32_t name, unsigned kind,
+                               uint32_t *id)
 {
-    return add_key(store, owner, group, group_size, name, true, id);
+    const new_key key = {.owner = owner, .name = name, .kind = kind, .in_order = true};
+    return add_key(store, group, group_size, &key, id);
 }
 
 /* Empty a cell and move up those behind it that would no longer be found. */
@@ -242,7 +258,7 @@ void crdt_dot_store_drop(crdt_dot_store *store, crdt_group *group, uint32_t id)
     }
     crdt_dot_group_unlink(store, group, id);
     crdt_names_release(&store->context->names, slot->name);
-    crdt_pool_give(&store->pool, id);
+    crdt_slots_give(store->slots, id);
     store->key_count--;
     if (store->hashed_count == 0) {
         crdt_free(store->context->alloc, store->table,
@@ -254,7 +270,7 @@ void crdt_dot_store_drop(crdt_dot_store *store, crdt_group *group, uint32_t id)
 
 /* ---- entries ---- */
 
-crdt_err crdt_dot_store_reserve(crdt_dot_store *store, size_t entries,
+crdt_err crdt_dot_store_reserve(crdt_dot_store *store, const crdt_slot_room *room,
                                 size_t actor_count)
 {
     if (actor_count > store->actor_capacity) {
@@ -271,13 +287,20 @@ crdt_err crdt_dot_store_reserve(crdt_dot_store *store, size_t entries,
         store->trails = trails;
         store->actor_capacity = capacity;
     }
-    return crdt_pool_reserve(&store->pool, entries);
+    crdt_err err = CRDT_OK;
+    unsigned end = store->has_values ? CRDT_SLOT_KINDS : 1;
+    for (unsigned kind = store->has_values ? 1 : 0; kind < end && err == CRDT_OK;
+         kind++) {
+        err = crdt_slots_reserve(store->slots, kind,
+                                 room == NULL ? 0 : room->counts[kind]);
+    }
+    return err;
 }
 
 static crdt_trail_of trail_of(const crdt_dot_store *store, uint16_t actor)
 {
     return (crdt_trail_of){
-        .context = store->context, .pool = &store->pool, .actor = actor};
+        .context = store->context, .slots = store->slots, .actor = actor};
 }
 
 crdt_err crdt_dot_store_reserve_writes(crdt_dot_store *store, uint16_t actor,
@@ -293,6 +316,14 @@ static crdt_trail *trail_at(const crdt_dot_store *store, crdt_dot dot)
     return &store->trails[crdt_dot_actor(dot) - 1];
 }
 
+/* Without values, the payload is the key's. */
+static void clear_payload(const crdt_dot_store *store, crdt_slot *slot)
+{
+    if (store->has_values) {
+        memset(slot->payload, 0, crdt_slot_payload_size(slot->kind));
+    }
+}
+
 /* Move the entry (not the key) of slot `from` to slot `to`, which holds none. */
 static void move_entry(crdt_dot_store *store, uint32_t from, uint32_t to)
 {
@@ -301,7 +332,9 @@ static void move_entry(crdt_dot_store *store, uint32_t from, uint32_t to)
     target->dot = source->dot;
     target->kept = source->kept;
     target->arrived = source->arrived;
-    memcpy(target->payload, source->payload, store->payload_size);
+    if (store->has_values) {
+        memcpy(target->payload, source->payload, crdt_slot_payload_size(source->kind));
+    }
     crdt_trail_move(trail_at(store, source->dot), crdt_dot_time(source->dot), from, to);
 }
 
@@ -317,7 +350,7 @@ static void link_sibling(crdt_dot_store *store, uint32_t above, uint32_t id)
         slot->name = upper->has_lower ? at(store, upper->next)->name : upper->next;
     }
     upper->has_lower = 1;
-    upper->next = id & 0x3fffffffu;
+    upper->next = id & 0x1fffffffu;
 }
 
 /* Take the slot behind `above` out. */
@@ -329,9 +362,9 @@ static void unlink_sibling(crdt_dot_store *store, uint32_t above)
     upper->has_lower = slot->has_lower;
     upper->next = slot->next;
     if (!upper->is_sibling && upper->has_lower) {
-        at(store, upper->next)->name = link & 0x3fffffffu;
+        at(store, upper->next)->name = link & 0x1fffffffu;
     } else if (!upper->is_sibling) {
-        upper->next = link & 0x3fffffffu;
+        upper->next = link & 0x1fffffffu;
     }
 }
 
@@ -347,9 +380,9 @@ static uint32_t place_entry(crdt_dot_store *store, uint32_t key, crdt_dot dot)
     if (at(store, key)->dot == 0) {
         return key;
     }
-    uint32_t id = crdt_pool_take(&store->pool);
+    uint32_t id = crdt_slots_take(store->slots, at(store, key)->kind);
     at(store, id)->is_sibling = 1;
-    at(store, id)->owner = key & 0x3fffffffu;
+    at(store, id)->owner = key & 0x1fffffffu;
     if (crdt_actors_compare(actors, dot, at(store, key)->dot) > 0) {
         move_entry(store, key, id);
         link_sibling(store, key, id);
@@ -370,7 +403,7 @@ uint32_t crdt_dot_store_place(crdt_dot_store *store, uint32_t key, crdt_dot dot)
     slot->dot = dot;
     slot->kept = 0;
     slot->arrived = 0;
-    memset(slot->payload, 0, store->payload_size);
+    clear_payload(store, slot);
     return id;
 }
 
@@ -404,7 +437,7 @@ static uint32_t take_out(crdt_dot_store *store, uint32_t key, uint32_t entry)
         uint32_t above = crdt_throng_above(store, key, at(store, entry)->dot);
         crdt_throng_remove(store, key, entry);
         unlink_sibling(store, above);
-        crdt_pool_give(&store->pool, entry);
+        crdt_slots_give(store->slots, entry);
         return next;
     }
     if (next == 0) {
@@ -412,13 +445,13 @@ static uint32_t take_out(crdt_dot_store *store, uint32_t key, uint32_t entry)
         slot->dot = 0;
         slot->kept = 0;
         slot->arrived = 0;
-        memset(slot->payload, 0, store->payload_size);
+        clear_payload(store, slot);
         return 0;
     }
     crdt_throng_remove(store, key, next);
     move_entry(store, next, key);
     unlink_sibling(store, key);
-    crdt_pool_give(&store->pool, next);
+    crdt_slots_give(store->slots, next);
     return key;
 }
 
@@ -564,11 +597,9 @@ bool crdt_dot_store_check(const crdt_dot_store *store)
 {
     size_t keys = 0;
     size_t entries = 0;
-    for (uint32_t id = 1; id <= store->pool.used; id++) {
+    for (uint32_t id = crdt_dot_store_walk_all(store, 0); id != 0;
+         id = crdt_dot_store_walk_all(store, id)) {
         const crdt_slot *slot = at(store, id);
-        if (crdt_slot_is_free(slot)) {
-            continue;
-        }
         entries += slot->dot != 0;
         if (slot->is_sibling) {
             if (slot->dot == 0) {

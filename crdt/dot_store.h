@@ -10,7 +10,7 @@
  *   group of an owner: slot, slot, slot           the keys, one slot each
  *   trail of an actor: slot, slot, slot           the entries, by ascending time
  *
- * A key is a name under an owner (any number of the caller's below 2^30); the keys of one
+ * A key is a name under an owner (any number of the caller's below 2^29); the keys of one
  * owner form a group (dot_group.h), whose head the caller keeps. A small group is searched
  * by a walk, a large one through a hash table. The highest entry of a key lies in the key's
  * own slot, others, which exist only while writes are concurrent, in slots of their own
@@ -35,9 +35,10 @@ typedef struct crdt_dot_cell {
 
 typedef struct crdt_dot_store {
     crdt_context *context;
-    crdt_pool pool;
-    uint32_t payload_size; /* bytes that move with an entry */
-    crdt_dot_cell *table;  /* open addressing, linear probing */
+    crdt_slots own; /* where no others are shared */
+    crdt_slots *slots;
+    bool has_values; /* entries have payloads: its slots are of kinds 1 and above */
+    crdt_dot_cell *table; /* open addressing, linear probing */
     size_t table_size;
     uint32_t key_count;
     uint32_t hashed_count; /* keys in the table: those of large groups */
@@ -49,30 +50,44 @@ typedef struct crdt_dot_store {
     crdt_throngs throngs; /* of keys with many entries */
 } crdt_dot_store;
 
-/* `record_size`: of a slot with all that the caller keeps behind it;
- * `payload_size`: how much of that belongs to the entry and not to the key. */
+/* `slots`: shared by a store with values and one without, whose keys then lie side by side
+ * with what they own; outlives both. NULL: slots of its own. The store must not move. */
 void crdt_dot_store_init(crdt_dot_store *store, crdt_context *context,
-                         size_t record_size, size_t payload_size);
+                         crdt_slots *slots, bool has_values);
 void crdt_dot_store_deinit(crdt_dot_store *store);
 
 static inline crdt_slot *crdt_dot_store_at(const crdt_dot_store *store, uint32_t slot)
 {
-    return crdt_pool_at(&store->pool, slot);
+    return crdt_slot_at(store->slots, slot);
 }
+
+/* Walk all slots of this store, in no order of the keys: start with 0; 0 at the end. */
+uint32_t crdt_dot_store_walk_all(const crdt_dot_store *store, uint32_t slot);
 
 /* The slot of a key; 0: none. */
 uint32_t crdt_dot_store_find(const crdt_dot_store *store, uint32_t owner,
                              crdt_group group, uint32_t name);
-/* The slot of a key, made without an entry where there is none.
+/* The slot of a key, made of this kind, without an entry, where there is none.
  * Errors: CRDT_ENOMEM, CRDT_ELIMIT; `store` as before. */
 crdt_err crdt_dot_store_make(crdt_dot_store *store, uint32_t owner, crdt_group *group,
-                             uint32_t name, uint32_t *slot);
+                             uint32_t name, unsigned kind, uint32_t *slot);
 /* Forget a key without an entry. */
 void crdt_dot_store_drop(crdt_dot_store *store, crdt_group *group, uint32_t slot);
 
-/* Room for `entries` inserts beside others' entries, and for actors up to number
- * `actor_count`. Errors: CRDT_ENOMEM, CRDT_ELIMIT; `store` as before. */
-crdt_err crdt_dot_store_reserve(crdt_dot_store *store, size_t entries,
+/* How many inserts beside others' entries, by the kind of the key's slot. */
+typedef struct crdt_slot_room {
+    size_t counts[CRDT_SLOT_KINDS];
+} crdt_slot_room;
+
+static inline void crdt_slot_room_add(crdt_slot_room *room, const crdt_slot *key)
+{
+    room->counts[key->kind]++;
+}
+
+/* Room for inserts beside others' entries (NULL: none; kinds of other stores are left out),
+ * and for actors up to number `actor_count`. Errors: CRDT_ENOMEM, CRDT_ELIMIT; `store` as
+ * before. */
+crdt_err crdt_dot_store_reserve(crdt_dot_store *store, const crdt_slot_room *room,
                                 size_t actor_count);
 /* Room for `count` inserts of one actor, for which there is room, that change the person at
  * most `person_count` times. Errors: CRDT_ENOMEM, CRDT_ELIMIT; `store` as before. */
@@ -92,7 +107,8 @@ void crdt_dot_store_list(crdt_dot_store *store, uint32_t entry, crdt_dot dot,
 /* crdt_dot_store_make for a key that is known to be new and to come after the
  * `group_size` keys of its group: nothing is searched. */
 crdt_err crdt_dot_store_append(crdt_dot_store *store, uint32_t owner, crdt_group *group,
-                               size_t group_size, uint32_t name, uint32_t *slot);
+                               size_t group_size, uint32_t name, unsigned kind,
+                               uint32_t *slot);
 
 /* The only entry of a key becomes one of a newer dot; its payload stays. As remove and
  * insert. */

@@ -5,15 +5,13 @@
 #include <assert.h>
 #include <string.h>
 
-#define PAYLOAD_SIZE sizeof(crdt_lww_value)
-#define RECORD_SIZE (CRDT_SLOT_SIZE + PAYLOAD_SIZE)
-
-void crdt_lww_map_init(crdt_lww_map *map, crdt_context *context)
+void crdt_lww_map_init(crdt_lww_map *map, crdt_context *context, crdt_slots *slots)
 {
     map->root = 0;
-    crdt_dot_store_init(&map->store, context, RECORD_SIZE, PAYLOAD_SIZE);
+    crdt_dot_store_init(&map->store, context, slots, true);
 }
 
+/* Of its words, only those that the kind of the slot has. */
 static crdt_lww_value *value_of(crdt_slot *slot)
 {
     return (crdt_lww_value *)slot->payload;
@@ -26,23 +24,31 @@ static void *block_of(const crdt_lww_value *value)
     return block;
 }
 
+/* The slot's, which is then nobody's or overwritten. */
+static void free_value(crdt_context *context, crdt_slot *slot)
+{
+    crdt_lww_value *value = value_of(slot);
+    if (value->is_block) {
+        crdt_slab_free(&context->slab, block_of(value), value->size);
+        value->is_block = 0;
+    }
+}
+
 void crdt_lww_map_deinit(crdt_lww_map *map)
 {
-    for (uint32_t id = 1; id <= map->store.pool.used; id++) {
-        crdt_slot *slot = crdt_dot_store_at(&map->store, id);
-        if (!crdt_slot_is_free(slot) && slot->dot != 0) {
-            crdt_lww_value_free(map->store.context, value_of(slot));
-        }
+    for (uint32_t id = crdt_dot_store_walk_all(&map->store, 0); id != 0;
+         id = crdt_dot_store_walk_all(&map->store, id)) {
+        free_value(map->store.context, crdt_dot_store_at(&map->store, id));
     }
     crdt_dot_store_deinit(&map->store);
     map->root = 0;
 }
 
-crdt_err crdt_lww_value_make(crdt_context *context, crdt_span bytes,
-                             crdt_lww_value *value)
+crdt_err crdt_lww_value_make(crdt_context *context, const crdt_slot *field,
+                             crdt_span bytes, crdt_lww_value *value)
 {
-    *value = (crdt_lww_value){.size = (uint32_t)bytes.size};
-    if (bytes.size <= CRDT_LWW_INLINE_MAX) {
+    *value = (crdt_lww_value){.size = bytes.size & 0x7fffffffu};
+    if (bytes.size <= crdt_lww_inline_max(field->kind)) {
         if (bytes.size > 0) {
             memcpy(value->words, bytes.data, bytes.size);
         }
@@ -55,22 +61,29 @@ crdt_err crdt_lww_value_make(crdt_context *context, crdt_span bytes,
     }
     memcpy(block, bytes.data, bytes.size);
     memcpy(value->words, &block, sizeof block);
+    value->is_block = 1;
     return CRDT_OK;
 }
 
 void crdt_lww_value_free(crdt_context *context, crdt_lww_value *value)
 {
-    if (value->size > CRDT_LWW_INLINE_MAX) {
+    if (value->is_block) {
         crdt_slab_free(&context->slab, block_of(value), value->size);
     }
     *value = (crdt_lww_value){0};
+}
+
+/* The value goes into the slot, which holds none. */
+static void put_value(crdt_slot *slot, const crdt_lww_value *value)
+{
+    memcpy(slot->payload, value, crdt_slot_payload_size(slot->kind));
 }
 
 uint32_t crdt_lww_map_place(crdt_lww_map *map, uint32_t field, crdt_dot dot,
                             const crdt_lww_value *value)
 {
     uint32_t entry = crdt_dot_store_place(&map->store, field, dot);
-    *value_of(crdt_dot_store_at(&map->store, entry)) = *value;
+    put_value(crdt_dot_store_at(&map->store, entry), value);
     return entry;
 }
 
@@ -84,17 +97,15 @@ uint32_t crdt_lww_map_insert(crdt_lww_map *map, uint32_t field, crdt_dot dot,
 
 uint32_t crdt_lww_map_remove(crdt_lww_map *map, uint32_t field, uint32_t entry)
 {
-    crdt_lww_value_free(map->store.context,
-                        value_of(crdt_dot_store_at(&map->store, entry)));
+    free_value(map->store.context, crdt_dot_store_at(&map->store, entry));
     return crdt_dot_store_remove(&map->store, field, entry);
 }
 
 bool crdt_lww_map_fits(const crdt_slot *slot, size_t size)
 {
-    const size_t held = crdt_lww_map_value(slot).size;
-    return held <= CRDT_LWW_INLINE_MAX || size <= CRDT_LWW_INLINE_MAX
-               ? held <= CRDT_LWW_INLINE_MAX && size <= CRDT_LWW_INLINE_MAX
-               : crdt_slab_fits(held, size);
+    const crdt_lww_value *held = (const crdt_lww_value *)slot->payload;
+    return size <= crdt_lww_inline_max(slot->kind) ||
+           (held->is_block && crdt_slab_fits(held->size, size));
 }
 
 void crdt_lww_map_overwrite(crdt_lww_map *map, uint32_t field, crdt_dot dot,
@@ -104,32 +115,32 @@ void crdt_lww_map_overwrite(crdt_lww_map *map, uint32_t field, crdt_dot dot,
     assert(crdt_lww_map_fits(slot, bytes.size));
     crdt_lww_value *value = value_of(slot);
     void *to = value->words;
-    if (bytes.size > CRDT_LWW_INLINE_MAX) {
+    if (bytes.size <= crdt_lww_inline_max(slot->kind)) {
+        free_value(map->store.context, slot);
+    } else {
         to = block_of(value);
         crdt_slab_resized(&map->store.context->slab, value->size, bytes.size);
-    } else {
-        memset(value->words, 0, sizeof value->words);
     }
     memcpy(to, bytes.data, bytes.size);
-    value->size = (uint32_t)bytes.size;
+    value->size = bytes.size & 0x7fffffffu;
     crdt_dot_store_renew(&map->store, field, dot, who);
 }
 
 void crdt_lww_map_replace(crdt_lww_map *map, uint32_t field, crdt_dot dot, uint32_t who,
                           const crdt_lww_value *value)
 {
-    crdt_lww_value *held = value_of(crdt_dot_store_at(&map->store, field));
-    crdt_lww_value_free(map->store.context, held);
-    *held = *value;
+    crdt_slot *slot = crdt_dot_store_at(&map->store, field);
+    free_value(map->store.context, slot);
+    put_value(slot, value);
     crdt_dot_store_renew(&map->store, field, dot, who);
 }
 
 void crdt_lww_map_prefetch(const crdt_lww_map *map, uint32_t field)
 {
     const crdt_slot *slot = crdt_dot_store_at(&map->store, field);
-    const crdt_span value = crdt_lww_map_value(slot);
-    if (value.size > CRDT_LWW_INLINE_MAX) {
-        __builtin_prefetch(value.data, 1);
+    const crdt_lww_value *value = (const crdt_lww_value *)slot->payload;
+    if (value->is_block) {
+        __builtin_prefetch(block_of(value), 1);
     }
 }
 
@@ -148,13 +159,15 @@ static void drop_siblings(crdt_lww_map *map, uint32_t slot)
     }
 }
 
-static crdt_err make_field(crdt_lww_map *map, crdt_span field, uint32_t *slot)
+static crdt_err make_field(crdt_lww_map *map, crdt_span field, size_t value_size,
+                           uint32_t *slot)
 {
     crdt_names *names = &map->store.context->names;
     uint32_t name = 0;
     crdt_err err = crdt_names_intern(names, field, &name);
     if (err == CRDT_OK) {
-        err = crdt_dot_store_make(&map->store, 0, &map->root, name, slot);
+        err = crdt_dot_store_make(&map->store, 0, &map->root, name,
+                                  crdt_lww_map_kind(value_size), slot);
     }
     crdt_names_release(names, name);
     return err;
@@ -165,18 +178,19 @@ crdt_err crdt_lww_map_set(crdt_lww_map *map, crdt_span field, crdt_span value,
 {
     crdt_context *context = map->store.context;
     uint32_t slot = 0;
-    crdt_err err = make_field(map, field, &slot);
+    crdt_err err = make_field(map, field, value.size, &slot);
     if (err != CRDT_OK) {
         return err;
     }
     crdt_lww_value copy;
     crdt_stamp next;
-    err = crdt_lww_value_make(context, value, &copy);
+    err = crdt_lww_value_make(context, crdt_dot_store_at(&map->store, slot), value,
+                              &copy);
     if (err == CRDT_OK) {
         size_t actor_count = context->actors.version.stamp_count;
         uint16_t number = crdt_actors_find(&context->actors, actor);
         number = number != 0 ? number : (uint16_t)(actor_count + 1);
-        err = crdt_dot_store_reserve(&map->store, 0, actor_count + 1);
+        err = crdt_dot_store_reserve(&map->store, NULL, actor_count + 1);
         err = err != CRDT_OK ? err
                              : crdt_dot_store_reserve_writes(&map->store, number, 1, 0);
         err = err != CRDT_OK ? err : crdt_context_tick(context, actor, &next);
@@ -252,8 +266,9 @@ static crdt_err copy_values(crdt_lww_map *map, const crdt_lww_map *other,
     }
     for (size_t i = 0; i < count; i++) {
         const crdt_slot *slot = crdt_dot_store_at(&other->store, arrivals[i].source);
-        crdt_err err =
-            crdt_lww_value_make(context, crdt_lww_map_value(slot), &(*values)[i]);
+        crdt_err err = crdt_lww_value_make(
+            context, crdt_dot_store_at(&map->store, arrivals[i].key),
+            crdt_lww_map_value(slot), &(*values)[i]);
         if (err != CRDT_OK) {
             while (i > 0) {
                 crdt_lww_value_free(context, &(*values)[--i]);

@@ -14,8 +14,8 @@
  *
  * Fields are names under an owner (a document's parts; 0 for a map by itself).
  *
- * Memory: slots of 32 bytes a sibling, 4 to 8 in the trail of its actor, and about 17 a
- * field of a large map; values of at most 8 bytes lie in the slot, others in the
+ * Memory: slots of 32 to 48 bytes a sibling, 4 to 8 in the trail of its actor, and about 17 a
+ * field of a large map; values of at most 24 bytes lie in the slot, others in the
  * context's slab. Names and actors are the context's. Failed calls leave the map as it was. Threads: no locking.
  * Source: Shapiro et al., "A comprehensive study of Convergent and Commutative Replicated
  * Data Types" (2011); as a causal dot store: Almeida et al. (2018). */
@@ -27,8 +27,9 @@ typedef struct crdt_lww_map {
     crdt_group root; /* fields of owner 0 */
 } crdt_lww_map;
 
-/* `context` outlives the map. */
-void crdt_lww_map_init(crdt_lww_map *map, crdt_context *context);
+/* `context` outlives the map, and so do `slots`, which may be shared with a set; NULL: slots
+ * of its own. The map must not move. */
+void crdt_lww_map_init(crdt_lww_map *map, crdt_context *context, crdt_slots *slots);
 void crdt_lww_map_deinit(crdt_lww_map *map);
 
 /* ---- a map by itself: fields of owner 0 ---- */
@@ -54,17 +55,28 @@ crdt_err crdt_lww_map_merge(crdt_lww_map *map, const crdt_lww_map *other,
 
 /* ---- for owners that keep groups of fields: by slots ---- */
 
-/* A value as the slot holds it, ready to be held; making it is the part that can fail. */
+/* The kind of slot for a field whose first value has this size: values of up to 8, 16, 24
+ * bytes lie in it; others in a block, as do those that come later and do not fit. */
+static inline unsigned crdt_lww_map_kind(size_t value_size)
+{
+    return value_size <= 8 || value_size > 24 ? 1 : value_size <= 16 ? 2 : 3;
+}
+
+/* A value as a slot holds it, ready to be held; making it is the part that can fail. */
 typedef struct crdt_lww_value {
-    uint32_t size;
-    uint32_t words[2]; /* the bytes, or the address of their block */
+    uint32_t size : 31;
+    uint32_t is_block : 1;
+    uint32_t words[6]; /* the bytes, or the address of their block */
 } crdt_lww_value;
 
-#define CRDT_LWW_INLINE_MAX 8u
+static inline size_t crdt_lww_inline_max(unsigned kind)
+{
+    return (size_t)kind * 8;
+}
 
-/* Errors: CRDT_ENOMEM. */
-crdt_err crdt_lww_value_make(crdt_context *context, crdt_span bytes,
-                             crdt_lww_value *value);
+/* For the slot of a field. Errors: CRDT_ENOMEM. */
+crdt_err crdt_lww_value_make(crdt_context *context, const crdt_slot *field,
+                             crdt_span bytes, crdt_lww_value *value);
 /* For one that was not inserted. */
 void crdt_lww_value_free(crdt_context *context, crdt_lww_value *value);
 
@@ -92,7 +104,7 @@ static inline crdt_span crdt_lww_map_value(const crdt_slot *slot)
 {
     const crdt_lww_value *value = (const crdt_lww_value *)slot->payload;
     crdt_span span = {.data = (const uint8_t *)value->words, .size = value->size};
-    if (value->size > CRDT_LWW_INLINE_MAX) {
+    if (value->is_block) {
         __builtin_memcpy(&span.data, value->words, sizeof span.data);
     }
     return span;

@@ -2,12 +2,10 @@
 
 #include "crdt/dot_join.h"
 
-#define RECORD_SIZE 24u /* a slot and the head of a group */
-
-void crdt_or_set_init(crdt_or_set *set, crdt_context *context)
+void crdt_or_set_init(crdt_or_set *set, crdt_context *context, crdt_slots *slots)
 {
     set->root = 0;
-    crdt_dot_store_init(&set->store, context, RECORD_SIZE, 0);
+    crdt_dot_store_init(&set->store, context, slots, false);
 }
 
 void crdt_or_set_deinit(crdt_or_set *set)
@@ -38,7 +36,7 @@ crdt_err crdt_or_set_add(crdt_or_set *set, crdt_span element, const crdt_actor *
     uint32_t slot = 0;
     crdt_err err = crdt_names_intern(&context->names, element, &name);
     if (err == CRDT_OK) {
-        err = crdt_dot_store_make(&set->store, 0, &set->root, name, &slot);
+        err = crdt_dot_store_make(&set->store, 0, &set->root, name, 0, &slot);
     }
     crdt_names_release(&context->names, name);
     if (err != CRDT_OK) {
@@ -48,7 +46,7 @@ crdt_err crdt_or_set_add(crdt_or_set *set, crdt_span element, const crdt_actor *
     size_t actor_count = context->actors.version.stamp_count;
     uint16_t number = crdt_actors_find(&context->actors, actor);
     number = number != 0 ? number : (uint16_t)(actor_count + 1);
-    err = crdt_dot_store_reserve(&set->store, 0, actor_count + 1);
+    err = crdt_dot_store_reserve(&set->store, NULL, actor_count + 1);
     err =
         err != CRDT_OK ? err : crdt_dot_store_reserve_writes(&set->store, number, 1, 0);
     err = err != CRDT_OK ? err : crdt_context_tick(context, actor, &next);

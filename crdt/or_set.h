@@ -26,8 +26,9 @@ typedef struct crdt_or_set {
     crdt_group root; /* elements of owner 0 */
 } crdt_or_set;
 
-/* `context` outlives the set. */
-void crdt_or_set_init(crdt_or_set *set, crdt_context *context);
+/* `context` outlives the set, and so do `slots`, which may be shared with a map; NULL: slots
+ * of its own. The set must not move. */
+void crdt_or_set_init(crdt_or_set *set, crdt_context *context, crdt_slots *slots);
 void crdt_or_set_deinit(crdt_or_set *set);
 
 /* ---- a set by itself: elements of owner 0 ---- */

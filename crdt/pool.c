@@ -3,7 +3,7 @@
 #include <assert.h>
 #include <string.h>
 
-#define RECORDS_MAX ((1u << 30) - 2) /* ids fit 30 bits, and are not all ones */
+#define RECORDS_MAX ((1u << 29) - 2) /* ids fit 29 bits, and are not all ones */
 
 void crdt_pool_init(crdt_pool *pool, crdt_alloc alloc, size_t record_size)
 {

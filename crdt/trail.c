@@ -38,11 +38,11 @@ size_t crdt_trail_block(const crdt_trail *trail, const crdt_trail_of *of, size_t
     const uint64_t end =
         rest > CRDT_TRAIL_BLOCK ? trail->times[block + 1] : CRDT_TIME_MAX + 1;
     for (size_t i = 0; i < size; i++) { /* they lie all over memory */
-        __builtin_prefetch(crdt_slot_at(of->pool, slots[i]));
+        __builtin_prefetch(crdt_slot_at(of->slots, slots[i]));
     }
     size_t count = 0;
     for (size_t i = 0; i < size; i++) {
-        const crdt_slot *slot = crdt_slot_at(of->pool, slots[i]);
+        const crdt_slot *slot = crdt_slot_at(of->slots, slots[i]);
         const uint64_t time = crdt_dot_time(slot->dot);
         if (crdt_slot_is_free(slot) || crdt_dot_actor(slot->dot) != of->actor ||
             time < first || time >= end) {

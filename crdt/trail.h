@@ -37,10 +37,10 @@ typedef struct crdt_trail {
     uint32_t person_capacity;
 } crdt_trail;
 
-/* Whose trail in which pool of slots. */
+/* Whose trail, through which slots. */
 typedef struct crdt_trail_of {
     crdt_context *context;
-    const crdt_pool *pool;
+    const crdt_slots *slots;
     uint16_t actor;
 } crdt_trail_of;
 

@@ -22,7 +22,7 @@ static void world_init(world *w, crdt_alloc alloc)
 {
     memset(w, 0, sizeof *w);
     crdt_context_init(&w->context, alloc, 3);
-    crdt_dot_store_init(&w->store, &w->context, 24, 0);
+    crdt_dot_store_init(&w->store, &w->context, NULL, false);
     for (unsigned i = 0; i < NAMES; i++) {
         char name[8];
         snprintf(name, sizeof name, "k%03u", i);
@@ -51,7 +51,7 @@ static crdt_err make(world *w, unsigned name)
 {
     uint32_t slot;
     crdt_err err =
-        crdt_dot_store_make(&w->store, OWNER, &w->group, w->names[name], &slot);
+        crdt_dot_store_make(&w->store, OWNER, &w->group, w->names[name], 0, &slot);
     if (err == CRDT_OK) {
         w->count += !w->has[name];
         w->has[name] = true;

@@ -14,7 +14,7 @@ typedef struct replica {
 static void replica_init(replica *r, crdt_alloc alloc)
 {
     crdt_context_init(&r->context, alloc, 7);
-    crdt_lww_map_init(&r->map, &r->context);
+    crdt_lww_map_init(&r->map, &r->context, NULL);
 }
 
 static void replica_deinit(replica *r)
@@ -177,8 +177,8 @@ Test(lww_map, two_maps_under_one_context)
     crdt_lww_map second_b;
     replica_init(&a, crdt_alloc_default());
     replica_init(&b, crdt_alloc_default());
-    crdt_lww_map_init(&second_a, &a.context);
-    crdt_lww_map_init(&second_b, &b.context);
+    crdt_lww_map_init(&second_a, &a.context, NULL);
+    crdt_lww_map_init(&second_b, &b.context, NULL);
     const crdt_actor who = gen_actor(1);
     set(&a, 1, "f", "first");
     cr_assert_eq(crdt_lww_map_set(&second_a, crdt_span_of("f"), crdt_span_of("second"),

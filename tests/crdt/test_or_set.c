@@ -14,7 +14,7 @@ typedef struct replica {
 static void replica_init(replica *r, crdt_alloc alloc)
 {
     crdt_context_init(&r->context, alloc, 7);
-    crdt_or_set_init(&r->set, &r->context);
+    crdt_or_set_init(&r->set, &r->context, NULL);
 }
 
 static void replica_deinit(replica *r)

@@ -11,7 +11,8 @@ enum { SLOTS = 300, ACTORS = 2, PERSONS = 5 };
 
 typedef struct world {
     crdt_context context;
-    crdt_pool pool;
+    crdt_slots slots;
+    uint32_t numbers[SLOTS + 1];
     crdt_trail trails[ACTORS];
     uint32_t persons[PERSONS];
     uint64_t time;
@@ -22,10 +23,10 @@ static void world_init(world *w, crdt_alloc alloc)
 {
     memset(w, 0, sizeof *w);
     crdt_context_init(&w->context, alloc, 1);
-    crdt_pool_init(&w->pool, alloc, sizeof(crdt_slot));
-    cr_assert_eq(crdt_pool_reserve(&w->pool, SLOTS), CRDT_OK);
-    for (unsigned i = 0; i < SLOTS; i++) {
-        crdt_slot_at(&w->pool, crdt_pool_take(&w->pool))->name = 1;
+    crdt_slots_init(&w->slots, alloc);
+    cr_assert_eq(crdt_slots_reserve(&w->slots, 0, SLOTS), CRDT_OK);
+    for (unsigned i = 1; i <= SLOTS; i++) {
+        w->numbers[i] = crdt_slots_take(&w->slots, 0);
     }
     for (unsigned i = 0; i < PERSONS; i++) {
         char name[8];
@@ -45,18 +46,23 @@ static void world_deinit(world *w)
         crdt_names_release(&w->context.names, w->persons[i]);
     }
     cr_assert_eq(crdt_names_count(&w->context.names), 0);
-    crdt_pool_deinit(&w->pool);
+    crdt_slots_deinit(&w->slots);
     crdt_context_deinit(&w->context);
+}
+
+static crdt_slot *slot_of(world *w, uint32_t index)
+{
+    return crdt_slot_at(&w->slots, w->numbers[index]);
 }
 
 static crdt_trail_of of_actor(world *w, uint16_t actor)
 {
-    return (crdt_trail_of){.context = &w->context, .pool = &w->pool, .actor = actor};
+    return (crdt_trail_of){.context = &w->context, .slots = &w->slots, .actor = actor};
 }
 
 static void drop(world *w, uint32_t slot)
 {
-    crdt_dot *dot = &crdt_slot_at(&w->pool, slot)->dot;
+    crdt_dot *dot = &slot_of(w, slot)->dot;
     if (*dot != 0) {
         const crdt_trail_of of = of_actor(w, crdt_dot_actor(*dot));
         *dot = 0;
@@ -70,21 +76,32 @@ static void put(world *w, uint16_t actor, uint32_t slot, uint32_t person)
     cr_assert_eq(crdt_trail_reserve(&w->trails[actor - 1], &of, 1, 1), CRDT_OK);
     drop(w, slot);
     w->time++;
-    crdt_slot_at(&w->pool, slot)->dot = crdt_dot_make(w->time, actor);
-    crdt_trail_append(&w->trails[actor - 1], &of, w->time, slot, person);
+    slot_of(w, slot)->dot = crdt_dot_make(w->time, actor);
+    crdt_trail_append(&w->trails[actor - 1], &of, w->time, w->numbers[slot], person);
     w->held[slot] = person;
 }
 
 static void move(world *w, uint32_t from, uint32_t to)
 {
-    crdt_dot dot = crdt_slot_at(&w->pool, from)->dot;
-    if (dot == 0 || crdt_slot_at(&w->pool, to)->dot != 0) {
+    crdt_dot dot = slot_of(w, from)->dot;
+    if (dot == 0 || slot_of(w, to)->dot != 0) {
         return;
     }
-    crdt_trail_move(&w->trails[crdt_dot_actor(dot) - 1], crdt_dot_time(dot), from, to);
-    crdt_slot_at(&w->pool, to)->dot = dot;
-    crdt_slot_at(&w->pool, from)->dot = 0;
+    crdt_trail_move(&w->trails[crdt_dot_actor(dot) - 1], crdt_dot_time(dot),
+                    w->numbers[from], w->numbers[to]);
+    slot_of(w, to)->dot = dot;
+    slot_of(w, from)->dot = 0;
     w->held[to] = w->held[from];
+}
+
+static uint32_t held_at(const world *w, uint32_t number)
+{
+    for (uint32_t i = 1; i <= SLOTS; i++) {
+        if (w->numbers[i] == number) {
+            return w->held[i];
+        }
+    }
+    return UINT32_MAX;
 }
 
 /* Every entry is named once, in order, with its person. */
@@ -101,14 +118,15 @@ static void check(world *w, uint16_t actor)
         for (size_t i = 0; i < size; i++, count++) {
             uint64_t time = crdt_dot_time(entries[i].dot);
             cr_assert_gt(time, before);
-            cr_assert_eq(entries[i].dot, crdt_slot_at(&w->pool, entries[i].slot)->dot);
-            cr_assert_eq(crdt_trail_person_at(trail, time), w->held[entries[i].slot]);
+            cr_assert_eq(entries[i].dot, crdt_slot_at(&w->slots, entries[i].slot)->dot);
+            cr_assert_eq(crdt_trail_person_at(trail, time),
+                         held_at(w, entries[i].slot));
             before = time;
         }
     }
     size_t held = 0;
     for (uint32_t slot = 1; slot <= SLOTS; slot++) {
-        held += crdt_dot_actor(crdt_slot_at(&w->pool, slot)->dot) == actor;
+        held += crdt_dot_actor(slot_of(w, slot)->dot) == actor;
     }
     cr_assert_eq(count, held);
     cr_assert_leq(trail->count, 2 * held + 130);
