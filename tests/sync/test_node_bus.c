@@ -459,16 +459,17 @@ Test(attach, six_places)
 
 /* A scene of one object, and its batch. */
 typedef struct beginning {
+    crdt_op op; /* of the template; borrowed by it */
     crdt_arena arena;
     crdt_batch batch;
 } beginning;
 
 static void make_beginning(beginning *b, const char *object)
 {
-    crdt_op ops[1] = {
-        {.kind = CRDT_OP_ADD, .key = crdt_key_object(crdt_span_of(object))}};
+    b->op =
+        (crdt_op){.kind = CRDT_OP_ADD, .key = crdt_key_object(crdt_span_of(object))};
     crdt_arena_init(&b->arena, crdt_alloc_default());
-    cr_assert_eq(crdt_template_make(ops, 1, &b->arena, &b->batch, NULL), CRDT_OK);
+    cr_assert_eq(crdt_template_make(&b->op, 1, &b->arena, &b->batch, NULL), CRDT_OK);
 }
 
 static crdt_err import(node_box *box, const beginning *b)
