@@ -362,11 +362,32 @@ static bool peek_as(crdt_msgpack_reader *reader, crdt_msgpack_type type, uint64_
     return true;
 }
 
+/* A number of one byte, or of four after its head: those that most numbers are. */
+static inline bool take_common_uint(crdt_msgpack_reader *reader, uint64_t max,
+                                    uint64_t *number)
+{
+    size_t left =
+        reader->err == CRDT_OK ? (size_t)(reader->end - reader->at) : (size_t)0;
+    if (left > 0 && *reader->at < 0x80) {
+        *number = *reader->at;
+    } else if (left >= 5 && *reader->at == 0xce) {
+        *number = load_be(reader->at + 1, 4);
+    } else {
+        return false;
+    }
+    bool is_short = *reader->at < 0x80;
+    if (*number > max || (!is_short && *number <= UINT16_MAX)) {
+        return false;
+    }
+    reader->at += is_short ? 1 : 5;
+    return true;
+}
+
 uint64_t crdt_msgpack_read_uint(crdt_msgpack_reader *reader, uint64_t max)
 {
-    if (reader->err == CRDT_OK && reader->at != reader->end && *reader->at < 0x80 &&
-        *reader->at <= max) {
-        return *reader->at++;
+    uint64_t number;
+    if (take_common_uint(reader, max, &number)) {
+        return number;
     }
     crdt_msgpack_token token;
     if (!peek_as(reader, CRDT_MSGPACK_UINT, max, &token)) {
@@ -378,6 +399,10 @@ uint64_t crdt_msgpack_read_uint(crdt_msgpack_reader *reader, uint64_t max)
 
 int64_t crdt_msgpack_read_int(crdt_msgpack_reader *reader)
 {
+    uint64_t number;
+    if (take_common_uint(reader, INT64_MAX, &number)) {
+        return (int64_t)number;
+    }
     crdt_msgpack_token token;
     if (reader->err == CRDT_OK) {
         token = crdt_msgpack_peek(reader->at, reader->end);
@@ -402,17 +427,15 @@ bool crdt_msgpack_read_bool(crdt_msgpack_reader *reader)
 size_t crdt_msgpack_read_count(crdt_msgpack_reader *reader, uint64_t max,
                                size_t item_size_min)
 {
-    crdt_msgpack_token token;
-    if (!peek_as(reader, CRDT_MSGPACK_UINT, max, &token)) {
-        return 0;
-    }
-    size_t left = (size_t)(reader->end - reader->at) - token.head_size;
-    if (token.number > left / item_size_min) {
+    const uint8_t *before = reader->at;
+    uint64_t count = crdt_msgpack_read_uint(reader, max);
+    size_t left = (size_t)(reader->end - reader->at);
+    if (item_size_min == 1 ? count > left : count > left / item_size_min) {
+        reader->at = before;
         crdt_msgpack_fail(reader, CRDT_ECORRUPT, "count is more than the bytes hold");
         return 0;
     }
-    reader->at += token.head_size;
-    return (size_t)token.number;
+    return (size_t)count;
 }
 
 static crdt_span take_body(crdt_msgpack_reader *reader, crdt_msgpack_token token)

@@ -80,10 +80,25 @@ static bool holds_actor(const crdt_version *version, size_t index,
            crdt_actor_equal(&version->stamps[index].actor, actor);
 }
 
+/* Is the actor there? `*index` is its place, or where it would be. Few are looked through
+ * for the same one first: most versions that are asked have it. */
+static bool find_actor(const crdt_version *version, const crdt_actor *actor,
+                       size_t *index)
+{
+    for (size_t i = 0; version->stamp_count <= 4 && i < version->stamp_count; i++) {
+        if (crdt_actor_equal(&version->stamps[i].actor, actor)) {
+            *index = i;
+            return true;
+        }
+    }
+    *index = lower_bound(version, actor);
+    return holds_actor(version, *index, actor);
+}
+
 uint64_t crdt_version_get(const crdt_version *version, const crdt_actor *actor)
 {
-    size_t index = lower_bound(version, actor);
-    return holds_actor(version, index, actor) ? version->stamps[index].time : 0;
+    size_t index;
+    return find_actor(version, actor, &index) ? version->stamps[index].time : 0;
 }
 
 crdt_err crdt_version_raise(crdt_version *version, const crdt_stamp *stamp)
@@ -91,8 +106,8 @@ crdt_err crdt_version_raise(crdt_version *version, const crdt_stamp *stamp)
     if (stamp->time == 0) {
         return CRDT_OK; /* no stamp: covered by any version */
     }
-    size_t index = lower_bound(version, &stamp->actor);
-    if (holds_actor(version, index, &stamp->actor)) {
+    size_t index;
+    if (find_actor(version, &stamp->actor, &index)) {
         if (version->stamps[index].time < stamp->time) {
             version->stamps[index].time = stamp->time;
         }
