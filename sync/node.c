@@ -210,8 +210,8 @@ static bool drain_link(sync_node *node)
     return node->link != NULL;
 }
 
-/* A group is over when its time is, or when somebody waits for it and nobody else has
- * anything to add. Where more is waiting to be done it lasts as long as the last sync took:
+/* A group is over when its time is, or when nobody has anything to add and somebody waits
+ * for it, or it costs nothing: there is no disk. Where more is waiting to be done it lasts as long as the last sync took:
  * on a slow disk all that came meanwhile shares the next one. */
 static bool group_is_due(const sync_node *node, bool busy)
 {
@@ -224,7 +224,8 @@ static bool group_is_due(const sync_node *node, bool busy)
     if (busy && node->commit_us > time_us) {
         time_us = node->commit_us < GROUP_US_MAX ? node->commit_us : GROUP_US_MAX;
     }
-    return age_us >= time_us || (waited_for && !busy);
+    bool free_of_cost = node->disk != NULL;
+    return age_us >= time_us || (!busy && (waited_for || free_of_cost));
 }
 
 static void wait_for_events(sync_node *node, uint64_t until_ms)
