@@ -3,21 +3,8 @@
 #include <stdalign.h>
 #include <stdint.h>
 #include <stdlib.h>
-#include <sys/mman.h>
 
 #define ARENA_BLOCK_SIZE_MIN ((size_t)4096)
-
-/* For the large pages that lie in a block, if any. A wish: a system that has none goes on
- * with small ones. */
-static void ask_for_huge_pages(void *block, size_t size)
-{
-    size_t before =
-        (CRDT_HUGE_SIZE - (uintptr_t)block % CRDT_HUGE_SIZE) % CRDT_HUGE_SIZE;
-    if (size >= before + CRDT_HUGE_SIZE) {
-        (void)madvise((uint8_t *)block + before,
-                      (size - before) / CRDT_HUGE_SIZE * CRDT_HUGE_SIZE, MADV_HUGEPAGE);
-    }
-}
 
 static void *default_fn(void *ctx, void *ptr, size_t old_size, size_t new_size)
 {
@@ -27,16 +14,7 @@ static void *default_fn(void *ctx, void *ptr, size_t old_size, size_t new_size)
         free(ptr);
         return NULL;
     }
-    void *block = NULL;
-    if (ptr != NULL || new_size < CRDT_HUGE_SIZE) {
-        block = realloc(ptr, new_size);
-    } else if (posix_memalign(&block, CRDT_HUGE_SIZE, new_size) != 0) {
-        return NULL;
-    }
-    if (block != NULL) {
-        ask_for_huge_pages(block, new_size);
-    }
-    return block;
+    return realloc(ptr, new_size);
 }
 
 crdt_alloc crdt_alloc_default(void)

@@ -17,12 +17,7 @@ typedef struct crdt_alloc {
     void *ctx;
 } crdt_alloc;
 
-/* Memory in blocks of this size lies in one page of the processor's large ones where the
- * system has them. What is large and read all over comes in such blocks: it saves a look
- * into the page tables, of several misses, for most reads. */
-#define CRDT_HUGE_SIZE ((size_t)2 << 20)
-
-/* The C library's allocator; asks for large pages from CRDT_HUGE_SIZE on. */
+/* The C library's allocator. */
 crdt_alloc crdt_alloc_default(void);
 
 /* Shorthands; `crdt_free` accepts NULL. crdt_resize_array fails (NULL) on overflow. */

@@ -32,29 +32,6 @@ Test(alloc, the_default_is_the_c_library)
     crdt_free(alloc, text, 600);
 }
 
-/* Blocks of large pages begin with one, and grow and shrink like others. */
-Test(alloc, large_blocks_are_aligned_to_large_pages)
-{
-    crdt_alloc alloc = crdt_alloc_default();
-    size_t size = CRDT_HUGE_SIZE + 5;
-    uint8_t *block = crdt_allocate(alloc, size);
-    cr_assert_neq(block, NULL);
-    cr_assert_eq((uintptr_t)block % CRDT_HUGE_SIZE, 0);
-    memset(block, 7, size);
-    const size_t sizes[] = {3 * CRDT_HUGE_SIZE, 100, 2 * CRDT_HUGE_SIZE + 1, 9};
-    for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++) {
-        block = crdt_resize_array(alloc, block, size, sizes[i], 1);
-        cr_assert_neq(block, NULL);
-        size_t kept = size < sizes[i] ? size : sizes[i];
-        for (size_t k = 0; k < kept; k++) {
-            cr_assert_eq(block[k], 7);
-        }
-        size = sizes[i];
-        memset(block, 7, size);
-    }
-    crdt_free(alloc, block, size);
-}
-
 /* Blocks are aligned, apart, and live until the reset; a warm arena allocates nothing. */
 Test(alloc, an_arena_gives_and_forgets)
 {
