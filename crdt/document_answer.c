@@ -255,6 +255,24 @@ static int compare_keys(const void *a, const void *b, void *ctx)
 
 /* ---- order ---- */
 
+/* What keys need lies all over memory: it is fetched while those before are looked at. */
+#define SLOTS_AHEAD 12u
+#define CONTENTS_AHEAD 6u
+
+static void prefetch_name(const gathering *gather, size_t at)
+{
+    const crdt_document *doc = gather->doc;
+    if (at + SLOTS_AHEAD < gather->key_count) {
+        crdt_dot_store_prefetch(&doc->keys.store,
+                                gather->keys[at + SLOTS_AHEAD].object);
+    }
+    if (at + CONTENTS_AHEAD < gather->key_count) {
+        uint32_t object = gather->keys[at + CONTENTS_AHEAD].object;
+        crdt_names_prefetch_name(&doc->context.names,
+                                 crdt_state_element(doc, object)->name);
+    }
+}
+
 static crdt_span object_name(const crdt_document *doc, const touched *key)
 {
     return crdt_names_get(&doc->context.names,
@@ -267,6 +285,7 @@ static size_t common_prefix(const gathering *gather)
     const crdt_span first = object_name(gather->doc, &gather->keys[0]);
     size_t size = first.size;
     for (size_t i = 1; i < gather->key_count && size > 0; i++) {
+        prefetch_name(gather, i);
         if (gather->keys[i].object != gather->keys[i - 1].object) {
             crdt_span name = object_name(gather->doc, &gather->keys[i]);
             size = size < name.size ? size : name.size;
@@ -321,6 +340,7 @@ static crdt_err sort_keys(gathering *gather)
     for (size_t i = 0; i < count && err == CRDT_OK; i++) {
         const touched *key = &gather->keys[i];
         const bool again = i > 0 && key->object == gather->keys[i - 1].object;
+        prefetch_name(gather, i);
         places[i].dot =
             again ? places[i - 1].dot : rank_of(object_name(doc, key), begin);
         places[i].index = (uint32_t)i;
@@ -344,6 +364,23 @@ static crdt_err sort_keys(gathering *gather)
     return CRDT_OK;
 }
 
+static void prefetch_value(const gathering *gather, size_t at)
+{
+    const crdt_document *doc = gather->doc;
+    if (at + SLOTS_AHEAD < gather->key_count) {
+        const touched *key = &gather->keys[at + SLOTS_AHEAD];
+        if (key->field != 0) {
+            crdt_dot_store_prefetch(&doc->fields.store, key->field);
+        }
+    }
+    if (at + CONTENTS_AHEAD < gather->key_count) {
+        const touched *key = &gather->keys[at + CONTENTS_AHEAD];
+        if (key->field != 0) {
+            crdt_lww_map_prefetch(&doc->fields, key->field);
+        }
+    }
+}
+
 /* The touched keys in order, each once; what lies below one that was written whole is
  * written already. Where a key is touched and its parents are not, those go before it
  * without entries. */
@@ -355,6 +392,7 @@ static void write_touched(const crdt_document *doc, crdt_answer_writer *writer,
     bool part_whole = false;
     for (size_t i = 0; i < gather->key_count; i++) {
         const touched *key = &gather->keys[i];
+        prefetch_value(gather, i);
         if (key->object != open.object) {
             open = (touched){.object = key->object};
             object_whole = key->part == 0;

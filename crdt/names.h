@@ -66,4 +66,10 @@ void crdt_names_set_slot(crdt_names *names, uint32_t id, uint32_t slot);
 /* Names held. */
 uint32_t crdt_names_count(const crdt_names *names);
 
+/* Bring the record of a name into the cache. */
+static inline void crdt_names_prefetch_name(const crdt_names *names, uint32_t id)
+{
+    __builtin_prefetch(crdt_pool_at(&names->pool, id));
+}
+
 #endif /* CRDT_NAMES_H */
