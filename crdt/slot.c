@@ -16,11 +16,11 @@ static uint32_t chunk_size(size_t chunk)
     return chunk < 3 ? CRDT_SLOT_CHUNK_UNITS >> (3 - chunk) : CRDT_SLOT_CHUNK_UNITS;
 }
 
-/* Chunks come from the allocator one by one, later several in a block. The chunks of the
- * block that begins with this one. */
+/* Chunks come from the allocator one by one, from 2 MiB on several in a block, from 4 MiB on
+ * as many as are a large page. The chunks of the block that begins with this one. */
 static size_t block_size(size_t chunk)
 {
-    return chunk < 64 ? 1 : chunk < 512 ? 8 : 64;
+    return chunk < 64 ? 1 : chunk < 128 ? 8 : 64;
 }
 
 static size_t block_bytes(size_t chunk)
@@ -114,6 +114,9 @@ crdt_err crdt_slots_reserve(crdt_slots *slots, unsigned kind, size_t count)
     }
     const uint32_t before = slots->kinds[kind].promised;
     slots->kinds[kind].promised = (uint32_t)count;
+    if (count <= slots->kinds[kind].free_count) {
+        return CRDT_OK; /* what others were promised is there */
+    }
     size_t needed = 0;
     for (unsigned i = 0; i < CRDT_SLOT_KINDS; i++) {
         uint32_t promised = slots->kinds[i].promised;

@@ -27,28 +27,43 @@ void crdt_trail_deinit(crdt_trail *trail, crdt_context *context)
 
 /* ---- reading ---- */
 
-size_t crdt_trail_block(const crdt_trail *trail, const crdt_trail_of *of, size_t block,
-                        crdt_trail_entry entries[CRDT_TRAIL_BLOCK])
+/* What a block may hold. */
+typedef struct block_view {
+    const uint32_t *slots;
+    size_t size;
+    crdt_dot first; /* its dots are from here on, */
+    crdt_dot end;   /* and below this; of other actors are dots in between, too */
+} block_view;
+
+static block_view view_block(const crdt_trail *trail, size_t block)
 {
     const size_t begin = block * CRDT_TRAIL_BLOCK;
     const size_t rest = trail->count - begin;
-    const size_t size = rest < CRDT_TRAIL_BLOCK ? rest : CRDT_TRAIL_BLOCK;
-    const uint32_t *slots = trail->slots + begin;
-    const uint64_t first = trail->times[block];
-    const uint64_t end =
-        rest > CRDT_TRAIL_BLOCK ? trail->times[block + 1] : CRDT_TIME_MAX + 1;
-    for (size_t i = 0; i < size; i++) { /* they lie all over memory */
-        __builtin_prefetch(crdt_slot_at(of->slots, slots[i]));
-    }
+    const bool is_last = rest <= CRDT_TRAIL_BLOCK;
+    return (block_view){.slots = trail->slots + begin,
+                        .size = is_last ? rest : CRDT_TRAIL_BLOCK,
+                        .first = crdt_dot_make(trail->times[block], 0),
+                        .end = is_last ? UINT64_MAX
+                                       : crdt_dot_make(trail->times[block + 1], 0)};
+}
+
+static bool is_held(const crdt_trail_of *of, const crdt_slot *slot,
+                    const block_view *view)
+{
+    return crdt_dot_actor(slot->dot) == of->actor && slot->dot >= view->first &&
+           slot->dot < view->end && !crdt_slot_is_free(slot);
+}
+
+/* Entries that moved may be named in any order, and twice. */
+static size_t sort_block(const crdt_trail_of *of, const block_view *view,
+                         crdt_trail_entry entries[CRDT_TRAIL_BLOCK])
+{
     size_t count = 0;
-    for (size_t i = 0; i < size; i++) {
-        const crdt_slot *slot = crdt_slot_at(of->slots, slots[i]);
-        const uint64_t time = crdt_dot_time(slot->dot);
-        if (crdt_slot_is_free(slot) || crdt_dot_actor(slot->dot) != of->actor ||
-            time < first || time >= end) {
+    for (size_t i = 0; i < view->size; i++) {
+        const crdt_slot *slot = crdt_slot_at(of->slots, view->slots[i]);
+        if (!is_held(of, slot, view)) {
             continue;
         }
-        /* They come nearly in order; a slot that was written twice comes twice. */
         size_t at = count;
         while (at > 0 && entries[at - 1].dot > slot->dot) {
             at--;
@@ -57,10 +72,40 @@ size_t crdt_trail_block(const crdt_trail *trail, const crdt_trail_of *of, size_t
             continue;
         }
         memmove(entries + at + 1, entries + at, (count - at) * sizeof *entries);
-        entries[at] = (crdt_trail_entry){.dot = slot->dot, .slot = slots[i]};
+        entries[at] = (crdt_trail_entry){.dot = slot->dot, .slot = view->slots[i]};
         count++;
     }
     return count;
+}
+
+/* From its end on the times of what is held descend; one that does not is of a slot that
+ * was written again later, and taken then. */
+static size_t read_block(const crdt_trail_of *of, const block_view *view,
+                         crdt_trail_entry entries[CRDT_TRAIL_BLOCK])
+{
+    size_t at = CRDT_TRAIL_BLOCK;
+    crdt_dot before = UINT64_MAX;
+    for (size_t i = view->size; i-- > 0;) {
+        const crdt_slot *slot = crdt_slot_at(of->slots, view->slots[i]);
+        if (slot->dot < before && is_held(of, slot, view)) {
+            before = slot->dot;
+            entries[--at] = (crdt_trail_entry){.dot = before, .slot = view->slots[i]};
+        }
+    }
+    const size_t count = CRDT_TRAIL_BLOCK - at;
+    memmove(entries, entries + at, count * sizeof *entries);
+    return count;
+}
+
+size_t crdt_trail_block(const crdt_trail *trail, const crdt_trail_of *of, size_t block,
+                        crdt_trail_entry entries[CRDT_TRAIL_BLOCK])
+{
+    const block_view view = view_block(trail, block);
+    for (size_t i = 0; i < view.size; i++) { /* they lie all over memory */
+        __builtin_prefetch(crdt_slot_at(of->slots, view.slots[i]));
+    }
+    return trail->has_moved ? sort_block(of, &view, entries)
+                            : read_block(of, &view, entries);
 }
 
 /* The number of blocks, or of persons' runs, that begin at or before a time. */
@@ -148,6 +193,7 @@ static void rewrite(crdt_trail *trail, const crdt_trail_of *of)
     }
     assert(count == trail->entry_count);
     trail->count = count;
+    trail->has_moved = false;
     if (trail->person_count > 0) {
         while (kept.at + 1 < trail->person_count) {
             leave_run(trail, &kept, &of->context->names);
@@ -229,6 +275,7 @@ crdt_err crdt_trail_reserve(crdt_trail *trail, const crdt_trail_of *of, size_t c
         size_t capacity = (size_t)trail->capacity * (trail->capacity < 256 ? 2 : 1) +
                           trail->capacity / 4 + CAPACITY_MIN;
         size_t needed = trail->count + count;
+        needed += needed / 8; /* who reserves much at once will write more */
         err = resize(trail, alloc, capacity < needed ? needed : capacity);
     }
     trail->promised = err == CRDT_OK ? (uint32_t)count : 0;
@@ -276,6 +323,7 @@ void crdt_trail_move(crdt_trail *trail, uint64_t time, uint32_t from, uint32_t t
         assert(at < trail->count);
     }
     trail->slots[at] = to;
+    trail->has_moved = true;
 }
 
 void crdt_trail_forget(crdt_trail *trail, const crdt_trail_of *of)

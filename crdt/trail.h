@@ -35,6 +35,7 @@ typedef struct crdt_trail {
     uint32_t promised;    /* appends that were reserved and not made yet */
     uint32_t person_count;
     uint32_t person_capacity;
+    bool has_moved; /* an entry, since the trail was rewritten */
 } crdt_trail;
 
 /* Whose trail, through which slots. */
