@@ -461,7 +461,6 @@ Test(attach, six_places)
 typedef struct beginning {
     crdt_op op; /* of the template; borrowed by it */
     crdt_arena arena;
-    crdt_op op; /* the batch borrows it */
     crdt_batch batch;
 } beginning;
 
