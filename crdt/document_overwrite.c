@@ -264,14 +264,20 @@ void crdt_overwrite_perform(crdt_change *change, const crdt_op *op, crdt_plan *p
                             crdt_dot dot, uint32_t who)
 {
     crdt_document *doc = change->doc;
-    crdt_state_field(doc, plan->field)->pinned = 0;
-    crdt_state_leave_value(change, plan->field, plan->key_hash);
+    const crdt_actors *actors = &doc->context.actors;
+    crdt_slot *slot = crdt_state_field(doc, plan->field);
+    slot->pinned = 0;
+    crdt_state_tell_leave(change, plan->field);
+    crdt_stamp stamp = crdt_actors_stamp(actors, slot->dot);
+    crdt_digest_subtract(&doc->digest, crdt_digest_term(plan->key_hash, &stamp,
+                                                        crdt_lww_map_value(slot)));
     if (plan->value.size == 0) {
         crdt_lww_map_overwrite(&doc->fields, plan->field, dot, who, op->value);
     } else {
         crdt_lww_map_replace(&doc->fields, plan->field, dot, who, &plan->value);
         plan->value = (crdt_lww_value){0}; /* handed over */
     }
-    crdt_state_enter_value(change, plan->field, plan->key_hash);
+    stamp = crdt_actors_stamp(actors, dot);
+    crdt_digest_add(&doc->digest, crdt_digest_term(plan->key_hash, &stamp, op->value));
     crdt_state_tell_changed(change, plan->names[0]);
 }

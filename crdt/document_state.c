@@ -430,6 +430,15 @@ void crdt_state_set_value(crdt_change *change, uint32_t field, crdt_dot dot,
     insert_value(change, field, dot, who, value, key_hash);
 }
 
+void crdt_state_tell_leave(const crdt_change *change, uint32_t field)
+{
+    const crdt_document *doc = change->doc;
+    if (doc->tells_dropped || change->stale_after != NULL) {
+        const crdt_slot *slot = crdt_state_field(doc, field);
+        tell_leave(change, field, slot, true, crdt_state_part_live(doc, slot->owner));
+    }
+}
+
 void crdt_state_leave_value(crdt_change *change, uint32_t field, uint64_t key_hash)
 {
     const crdt_document *doc = change->doc;

@@ -235,6 +235,8 @@ crdt_document_counts crdt_state_count_all(const crdt_document *doc);
 
 /* ---- telling ---- */
 
+/* The value of a field that holds just one is about to be written over. */
+void crdt_state_tell_leave(const crdt_change *change, uint32_t field);
 void crdt_state_tell_changed(crdt_change *change, uint32_t object_name);
 void crdt_state_tell_conflict(const crdt_document *doc, const crdt_conflict *conflict);
 /* What has become of a new value, at the end of a change: concurrent, hidden, or fine. */
