@@ -104,25 +104,27 @@ crdt_err crdt_op_list_push(crdt_op_list *list, const crdt_op *op)
     if (list->err != CRDT_OK) {
         return list->err;
     }
-    crdt_op copy = *op;
     bool copied = reserve_op(list) == CRDT_OK;
+    crdt_op *copy = NULL;
     if (copied) {
-        copied = copy_object(list, &copy.key.object);
+        copy = &list->ops[list->op_count]; /* it counts only once all is there */
+        *copy = *op;
+        copied = copy_object(list, &copy->key.object);
     }
-    if (copied && copy.key.depth >= CRDT_PART && !is_last_part(list, copy.key.part)) {
-        copied = copy_name(list, &copy.key.part);
+    if (copied && op->key.depth >= CRDT_PART && !is_last_part(list, op->key.part)) {
+        copied = copy_name(list, &copy->key.part);
     }
-    if (copied && copy.key.depth == CRDT_FIELD) {
-        copied = copy_name(list, &copy.key.field);
+    if (copied && op->key.depth == CRDT_FIELD) {
+        copied = copy_name(list, &copy->key.field);
     }
-    if (copied && copy.kind == CRDT_OP_SET) {
-        copied = copy_span(list, &copy.value);
+    if (copied && op->kind == CRDT_OP_SET) {
+        copied = copy_span(list, &copy->value);
     }
     if (!copied) {
         list->err = CRDT_ENOMEM;
         return CRDT_ENOMEM;
     }
-    list->ops[list->op_count++] = copy;
+    list->op_count++;
     return CRDT_OK;
 }
 

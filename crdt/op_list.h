@@ -31,7 +31,8 @@ void crdt_op_list_deinit(crdt_op_list *list);
 /* Forget the operations and the failure, keep the memory. */
 void crdt_op_list_clear(crdt_op_list *list);
 
-/* Append a copy of `op`. O(its bytes). Errors: CRDT_ENOMEM; the list as before. */
+/* Append a copy of `op`, which may not lie in the list. O(its bytes).
+ * Errors: CRDT_ENOMEM; the list as before. */
 crdt_err crdt_op_list_push(crdt_op_list *list, const crdt_op *op);
 crdt_err crdt_op_list_add(crdt_op_list *list, crdt_key key);
 crdt_err crdt_op_list_remove(crdt_op_list *list, crdt_key key);
