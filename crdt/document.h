@@ -63,7 +63,7 @@ typedef struct crdt_listener {
 
 typedef struct crdt_document_options {
     crdt_alloc alloc;
-    /* Remove log; default 4 MiB. Trimmed oldest first, also to 64 KiB and a 128th of what
+    /* Remove log; default 4 MiB. Trimmed oldest first, also to 256 KiB and a 256th of what
      * the document takes: who lacks more than that gets a full answer. */
     size_t log_bytes_max;
     uint64_t hash_seed; /* of the hash tables; results never depend on it */

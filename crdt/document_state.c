@@ -99,8 +99,8 @@ crdt_entry crdt_state_entry(const crdt_document *doc, const crdt_slot *slot,
 
 /* ---- the remove log ---- */
 
-#define LOG_BYTES_MIN ((size_t)64 << 10)
-#define LOG_PART 128u
+#define LOG_BYTES_MIN ((size_t)256 << 10)
+#define LOG_PART 256u
 #define KEY_BYTES 48u /* a key with a small value, about */
 
 size_t crdt_state_log_bytes_max(const crdt_document *doc)
