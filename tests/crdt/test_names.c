@@ -1,3 +1,4 @@
+#include "crdt/digest.h"
 #include "crdt/names.h"
 #include "tests/support/fault_alloc.h"
 #include "tests/support/gen.h"
@@ -87,4 +88,47 @@ Test(names, failing_memory_changes_nothing)
         crdt_slab_deinit(&slab);
         cr_assert(fault_alloc_balanced(&fault));
     }
+}
+
+/* The steps of a lookup, and the short way for common names, find what find finds: while names
+ * come and go, numbers are used again, and the table grows. */
+Test(names, all_ways_find_the_same)
+{
+    enum { NAMES = 300 };
+    crdt_slab slab;
+    crdt_names names;
+    crdt_slab_init(&slab, crdt_alloc_default());
+    crdt_names_init(&names, &slab, 7);
+    uint32_t ids[NAMES] = {0};
+    gen g = gen_open(gen_seed(3), NULL);
+    for (unsigned step = 0; step < 6000; step++) {
+        char text[40];
+        size_t i = gen_below(&g, NAMES);
+        snprintf(text, sizeof text, i % 3 == 0 ? "a_name_over_16_bytes_%zu" : "n%zu",
+                 i);
+        crdt_span name = crdt_span_of(text);
+        if (ids[i] == 0) {
+            cr_assert_eq(crdt_names_intern(&names, name, &ids[i]), CRDT_OK);
+            crdt_names_set_slot(&names, ids[i], (uint32_t)i + 1);
+        } else if (gen_chance(&g, 40)) {
+            crdt_names_release(&names, ids[i]);
+            ids[i] = 0;
+        }
+        uint32_t hash = crdt_names_seek(&names, name);
+        cr_assert_eq(crdt_names_find(&names, name), ids[i]);
+        cr_assert_eq(crdt_names_find_common(&names, name), ids[i]);
+        cr_assert_eq(crdt_names_find_hashed(&names, name, hash), ids[i]);
+        cr_assert_eq(crdt_names_prefetch(&names, hash), ids[i] == 0 ? 0 : i + 1);
+        if (ids[i] != 0) {
+            cr_assert(crdt_names_equal(&names, ids[i], name));
+            cr_assert_not(crdt_names_equal(&names, ids[i], crdt_span_of("other")));
+            cr_assert_eq(crdt_names_hash(&names, ids[i]), crdt_digest_name(name));
+        }
+    }
+    for (size_t i = 0; i < NAMES; i++) {
+        crdt_names_release(&names, ids[i]);
+    }
+    cr_assert_eq(crdt_names_count(&names), 0);
+    crdt_names_deinit(&names);
+    crdt_slab_deinit(&slab);
 }
