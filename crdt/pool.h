@@ -14,7 +14,7 @@
 
 #include <stdint.h>
 
-#define CRDT_POOL_CHUNK_BITS 9
+#define CRDT_POOL_CHUNK_BITS 7
 #define CRDT_POOL_CHUNK_SIZE (1u << CRDT_POOL_CHUNK_BITS) /* records */
 
 typedef struct crdt_pool {

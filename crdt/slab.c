@@ -3,12 +3,15 @@
 #include <assert.h>
 #include <string.h>
 
+/* The first chunks are small, for small documents. */
 #define CHUNK_SIZE ((size_t)32768)
+#define CHUNK_SIZE_SMALL ((size_t)4096)
+#define SMALL_CHUNKS 16u
 
 struct crdt_slab_chunk {
     crdt_slab_chunk *next;
-    uint64_t padding; /* blocks are aligned to 16 */
-    uint8_t bytes[CHUNK_SIZE - 16];
+    size_t size; /* in all; blocks are aligned to 16 */
+    uint8_t bytes[];
 };
 
 static const uint16_t class_sizes[CRDT_SLAB_CLASSES] = {
@@ -35,7 +38,7 @@ static void free_chunks(crdt_slab *slab)
     crdt_slab_chunk *chunk = slab->chunks;
     while (chunk != NULL) {
         crdt_slab_chunk *next = chunk->next;
-        crdt_free(slab->alloc, chunk, sizeof *chunk);
+        crdt_free(slab->alloc, chunk, chunk->size);
         chunk = next;
     }
 }
@@ -48,14 +51,17 @@ void crdt_slab_deinit(crdt_slab *slab)
 
 static uint8_t *add_chunk(crdt_slab *slab, unsigned class)
 {
-    crdt_slab_chunk *chunk = crdt_allocate(slab->alloc, sizeof *chunk);
+    size_t size = slab->chunk_count < SMALL_CHUNKS ? CHUNK_SIZE_SMALL : CHUNK_SIZE;
+    crdt_slab_chunk *chunk = crdt_allocate(slab->alloc, size);
     if (chunk == NULL) {
         return NULL;
     }
     chunk->next = slab->chunks;
+    chunk->size = size;
     slab->chunks = chunk;
+    slab->chunk_count++;
     slab->classes[class].fresh = chunk->bytes;
-    slab->classes[class].fresh_size = sizeof chunk->bytes;
+    slab->classes[class].fresh_size = size - sizeof *chunk;
     return chunk->bytes;
 }
 

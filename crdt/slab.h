@@ -22,6 +22,7 @@ typedef struct crdt_slab_chunk crdt_slab_chunk;
 typedef struct crdt_slab {
     crdt_alloc alloc;
     crdt_slab_chunk *chunks;
+    size_t chunk_count;
     uint64_t block_count; /* small blocks given out */
     uint64_t bytes;       /* of all blocks given out, as asked for */
     struct {
