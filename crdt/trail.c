@@ -326,9 +326,34 @@ void crdt_trail_move(crdt_trail *trail, uint64_t time, uint32_t from, uint32_t t
     trail->has_moved = true;
 }
 
+/* What came last and is gone leaves nothing, nor does its person: things that come and go
+ * take no room. An entry that has moved may not be the last where it is named. */
+static void cut_end(crdt_trail *trail, const crdt_trail_of *of)
+{
+    uint64_t last = 0; /* time of the newest entry */
+    while (trail->count > 0 && last == 0) {
+        const block_view view =
+            view_block(trail, (trail->count - 1) / CRDT_TRAIL_BLOCK);
+        const crdt_slot *slot = crdt_slot_at(of->slots, trail->slots[trail->count - 1]);
+        if (is_held(of, slot, &view)) {
+            last = crdt_dot_time(slot->dot);
+        } else {
+            trail->count--;
+        }
+    }
+    while (trail->person_count > 0 &&
+           trail->persons[trail->person_count - 1].time > last) {
+        crdt_names_release(&of->context->names,
+                           trail->persons[--trail->person_count].name);
+    }
+}
+
 void crdt_trail_forget(crdt_trail *trail, const crdt_trail_of *of)
 {
     trail->entry_count--;
+    if (trail->entry_count > 0 && !trail->has_moved) {
+        cut_end(trail, of);
+    }
     if (trail->entry_count == 0 || trail->count / 2 > trail->entry_count + SLACK) {
         rewrite(trail, of);
         size_t needed = (size_t)trail->count + trail->promised;
