@@ -150,7 +150,7 @@ TARGETS = (
     Target('W6 B3.1 apply 1,540 clients', texts.seconds, 'W6-B3.1', 'cpu_s', 4e-3, 2e-3),
     Target('W6 B3.2', texts.seconds, 'W6-B3.2', 'cpu_s', 4e-3, 2e-3),
     Target('W6 B3.3', texts.seconds, 'W6-B3.3', 'cpu_s', 4e-3, 2e-3),
-    Target('W7 10 of 1e6 entries missed, both ways', texts.size, 'W7-catch-up-10', 'wire_bytes', 2800, None,
+    Target('W7 10 of 1e6 entries missed, both ways', texts.size, 'W7-catch-up-10', 'wire_bytes', 2750, None,
            limit='10 entries', condition=one_round_trip('W7-catch-up-10')),
     Target('W7 the same, both sides', texts.seconds, 'W7-catch-up-10', 'cpu_s', 1e-3, None, limit='10 entries'),
     Target('W8 remote field write among 1e6', texts.seconds, 'W8-fields-1000000', 'ns_per_op', 1e-6, 0.5e-6,
