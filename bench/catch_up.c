@@ -40,7 +40,7 @@ typedef struct meeting {
 static void send(meeting *m, int to, sync_replica_event_kind kind, uint64_t token,
                  crdt_span bytes)
 {
-    packet *p = malloc(sizeof *p + bytes.size);
+    packet *p = calloc(1, sizeof *p + bytes.size);
     bench_must_bytes(p, "packet");
     p->next = NULL;
     p->to = to;
