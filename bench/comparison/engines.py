@@ -7,6 +7,7 @@ ROOT = Path(__file__).resolve().parents[2]
 PEERS_DIR = ROOT / 'bench' / 'peers'
 BUILD_DIR = ROOT / 'build' / 'release'
 OURS = 'scenesync'
+REFERENCE = 'json-joy'  # the peer that a target names: it runs in every round
 ANCHORS = 'anchors'  # one program, several names in its results
 ANCHOR_PEERS = ('c-drawing', 'c-hashtable', 'c-memcpy', 'sqlite-memory', 'sqlite-file')
 

@@ -8,8 +8,11 @@ from dataclasses import dataclass
 
 import engines
 
-SLOW_S = 25  # a job of a peer that took longer is not run again in later rounds
 
+# (peer, workload) that take longer than all others together: last in a round. Who reads what
+# they leave, waits with them.
+SLOW = {('automerge', 'w6'), ('automerge', 'w3-r2'), ('loro', 'w1-op'), ('loro', 'w2-op'), ('loro', 'w45'),
+        ('loro', 'w7')}
 
 @dataclass(frozen=True)
 class Job:
@@ -25,8 +28,7 @@ class Job:
         return arguments
 
     def is_slow(self):
-        """Takes longer than all others together."""
-        return self.engine.name == 'automerge' and self.work.name in ('w6', 'w3-r2')
+        return (self.engine.name, self.work.name) in SLOW
 
     def title(self):
         return f'{self.engine.name:12} {self.work.name:9} scale {self.scale:<5g}'
@@ -53,7 +55,7 @@ def plan(chosen, works, scale, own_workloads):
             if e.name == engines.OURS and work.name in engines.EDITS | {'w45', 'w10'}:
                 scales |= {largest[o.name] for o in chosen if work.name in o.works}
             jobs += [Job(e, work, s) for s in sorted(scales, reverse=True)]
-    return jobs
+    return sorted(jobs, key=Job.is_slow)
 
 
 def run_job(job, run, directory, limit_s):
@@ -100,7 +102,8 @@ def run_rounds(jobs, options, write):
         for job in jobs:
             left = deadline - time.monotonic() if deadline else options.limit
             again = took.get(job, 0)
-            enough = run > 0 and (job.work.once or (again > SLOW_S and job.engine.name != engines.OURS))
+            slow = again > options.slow and job.engine.name not in (engines.OURS, engines.REFERENCE)
+            enough = run > 0 and (job.work.once or slow)
             no_input = (job.engine, job.work.needs, job.scale) in failed
             if enough or job in failed or no_input or left < max(again, 1):
                 progress.done += 1

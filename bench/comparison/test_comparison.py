@@ -37,6 +37,13 @@ class Plan(unittest.TestCase):
         self.assertEqual([(j.engine.name, j.scale) for j in plan],
                          [('scenesync', 1), ('scenesync', 0.1), ('yjs', 1), ('loro', 0.1)])
 
+    def test_what_takes_long_comes_last_and_in_order(self):
+        chosen = [engines.engine(n) for n in ('scenesync', 'loro', 'yjs')]
+        plan = jobs.plan(chosen, jobs.selected_works(['w2-op']), 0.1, {'w1', 'w2'})
+        self.assertEqual([(j.engine.name, j.work.name) for j in plan],
+                         [('scenesync', 'w1-op'), ('yjs', 'w1-op'), ('scenesync', 'w2-op'), ('yjs', 'w2-op'),
+                          ('loro', 'w1-op'), ('loro', 'w2-op')])
+
     def test_a_workload_brings_what_it_reads(self):
         self.assertEqual([w.name for w in jobs.selected_works(['w45'])], ['w1-op', 'w45'])
         self.assertEqual([w.name for w in jobs.selected_works(['w1'])], ['w1-op', 'w1-batch'])
