@@ -43,13 +43,15 @@ static void print_result(const options *o, const char *peer, const char *workloa
     if (getloadavg(&load, 1) != 1) {
         load = 0;
     }
-    printf(
-        "{\"peer\":\"%s\",\"workload\":\"%s\",\"scale\":%g,\"run\":%s,"
-        "\"seconds\":%.6f,\"cpu_s\":%.6f,\"ops\":%zu,\"ops_per_s\":%.0f,"
-        "\"ops_per_cpu_s\":%.0f,\"doc_bytes\":%zu,\"peak_rss\":%ld,\"load1\":%.2f}\n",
-        peer, workload, o->scale, o->run, watch->wall, watch->cpu, ops,
-        (double)ops / watch->wall, (double)ops / watch->cpu, doc_bytes,
-        usage.ru_maxrss * 1024, load);
+    printf("{\"peer\":\"%s\",\"workload\":\"%s\",\"scale\":%g,\"run\":%s,"
+           "\"seconds\":%.6f,\"cpu_s\":%.6f,\"ops\":%zu,\"ops_per_s\":%.0f,"
+           "\"ops_per_cpu_s\":%.0f",
+           peer, workload, o->scale, o->run, watch->wall, watch->cpu, ops,
+           (double)ops / watch->wall, (double)ops / watch->cpu);
+    if (doc_bytes != 0) {
+        printf(",\"doc_bytes\":%zu", doc_bytes);
+    }
+    printf(",\"peak_rss\":%ld,\"load1\":%.2f}\n", usage.ru_maxrss * 1024, load);
     fflush(stdout);
 }
 

@@ -146,6 +146,7 @@ def line_plot(title, points, tick_x, tick_y, label_x, goal=None):
     height, top, bottom = 330, 66, 268
     across = Axis(min(x for x, _ in points), max(x for x, _ in points), MARGIN + 80, WIDTH - MARGIN - 30)
     values = [v for _, s in points for v in (s.low, s.high)] + ([g for _, g in goal] if goal else [])
+    values.append(min(values) * 0.75)  # room for what is written below the points
     up = Axis(min(values), max(values), bottom, top)
     parts = []
     for tick in across.ticks():
@@ -163,7 +164,7 @@ def line_plot(title, points, tick_x, tick_y, label_x, goal=None):
         parts.append(f'<line class="ours line" x1="{at:.1f}" x2="{at:.1f}" y1="{up.at(s.low):.1f}" '
                      f'y2="{up.at(s.high):.1f}"/>')
         parts.append(f'<circle class="ours" cx="{at:.1f}" cy="{up.at(s.median):.1f}" r="4"/>')
-        parts.append(text(at, up.at(s.high) - 10, tick_y(s.median), 'own', 'middle'))
+        parts.append(text(at, up.at(s.low) + 20, tick_y(s.median), 'own', 'middle'))
     for x, g in goal or ():
         at, y = across.at(x), up.at(g)
         parts.append(f'<line class="goal" x1="{at - 30:.1f}" x2="{at + 12:.1f}" y1="{y:.1f}" y2="{y:.1f}"/>')

@@ -37,7 +37,10 @@ def targets_table(results):
 
 
 def cell(results, workload, key, peer, scale, text):
-    return texts.with_spread(text, results.spread(workload, key, peer, scale))
+    spread = results.spread(workload, key, peer, scale)
+    if key == 'doc_bytes' and spread and spread.median == 0:
+        return '–'  # it has no saved form
+    return texts.with_spread(text, spread)
 
 
 def updates_table(results, scale):
