@@ -30,7 +30,7 @@ typedef struct crdt_slot {
     uint32_t kind : 2;       /* how large it is */
     uint32_t name : 29;      /* of a key; holds a reference */
     uint32_t has_lower : 1;  /* `next` is the entry with the next lower stamp */
-    uint32_t pinned : 1;     /* the key must stay for now */
+    uint32_t pinned : 1;     /* the key: the change at hand needs it until it is done */
     uint32_t watched : 1;    /* the key: look again at the end of the change */
     uint32_t next : 29;      /* of a key: its link in the group (dot_group.h) */
     uint32_t kept : 1;       /* the entry: the other side of a join has it too */
