@@ -167,7 +167,7 @@ static void read_body_head(crdt_answer_reader *r)
     if (r->in.err != CRDT_OK || !r->is_packed) {
         return;
     }
-    uint64_t size = crdt_msgpack_read_uint(&r->in, UINT32_MAX);
+    uint64_t size = crdt_msgpack_read_uint(&r->in, CRDT_ANSWER_UNPACKED_MAX);
     r->frame = crdt_msgpack_read_bin(&r->in, SIZE_MAX);
     crdt_msgpack_read_end(&r->in);
     if (r->in.err == CRDT_OK && !crdt_zstd_allows(r->frame, size)) {

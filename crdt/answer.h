@@ -25,6 +25,8 @@
 /* Shapes that are remembered: as many, of as many parts and fields at most. */
 #define CRDT_ANSWER_SHAPES_MAX 1024u
 #define CRDT_ANSWER_SHAPE_KEYS_MAX 64u
+/* A packed body is at most this long as it is: what a reader may have to hold. */
+#define CRDT_ANSWER_UNPACKED_MAX (1u << 30)
 
 /* ---- writing ---- */
 

@@ -458,7 +458,7 @@ crdt_err crdt_answer_write_entry(crdt_answer_writer *writer, crdt_depth depth,
 static void write_body(crdt_answer_writer *w)
 {
     const crdt_span body = crdt_buf_span(&w->body);
-    if (body.size >= CRDT_ANSWER_PACKED_MIN && body.size <= UINT32_MAX) {
+    if (body.size >= CRDT_ANSWER_PACKED_MIN && body.size <= CRDT_ANSWER_UNPACKED_MAX) {
         crdt_buf frame;
         crdt_buf_init(&frame, w->out->alloc);
         bool done = false;

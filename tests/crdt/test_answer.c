@@ -545,6 +545,7 @@ Test(answer, bad_bytes)
         {"02 c2 " ACTOR "09 03 ce 7f ff ff ff 00 00", CRDT_ECORRUPT, 22},
         {"02 c2 " ACTOR "09 03 00 02", CRDT_ELIMIT, 23},
         {"02 c2 " ACTOR "09 03 00 01 05 c4 01 00", CRDT_ECORRUPT, 24}, /* no frame */
+        {"02 c2 " ACTOR "09 03 00 01 ce 40000001 c4 01 00", CRDT_ELIMIT, 24},
     };
     answer kept;
     decoder d = open_decoder(&kept);
