@@ -920,8 +920,10 @@ static crdt_err listen_one(link_nng *link, link_slot *slot, const char *url, int
             reap_later(slot, false, (int)listener.id);
             pthread_mutex_unlock(&lock);
         }
-        return crdt_diag_set(diag, err_of(result), 0, "cannot listen at %.80s: %s", url,
-                             nng_strerror(result));
+        const char *hint =
+            result == NNG_EADDRINUSE ? " (a node takes its port and the next one)" : "";
+        return crdt_diag_set(diag, err_of(result), 0, "cannot listen at %.80s: %s%s",
+                             url, nng_strerror(result), hint);
     }
     link->listeners[link->listener_count] = (int)listener.id;
     link->listener_slots[link->listener_count++] = slot;
