@@ -6,15 +6,18 @@ crdt_err sync_sim_net_init(sync_sim_net *net, crdt_alloc alloc, uint32_t place_c
                            uint64_t seed)
 {
     *net = (sync_sim_net){.alloc = alloc,
+                          .seed = seed,
                           .random = seed,
                           .place_count = place_count,
                           .faults = {.delay_ms_min = 1, .delay_ms_max = 1}};
     size_t pairs = (size_t)place_count * place_count;
     net->cut = crdt_allocate(alloc, pairs * sizeof *net->cut);
-    if (net->cut == NULL) {
+    net->numbers = crdt_allocate(alloc, pairs * sizeof *net->numbers);
+    if (net->cut == NULL || net->numbers == NULL) {
         return CRDT_ENOMEM;
     }
     memset(net->cut, 0, pairs * sizeof *net->cut);
+    memset(net->numbers, 0, pairs * sizeof *net->numbers);
     return CRDT_OK;
 }
 
@@ -24,17 +27,23 @@ void sync_sim_net_deinit(sync_sim_net *net)
         sync_sim_net_free(net, &net->packets[i]);
     }
     crdt_free(net->alloc, net->packets, net->packet_capacity * sizeof *net->packets);
-    crdt_free(net->alloc, net->cut,
-              (size_t)net->place_count * net->place_count * sizeof *net->cut);
+    size_t pairs = (size_t)net->place_count * net->place_count;
+    crdt_free(net->alloc, net->cut, pairs * sizeof *net->cut);
+    crdt_free(net->alloc, net->numbers, pairs * sizeof *net->numbers);
 }
 
 /* splitmix64 */
-uint64_t sync_sim_net_random(sync_sim_net *net)
+static uint64_t next_random(uint64_t *state)
 {
-    uint64_t z = net->random += UINT64_C(0x9e3779b97f4a7c15);
+    uint64_t z = *state += UINT64_C(0x9e3779b97f4a7c15);
     z = (z ^ (z >> 30)) * UINT64_C(0xbf58476d1ce4e5b9);
     z = (z ^ (z >> 27)) * UINT64_C(0x94d049bb133111eb);
     return z ^ (z >> 31);
+}
+
+uint64_t sync_sim_net_random(sync_sim_net *net)
+{
+    return next_random(&net->random);
 }
 
 uint64_t sync_sim_net_below(sync_sim_net *net, uint64_t bound)
@@ -132,26 +141,33 @@ void sync_sim_net_free(sync_sim_net *net, sync_sim_packet *packet)
 
 /* ---- sending ---- */
 
-static uint64_t delay(sync_sim_net *net)
+/* The luck of the next packet on a way: a stream of numbers of its own. */
+static uint64_t luck_of_packet(sync_sim_net *net, uint32_t from, uint32_t to)
 {
-    const sync_sim_faults *faults = &net->faults;
-    return faults->delay_ms_min +
-           sync_sim_net_below(net, faults->delay_ms_max - faults->delay_ms_min + 1);
+    uint64_t number = ++net->numbers[from * net->place_count + to];
+    uint64_t luck = net->seed ^ ((uint64_t)from << 32 | to);
+    luck = next_random(&luck) ^ number;
+    return next_random(&luck);
+}
+
+static bool happens(uint64_t *luck, uint32_t percent)
+{
+    return next_random(luck) % 100 < percent;
 }
 
 crdt_err sync_sim_net_send(sync_sim_net *net, const sync_sim_packet *about,
                            crdt_span bytes, uint64_t now_ms)
 {
+    const sync_sim_faults *faults = &net->faults;
+    uint64_t spread = faults->delay_ms_max - faults->delay_ms_min + 1;
+    uint64_t luck = luck_of_packet(net, about->from, about->to);
     bool requests = about->kind != SYNC_SIM_PUBLICATION; /* answered once or not */
-    unsigned copies = 1;
-    if (!requests && sync_sim_net_below(net, 100) < net->faults.duplicate_percent) {
-        copies = 2;
-    }
+    unsigned copies = happens(&luck, faults->duplicate_percent) && !requests ? 2 : 1;
     for (unsigned i = 0; i < copies; i++) {
         net->sent++;
-        uint64_t at_ms = now_ms + delay(net);
-        if (sync_sim_net_is_cut(net, about->from, about->to) ||
-            sync_sim_net_below(net, 100) < net->faults.drop_percent) {
+        uint64_t at_ms = now_ms + faults->delay_ms_min + next_random(&luck) % spread;
+        if (happens(&luck, faults->drop_percent) ||
+            sync_sim_net_is_cut(net, about->from, about->to)) {
             net->lost++;
             continue;
         }

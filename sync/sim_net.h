@@ -4,8 +4,10 @@
 /* A simulated network: packets that wait for their time, and faults decided by a seed.
  *
  * Every directed pair of places has its own luck: it may be cut, lose, repeat and delay
- * packets (different delays reorder them). The same seed and the same sends give the same
- * deliveries. */
+ * packets (different delays reorder them). What becomes of a packet depends on the seed, its
+ * way and its number on that way, and on nothing else: the same seed and the same sends give
+ * the same deliveries, and a run in which one thing is left out differs only in what comes
+ * of that. */
 
 #include "crdt/buf.h"
 
@@ -40,10 +42,12 @@ typedef struct sync_sim_faults {
 
 typedef struct sync_sim_net {
     crdt_alloc alloc;
+    uint64_t seed;
     uint64_t random;
     uint32_t place_count;
     sync_sim_faults faults;
     bool *cut;                /* [from * place_count + to] */
+    uint64_t *numbers;        /* packets sent that way, likewise */
     sync_sim_packet *packets; /* a heap by (at_ms, order) */
     size_t packet_count;
     size_t packet_capacity;
