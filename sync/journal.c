@@ -17,7 +17,7 @@
  *    0  number      8  sequence    16  bytes after the head    24  bytes of a half
  *   32  hash of the version, low and high    48  digest, low and high
  *   64  XXH3-64 of the bytes                 72  XXH3-64 of 0 .. 71 */
-enum { HEAD_SIZE = 80, SEALED_SIZE = 72 };
+enum { HEAD_SIZE = SYNC_JOURNAL_HEAD_SIZE, SEALED_SIZE = 72 };
 #define FILE_SIZE_MAX ((size_t)256 << 20)
 #define ZEROS_SIZE ((size_t)4 << 10) /* a page: so it is what a write makes dirty */
 
@@ -88,13 +88,12 @@ bool sync_journal_fits(const sync_journal *journal, size_t size)
 }
 
 static void put_head(uint8_t head[HEAD_SIZE], const sync_journal_group *group,
-                     const sync_journal *journal)
+                     uint64_t seed, size_t half_size)
 {
-    uint64_t seed = journal->seed;
     sync_put_u64(head, group->number);
     sync_put_u64(head + 8, group->sequence);
     sync_put_u64(head + 16, group->bytes.size);
-    sync_put_u64(head + 24, journal->half_size);
+    sync_put_u64(head + 24, half_size);
     sync_put_u64(head + 32, group->mark.version.low);
     sync_put_u64(head + 40, group->mark.version.high);
     sync_put_u64(head + 48, group->mark.state.low);
@@ -103,27 +102,37 @@ static void put_head(uint8_t head[HEAD_SIZE], const sync_journal_group *group,
     sync_put_u64(head + 72, crdt_hash64((crdt_span){head, SEALED_SIZE}, seed));
 }
 
+crdt_err sync_journal_encode(const sync_journal_group *group, uint64_t seed,
+                             size_t half_size, crdt_buf *out)
+{
+    uint8_t head[HEAD_SIZE];
+    crdt_err err = crdt_buf_reserve(out, sizeof head + group->bytes.size);
+    if (err == CRDT_OK) {
+        put_head(head, group, seed, half_size);
+        crdt_buf_append(out, head, sizeof head);
+        crdt_buf_append_span(out, group->bytes);
+    }
+    return err;
+}
+
 crdt_err sync_journal_append(sync_journal *journal, const sync_journal_group *group,
                              crdt_diag *diag)
 {
     assert(sync_journal_fits(journal, group->bytes.size));
-    uint8_t head[HEAD_SIZE];
-    size_t size = sizeof head + group->bytes.size;
-    put_head(head, group, journal);
-    crdt_buf_clear(&journal->scratch);
-    crdt_err err = crdt_buf_reserve(&journal->scratch, size);
+    crdt_buf *scratch = &journal->scratch;
+    crdt_buf_clear(scratch);
+    crdt_err err =
+        sync_journal_encode(group, journal->seed, journal->half_size, scratch);
     if (err != CRDT_OK) {
         return err;
     }
-    crdt_buf_append(&journal->scratch, head, sizeof head);
-    crdt_buf_append_span(&journal->scratch, group->bytes);
     uint64_t at = (uint64_t)journal->half * journal->half_size + journal->offset;
-    if (!sync_file_write(journal->fd, journal->scratch.data, size, at) ||
+    if (!sync_file_write(journal->fd, scratch->data, scratch->size, at) ||
         fdatasync(journal->fd) != 0) {
         return crdt_diag_set(diag, CRDT_EIO, 0, "cannot write to the journal: %s",
                              sync_file_reason(errno));
     }
-    journal->offset = round_up(journal->offset + size);
+    journal->offset = round_up(journal->offset + scratch->size);
     return CRDT_OK;
 }
 
@@ -239,6 +248,21 @@ static crdt_err walk_all(walk *w, crdt_diag *diag)
     return err == CRDT_OK ? check_rest(w, diag) : err;
 }
 
+crdt_err sync_journal_scan(crdt_span file, uint64_t seed, uint64_t after,
+                           sync_journal_visit visit, void *ctx, uint64_t *torn_size,
+                           crdt_diag *diag)
+{
+    walk w = {.bytes = file.data,
+              .size = file.size,
+              .seed = seed,
+              .reached = after,
+              .visit = visit,
+              .ctx = ctx};
+    crdt_err err = walk_all(&w, diag);
+    *torn_size = w.torn_size;
+    return err;
+}
+
 static crdt_err read_whole(int fd, crdt_buf *out, crdt_diag *diag)
 {
     struct stat st;
@@ -278,14 +302,8 @@ crdt_err sync_journal_read(const char *path, uint64_t seed, uint64_t after,
     crdt_err err = read_whole(fd, &bytes, diag);
     close(fd);
     if (err == CRDT_OK) {
-        walk w = {.bytes = bytes.data,
-                  .size = bytes.size,
-                  .seed = seed,
-                  .reached = after,
-                  .visit = visit,
-                  .ctx = ctx};
-        err = walk_all(&w, diag);
-        *torn_size = w.torn_size;
+        err = sync_journal_scan(crdt_buf_span(&bytes), seed, after, visit, ctx,
+                                torn_size, diag);
     }
     crdt_buf_deinit(&bytes);
     return err;

@@ -72,4 +72,18 @@ crdt_err sync_journal_read(const char *path, uint64_t seed, uint64_t after,
                            crdt_alloc alloc, sync_journal_visit visit, void *ctx,
                            uint64_t *torn_size, crdt_diag *diag);
 
+/* ---- the bytes alone, for who has a device of his own ---- */
+
+#define SYNC_JOURNAL_HEAD_SIZE 80u /* bytes of a group before its records */
+
+/* Append the bytes of `group` to `out`, as sync_journal_append writes them at the begin of
+ * a sector. Errors: CRDT_ENOMEM; `out` as before. */
+crdt_err sync_journal_encode(const sync_journal_group *group, uint64_t seed,
+                             size_t half_size, crdt_buf *out);
+/* Walk the bytes of a whole file as sync_journal_read does. Errors: CRDT_ECORRUPT, and those of
+ * `visit`. */
+crdt_err sync_journal_scan(crdt_span file, uint64_t seed, uint64_t after,
+                           sync_journal_visit visit, void *ctx, uint64_t *torn_size,
+                           crdt_diag *diag);
+
 #endif /* SYNC_JOURNAL_H */
