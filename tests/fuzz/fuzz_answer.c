@@ -55,9 +55,12 @@ static void check_copy(const crdt_document *doc)
     crdt_buf_deinit(&out);
 }
 
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+const fuzz_budget fuzz_target_budget = {.factor = 1000, .fixed = 8u << 20};
+
+bool fuzz_target(const uint8_t *data, size_t size)
 {
     crdt_span bytes = {.data = data, .size = size};
+    bool taken = false;
     for (int held = 0; held < 2; held++) {
         crdt_document *doc = open_document();
         if (held) {
@@ -72,9 +75,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
             assert(crdt_digest_equal(before, crdt_document_digest(doc)));
         } else {
             check_copy(doc);
+            taken = true;
         }
         crdt_deps_close(deps);
         crdt_document_close(doc);
     }
-    return 0;
+    return taken;
 }

@@ -18,7 +18,9 @@ static void apply(const crdt_batch *batch)
     crdt_document_close(doc);
 }
 
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+const fuzz_budget fuzz_target_budget = {.factor = 1000, .fixed = 8u << 20};
+
+bool fuzz_target(const uint8_t *data, size_t size)
 {
     crdt_span bytes = {.data = data, .size = size};
     crdt_arena arena;
@@ -37,5 +39,5 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         assert(diag.offset <= size && diag.text[0] != '\0');
     }
     crdt_arena_deinit(&arena);
-    return 0;
+    return err == CRDT_OK;
 }

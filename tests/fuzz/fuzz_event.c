@@ -15,7 +15,7 @@ static void on_request(void *ctx, worker_session *session, const worker_event *e
 
 /* Whatever a renderer says: it is refused with a reason, or becomes intents that can be
  * done on a document; then all that is to be told is one JSON text. */
-static void say(worker_session *session, crdt_span text)
+static bool say(worker_session *session, crdt_span text)
 {
     worker_session_receive(session, text, ACCESS_EDIT, 1000);
     crdt_document *doc;
@@ -24,8 +24,10 @@ static void say(worker_session *session, crdt_span text)
         abort();
     }
     worker_batch *batch;
+    bool edited = false;
     while ((batch = worker_session_take(session)) != NULL) {
         crdt_op_list ops;
+        edited = true;
         crdt_op_list_init(&ops, crdt_alloc_default());
         if (worker_batch_apply(batch, doc, &ops) != CRDT_OK) {
             abort();
@@ -35,6 +37,7 @@ static void say(worker_session *session, crdt_span text)
         crdt_op_list_deinit(&ops);
     }
     crdt_document_close(doc);
+    return edited;
 }
 
 static void hear(worker_session *session)
@@ -59,7 +62,9 @@ static void hear(worker_session *session)
     crdt_buf_deinit(&out);
 }
 
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+const fuzz_budget fuzz_target_budget = {.factor = 1000, .fixed = 8u << 20};
+
+bool fuzz_target(const uint8_t *data, size_t size)
 {
     static worker_held held;
     worker_hub *hub;
@@ -77,10 +82,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     if (worker_session_open(&session, &options) != CRDT_OK) {
         abort();
     }
-    say(session, (crdt_span){data, size});
+    bool edited = say(session, (crdt_span){data, size});
     say(session, (crdt_span){data, size}); /* on what it shows now */
     hear(session);
     worker_session_close(session);
     worker_hub_close(hub);
-    return 0;
+    return edited;
 }

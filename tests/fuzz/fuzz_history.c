@@ -3,15 +3,18 @@
 
 #include <assert.h>
 
+const fuzz_budget fuzz_target_budget = {.factor = 1000, .fixed = 8u << 20};
+
 /* A record that decodes encodes to its own bytes. */
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+bool fuzz_target(const uint8_t *data, size_t size)
 {
     crdt_span bytes = {.data = data, .size = size};
     crdt_arena arena;
     crdt_arena_init(&arena, crdt_alloc_default());
     crdt_history_record record;
     crdt_diag diag = {.offset = 0};
-    if (crdt_history_decode(bytes, &arena, &record, &diag) == CRDT_OK) {
+    crdt_err err = crdt_history_decode(bytes, &arena, &record, &diag);
+    if (err == CRDT_OK) {
         crdt_buf out;
         crdt_buf_init(&out, crdt_alloc_default());
         assert(crdt_history_encode(&record, &out) == CRDT_OK);
@@ -21,5 +24,5 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         assert(diag.offset <= size && diag.text[0] != '\0');
     }
     crdt_arena_deinit(&arena);
-    return 0;
+    return err == CRDT_OK;
 }

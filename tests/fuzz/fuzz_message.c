@@ -36,15 +36,18 @@ static void ask_replica(crdt_span bytes)
     crdt_deps_close(deps);
 }
 
+const fuzz_budget fuzz_target_budget = {.factor = 1000, .fixed = 8u << 20};
+
 /* A message that decodes encodes to its own bytes. */
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+bool fuzz_target(const uint8_t *data, size_t size)
 {
     crdt_span bytes = {.data = data, .size = size};
     crdt_arena arena;
     crdt_arena_init(&arena, crdt_alloc_default());
     sync_message message;
     crdt_diag diag = {.offset = 0};
-    if (sync_message_decode(bytes, &arena, &message, &diag) == CRDT_OK) {
+    crdt_err err = sync_message_decode(bytes, &arena, &message, &diag);
+    if (err == CRDT_OK) {
         crdt_buf out;
         crdt_buf_init(&out, crdt_alloc_default());
         assert(sync_message_encode(&message, &out) == CRDT_OK);
@@ -55,5 +58,5 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     }
     crdt_arena_deinit(&arena);
     ask_replica(bytes);
-    return 0;
+    return err == CRDT_OK;
 }

@@ -3,15 +3,17 @@
 
 #include <assert.h>
 
+const fuzz_budget fuzz_target_budget = {.factor = 1000, .fixed = 8u << 20};
+
 /* The first line is the Content-Type, the rest the body. Every part lies in the body, in
  * order, and does not hold the boundary. */
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+bool fuzz_target(const uint8_t *data, size_t size)
 {
     const uint8_t *end = size == 0 ? NULL : memchr(data, '\n', size);
     char type[256];
     size_t type_size = end == NULL ? 0 : (size_t)(end - data);
     if (end == NULL || type_size >= sizeof type) {
-        return 0;
+        return false;
     }
     memcpy(type, data, type_size);
     type[type_size] = '\0';
@@ -33,5 +35,5 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         }
         assert(at <= body.data + body.size);
     }
-    return 0;
+    return err == CRDT_OK && count > 0;
 }

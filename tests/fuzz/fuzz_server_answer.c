@@ -13,7 +13,7 @@
 /* What content and builder servers may say, and what other workers tell: the first byte
  * says as what the rest is read. */
 
-static void read_entities(crdt_span text)
+static bool read_entities(crdt_span text)
 {
     content_scene scene;
     crdt_diag diag = {0};
@@ -22,9 +22,10 @@ static void read_entities(crdt_span text)
     assert(scene.project[0] == '\0' || builder_project_valid(scene.project));
     assert(!scene.has_file || content_file_format(crdt_span_of(scene.file.name),
                                                   NULL) == scene.file.format);
+    return err == CRDT_OK;
 }
 
-static void read_builder(crdt_span text)
+static bool read_builder(crdt_span text)
 {
     char error[BUILDER_ERROR_SIZE];
     (void)builder_answer_ok(text, error, crdt_alloc_default());
@@ -38,16 +39,18 @@ static void read_builder(crdt_span text)
     assert(!found ||
            (err == CRDT_OK && out.data[0] == '{' && out.data[out.size - 1] == '}'));
     crdt_buf_deinit(&out);
+    return found;
 }
 
 /* A scene file: its template and what it was saved from. */
-static void read_scene(crdt_span text, scene_format format)
+static bool read_scene(crdt_span text, scene_format format)
 {
     worker_deployed file = {.from = ""};
     crdt_op_list_init(&file.ops, crdt_alloc_default());
     scene_descent_init(&file.descent, crdt_alloc_default());
     crdt_diag diag = {0};
-    if (worker_deployed_read(&file, text, format, "builder.json", &diag) == CRDT_OK) {
+    crdt_err err = worker_deployed_read(&file, text, format, "builder.json", &diag);
+    if (err == CRDT_OK) {
         assert(file.descent.row_count <= SCENE_DESCENT_MAX);
         for (size_t i = 0; i < file.descent.row_count; i++) {
             const scene_descent_row *row = &file.descent.rows[i];
@@ -60,9 +63,10 @@ static void read_scene(crdt_span text, scene_format format)
     }
     scene_descent_deinit(&file.descent);
     crdt_op_list_deinit(&file.ops);
+    return err == CRDT_OK;
 }
 
-static void read_version(crdt_span text)
+static bool read_version(crdt_span text)
 {
     char *copy = malloc(text.size + 1);
     assert(copy != NULL);
@@ -70,7 +74,8 @@ static void read_version(crdt_span text)
     copy[text.size] = '\0';
     crdt_version version;
     crdt_version_init(&version, crdt_alloc_default());
-    if (worker_version_parse(copy, &version) == CRDT_OK) {
+    crdt_err err = worker_version_parse(copy, &version);
+    if (err == CRDT_OK) {
         char *again = malloc(text.size + 64);
         assert(again != NULL && crdt_version_check(&version));
         bool fits = worker_version_format(&version, again, text.size + 64);
@@ -79,32 +84,29 @@ static void read_version(crdt_span text)
     }
     crdt_version_deinit(&version);
     free(copy);
+    return err == CRDT_OK;
 }
 
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+const fuzz_budget fuzz_target_budget = {.factor = 1000, .fixed = 8u << 20};
+
+bool fuzz_target(const uint8_t *data, size_t size)
 {
     if (size == 0) {
-        return 0;
+        return false;
     }
     crdt_span text = {data + 1, size - 1};
     switch (data[0]) {
     case 'e':
-        read_entities(text);
-        break;
+        return read_entities(text);
     case 'b':
-        read_builder(text);
-        break;
+        return read_builder(text);
     case 'm':
-        read_scene(text, SCENE_FORMAT_BUILDER);
-        break;
+        return read_scene(text, SCENE_FORMAT_BUILDER);
     case 's':
-        read_scene(text, SCENE_FORMAT_STATE);
-        break;
+        return read_scene(text, SCENE_FORMAT_STATE);
     case 'v':
-        read_version(text);
-        break;
+        return read_version(text);
     default:
-        break;
+        return false;
     }
-    return 0;
 }

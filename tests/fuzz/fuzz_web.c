@@ -35,11 +35,11 @@ static bool holds(crdt_span text, const char *what)
 }
 
 /* A path that is let through leads nowhere else. */
-static void check_path(crdt_span path)
+static bool check_path(crdt_span path)
 {
     char decoded[TEXT_MAX];
     if (!web_url_path_ok(path)) {
-        return;
+        return false;
     }
     assert(path.data[0] == '/' && path.size < WEB_PATH_MAX);
     assert(!holds(path, "/../") && !holds(path, "/./") && !holds(path, "//"));
@@ -57,9 +57,12 @@ static void check_path(crdt_span path)
                memcmp(decoded, path.data, path.size) == 0);
     }
     crdt_buf_deinit(&encoded);
+    return true;
 }
 
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+const fuzz_budget fuzz_target_budget = {.factor = 1000, .fixed = 8u << 20};
+
+bool fuzz_target(const uint8_t *data, size_t size)
 {
     static const char *const hosts[] = {"edit.example", "other.example:9000", NULL};
     static const char *const origins[] = {"https://builder.example", NULL};
@@ -73,7 +76,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     char out[TEXT_MAX];
     char taken[4][256];
     take_line(&data, end, path, &line);
-    check_path(line);
+    bool good = check_path(line);
     take_line(&data, end, query, &line);
     take_line(&data, end, text, &line);
     if (web_url_parameter(query, text, out, 64)) {
@@ -99,5 +102,5 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     if (web_url_join(text, path, out, sizeof out)) {
         assert(strchr(out, '/') != NULL);
     }
-    return 0;
+    return good;
 }
