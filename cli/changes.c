@@ -56,6 +56,33 @@ static void print_text(cli_run *run, const crdt_history_record *record)
     }
 }
 
+/* All values that operation `index` dropped, those too that a concurrent one hid: what its
+ * author had seen of them. */
+static void report_dropped(cli_report *report, const crdt_history_record *record,
+                           size_t index)
+{
+    bool any = false;
+    for (size_t i = 0; i < record->drop_count; i++) {
+        const crdt_history_drop *drop = &record->drops[i];
+        if (drop->op_index != index || drop->key.depth != CRDT_FIELD) {
+            continue;
+        }
+        if (!any) {
+            cli_report_open(report, "dropped", '[');
+            any = true;
+        }
+        cli_report_open(report, NULL, '{');
+        cli_report_key(report, &drop->key);
+        cli_report_stamp(report, "stamp", &drop->entry.stamp);
+        cli_report_bool(report, "shown", drop->was_live);
+        cli_report_value(report, "value", drop->entry.value);
+        cli_report_close(report, '}');
+    }
+    if (any) {
+        cli_report_close(report, ']');
+    }
+}
+
 static void report_ops(cli_report *report, const crdt_history_record *record)
 {
     cli_report_open(report, "operations", '[');
@@ -71,6 +98,7 @@ static void report_ops(cli_report *report, const crdt_history_record *record)
         if (former != NULL) {
             cli_report_value(report, "was", former->entry.value);
         }
+        report_dropped(report, record, i);
         cli_report_close(report, '}');
     }
     cli_report_close(report, ']');

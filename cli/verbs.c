@@ -394,7 +394,9 @@ const cli_verb cli_verbs[] = {
      .summary = "show the edits, newest first, with the values they replaced",
      .details = "Kept are the last 16 MB of them, on this replica only; the end of the "
                 "output\n"
-                "says if older ones are gone.",
+                "says if older ones are gone. With --json each operation lists what it "
+                "dropped:\n"
+                "also values that a concurrent edit hid.",
      .examples = "scenesync log --store a --count 20",
      .flags = CLI_VERB_FORWARD,
      .run = cli_cmd_log,

@@ -252,6 +252,9 @@ def test_the_log_tells_values_and_people(bench):
     assert log[1]["who"] == "tester"
     second = log[1]["operations"][0]
     assert (second["kind"], second["value"], second["was"]) == ("set", 2, 1)
+    (former,) = second["dropped"]
+    assert (former["value"], former["shown"], former["stamp"]) == (1, True, log[2]["last"])
+    assert [d["value"] for d in log[0]["operations"][0]["dropped"]] == [2]
     assert log[3]["complete"] is True
     assert len(bench.verb("log", "s", "--count", "1", "--json").json) == 2
     assert b"set e.C.f = 2   was 1" in bench.verb("log", "s").out

@@ -7,8 +7,9 @@ An edit is accounted for if one of these is true, and can be shown:
   gathered     a later edit of the same person on the same field went into the same batch
   removed      somebody removed its entity or component, later or at the same time
   overwritten  an operation on the same field, whose author had seen it: in the author's own
-               history it stands after it, or says that it replaced it; or the author's version
-               held it when it was asked, before the operation (a catch-up lists no operations)
+               history it says that it dropped it (hidden by a concurrent one, or shown), or
+               stands after it; or the author's version held it when it was asked, before the
+               operation (a catch-up lists no operations)
   listed       it was told to people as a conflict, or stands in the list of conflicts
 """
 
@@ -43,6 +44,7 @@ class Operation:
         self.field = line.get("field")
         self.value = text(line["value"]) if "value" in line else None
         self.was = text(line["was"]) if "was" in line else None
+        self.dropped = {stamp_of(d["stamp"]) for d in line.get("dropped", ())}
 
     def covers(self, entity, component, field):
         """Does it drop what its author had seen of this field?"""
@@ -97,11 +99,17 @@ class Ledger:
                        self.stands_before(other.stamp[1], mine, other) for mine in own):
                     return "removed"
                 continue
-            if other.was == text(value):
+            if other.was == text(value) or any(mine.stamp in other.dropped for mine in own):
                 return "overwritten"
             if any(self.stands_before(other.stamp[1], mine, other) or self.was_held(mine, other) for mine in own):
                 return "overwritten"
         return None
+
+    def story(self, entity, component, field):
+        """All operations on this field or around it, in order, for a reader who looks for one that is lost."""
+        found = [o for o in self.by_entity.get(entity, ()) if o.covers(entity, component, field)]
+        return [f"{o.stamp[0]}@{o.stamp[1][:8]} {o.kind} {o.component}.{o.field} = {o.value} dropped {sorted(o.dropped)}"
+                for o in sorted(found, key=lambda o: o.stamp)]
 
     def was_held(self, one, other):
         """Did the author of `other` hold `one` before it made it?"""

@@ -226,6 +226,7 @@ class Chaos:
         print(f"chaos: {counts}")
         for one in lost[:10]:
             print("LOST", one, "final:", text(self.final.get(one[1][1])))
+            print("    " + "\n    ".join(ledger.story(*one[1][1:4])))
         assert not lost, f"{len(lost)} accepted edits are nowhere"
         assert counts.get("shown", 0) > 0 and counts.get("overwritten", 0) > 0, counts
 
@@ -256,6 +257,9 @@ def test_ledger(world):
     # It came with an answer, which lists no operations; but b says what it replaced.
     said = edit("2@b", "value", "two", was="one")
     assert account([one, said], [said], final, [], *what, "one") == "overwritten"
+    # Or that it dropped it, though another was shown: it came and was hidden at once.
+    hidden = edit("2@b", "value", "two", was="other", dropped=[{"stamp": "1@a", "value": "one", "shown": False}])
+    assert account([one, hidden], [hidden], final, [], *what, "one") == "overwritten"
     # Or it was asked before what it held.
     for version, wanted in (({"a": 1, "b": 1}, "overwritten"), ({"a": 1, "b": 2}, None), ({"b": 1}, None)):
         assert account([one, two], [two], final, [], *what, "one", sightings={"b": [version]}) == wanted, version
