@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Four workers for one scene, three people at each, everything failing around them.
 
-Usage: test_chaos.py [--seconds 60] [--seed N] [--every 5]
+Usage: test_chaos.py [--seconds 40] [--seed N] [--every 5]
 
 People edit 20 times a second. A worker is killed with -9 every few seconds and started
 again, content and builder servers are killed and started again, one peer link loses 20 % of
@@ -282,7 +282,7 @@ def difference(a, b):
 
 def options():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--seconds", type=float, default=60)
+    parser.add_argument("--seconds", type=float, default=40)
     parser.add_argument("--seed", type=int, default=random.SystemRandom().randrange(1 << 30))
     parser.add_argument("--every", type=float, default=5, help="seconds from kill to kill")
     return parser.parse_args()
