@@ -19,6 +19,7 @@ typedef struct crdt_join_entry {
     crdt_dot dot;
     uint64_t key_hash; /* crdt_digest_key of the key */
     uint32_t key;      /* slot; of a field if `is_field` */
+    uint32_t entry;    /* its slot, once it is placed */
     uint32_t is_field : 1;
     uint32_t overwrites : 1; /* the only value of the field, which goes */
     uint32_t who : 30;

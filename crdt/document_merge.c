@@ -81,33 +81,59 @@ static void drop_everywhere(crdt_change *change)
     }
 }
 
-/* The value that was there may be gone meanwhile: with what is below a prefix. */
-static void put_value(crdt_change *change, crdt_join_entry *arrival)
+/* What is written over goes first, so that trails hold just what is here when new entries
+ * are placed. It may be gone already, with what is below a prefix. */
+static void leave_overwritten(crdt_change *change, crdt_join *join)
 {
     crdt_document *doc = change->doc;
-    if (arrival->overwrites && crdt_state_field(doc, arrival->key)->dot != 0) {
+    crdt_join_entry *arrivals = join->arrivals.items;
+    for (size_t i = 0; i < join->arrivals.count; i++) {
+        crdt_join_entry *arrival = &arrivals[i];
+        if (!arrival->overwrites) {
+            continue;
+        }
+        if (crdt_state_field(doc, arrival->key)->dot == 0) {
+            arrival->overwrites = 0;
+            continue;
+        }
         crdt_state_leave_value(change, arrival->key, arrival->key_hash);
-        crdt_lww_map_replace(&doc->fields, arrival->key, arrival->dot, arrival->who,
-                             &arrival->value);
+        crdt_dot_store_leave(&doc->fields.store, arrival->key);
+    }
+}
+
+static void place(crdt_change *change, crdt_join_entry *arrival)
+{
+    crdt_document *doc = change->doc;
+    if (!arrival->is_field) {
+        arrival->entry =
+            crdt_state_place_dot(change, arrival->key, arrival->dot, arrival->key_hash);
+        return;
+    }
+    if (arrival->overwrites) {
+        crdt_lww_map_enter(&doc->fields, arrival->key, arrival->dot, &arrival->value);
         crdt_state_enter_value(change, arrival->key, arrival->key_hash);
+        arrival->entry = arrival->key;
     } else {
-        crdt_state_add_value(change, arrival->key, arrival->dot, arrival->who,
-                             &arrival->value, arrival->key_hash);
+        arrival->entry = crdt_state_place_value(change, arrival->key, arrival->dot,
+                                                &arrival->value, arrival->key_hash);
     }
     arrival->value = (crdt_lww_value){0};
 }
 
+/* In the order of keys, so that concurrent values of neighbours lie side by side, and those
+ * who look at them later find them in the cache; then into trails, by time. */
 static void insert_arrivals(crdt_change *change, crdt_join *join)
 {
+    crdt_document *doc = change->doc;
     crdt_join_entry *arrivals = join->arrivals.items;
+    leave_overwritten(change, join);
     for (size_t i = 0; i < join->arrivals.count; i++) {
-        crdt_join_entry *arrival = &arrivals[join->order[i].index];
-        if (arrival->is_field) {
-            put_value(change, arrival);
-        } else {
-            crdt_state_add_dot(change, arrival->key, arrival->dot, arrival->who,
-                               arrival->key_hash);
-        }
+        place(change, &arrivals[i]);
+    }
+    for (size_t i = 0; i < join->arrivals.count; i++) {
+        const crdt_join_entry *arrival = &arrivals[join->order[i].index];
+        crdt_dot_store_list(arrival->is_field ? &doc->fields.store : &doc->keys.store,
+                            arrival->entry, arrival->dot, arrival->who);
     }
 }
 

@@ -378,34 +378,35 @@ void crdt_state_drop_object(crdt_change *change, uint32_t object)
 
 /* ---- inserting ---- */
 
-void crdt_state_add_dot(crdt_change *change, uint32_t element, crdt_dot dot,
-                        uint32_t who, uint64_t key_hash)
+uint32_t crdt_state_place_dot(crdt_change *change, uint32_t element, crdt_dot dot,
+                              uint64_t key_hash)
 {
     crdt_document *doc = change->doc;
     const bool had_dot = crdt_state_element(doc, element)->dot != 0;
-    crdt_dot_store_insert(&doc->keys.store, element, dot, who);
+    const uint32_t entry = crdt_dot_store_place(&doc->keys.store, element, dot);
     if (!had_dot) {
         crdt_state_count_element(doc, element);
     }
     const crdt_stamp stamp = crdt_actors_stamp(&doc->context.actors, dot);
     crdt_digest_add(&doc->digest, crdt_digest_term(key_hash, &stamp, (crdt_span){0}));
+    return entry;
 }
 
 void crdt_state_insert_dot(crdt_change *change, uint32_t element, crdt_dot dot,
                            uint32_t who)
 {
-    crdt_state_add_dot(change, element, dot, who,
-                       hash_of_element(change->doc, element));
+    const uint64_t key_hash = hash_of_element(change->doc, element);
+    const uint32_t entry = crdt_state_place_dot(change, element, dot, key_hash);
+    crdt_dot_store_list(&change->doc->keys.store, entry, dot, who);
 }
 
-static uint32_t insert_value(crdt_change *change, uint32_t field, crdt_dot dot,
-                             uint32_t who, const crdt_lww_value *value,
-                             uint64_t key_hash)
+static uint32_t place_value(crdt_change *change, uint32_t field, crdt_dot dot,
+                            const crdt_lww_value *value, uint64_t key_hash)
 {
     crdt_document *doc = change->doc;
     const crdt_state_holding before =
         crdt_state_holding_of(crdt_state_field(doc, field));
-    uint32_t entry = crdt_lww_map_insert(&doc->fields, field, dot, who, value);
+    uint32_t entry = crdt_lww_map_place(&doc->fields, field, dot, value);
     crdt_state_count_field(doc, field, before);
     const crdt_stamp stamp = crdt_actors_stamp(&doc->context.actors, dot);
     const crdt_span bytes = crdt_lww_map_value(crdt_state_field(doc, entry));
@@ -413,13 +414,14 @@ static uint32_t insert_value(crdt_change *change, uint32_t field, crdt_dot dot,
     return entry;
 }
 
-void crdt_state_add_value(crdt_change *change, uint32_t field, crdt_dot dot,
-                          uint32_t who, const crdt_lww_value *value, uint64_t key_hash)
+uint32_t crdt_state_place_value(crdt_change *change, uint32_t field, crdt_dot dot,
+                                const crdt_lww_value *value, uint64_t key_hash)
 {
-    uint32_t entry = insert_value(change, field, dot, who, value, key_hash);
+    uint32_t entry = place_value(change, field, dot, value, key_hash);
     if (change->doc->tells_conflict) {
         crdt_state_field(change->doc, entry)->arrived = 1;
     }
+    return entry;
 }
 
 void crdt_state_set_value(crdt_change *change, uint32_t field, crdt_dot dot,
@@ -427,7 +429,8 @@ void crdt_state_set_value(crdt_change *change, uint32_t field, crdt_dot dot,
 {
     const uint64_t key_hash = crdt_state_field_hash(change->doc, field);
     drop_siblings(change, field, key_hash);
-    insert_value(change, field, dot, who, value, key_hash);
+    const uint32_t entry = place_value(change, field, dot, value, key_hash);
+    crdt_dot_store_list(&change->doc->fields.store, entry, dot, who);
 }
 
 void crdt_state_tell_leave(const crdt_change *change, uint32_t field)

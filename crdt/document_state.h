@@ -194,13 +194,15 @@ void crdt_state_drop_object(crdt_change *change, uint32_t object);
  * watched if some stay and it was live. */
 void crdt_state_drop_values(crdt_change *change, uint32_t part);
 
-/* Add an entry; there must be room. `key_hash`: crdt_digest_key of the key. */
+/* Add an entry; there must be room. */
 void crdt_state_insert_dot(crdt_change *change, uint32_t element, crdt_dot dot,
                            uint32_t who);
-void crdt_state_add_dot(crdt_change *change, uint32_t element, crdt_dot dot,
-                        uint32_t who, uint64_t key_hash);
-void crdt_state_add_value(crdt_change *change, uint32_t field, crdt_dot dot,
-                          uint32_t who, const crdt_lww_value *value, uint64_t key_hash);
+/* The same as crdt_dot_store_place does it, to be listed later; the entry's slot is returned.
+ * `key_hash`: crdt_digest_key of the key. A value is marked as arrived where that is told. */
+uint32_t crdt_state_place_dot(crdt_change *change, uint32_t element, crdt_dot dot,
+                              uint64_t key_hash);
+uint32_t crdt_state_place_value(crdt_change *change, uint32_t field, crdt_dot dot,
+                                const crdt_lww_value *value, uint64_t key_hash);
 /* Drop the seen siblings of a field, which stays, and add a value: a SET. */
 void crdt_state_set_value(crdt_change *change, uint32_t field, crdt_dot dot,
                           uint32_t who, const crdt_lww_value *value);

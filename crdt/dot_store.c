@@ -464,17 +464,29 @@ uint32_t crdt_dot_store_remove(crdt_dot_store *store, uint32_t key, uint32_t ent
     return next;
 }
 
-void crdt_dot_store_renew(crdt_dot_store *store, uint32_t key, crdt_dot dot,
-                          uint32_t who)
+void crdt_dot_store_leave(crdt_dot_store *store, uint32_t key)
 {
     crdt_slot *slot = at(store, key);
     const crdt_dot old = slot->dot;
     assert(old != 0 && !slot->has_lower);
     slot->dot = 0;
     forget(store, old);
+}
+
+void crdt_dot_store_enter(crdt_dot_store *store, uint32_t key, crdt_dot dot)
+{
+    crdt_slot *slot = at(store, key);
+    assert(slot->dot == 0);
     slot->dot = dot;
     slot->kept = 0;
     slot->arrived = 0;
+}
+
+void crdt_dot_store_renew(crdt_dot_store *store, uint32_t key, crdt_dot dot,
+                          uint32_t who)
+{
+    crdt_dot_store_leave(store, key);
+    crdt_dot_store_enter(store, key, dot);
     crdt_dot_store_list(store, key, dot, who);
 }
 

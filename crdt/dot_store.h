@@ -98,9 +98,10 @@ crdt_err crdt_dot_store_reserve_writes(crdt_dot_store *store, uint16_t actor,
 uint32_t crdt_dot_store_insert(crdt_dot_store *store, uint32_t key, crdt_dot dot,
                                uint32_t who);
 
-/* The two halves of an insert, for whoever fills a store in the order of keys: first the
- * entries, those of one key by descending stamp, then each one goes into the trail of its
- * actor, by ascending time. Nothing else may be done with the store in between. */
+/* The two halves of an insert, for whoever fills a store in the order of keys, so that what
+ * is looked at together is made together: first the entries, those of one key by descending
+ * stamp, then each one goes into the trail of its actor, by ascending time. Nothing else may
+ * be done with the store in between. */
 uint32_t crdt_dot_store_place(crdt_dot_store *store, uint32_t key, crdt_dot dot);
 void crdt_dot_store_list(crdt_dot_store *store, uint32_t entry, crdt_dot dot,
                          uint32_t who);
@@ -114,6 +115,10 @@ crdt_err crdt_dot_store_append(crdt_dot_store *store, uint32_t owner, crdt_group
  * insert. */
 void crdt_dot_store_renew(crdt_dot_store *store, uint32_t key, crdt_dot dot,
                           uint32_t who);
+/* The same in three steps, for whoever renews many: the old entries leave, but for their
+ * payloads; new ones enter; and are listed, as those that were placed. */
+void crdt_dot_store_leave(crdt_dot_store *store, uint32_t key);
+void crdt_dot_store_enter(crdt_dot_store *store, uint32_t key, crdt_dot dot);
 /* Drop the entry in slot `entry` of a key; what its payload refers to is the caller's to
  * free before. Afterwards `entry` may hold the next lower entry: if it is the key's own
  * slot. Returns the slot to go on with in a walk from the highest to the lowest. */

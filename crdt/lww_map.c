@@ -126,13 +126,21 @@ void crdt_lww_map_overwrite(crdt_lww_map *map, uint32_t field, crdt_dot dot,
     crdt_dot_store_renew(&map->store, field, dot, who);
 }
 
-void crdt_lww_map_replace(crdt_lww_map *map, uint32_t field, crdt_dot dot, uint32_t who,
-                          const crdt_lww_value *value)
+void crdt_lww_map_enter(crdt_lww_map *map, uint32_t field, crdt_dot dot,
+                        const crdt_lww_value *value)
 {
     crdt_slot *slot = crdt_dot_store_at(&map->store, field);
     free_value(map->store.context, slot);
     put_value(slot, value);
-    crdt_dot_store_renew(&map->store, field, dot, who);
+    crdt_dot_store_enter(&map->store, field, dot);
+}
+
+void crdt_lww_map_replace(crdt_lww_map *map, uint32_t field, crdt_dot dot, uint32_t who,
+                          const crdt_lww_value *value)
+{
+    crdt_dot_store_leave(&map->store, field);
+    crdt_lww_map_enter(map, field, dot, value);
+    crdt_dot_store_list(&map->store, field, dot, who);
 }
 
 void crdt_lww_map_prefetch(const crdt_lww_map *map, uint32_t field)

@@ -97,6 +97,9 @@ void crdt_lww_map_overwrite(crdt_lww_map *map, uint32_t field, crdt_dot dot,
                             uint32_t who, crdt_span bytes);
 void crdt_lww_map_replace(crdt_lww_map *map, uint32_t field, crdt_dot dot, uint32_t who,
                           const crdt_lww_value *value);
+/* The same after crdt_dot_store_leave; to be listed later. */
+void crdt_lww_map_enter(crdt_lww_map *map, uint32_t field, crdt_dot dot,
+                        const crdt_lww_value *value);
 /* Ask for the memory that these will need. */
 void crdt_lww_map_prefetch(const crdt_lww_map *map, uint32_t field);
 
