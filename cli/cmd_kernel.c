@@ -76,6 +76,21 @@ static bool bus_of(const char *url, char bus[HOST_SIZE])
     return snprintf(bus, HOST_SIZE, "%.*s", (int)(end - url), url) < HOST_SIZE;
 }
 
+/* Its workers are confined as it is, and further. */
+static bool confine(cli_run *run, const char *dir)
+{
+    char said[CLI_CONFINED_SIZE];
+    cli_confine_plan plan = {.spawns = true};
+    cli_confine_make(&plan, dir);
+    if (!cli_run_confine(run, &plan, said)) {
+        return false;
+    }
+    if (!run->json) {
+        fprintf(run->out, "confined: %s\n", said);
+    }
+    return true;
+}
+
 static int serve(cli_run *run, const kernel_options *options)
 {
     crdt_diag diag = {0};
@@ -126,6 +141,9 @@ int cli_cmd_kernel(cli_run *run)
                                    "admin");
     }
     pass_all_on(run, of_editions, &edition);
+    if (cli_args_has(run->args, "--no-confine")) {
+        both.all[both.count++] = "--no-confine";
+    }
     pass_all_on(run, of_both, &both);
     both.all[both.count++] = "--loopback-role";
     both.all[both.count++] = access_role_name(options.access.loopback);
@@ -143,5 +161,5 @@ int cli_cmd_kernel(cli_run *run)
                           .words = both.all,
                           .json = run->json,
                           .out = run->out};
-    return serve(run, &options);
+    return confine(run, options.settings.dir) ? serve(run, &options) : CLI_FAILED;
 }

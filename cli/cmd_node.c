@@ -258,6 +258,26 @@ static crdt_err open_node(sync_node **node, const sync_node_options *options,
     }
 }
 
+static bool confine(cli_run *run, const char *store)
+{
+    char said[CLI_CONFINED_SIZE];
+    cli_confine_plan plan = {.write_count = 0};
+    cli_confine_make(&plan, store);
+    if (!cli_run_confine(run, &plan, said)) {
+        return false;
+    }
+    if (run->json) {
+        cli_report report;
+        cli_report_begin(&report, run->out);
+        cli_report_text(&report, "event", "confined");
+        cli_report_text(&report, "text", said);
+        cli_report_end(&report);
+    } else {
+        fprintf(run->out, "confined: %s\n", said);
+    }
+    return true;
+}
+
 static int run_node(cli_run *run, sync_node_options *options, double seconds)
 {
     sigset_t signals;
@@ -337,5 +357,6 @@ int cli_cmd_node(cli_run *run)
     if (text != NULL) {
         options.message_size_max = (size_t)message_max;
     }
-    return run_node(run, &options, seconds);
+    return confine(run, options.store_dir) ? run_node(run, &options, seconds)
+                                           : CLI_FAILED;
 }

@@ -17,7 +17,15 @@ static void stop(int number)
 
 static int serve(cli_run *run, const play_options *options)
 {
+    char confined[CLI_CONFINED_SIZE];
+    cli_confine_plan plan = {.forks = true}; /* the script's process */
     crdt_diag diag = {0};
+    if (!cli_run_confine(run, &plan, confined)) {
+        return CLI_FAILED;
+    }
+    if (!run->json) {
+        fprintf(run->out, "confined: %s\n", confined);
+    }
     crdt_err err = play_player_open(&running, options, &diag);
     if (err != CRDT_OK) {
         return cli_run_fail(run, err, &diag, "run the scene at %s", options->http);

@@ -241,6 +241,22 @@ static void serve(servers_run *state)
     signal(SIGTERM, SIG_DFL);
 }
 
+/* The seeds are read: from here on it needs its own folder. */
+static bool confine(servers_run *state, const char *dir)
+{
+    cli_run *run = state->run;
+    char said[CLI_CONFINED_SIZE];
+    cli_confine_plan plan = {.write_count = 0};
+    cli_confine_write(&plan, dir);
+    if (!cli_run_confine(run, &plan, said)) {
+        return false;
+    }
+    if (!run->json) {
+        fprintf(run->out, "confined: %s\n", said);
+    }
+    return true;
+}
+
 static int run_servers(servers_run *state, const servers_options *options,
                        const web_server_options *web_options)
 {
@@ -251,6 +267,9 @@ static int run_servers(servers_run *state, const servers_options *options,
         return cli_run_fail(run, err, &diag, "open the folder %s", options->dir);
     }
     int code = plant_all(state);
+    if (code == CLI_DONE && !confine(state, options->dir)) {
+        code = CLI_FAILED;
+    }
     if (code == CLI_DONE) {
         err = web_server_open(&state->web, web_options, &diag);
         if (err == CRDT_OK) {

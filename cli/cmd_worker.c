@@ -104,7 +104,24 @@ static bool parse_options(cli_run *run, worker_options *options, worker_lists *l
     return parse_numbers(run, options);
 }
 
-static void say_ready(cli_run *run, const worker *w)
+/* The store and what it is brought over to stand side by side; what is saved goes to a
+ * file beside and is renamed. */
+static bool confine(cli_run *run, const worker_options *options,
+                    char said[CLI_CONFINED_SIZE])
+{
+    char around[CLI_CONFINE_PATH_SIZE];
+    char saved[CLI_CONFINE_PATH_SIZE];
+    const char *store = options->node.store_dir;
+    cli_confine_plan plan = {.write_count = 0};
+    cli_confine_make(&plan, store);
+    if (!cli_confine_is_broad(store)) {
+        cli_confine_write_beside(&plan, store, around);
+    }
+    cli_confine_write_beside(&plan, options->save_file, saved);
+    return cli_run_confine(run, &plan, said);
+}
+
+static void say_ready(cli_run *run, const worker *w, const char *confined)
 {
     if (run->json) {
         cli_report report;
@@ -112,6 +129,7 @@ static void say_ready(cli_run *run, const worker *w)
         cli_report_text(&report, "event", "ready");
         cli_report_text(&report, "http", worker_http_url(w));
         cli_report_text(&report, "url", worker_peer_url(w));
+        cli_report_text(&report, "confined", confined);
         cli_report_end(&report);
     } else {
         const char *http = worker_http_url(w); /* http://..., and so ws://... */
@@ -120,6 +138,7 @@ static void say_ready(cli_run *run, const worker *w)
         if (worker_peer_url(w)[0] != '\0') {
             fprintf(run->out, "peers:     %s\n", worker_peer_url(w));
         }
+        fprintf(run->out, "confined:  %s\n", confined);
     }
     fflush(run->out);
 }
@@ -130,6 +149,10 @@ int cli_cmd_worker(cli_run *run)
     worker_options options;
     if (!parse_options(run, &options, &lists)) {
         return CLI_USAGE;
+    }
+    char confined[CLI_CONFINED_SIZE];
+    if (!confine(run, &options, confined)) {
+        return CLI_FAILED;
     }
     /* The signals that end it, before any thread: all inherit the mask. */
     sigset_t signals;
@@ -148,7 +171,7 @@ int cli_cmd_worker(cli_run *run)
     if (err != CRDT_OK) {
         code = cli_run_fail(run, err, &diag, "work on %s", options.node.store_dir);
     } else {
-        say_ready(run, w);
+        say_ready(run, w, confined);
         err = worker_run(w, signal_fd);
         struct signalfd_siginfo taken;
         bool told = read(signal_fd, &taken, sizeof taken) > 0;

@@ -3,6 +3,7 @@
 #include "cli/key_file.h"
 
 #include "crdt/history.h"
+#include "sync/identity.h"
 
 #include <inttypes.h>
 #include <signal.h>
@@ -126,6 +127,38 @@ crdt_err cli_run_close(cli_run *run)
     }
     run->node = NULL;
     return err;
+}
+
+/* ---- giving up what is not needed ---- */
+
+bool cli_run_confine(cli_run *run, cli_confine_plan *plan, char said[CLI_CONFINED_SIZE])
+{
+    static const char *const files[] = {"--tls-cert",  "--tls-key",  "--tls-ca",
+                                        "--http-cert", "--http-key", "--key"};
+    char access[CLI_CONFINE_PATH_SIZE];
+    char state[SYNC_PATH_MAX];
+    cli_confined done;
+    crdt_diag diag = {0};
+    if (cli_args_has(run->args, "--no-confine")) {
+        snprintf(said, CLI_CONFINED_SIZE, "not at all (--no-confine)");
+        return true;
+    }
+    for (size_t i = 0; i < sizeof files / sizeof files[0]; i++) {
+        cli_confine_read(plan, cli_args_get(run->args, files[i]));
+    }
+    cli_confine_read_beside(plan, cli_args_get(run->args, "--access"), access);
+    if (sync_identity_dir(state, NULL, NULL) == CRDT_OK) {
+        cli_confine_write(plan, state);
+        sync_file_make_dir(state,
+                           NULL); /* what it stands for does without, and tells */
+    }
+    crdt_err err = cli_confine(plan, &done, &diag);
+    if (err != CRDT_OK) {
+        cli_run_fail(run, err, &diag, "confine itself to its files");
+        return false;
+    }
+    cli_confined_text(&done, said);
+    return true;
 }
 
 /* ---- saying what is wrong ---- */

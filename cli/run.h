@@ -6,6 +6,7 @@
  * a running node for a caller at its control socket; it does not see the difference. */
 
 #include "cli/args.h"
+#include "cli/confine.h"
 #include "cli/control.h"
 #include "cli/report.h"
 #include "scene/edit.h"
@@ -54,6 +55,12 @@ int cli_run_fail(cli_run *run, crdt_err err, const crdt_diag *diag, const char *
 /* The same for a command line that is wrong. Returns CLI_USAGE. */
 int cli_run_misuse(cli_run *run, const char *text, ...)
     __attribute__((format(printf, 2, 3)));
+
+/* Give up what a server does not need (cli/confine.h): `plan` and what the options name,
+ * unless --no-confine is given. Before any thread. `said`: what is on, in words. False: it
+ * has been said what is wrong. */
+bool cli_run_confine(cli_run *run, cli_confine_plan *plan,
+                     char said[CLI_CONFINED_SIZE]);
 
 /* Is it time to stop: SIGINT, SIGTERM, or the caller has gone? */
 bool cli_run_stopped(const cli_run *run);

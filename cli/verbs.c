@@ -93,6 +93,12 @@
             "a site whose pages may call: https://HOST[:PORT]"                         \
     }
 
+#define NO_CONFINE                                                                     \
+    {                                                                                  \
+        "--no-confine", 0, CLI_FLAG, false, NULL,                                      \
+            "keep files and system calls that it does not need (docs/SECURITY.md)"     \
+    }
+
 const cli_verb cli_verbs[] = {
     {.name = "import",
      .arguments = "FILE",
@@ -191,6 +197,7 @@ const cli_verb cli_verbs[] = {
                  KEY,
                  TLS,
                  AS,
+                 NO_CONFINE,
                  JSON}},
     {.name = "worker",
      .arguments = "",
@@ -246,6 +253,7 @@ const cli_verb cli_verbs[] = {
            "test aid: lose this share (0 to 1) of all messages"},
           KEY,
           TLS,
+          NO_CONFINE,
           JSON}},
     {.name = "sync",
      .arguments = "",
@@ -488,6 +496,7 @@ const cli_verb cli_verbs[] = {
                  {"--tls-cert", 0, CLI_VALUE, false,
                   "FILE", "own certificate, PEM, for https"},
                  {"--tls-key", 0, CLI_VALUE, false, "FILE", "its private key, PEM"},
+                 NO_CONFINE,
                  JSON}},
     {.name = "verify",
      .arguments = "",
@@ -619,6 +628,7 @@ const cli_verb cli_verbs[] = {
                  LOOPBACK_ROLE("what callers on this machine may do without a token; "
                                "default edit, with --access none"),
                  HOSTS,
+                 NO_CONFINE,
                  JSON}},
     {.name = "play",
      .arguments = "",
@@ -646,6 +656,7 @@ const cli_verb cli_verbs[] = {
                  LOOPBACK_ROLE("what callers on this machine may do without a token; "
                                "default edit, with --access none"),
                  HOSTS,
+                 NO_CONFINE,
                  JSON}},
 };
 

@@ -75,9 +75,7 @@ static void encode_note(uint8_t note[NOTE_SIZE], const uint8_t *token, uint64_t 
     sync_put_u64(note + 24, crdt_hash64((crdt_span){note, 24}, 0));
 }
 
-/* The folder of state files: as asked for, or by the environment. */
-static crdt_err find_state_dir(char path[SYNC_PATH_MAX], const char *asked,
-                               crdt_diag *diag)
+crdt_err sync_identity_dir(char path[SYNC_PATH_MAX], const char *asked, crdt_diag *diag)
 {
     const char *dir = asked != NULL ? asked : getenv("SCENESYNC_STATE_DIR");
     if (dir != NULL && dir[0] != '\0') {
@@ -102,7 +100,7 @@ static crdt_err open_state(sync_identity *identity, const char *asked,
     char path[SYNC_PATH_MAX];
     char name[48];
     snprintf(name, sizeof name, "%" PRIx64 "-%" PRIx64, id->device, id->inode);
-    crdt_err err = find_state_dir(dir, asked, diag);
+    crdt_err err = sync_identity_dir(dir, asked, diag);
     if (err == CRDT_OK) {
         err = sync_file_make_dir(dir, diag);
     }

@@ -21,6 +21,7 @@
  * different tokens: a needless fresh actor, never a shared one. A machine that is rolled
  * back as a whole brings both back: the replica notices that at its first contact. */
 
+#include "sync/file.h"
 #include "sync/store.h"
 
 #define SYNC_TOKEN_SIZE 16
@@ -42,6 +43,11 @@ typedef struct sync_identity_claim {
     sync_token token_next; /* what will be written into the store next */
     bool created;          /* the store is new */
 } sync_identity_claim;
+
+/* The folder of state files: `asked` (may be NULL), or by the environment.
+ * Errors: CRDT_ENOTFOUND: there is no home folder; CRDT_ELIMIT. */
+crdt_err sync_identity_dir(char path[SYNC_PATH_MAX], const char *asked,
+                           crdt_diag *diag);
 
 /* Judge the claim and write `token_next` to the state file, durably. Never fails: what
  * cannot be done ends in SYNC_ACTOR_UNPROVEN. `*unclean` tells whether the last run that

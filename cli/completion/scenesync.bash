@@ -43,8 +43,8 @@ _scenesync()
         import) words="--store --scene --format --onto --as --json --help" ;;
         export) words="--store --format --saved --output --help" ;;
         codegen) words="--store --output --help" ;;
-        node) words="--store --listen --peer --no-discover --scene --for --fault --message-max --key --tls-cert --tls-key --tls-ca --tls-name --as --json --help" ;;
-        worker) words="--store --scene --http --content --builder --project --save --autosave --access --loopback-role --host --origin --http-cert --http-key --tick --listen --peer --no-discover --fault --key --tls-cert --tls-key --tls-ca --tls-name --json --help" ;;
+        node) words="--store --listen --peer --no-discover --scene --for --fault --message-max --key --tls-cert --tls-key --tls-ca --tls-name --as --no-confine --json --help" ;;
+        worker) words="--store --scene --http --content --builder --project --save --autosave --access --loopback-role --host --origin --http-cert --http-key --tick --listen --peer --no-discover --fault --key --tls-cert --tls-key --tls-ca --tls-name --no-confine --json --help" ;;
         sync) words="--store --peer --timeout --scene --key --tls-cert --tls-key --tls-ca --tls-name --json --help" ;;
         key) words="--output --check --json --help" ;;
         add) words="--store --parent --as --json --help" ;;
@@ -59,14 +59,14 @@ _scenesync()
         conflicts) words="--store --clear --json --help" ;;
         blame) words="--store --json --help" ;;
         diff) words="--json --help" ;;
-        servers) words="--dir --http --deploy --project --body-max --size-max --any-age --open --host --origin --tls-cert --tls-key --json --help" ;;
+        servers) words="--dir --http --deploy --project --body-max --size-max --any-age --open --host --origin --tls-cert --tls-key --no-confine --json --help" ;;
         verify) words="--store --json --help" ;;
         watch) words="--store --for --json --help" ;;
         publish) words="--store --scene --parcels --title --description --thumbnail --project --as-prepared --content --builder --folder --confirm --auth-chain --header --json --help" ;;
         unpublish) words="--scene --content --builder --folder --confirm --auth-chain --header --json --help" ;;
         access) words="--file --role --expires --json --help" ;;
-        kernel) words="--http --dir --content --builder --listen --peer --no-discover --key --tick --autosave --tls-cert --tls-key --tls-ca --tls-name --access --loopback-role --host --origin --json --help" ;;
-        play) words="--code --scene --http --print --seconds --access --loopback-role --host --origin --json --help" ;;
+        kernel) words="--http --dir --content --builder --listen --peer --no-discover --key --tick --autosave --tls-cert --tls-key --tls-ca --tls-name --access --loopback-role --host --origin --no-confine --json --help" ;;
+        play) words="--code --scene --http --print --seconds --access --loopback-role --host --origin --no-confine --json --help" ;;
         esac
         mapfile -t COMPREPLY < <(compgen -W "$words" -- "$word")
     else
