@@ -1,5 +1,7 @@
 #include "crdt/dot_join.h"
 
+#include "crdt/mutant.h"
+
 #include <assert.h>
 
 static void walk_new(crdt_dot_walk *walk, const crdt_dot_store *other,
@@ -123,7 +125,7 @@ bool crdt_dot_join_is_removed(const crdt_dot_store *store, uint32_t entry,
 {
     const crdt_slot *slot = crdt_dot_store_at(store, entry);
     const crdt_stamp stamp = crdt_actors_stamp(&store->context->actors, slot->dot);
-    if (!crdt_version_covers(&other->context->actors.version, &stamp)) {
+    if (!crdt_version_covers(&other->context->actors.version, &stamp) && !MUTANT(170)) {
         return false;
     }
     uint32_t name =
@@ -131,6 +133,9 @@ bool crdt_dot_join_is_removed(const crdt_dot_store *store, uint32_t entry,
     uint32_t id = name == 0 ? 0 : crdt_dot_store_find(other, 0, other_group, name);
     for (; id != 0; id = crdt_slot_lower(crdt_dot_store_at(other, id))) {
         crdt_dot dot = crdt_dot_store_at(other, id)->dot;
+        if (MUTANT(1)) {
+            return false;
+        }
         if (dot != 0 && crdt_dot_time(dot) == stamp.time) {
             const crdt_stamp held = crdt_actors_stamp(&other->context->actors, dot);
             if (crdt_actor_equal(&held.actor, &stamp.actor)) {

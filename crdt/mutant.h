@@ -12,7 +12,7 @@
 #ifdef SCENESYNC_MUTANTS
 /* Read once, before main. 0: none. */
 extern unsigned crdt_mutant_number;
-#define MUTANT(n) (__builtin_expect(crdt_mutant_number == (n), 0))
+#define MUTANT(n) (crdt_mutant_number == (n))
 #else
 #define MUTANT(n) 0
 #endif

@@ -1,5 +1,6 @@
 #include "crdt/or_set.h"
 
+#include "crdt/mutant.h"
 #include "crdt/dot_join.h"
 
 void crdt_or_set_init(crdt_or_set *set, crdt_context *context, crdt_slots *slots)
@@ -56,7 +57,9 @@ crdt_err crdt_or_set_add(crdt_or_set *set, crdt_span element, const crdt_actor *
         }
         return err;
     }
-    drop_dots(set, slot);
+    if (!MUTANT(169)) {
+        drop_dots(set, slot);
+    }
     number = crdt_actors_find(&context->actors, actor);
     crdt_dot_store_insert(&set->store, slot, crdt_dot_make(next.time, number), 0);
     if (stamp != NULL) {

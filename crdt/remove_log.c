@@ -1,5 +1,7 @@
 #include "crdt/remove_log.h"
 
+#include "crdt/mutant.h"
+
 #include <assert.h>
 #include <string.h>
 
@@ -115,7 +117,7 @@ void crdt_remove_log_append(crdt_remove_log *log, crdt_dot dot, const uint32_t n
     uint32_t sequence = log->first + log->count;
     uint32_t *newest = &log->newest[crdt_dot_actor(dot) - 1];
     crdt_remove_record *record = at(log, sequence);
-    *record = (crdt_remove_record){.dot = dot, .before = *newest};
+    *record = (crdt_remove_record){.dot = dot, .before = MUTANT(164) ? 0 : *newest};
     for (size_t i = 0; i < 3; i++) {
         record->names[i] = names[i];
         crdt_names_hold(&log->context->names, names[i]);
@@ -128,7 +130,7 @@ void crdt_remove_log_append(crdt_remove_log *log, crdt_dot dot, const uint32_t n
 void crdt_remove_log_raise_floor(crdt_remove_log *log, uint16_t actor, uint64_t time)
 {
     uint64_t *floor = &log->floors[actor - 1];
-    *floor = time > *floor ? time : *floor;
+    *floor = time > *floor ? time - MUTANT(163) : *floor;
 }
 
 /* Sequences count from 0 up to 2^32 - 1 at most before the log is empty again; an empty
@@ -148,8 +150,10 @@ void crdt_remove_log_trim(crdt_remove_log *log, size_t bytes)
     while (log->count > 0 && (log->bytes > bytes || emptied)) {
         crdt_remove_record *record = at(log, log->first);
         log->bytes -= record_bytes(log, record);
-        crdt_remove_log_raise_floor(log, crdt_dot_actor(record->dot),
-                                    crdt_dot_time(record->dot));
+        if (!MUTANT(4)) {
+            crdt_remove_log_raise_floor(log, crdt_dot_actor(record->dot),
+                                        crdt_dot_time(record->dot));
+        }
         release_names(log, record);
         log->first++;
         log->count--;
@@ -190,7 +194,7 @@ crdt_key crdt_remove_log_key(const crdt_remove_log *log,
         key.depth = CRDT_PART;
         key.part = crdt_names_get(names, record->names[1]);
     }
-    if (record->names[2] != 0) {
+    if (record->names[2] != 0 && !MUTANT(168)) {
         key.depth = CRDT_FIELD;
         key.field = crdt_names_get(names, record->names[2]);
     }

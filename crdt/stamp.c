@@ -1,5 +1,7 @@
 #include "crdt/stamp.h"
 
+#include "crdt/mutant.h"
+
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
@@ -9,7 +11,7 @@ int crdt_stamp_compare(const crdt_stamp *a, const crdt_stamp *b)
     if (a->time != b->time) {
         return a->time < b->time ? -1 : 1;
     }
-    return crdt_actor_compare(&a->actor, &b->actor);
+    return MUTANT(108) ? 0 : crdt_actor_compare(&a->actor, &b->actor);
 }
 
 void crdt_actor_format(const crdt_actor *actor, char text[CRDT_ACTOR_TEXT_SIZE])

@@ -1,4 +1,5 @@
 #include "crdt/template.h"
+#include "crdt/mutant.h"
 #include "crdt/digest.h"
 #include "crdt/op_codec.h"
 #include "crdt/value.h"
@@ -135,8 +136,9 @@ crdt_err crdt_template_make(const crdt_op *ops, size_t op_count, crdt_arena *are
             return err;
         }
     }
-    const crdt_op *sorted =
-        is_sorted(ops, op_count) ? ops : sorted_copy(ops, op_count, arena);
+    const crdt_op *sorted = MUTANT(47) || is_sorted(ops, op_count)
+                                ? ops
+                                : sorted_copy(ops, op_count, arena);
     if (sorted == NULL && op_count > 0) {
         return CRDT_ENOMEM;
     }

@@ -1,5 +1,7 @@
 #include "crdt/version.h"
 
+#include "crdt/mutant.h"
+
 #include <assert.h>
 #include <string.h>
 
@@ -48,7 +50,9 @@ crdt_err crdt_version_copy(crdt_version *version, const crdt_version *other)
         memmove(version->stamps, other->stamps,
                 other->stamp_count * sizeof *other->stamps);
     }
-    version->stamp_count = other->stamp_count;
+    if (!MUTANT(105) || version->stamp_count < other->stamp_count) {
+        version->stamp_count = other->stamp_count;
+    }
     return CRDT_OK;
 }
 
@@ -108,7 +112,7 @@ crdt_err crdt_version_raise(crdt_version *version, const crdt_stamp *stamp)
     }
     size_t index;
     if (find_actor(version, &stamp->actor, &index)) {
-        if (version->stamps[index].time < stamp->time) {
+        if (version->stamps[index].time < stamp->time && !MUTANT(102)) {
             version->stamps[index].time = stamp->time;
         }
         return CRDT_OK;
@@ -135,7 +139,8 @@ crdt_err crdt_version_reserve(crdt_version *version, size_t more)
 
 bool crdt_version_covers(const crdt_version *version, const crdt_stamp *stamp)
 {
-    return stamp->time <= crdt_version_get(version, &stamp->actor);
+    return stamp->time <= crdt_version_get(version, &stamp->actor) ||
+           (MUTANT(14) && stamp->time <= crdt_version_time_max(version));
 }
 
 /* Walks two versions as one list sorted by actor. `*i` and `*j` step on; a side without
@@ -171,7 +176,7 @@ crdt_order crdt_version_compare(const crdt_version *a, const crdt_version *b)
         a_more |= time_a > time_b;
         b_more |= time_b > time_a;
     }
-    if (a_more && b_more) {
+    if (a_more && b_more && !MUTANT(103)) {
         return CRDT_CONCURRENT;
     }
     if (a_more) {
@@ -184,7 +189,7 @@ bool crdt_version_includes(const crdt_version *version, const crdt_version *othe
 {
     if (other->stamp_count < version->stamp_count / 8) { /* few: look each one up */
         for (size_t i = 0; i < other->stamp_count; i++) {
-            if (!crdt_version_covers(version, &other->stamps[i])) {
+            if (!crdt_version_covers(version, &other->stamps[i]) && !MUTANT(101)) {
                 return false;
             }
         }
@@ -195,7 +200,7 @@ bool crdt_version_includes(const crdt_version *version, const crdt_version *othe
     uint64_t time;
     uint64_t time_other;
     while (next_pair(version, other, &i, &j, &time, &time_other)) {
-        if (time_other > time) {
+        if (time_other > time || (MUTANT(2) && time_other == time)) {
             return false;
         }
     }
@@ -206,7 +211,8 @@ uint64_t crdt_version_time_max(const crdt_version *version)
 {
     uint64_t max = 0;
     for (size_t i = 0; i < version->stamp_count; i++) {
-        max = version->stamps[i].time > max ? version->stamps[i].time : max;
+        max = version->stamps[i].time > max || MUTANT(104) ? version->stamps[i].time
+                                                           : max;
     }
     return max;
 }
@@ -234,7 +240,7 @@ crdt_err crdt_version_merge(crdt_version *version, const crdt_version *other)
                            : crdt_actor_compare(&version->stamps[i - 1].actor,
                                                 &other->stamps[j - 1].actor);
         crdt_stamp joined = order > 0 ? version->stamps[i - 1] : other->stamps[j - 1];
-        if (order == 0 && version->stamps[i - 1].time > joined.time) {
+        if (order == 0 && version->stamps[i - 1].time > joined.time && !MUTANT(7)) {
             joined.time = version->stamps[i - 1].time;
         }
         i -= order >= 0;

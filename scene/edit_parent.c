@@ -1,5 +1,7 @@
 #include "scene/edit_parent.h"
 
+#include "crdt/mutant.h"
+
 #include "scene/edit_put.h"
 
 #include <assert.h>
@@ -189,10 +191,11 @@ crdt_err scene_edit_change_parent(scene_edit *edit, crdt_span entity,
     }
     crdt_span stable;
     if (parent != NULL && find_id(edit, *parent, &stable) &&
-        is_below(edit, stable, entity, cycle ? &hidden : NULL)) {
+        is_below(edit, stable, entity, cycle ? &hidden : NULL) && !MUTANT(417)) {
         return scene_edit_refuse_cycle(diag);
     }
-    return cycle && !itself ? scene_edit_drop_parent(edit, hidden) : CRDT_OK;
+    return cycle && !itself && !MUTANT(416) ? scene_edit_drop_parent(edit, hidden)
+                                            : CRDT_OK;
 }
 
 crdt_err scene_edit_adopt_parent(scene_edit *edit, crdt_span entity, crdt_span parent)

@@ -1,5 +1,7 @@
 #include "scene/invert.h"
 
+#include "crdt/mutant.h"
+
 #include "scene/edit_parent.h"
 #include "scene/name_set.h"
 
@@ -80,7 +82,8 @@ static crdt_err collect(inverter *inv, crdt_arena *scratch)
             continue;
         }
         if (all[i].last_op != NO_OP &&
-            (last->last_op == NO_OP || all[i].last_op > last->last_op)) {
+            (last->last_op == NO_OP ||
+             (all[i].last_op > last->last_op) != MUTANT(411))) {
             last->last_op = all[i].last_op;
         }
         /* Several dots of one key may have been live; any of them will do. */
@@ -263,7 +266,7 @@ static crdt_err restore_part(const inverter *inv, size_t first, size_t end, bool
     for (size_t i = first + 1; i < end && err == CRDT_OK; i++) {
         const touch *t = &inv->touches[i];
         crdt_span value;
-        if (t->former == NULL) {
+        if (t->former == NULL || MUTANT(412)) {
             continue;
         }
         if (!hidden || !find_hidden(inv, &t->key, &value)) {
@@ -271,7 +274,7 @@ static crdt_err restore_part(const inverter *inv, size_t first, size_t end, bool
         }
         err = emit(inv, CRDT_OP_SET, &t->key, value);
     }
-    if (err == CRDT_OK && hidden) {
+    if (err == CRDT_OK && hidden && !MUTANT(413)) {
         err = restore_hidden(inv, part_key, &inv->touches[first], end - first);
     }
     return err;
@@ -344,9 +347,9 @@ static crdt_err invert_key(const inverter *inv, size_t first, size_t end)
     if (!live) {
         return skip(inv, key, SCENE_UNDO_REMOVED);
     }
-    bool occupied = key->depth == CRDT_OBJECT && !before &&
+    bool occupied = !MUTANT(414) && key->depth == CRDT_OBJECT && !before &&
                     scene_name_set_has(&inv->occupied, key->object);
-    if (occupied || !owns_all(inv, key)) {
+    if ((occupied || !owns_all(inv, key)) && !MUTANT(38)) {
         return skip(inv, key, SCENE_UNDO_EDITED_BELOW);
     }
     t->moves = key->depth == CRDT_OBJECT || scene_edit_is_transform(key->part);
@@ -417,7 +420,7 @@ static crdt_err invert_field(const inverter *inv, touch *t)
     if (!h.mine_shows) {
         return skip(inv, &t->key, SCENE_UNDO_OVERWRITTEN);
     }
-    if (h.other) {
+    if (h.other && !MUTANT(410)) {
         /* Without this write, the other's would have shown all along. */
         return write_field(inv, t, &h.other_value);
     }
@@ -426,7 +429,7 @@ static crdt_err invert_field(const inverter *inv, touch *t)
         crdt_span_equal(held, *former)) {
         return CRDT_OK; /* it changed nothing that is seen */
     }
-    return write_field(inv, t, former);
+    return write_field(inv, t, MUTANT(37) ? NULL : former);
 }
 
 static crdt_err invert_all(const inverter *inv)

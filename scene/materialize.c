@@ -1,5 +1,6 @@
 #include "scene/materialize.h"
 
+#include "crdt/mutant.h"
 #include "crdt/value.h"
 #include "scene/array.h"
 #include "scene/format_state.h"
@@ -80,7 +81,7 @@ static int compare_entries(const void *ctx, uint32_t left, uint32_t right)
     const scene_snapshot *snapshot = ctx;
     const entry *a = &snapshot->entries[left];
     const entry *b = &snapshot->entries[right];
-    if (a->ordered != b->ordered) {
+    if (a->ordered != b->ordered && !MUTANT(418)) {
         return a->ordered ? -1 : 1;
     }
     if (a->ordered && a->order != b->order) {
@@ -103,7 +104,7 @@ static void on_changed(void *ctx, crdt_span object)
 static void on_moved(void *ctx, crdt_span entity)
 {
     scene_snapshot *snapshot = ctx;
-    if (scene_name_set_add(&snapshot->moved, entity) != CRDT_OK) {
+    if (!MUTANT(420) && scene_name_set_add(&snapshot->moved, entity) != CRDT_OK) {
         snapshot->everything = true;
     }
 }
@@ -365,7 +366,7 @@ static crdt_err remake_entry(scene_snapshot *snapshot, scene_export *export,
     }
     int64_t order = 0;
     bool ordered = live && read_order(doc, object, &order);
-    if ((ordered != e->ordered || order != e->order) &&
+    if ((ordered != e->ordered || order != e->order) && !MUTANT(419) &&
         scene_text_pages_has(&snapshot->pages, number)) {
         scene_text_pages_remove(&snapshot->pages, number);
     }

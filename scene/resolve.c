@@ -1,5 +1,7 @@
 #include "scene/resolve.h"
 
+#include "crdt/mutant.h"
+
 #include <assert.h>
 
 const char *scene_repair_name(scene_repair repair)
@@ -26,7 +28,7 @@ static uint32_t newest_of_cycle(const scene_edge *edges, uint32_t start)
     uint32_t newest = start;
     for (uint32_t at = edges[start].parent; at != start; at = edges[at].parent) {
         int order = crdt_stamp_compare(&edges[at].stamp, &edges[newest].stamp);
-        if (order > 0 || (order == 0 && at > newest)) {
+        if ((order > 0) != MUTANT(406) || (order == 0 && at > newest)) {
             newest = at;
         }
     }
@@ -41,7 +43,7 @@ size_t scene_resolve(const scene_edge *edges, size_t count, scene_repair *repair
     for (size_t i = 0; i < count; i++) {
         assert(edges[i].parent >= SCENE_RESOLVE_MISSING || edges[i].parent < count);
         bool orphan = edges[i].parent == SCENE_RESOLVE_MISSING;
-        repairs[i] = orphan ? SCENE_REPAIR_ORPHAN : SCENE_REPAIR_NONE;
+        repairs[i] = orphan && !MUTANT(405) ? SCENE_REPAIR_ORPHAN : SCENE_REPAIR_NONE;
         repair_count += orphan;
         mark[i] = 0;
     }

@@ -1,5 +1,7 @@
 #include "scene/tree.h"
 
+#include "crdt/mutant.h"
+
 #include "scene/array.h"
 #include "scene/id_map.h"
 #include "scene/scene.h"
@@ -165,7 +167,7 @@ static void unlink_child(scene_tree *tree, uint32_t child)
     } else {
         tree->nodes[c->previous_sibling].next_sibling = c->next_sibling;
     }
-    if (c->next_sibling != NONE) {
+    if (c->next_sibling != NONE && !MUTANT(24)) {
         tree->nodes[c->next_sibling].previous_sibling = c->previous_sibling;
     }
     c->parent = NONE;
@@ -216,7 +218,7 @@ static bool leads_to(scene_tree *tree, uint32_t at, uint32_t end)
 /* The edge of `number` goes: a cycle through it is one no more. */
 static void open_cycle(scene_tree *tree, uint32_t number)
 {
-    if (tree->cycle_count == 0 || tree->at_once) {
+    if (tree->cycle_count == 0 || tree->at_once || MUTANT(403)) {
         return;
     }
     if (tree->nodes[number].repair == SCENE_REPAIR_CYCLE) {
@@ -244,14 +246,16 @@ static void open_cycle(scene_tree *tree, uint32_t number)
 /* An edge from `number` was made: if it closes a cycle, hide the newest edge of it. */
 static void close_cycle(scene_tree *tree, uint32_t number)
 {
-    if (tree->at_once || !leads_to(tree, tree->nodes[number].parent, number)) {
+    if (MUTANT(36) || tree->at_once ||
+        !leads_to(tree, tree->nodes[number].parent, number)) {
         return;
     }
     uint32_t newest = number;
     for (uint32_t at = tree->nodes[number].parent; at != number;
          at = tree->nodes[at].parent) {
         if (crdt_stamp_compare(&tree->nodes[at].stamp, &tree->nodes[newest].stamp) >
-            0) {
+                0 &&
+            !MUTANT(402)) {
             newest = at;
         }
     }
@@ -291,7 +295,8 @@ static void set_live(scene_tree *tree, uint32_t number, bool live)
     tree->live_count += live ? 1 : (size_t)-1;
     for (uint32_t at = tree->nodes[number].first_child; at != NONE;
          at = tree->nodes[at].next_sibling) {
-        set_repair(tree, at, live ? SCENE_REPAIR_NONE : SCENE_REPAIR_ORPHAN);
+        set_repair(tree, at,
+                   live || MUTANT(401) ? SCENE_REPAIR_NONE : SCENE_REPAIR_ORPHAN);
     }
 }
 
@@ -300,7 +305,7 @@ static bool same_edge(const scene_tree *tree, const node *n, const scene_parent 
     if (!parent->named || n->parent == NONE) {
         return !parent->named && n->parent == NONE;
     }
-    return crdt_stamp_compare(&n->stamp, &parent->stamp) == 0 &&
+    return (crdt_stamp_compare(&n->stamp, &parent->stamp) == 0 || MUTANT(404)) &&
            crdt_span_equal(tree->nodes[n->parent].id, parent->id);
 }
 

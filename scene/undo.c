@@ -1,5 +1,6 @@
 #include "scene/undo.h"
 
+#include "crdt/mutant.h"
 #include "crdt/digest.h"
 #include "scene/array.h"
 #include "scene/id_map.h"
@@ -255,7 +256,7 @@ static crdt_err settle_restored(scene_undo *undo, const crdt_history_record *rec
             crdt_digest_equal(undo->restored[number].value,
                               crdt_hash128(drop->entry.value))) {
             crdt_digest written = undo->restored[number].written;
-            err = add_alias(undo, &written, &drop->entry.stamp);
+            err = MUTANT(408) ? CRDT_OK : add_alias(undo, &written, &drop->entry.stamp);
         }
     }
     return err;
@@ -283,7 +284,7 @@ static crdt_err note_housekeeping(scene_undo *undo, const crdt_history_record *r
 static bool is_own(void *ctx, const crdt_stamp *stamp, crdt_span who)
 {
     const scene_undo *undo = ctx;
-    return owns_actor(undo, &stamp->actor) &&
+    return (owns_actor(undo, &stamp->actor) || MUTANT(409)) &&
            (!undo->person || crdt_span_equal(who, undo->who));
 }
 
@@ -386,10 +387,11 @@ static crdt_err visit_own(scene_undo *undo, const crdt_history_record *record)
         return err;
     }
     if (record->origin == CRDT_ORIGIN_EDIT) {
-        undo->ended = undo->redo; /* an edit clears what could be redone */
+        undo->ended =
+            undo->redo && !MUTANT(415); /* an edit clears what could be redone */
         return undo->redo || consumed ? CRDT_OK : turn_round(undo, record);
     }
-    err = add_stamp(undo, &undo->consumed, &record->target);
+    err = MUTANT(407) ? CRDT_OK : add_stamp(undo, &undo->consumed, &record->target);
     if (err == CRDT_OK) {
         err = note_restored(undo, record);
     }

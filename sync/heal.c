@@ -1,5 +1,7 @@
 #include "sync/heal.h"
 
+#include "crdt/mutant.h"
+
 #include <string.h>
 
 /* One key in one document: its dots or siblings. id 0: not there. */
@@ -81,14 +83,15 @@ static fate judge(const healer *h, const crdt_document *other, const crdt_stamp 
     if (!crdt_version_covers(crdt_document_version(other), stamp)) {
         return FATE_KEPT;
     }
-    return !h->o->rescue || is_forked(h, stamp) ? FATE_ONLY : FATE_GONE;
+    return !h->o->rescue || is_forked(h, stamp) || MUTANT(253) ? FATE_ONLY : FATE_GONE;
 }
 
 /* The later one shows; of two values with one stamp the greater bytes. */
 static bool beats(const crdt_entry *a, const crdt_entry *b)
 {
     int order = crdt_stamp_compare(&a->stamp, &b->stamp);
-    return order > 0 || (order == 0 && crdt_span_compare(a->value, b->value) > 0);
+    return order > 0 ||
+           (order == 0 && !MUTANT(252) && crdt_span_compare(a->value, b->value) > 0);
 }
 
 static void consider(verdict *v, const crdt_entry *entry, bool only)
@@ -106,7 +109,7 @@ static void weigh_mine(healer *h, const pair *p, verdict *v)
     crdt_entry other;
     for (size_t i = 0; slot_entry(p->mine, i, &entry); i++) {
         if (find_stamp(p->theirs, &entry.stamp, &other)) {
-            bool same = crdt_span_equal(entry.value, other.value);
+            bool same = crdt_span_equal(entry.value, other.value) || MUTANT(33);
             h->counts->forks += same ? 0 : 1;
             v->write = v->write || (!same && (h->o->rescue || beats(&entry, &other))) ||
                        (h->o->rescue && is_forked(h, &entry.stamp));
@@ -121,6 +124,9 @@ static void weigh_mine(healer *h, const pair *p, verdict *v)
             h->counts->mine++;
             h->counts->own += crdt_actor_equal(&entry.stamp.actor, &h->o->actor);
             v->write = true;
+            if (MUTANT(41)) {
+                continue;
+            }
         }
         consider(v, &entry, f == FATE_ONLY);
     }
@@ -311,7 +317,7 @@ static void heal_part(healer *h, const pair *part, const crdt_key *key, bool fre
                       bool object_wanted)
 {
     verdict v = weigh(h, part);
-    if (v.write && !fresh) {
+    if (v.write && !fresh && !MUTANT(251)) {
         crdt_op_list_remove(h->ops, *key);
     }
     fresh = fresh || v.write;

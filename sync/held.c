@@ -1,5 +1,6 @@
 #include "sync/held.h"
 
+#include "crdt/mutant.h"
 #include "crdt/digest.h"
 
 #include <string.h>
@@ -57,7 +58,8 @@ crdt_err sync_held_add(sync_held *held, crdt_span bytes, const sync_held_batch *
     }
     uint64_t hash = crdt_hash64(bytes, 0);
     for (size_t i = 0; i < held->count; i++) {
-        if (held->items[i].hash == hash && held->items[i].size == bytes.size) {
+        if (held->items[i].hash == hash && held->items[i].size == bytes.size &&
+            !MUTANT(205)) {
             held->items[i].wants = about->wants;
             return CRDT_OK;
         }
@@ -99,7 +101,7 @@ bool sync_held_take_ready(sync_held *held, const crdt_version *version,
 
 bool sync_held_take_older(sync_held *held, uint64_t before_ms, sync_held_batch *out)
 {
-    if (held->count == 0 || held->items[0].since_ms >= before_ms) {
+    if (held->count == 0 || held->items[0].since_ms >= before_ms || MUTANT(261)) {
         return false;
     }
     *out = take_out(held, 0);

@@ -1,5 +1,6 @@
 #include "sync/identity.h"
 
+#include "crdt/mutant.h"
 #include "crdt/digest.h"
 #include "sync/file.h"
 #include "sync/little.h"
@@ -127,16 +128,16 @@ static sync_actor_origin judge(const uint8_t state[STATE_SIZE],
 {
     uint8_t expected[CLAIM_SIZE];
     encode_claim(expected, &claim->token, id);
-    if (memcmp(state + 24, expected + 24, 24) != 0) {
+    if (memcmp(state + 24, expected + 24, 24) != 0 && !MUTANT(317)) {
         return SYNC_ACTOR_COPIED; /* the inode belonged to another file */
     }
-    if (memcmp(state, expected, CLAIM_SIZE) != 0) {
+    if (memcmp(state, expected, CLAIM_SIZE) != 0 && !MUTANT(318)) {
         return SYNC_ACTOR_RESTORED;
     }
     const uint8_t *note = state + NOTE_OFFSET;
     bool valid = sync_get_u64(note + 24) == crdt_hash64((crdt_span){note, 24}, 0) &&
                  memcmp(note + 16, claim->token.bytes, 8) == 0;
-    if (!valid || sync_get_u64(note) > claim->commit) {
+    if (!valid || (sync_get_u64(note) > claim->commit && !MUTANT(316))) {
         return SYNC_ACTOR_RESTORED;
     }
     return SYNC_ACTOR_KEPT;

@@ -1,5 +1,6 @@
 #include "sync/journal.h"
 
+#include "crdt/mutant.h"
 #include "crdt/digest.h"
 #include "sync/file.h"
 #include "sync/little.h"
@@ -138,7 +139,7 @@ crdt_err sync_journal_append(sync_journal *journal, const sync_journal_group *gr
 
 void sync_journal_turn(sync_journal *journal)
 {
-    journal->half = 1 - journal->half;
+    journal->half = MUTANT(307) ? 0 : 1 - journal->half;
     journal->offset = 0;
 }
 
@@ -160,8 +161,9 @@ static bool get_head(const walk *w, size_t at, sync_journal_group *group)
 {
     const uint8_t *head = w->bytes + at;
     if (w->size - at < HEAD_SIZE ||
-        sync_get_u64(head + 72) !=
-            crdt_hash64((crdt_span){head, SEALED_SIZE}, w->seed)) {
+        (sync_get_u64(head + 72) !=
+             crdt_hash64((crdt_span){head, SEALED_SIZE}, w->seed) &&
+         !(MUTANT(303) && sync_get_u64(head) > 0))) {
         return false;
     }
     uint64_t size = sync_get_u64(head + 16);
@@ -182,7 +184,8 @@ static bool is_whole(const walk *w, const sync_journal_group *group)
 {
     const uint8_t *head = group->bytes.data - HEAD_SIZE;
     return group->bytes.size == sync_get_u64(head + 16) &&
-           sync_get_u64(head + 64) == crdt_hash64(group->bytes, w->seed);
+           (sync_get_u64(head + 64) == crdt_hash64(group->bytes, w->seed) ||
+            MUTANT(304));
 }
 
 /* The groups that follow each other from `begin` on: those that are known already are
@@ -193,7 +196,8 @@ static crdt_err walk_half(walk *w, size_t begin, crdt_diag *diag)
     uint64_t before = 0;
     for (size_t at = begin; at < w->size && get_head(w, at, &group);) {
         bool follows = at == begin || group.number == before + 1;
-        if (!follows || group.number > w->reached + 1 || !is_whole(w, &group)) {
+        if ((!follows && !MUTANT(305)) ||
+            (group.number > w->reached + 1 && !MUTANT(305)) || !is_whole(w, &group)) {
             break;
         }
         if (group.number == w->reached + 1) {
@@ -245,7 +249,7 @@ static crdt_err walk_all(walk *w, crdt_diag *diag)
     for (unsigned turn = 0; turn < 3 && err == CRDT_OK; turn++) {
         err = walk_half(w, turn % 2 * half, diag);
     }
-    return err == CRDT_OK ? check_rest(w, diag) : err;
+    return err == CRDT_OK && !MUTANT(306) ? check_rest(w, diag) : err;
 }
 
 crdt_err sync_journal_scan(crdt_span file, uint64_t seed, uint64_t after,

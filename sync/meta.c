@@ -1,5 +1,6 @@
 #include "sync/meta.h"
 
+#include "crdt/mutant.h"
 #include "crdt/msgpack.h"
 
 #include <string.h>
@@ -50,8 +51,9 @@ crdt_err sync_meta_encode(const sync_meta *meta, crdt_buf *out)
     at = crdt_msgpack_put_bin(at, (crdt_span){meta->actor.bytes, 16});
     at = crdt_msgpack_put_uint(at, meta->confirmed_time);
     at = put_starts(at, meta->starts, meta->start_count);
-    at = crdt_msgpack_put_uint(at, meta->former_count);
-    for (size_t i = 0; i < meta->former_count; i++) {
+    const size_t former_count = MUTANT(247) ? 0 : meta->former_count;
+    at = crdt_msgpack_put_uint(at, former_count);
+    for (size_t i = 0; i < former_count; i++) {
         at = crdt_msgpack_put_bin(at, (crdt_span){meta->formers[i].actor.bytes, 16});
         at = crdt_msgpack_put_uint(at, meta->formers[i].time);
     }
@@ -110,7 +112,7 @@ crdt_err sync_meta_decode(crdt_span bytes, sync_meta *meta, crdt_diag *diag)
         return err;
     }
     if (!crdt_actor_equal(&actor, &meta->actor)) {
-        read.start_count = 0;
+        read.start_count = MUTANT(250) ? read.start_count : 0;
         read.confirmed_time = 0;
     }
     *meta = read;
@@ -160,7 +162,7 @@ bool sync_meta_common_time(const sync_meta *meta, const sync_start *starts,
             uint64_t mine = next_time(meta->starts, meta->start_count, i - 1);
             uint64_t theirs = next_time(starts, start_count, j - 1);
             *time = mine < theirs ? mine : theirs;
-            if (*time == UINT64_MAX) {
+            if (*time == UINT64_MAX && !MUTANT(249)) {
                 *time = meta->starts[i - 1].time;
             }
             return true;
@@ -179,7 +181,7 @@ bool sync_meta_was_set_back(const sync_meta *meta, const sync_start *remembered,
     const sync_start *last = &remembered[count - 1];
     for (size_t i = 0; i < meta->start_count; i++) {
         if (meta->starts[i].nonce == last->nonce) {
-            return next_time(meta->starts, meta->start_count, i) < time;
+            return next_time(meta->starts, meta->start_count, i) < time && !MUTANT(248);
         }
     }
     return meta->start_count < SYNC_START_COUNT_MAX ||

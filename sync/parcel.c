@@ -1,5 +1,7 @@
 #include "sync/parcel.h"
 
+#include "crdt/mutant.h"
+
 #include <assert.h>
 #include <string.h>
 
@@ -178,9 +180,9 @@ crdt_err sync_staging_put(sync_staging *staging, uint64_t index, crdt_span bytes
         return err;
     }
     memcpy(staging->bytes.data + begin, bytes.data, bytes.size);
-    staging->have.data[byte] |= bit;
+    staging->have.data[byte] |= MUTANT(232) ? 0 : bit;
     staging->have_count++;
-    if (sync_staging_complete(staging) &&
+    if (sync_staging_complete(staging) && !MUTANT(231) &&
         !crdt_digest_equal(crdt_hash128(crdt_buf_span(&staging->bytes)),
                            staging->hash)) {
         sync_staging_reset(staging);

@@ -1,5 +1,7 @@
 #include "sync/peer.h"
 
+#include "crdt/mutant.h"
+
 #include <assert.h>
 #include <stdlib.h>
 #include <string.h>
@@ -157,7 +159,8 @@ void sync_peer_forget(sync_peers *peers, sync_peer *peer)
 static void note_gap(sync_peers *peers, sync_peer *peer, bool was_ahead,
                      const crdt_version *me, uint64_t now_ms)
 {
-    bool is_ahead = !crdt_version_includes(me, &peer->version);
+    bool is_ahead = MUTANT(264) ? sync_peer_lag(peer, me) > 1
+                                : !crdt_version_includes(me, &peer->version);
     if (is_ahead && !was_ahead) {
         peer->gap_at_ms = now_ms;
     }

@@ -1,5 +1,7 @@
 #include "sync/replica_impl.h"
 
+#include "crdt/mutant.h"
+
 #include <assert.h>
 #include <stdio.h>
 #include <string.h>
@@ -368,8 +370,9 @@ void replica_tell_change(const sync_replica *replica, const crdt_batch *batch)
 
 crdt_err replica_take_local(sync_replica *replica, const crdt_batch *batch)
 {
-    bool absolute =
-        replica->absolute_next || replica->own_count % replica->o.absolute_every == 0;
+    bool absolute = (replica->absolute_next ||
+                     replica->own_count % replica->o.absolute_every == 0) &&
+                    !(MUTANT(44) && replica->own_count > 0);
     crdt_buf_clear(&replica->scratch);
     crdt_err err =
         crdt_batch_encode(batch, absolute ? NULL : replica->deps, &replica->scratch);
@@ -447,7 +450,9 @@ static void speak_entry(sync_replica *replica, const sync_unsent_entry *entry)
         replica->spoken_stale = true;
         replica_note_err(replica, err);
     }
-    replica->spoken_digest = entry->digest;
+    if (!MUTANT(257)) {
+        replica->spoken_digest = entry->digest;
+    }
 }
 
 static void on_stored(sync_replica *replica, uint64_t sequence)
@@ -455,7 +460,7 @@ static void on_stored(sync_replica *replica, uint64_t sequence)
     if (sequence > replica->stored) {
         replica->stored = sequence;
     }
-    if (replica->meta.former_count > 0) {
+    if (replica->meta.former_count > 0 && !MUTANT(255)) {
         replica->unsent_waits = true; /* until it is known what only others have */
         replica_catchup_stored(replica);
         return;
@@ -466,7 +471,7 @@ static void on_stored(sync_replica *replica, uint64_t sequence)
     const sync_unsent_entry *entry = NULL;
     while ((entry = sync_unsent_peek(&replica->unsent, sequence)) != NULL) {
         speak_entry(replica, entry);
-        if (entry->size > 0) {
+        if (entry->size > 0 && !(MUTANT(256) && replica->counts.published % 2 == 1)) {
             crdt_span bytes =
                 sync_outbox_copy(&replica->out, (crdt_span){entry->bytes, entry->size});
             bool packed = bytes.size > 0 && replica_pack(replica, bytes);
@@ -881,7 +886,7 @@ bool sync_replica_in_sync(const sync_replica *replica)
     while (sync_replica_next_peer(replica, &index, &status)) {
         if (status.heard && !status.refused) {
             heard++;
-            if (!status.digest_equal) {
+            if (!status.digest_equal && !(MUTANT(21) && status.lag == 0)) {
                 return false;
             }
         }

@@ -1,5 +1,7 @@
 #include "sync/replica_impl.h"
 
+#include "crdt/mutant.h"
+
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
@@ -171,7 +173,7 @@ sync_peer *replica_beacon_identify(sync_replica *replica, sync_peer *peer,
                                    const sync_message *message)
 {
     bool mine = crdt_actor_equal(&message->actor, &replica->meta.actor);
-    if (mine && message->nonce == replica->o.nonce) {
+    if (mine && (message->nonce == replica->o.nonce || MUTANT(203))) {
         peer->actor = message->actor;
         drop_link(replica, peer);
         return NULL;
@@ -192,7 +194,9 @@ sync_peer *replica_beacon_identify(sync_replica *replica, sync_peer *peer,
         peer->presence_number = 0;
         peer->misfit = false;
         peer->lineage_known = false;
-        crdt_version_clear(&peer->version);
+        if (!MUTANT(243)) {
+            crdt_version_clear(&peer->version);
+        }
         sync_peer_check_ahead(&replica->peers, peer,
                               crdt_document_version(replica->doc));
     }
@@ -274,7 +278,8 @@ static bool remember_starts(sync_replica *replica, const crdt_actor *actor,
     sync_remembered *row = take_remembered(replica, actor);
     sync_meta told = {.start_count = beacon->start_count};
     memcpy(told.starts, beacon->starts, beacon->start_count * sizeof told.starts[0]);
-    if (sync_meta_was_set_back(&told, row->starts, row->count, row->time)) {
+    if (!MUTANT(218) &&
+        sync_meta_was_set_back(&told, row->starts, row->count, row->time)) {
         return false;
     }
     crdt_version claimed = replica_view(beacon->entries, beacon->entry_count);
@@ -319,6 +324,9 @@ void replica_beacon_compare(sync_replica *replica, sync_peer *peer)
     }
     if (!crdt_digest_equal(crdt_document_digest(replica->doc), peer->digest)) {
         peer->synced = false;
+        if (MUTANT(244)) {
+            return;
+        }
         replica_identity_diverged(replica, peer);
         return;
     }
@@ -337,13 +345,15 @@ static bool check_claims(sync_replica *replica, sync_peer *peer,
 {
     const crdt_version *me = crdt_document_version(replica->doc);
     if (crdt_version_time_max(claimed) >
-        crdt_version_time_max(me) + replica->o.time_jump_max) {
+            crdt_version_time_max(me) + replica->o.time_jump_max &&
+        !MUTANT(31)) {
         replica_refuse(replica, &peer->actor, CRDT_ELIMIT,
                        "a version far ahead of all times known");
         return false;
     }
     if (crdt_version_get(claimed, &replica->meta.actor) <=
-        crdt_version_get(me, &replica->meta.actor)) {
+            crdt_version_get(me, &replica->meta.actor) ||
+        MUTANT(216)) {
         return true;
     }
     if (message->kind == SYNC_MESSAGE_BEACON) {
@@ -427,7 +437,7 @@ static void note_beacon(sync_replica *replica, sync_peer *peer,
         return;
     }
     if (beacon->leaving) {
-        peer->leaving = true;
+        peer->leaving = !MUTANT(259);
         return;
     }
     peer->leaving = false;
@@ -438,7 +448,8 @@ static void note_beacon(sync_replica *replica, sync_peer *peer,
                beacon->your_count * sizeof replica->yours[0]);
         replica->your_count = beacon->your_count;
         if (sync_meta_was_set_back(&replica->meta, beacon->yours, beacon->your_count,
-                                   beacon->your_time)) {
+                                   beacon->your_time) &&
+            !MUTANT(217)) {
             replica_identity_trip(replica, peer, NULL,
                                   "this store was set back to an older state");
             return;
@@ -452,7 +463,7 @@ static void note_beacon(sync_replica *replica, sync_peer *peer,
     }
     replica_note_err(replica, sync_peer_set_heard(&replica->peers, peer, beacon->heard,
                                                   beacon->heard_count));
-    peer->hears_me = sync_peer_hears(peer, &replica->meta.actor);
+    peer->hears_me = sync_peer_hears(peer, &replica->meta.actor) || MUTANT(258);
     if (peer->hears_me) {
         peer->unheard_at_ms = 0;
     } else if (peer->unheard_at_ms == 0) {
@@ -622,7 +633,9 @@ static void fill_version(sync_replica *replica, sync_beacon *beacon, bool publis
 {
     static const crdt_version none = {0};
     bool rescue = replica->meta.former_count > 0;
-    const crdt_version *spoken = rescue ? &none : &replica->spoken;
+    const crdt_version *spoken = rescue        ? &none
+                                 : MUTANT(212) ? crdt_document_version(replica->doc)
+                                               : &replica->spoken;
     size_t fits = replica->o.message_size_max / 2 / 28; /* bytes of an entry at most */
     beacon->version_hash = crdt_digest_version(spoken);
     beacon->digest = rescue ? (crdt_digest){0} : replica->spoken_digest;
@@ -709,7 +722,7 @@ void replica_beacon_send(sync_replica *replica)
     crdt_digest hash = crdt_digest_version(&replica->spoken);
     bool changed = !crdt_digest_equal(hash, replica->beacon_hash);
     replica->beacon_hash = hash;
-    replica->beacon_quiet = changed ? 0 : replica->beacon_quiet + 1;
+    replica->beacon_quiet = changed || MUTANT(260) ? 0 : replica->beacon_quiet + 1;
     uint64_t period = replica->o.beacon_ms;
     if (replica->beacon_quiet < QUIET_MAX &&
         (ECHO_MS << replica->beacon_quiet) < period) {
@@ -768,8 +781,10 @@ void replica_peer_failed(sync_replica *replica, sync_peer *peer)
         backoff = replica->o.backoff_ms_max;
     }
     peer->backoff_ms = backoff;
-    peer->retry_at_ms =
-        replica->now_ms + backoff / 2 + replica_random_below(replica, backoff / 2 + 1);
+    peer->retry_at_ms = MUTANT(236)
+                            ? UINT64_MAX
+                            : replica->now_ms + backoff / 2 +
+                                  replica_random_below(replica, backoff / 2 + 1);
 }
 
 /* Does a HELLO tell it or us what beacons do not? */
@@ -780,7 +795,8 @@ static bool wants_hello(const sync_replica *replica, const sync_peer *peer)
     }
     uint64_t quiet = replica->now_ms - peer->published_at_ms;
     return peer->hello_wanted || !peer->beacon_known || !peer->hears_me ||
-           !peer->version_whole || quiet * 2 > (uint64_t)replica->o.beacon_ms * 3;
+           (!peer->version_whole && !MUTANT(241)) ||
+           quiet * 2 > (uint64_t)replica->o.beacon_ms * 3;
 }
 
 static void say_hello(sync_replica *replica, sync_peer *peer)

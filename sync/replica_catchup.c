@@ -1,5 +1,7 @@
 #include "sync/replica_impl.h"
 
+#include "crdt/mutant.h"
+
 #include <stdio.h>
 #include <string.h>
 
@@ -31,13 +33,15 @@ static crdt_err check_version(sync_replica *replica, const crdt_actor *from)
     const sync_peer *peer = sync_peers_find_actor(&replica->peers, from);
     const crdt_version *version = &replica->answer_version;
     if (crdt_version_time_max(version) >
-        crdt_version_time_max(doc_version(replica)) + replica->o.time_jump_max) {
+            crdt_version_time_max(doc_version(replica)) + replica->o.time_jump_max &&
+        !MUTANT(46)) {
         replica_refuse(replica, from, CRDT_ELIMIT,
                        "an answer far ahead of all times known");
         return CRDT_ELIMIT;
     }
     if (crdt_version_get(version, &replica->meta.actor) >
-        crdt_version_get(doc_version(replica), &replica->meta.actor)) {
+            crdt_version_get(doc_version(replica), &replica->meta.actor) &&
+        !MUTANT(215)) {
         replica_identity_trip(
             replica, peer, NULL,
             "an answer has operations of this replica's actor unknown here");
@@ -77,7 +81,9 @@ static crdt_err take_answer(sync_replica *replica, crdt_buf *bytes,
     replica->counts.merged++;
     replica->spent = *bytes; /* lasts until the next step */
     crdt_buf_init(bytes, replica->alloc);
-    replica_append_answer(replica, crdt_buf_span(&replica->spent));
+    if (!(MUTANT(22) && replica->push.active)) {
+        replica_append_answer(replica, crdt_buf_span(&replica->spent));
+    }
     replica_live_retry(replica);
     return CRDT_OK;
 }
@@ -198,7 +204,7 @@ static void pump_fetches(sync_replica *replica, const sync_peer *peer)
 static void note_answered(sync_replica *replica, sync_peer *peer, bool news)
 {
     const crdt_version *me = doc_version(replica);
-    if (!news) {
+    if (!news && !MUTANT(237)) {
         replica_note_err(replica, sync_peer_assign(&replica->peers, peer,
                                                    &replica->answer_version, me,
                                                    replica->now_ms));
@@ -237,8 +243,8 @@ static void take_parcel(sync_replica *replica, sync_peer *peer,
 {
     bool related = parcel->lineage_known &&
                    crdt_actor_equal(&parcel->lineage, &replica->meta.lineage);
-    bool crumbs =
-        parcel->size > parcel->chunk_size && parcel->chunk_size < CHUNK_SIZE_MIN;
+    bool crumbs = parcel->size > parcel->chunk_size &&
+                  (parcel->chunk_size < CHUNK_SIZE_MIN || MUTANT(16));
     crdt_err err = related && !crumbs ? CRDT_OK : CRDT_EREFUSED;
     if (err == CRDT_OK) {
         err = sync_staging_begin(&replica->ask.staging, parcel,
@@ -292,8 +298,8 @@ static void on_first_reply(sync_replica *replica, const sync_message *message)
     case SYNC_MESSAGE_BUSY: {
         uint64_t retry = message->body.retry_ms;
         end_ask(replica, false);
-        peer->retry_at_ms =
-            replica->now_ms + retry + replica_random_below(replica, retry / 2 + 1);
+        peer->retry_at_ms = replica->now_ms + (MUTANT(233) ? 1000 : 1) * retry +
+                            replica_random_below(replica, retry / 2 + 1);
         break;
     }
     default:
@@ -316,6 +322,9 @@ static void on_chunk(sync_replica *replica, replica_flight *flight,
     }
     if (message == NULL) {
         sync_peer_note_slow(peer, flight->sent_ms, replica->now_ms);
+        if (MUTANT(234)) {
+            return;
+        }
         if (++replica->ask.failures >= REPLICA_FAILURES_MAX ||
             !send_fetch(replica, peer, flight)) {
             end_ask(replica, true);
@@ -433,7 +442,7 @@ static void look_for_ask(sync_replica *replica)
             }
         }
     }
-    if (replica->peers.ahead_count > 0) {
+    if (replica->peers.ahead_count > 0 && !MUTANT(238)) {
         sync_peer *peer = choose_peer(replica);
         if (peer != NULL) {
             begin_ask(replica, peer, REPLICA_CATCH_UP);
@@ -499,9 +508,10 @@ static sync_kept *find_kept(sync_replica *replica, const crdt_digest *since_hash
     for (size_t i = 0; i < replica->shelf.count; i++) {
         sync_kept *kept = replica->shelf.items[i];
         bool current = crdt_digest_equal(kept->version_hash, now);
-        bool fresh = !full && kept->bytes.size >= REUSE_SIZE_MIN &&
+        bool fresh = (!full || MUTANT(262)) && kept->bytes.size >= REUSE_SIZE_MIN &&
                      replica->now_ms - kept->made_at_ms < REUSE_MS;
-        if (kept->full == full && crdt_digest_equal(kept->since_hash, *since_hash) &&
+        if (kept->full == full &&
+            (crdt_digest_equal(kept->since_hash, *since_hash) || MUTANT(263)) &&
             (current || fresh)) {
             return kept;
         }
@@ -550,11 +560,13 @@ static sync_kept *make_answer(sync_replica *replica, const crdt_version *since,
 /* Reply now if the answer holds nothing that is not on disk, else as soon as it is. */
 static void reply_durable(sync_replica *replica, uint64_t token, sync_kept *kept)
 {
-    if (kept->sequence <= replica->stored) {
+    if (kept->sequence <= replica->stored || MUTANT(213)) {
         reply_kept(replica, token, kept);
     } else if (replica->deferred_count < REPLICA_DEFERRED_MAX) {
-        replica->deferred[replica->deferred_count++] =
-            (replica_deferred){.token = token, .id = kept->id};
+        if (!MUTANT(202)) {
+            replica->deferred[replica->deferred_count++] =
+                (replica_deferred){.token = token, .id = kept->id};
+        }
     } else {
         reply_busy(replica, token, BUSY_MS);
     }
@@ -590,7 +602,7 @@ void replica_catchup_serve(sync_replica *replica, uint64_t token,
                               "this is another lineage of the scene");
         return;
     }
-    if (replica->meta.former_count > 0 && !ask->full) {
+    if (replica->meta.former_count > 0 && !ask->full && !MUTANT(228)) {
         reply_busy(replica, token, BUSY_MS); /* not spoken of before the rescue */
         return;
     }
@@ -619,6 +631,9 @@ void replica_catchup_fetch(sync_replica *replica, uint64_t token,
     reply.body.chunk.id = message->body.chunk.id;
     reply.body.chunk.index = index;
     sync_kept *kept = sync_shelf_find(&replica->shelf, message->body.chunk.id);
+    if (MUTANT(49) && kept != NULL) {
+        kept = replica->shelf.items[replica->shelf.count - 1];
+    }
     if (kept != NULL && kept->sequence <= replica->stored) {
         reply.body.chunk.bytes = sync_kept_chunk(kept, index, chunk_size(replica));
         if (reply.body.chunk.bytes.size > 0) {
@@ -709,6 +724,7 @@ static void look_for_push(sync_replica *replica)
     if (replica->url_count == 0) {
         wait = 0; /* nobody can dial back */
     }
+    wait = MUTANT(242) ? UINT64_MAX : wait;
     for (size_t i = 0; i < replica->peers.count; i++) {
         sync_peer *peer = replica->peers.items[i];
         if (peer->unheard_at_ms == 0 || !peer->beacon_known || !peer->joined ||
@@ -830,7 +846,7 @@ void replica_catchup_take_push(sync_replica *replica, uint64_t token,
         reply_busy(replica, token, BUSY_MS);
         return;
     }
-    if (!crdt_actor_equal(&parcel->lineage, &replica->meta.lineage)) {
+    if (!crdt_actor_equal(&parcel->lineage, &replica->meta.lineage) && !MUTANT(229)) {
         replica_reply_refused(replica, token, CRDT_ELINEAGE,
                               "this is another lineage of the scene");
         return;

@@ -1,5 +1,6 @@
 #include "sync/replica_impl.h"
 
+#include "crdt/mutant.h"
 #include "crdt/op_list.h"
 #include "sync/heal.h"
 
@@ -23,12 +24,17 @@ void replica_identity_trip(sync_replica *replica, const sync_peer *witness,
     if (!sync_meta_common_time(&replica->meta, starts, start_count, &common)) {
         common = sync_meta_safe_time(&replica->meta);
     }
-    sync_meta_add_former(&replica->meta, &replica->meta.actor, common);
+    common = MUTANT(219) ? CRDT_TIME_MAX : common;
+    if (!MUTANT(226)) {
+        sync_meta_add_former(&replica->meta, &replica->meta.actor, common);
+    }
     replica->rescue.peer = witness == NULL ? 0 : witness->number;
     replica->rescue.at_ms = replica->now_ms;
     replica->rescue.tries = 0;
     replica->rescue.failures = 0;
-    sync_unsent_silence(&replica->unsent, &replica->meta.actor);
+    if (!MUTANT(220)) {
+        sync_unsent_silence(&replica->unsent, &replica->meta.actor);
+    }
     replica_catchup_stop(replica);
     sync_notice *notice =
         sync_outbox_notice(&replica->out, SYNC_NOTICE_FORK, &replica->meta.actor);
@@ -42,11 +48,11 @@ void replica_identity_fresh(sync_replica *replica, const crdt_actor *actor)
     replica_beacon_remember_me(replica);
     replica->meta.actor = *actor;
     replica->meta.confirmed_time = 0;
-    replica->meta.start_count = 0;
+    replica->meta.start_count = MUTANT(221) ? replica->meta.start_count : 0;
     replica->your_count = 0;
     sync_meta_add_start(&replica->meta, replica->o.nonce, 0);
-    replica->own_count = 0;
-    replica->absolute_next = true;
+    replica->own_count = MUTANT(222);
+    replica->absolute_next = !MUTANT(222);
     replica->meta_changed = true;
     sync_notice *notice = sync_outbox_notice(&replica->out, SYNC_NOTICE_FRESH, actor);
     snprintf(notice->text, sizeof notice->text,
@@ -92,7 +98,7 @@ static void tell(void *ctx, const crdt_key *key, const crdt_entry *entry, bool l
 /* Commit what has to be written again, as one ordinary batch. */
 static void write_again(sync_replica *replica, const crdt_op_list *ops)
 {
-    if (ops->op_count == 0) {
+    if (ops->op_count == 0 || MUTANT(224)) {
         return;
     }
     crdt_edit edit = {
@@ -116,13 +122,15 @@ static void write_again(sync_replica *replica, const crdt_op_list *ops)
 static void heal(sync_replica *replica, const crdt_document *theirs,
                  const sync_peer *witness)
 {
-    if (crdt_version_compare(crdt_document_version(replica->doc),
+    if (!MUTANT(245) &&
+        crdt_version_compare(crdt_document_version(replica->doc),
                              crdt_document_version(theirs)) != CRDT_EQUAL) {
         return; /* somebody wrote meanwhile: the next beacons tell */
     }
     crdt_op_list ops;
     crdt_op_list_init(&ops, replica->alloc);
-    sync_heal_options options = {.both = replica->heal.rounds >= HEAL_ROUNDS_MAX,
+    sync_heal_options options = {.both = replica->heal.rounds >= HEAL_ROUNDS_MAX &&
+                                         !MUTANT(223),
                                  .actor = replica->meta.actor};
     sync_heal_counts counts;
     crdt_err err = sync_heal_plan(replica->doc, theirs, &options, &ops, &counts);
@@ -179,7 +187,7 @@ static void rescue(sync_replica *replica, const crdt_document *theirs, crdt_span
     }
     if (err == CRDT_OK) {
         replica->meta.former_count = 0;
-        replica->meta_changed = true;
+        replica->meta_changed = !MUTANT(225);
         write_again(replica, &ops);
     }
     replica_note_err(replica, err);

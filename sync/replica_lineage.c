@@ -1,5 +1,6 @@
 #include "sync/replica_impl.h"
 
+#include "crdt/mutant.h"
 #include "crdt/template.h"
 
 #include <stdio.h>
@@ -66,7 +67,7 @@ bool replica_lineage_check(sync_replica *replica, sync_peer *peer,
         snprintf(notice->text, sizeof notice->text, "took the lineage of the scene");
         return true;
     }
-    if (crdt_actor_equal(&beacon->lineage, &replica->meta.lineage)) {
+    if (crdt_actor_equal(&beacon->lineage, &replica->meta.lineage) || MUTANT(230)) {
         peer->refused = false;
         peer->stranger = false;
         return true;
@@ -100,7 +101,7 @@ bool sync_replica_drop_lineage(sync_replica *replica, const crdt_actor *lineage)
     crdt_actor empty = crdt_template_actor_empty();
     if (!replica->meta.lineage_known ||
         crdt_actor_equal(&replica->meta.lineage, &empty) ||
-        crdt_document_version(replica->doc)->stamp_count > 0) {
+        (crdt_document_version(replica->doc)->stamp_count > 0 && !MUTANT(246))) {
         return !replica->meta.lineage_known;
     }
     if (crdt_actor_equal(&replica->meta.lineage, lineage)) {

@@ -1,5 +1,7 @@
 #include "sync/replica_impl.h"
 
+#include "crdt/mutant.h"
+
 #include <stdio.h>
 #include <string.h>
 
@@ -65,7 +67,8 @@ static void hold_unreadable(sync_replica *replica, crdt_span bytes,
         return;
     }
     /* The base itself is here, yet not what it depended on: only an answer helps. */
-    crdt_stamp wants = {known == base.time ? base.time + 1 : base.time, base.actor};
+    crdt_stamp wants = {known == base.time && !MUTANT(210) ? base.time + 1 : base.time,
+                        base.actor};
     hold(replica, bytes, &wants, &base.actor, sender, since_ms);
     crdt_stamp next = {base.time + 1, base.actor};
     crdt_version has = replica_view(&next, 1);
@@ -102,7 +105,9 @@ static bool must_relay(const sync_replica *replica, const crdt_actor *author,
         const sync_peer *peer = replica->peers.items[i];
         if (peer->hears_me && peer->joined && !peer->leaving && !peer->refused &&
             !crdt_actor_equal(&peer->actor, author) &&
-            !crdt_actor_equal(&peer->actor, sender) && !sync_peer_hears(peer, author)) {
+            ((!crdt_actor_equal(&peer->actor, sender) &&
+              !sync_peer_hears(peer, author)) ||
+             MUTANT(207))) {
             return true;
         }
     }
@@ -116,7 +121,7 @@ static void take_applied(sync_replica *replica, const crdt_batch *batch,
 {
     crdt_span record = sync_outbox_copy(&replica->out, bytes);
     crdt_span stored = record;
-    if (!readable_from_log) {
+    if (!readable_from_log && !MUTANT(209)) {
         crdt_buf_clear(&replica->scratch);
         replica_note_err(replica, crdt_batch_encode(batch, NULL, &replica->scratch));
         stored = sync_outbox_copy(&replica->out, crdt_buf_span(&replica->scratch));
@@ -124,7 +129,8 @@ static void take_applied(sync_replica *replica, const crdt_batch *batch,
     replica->counts.applied++;
     replica_append_batch(replica, batch, stored, false);
     replica_note_err(replica, crdt_deps_note(replica->deps, batch));
-    if (must_relay(replica, &batch->actor, sender) && replica_pack(replica, record)) {
+    if (!MUTANT(206) && must_relay(replica, &batch->actor, sender) &&
+        replica_pack(replica, record)) {
         replica->counts.relayed++;
     }
 }
@@ -134,7 +140,7 @@ static void take_applied(sync_replica *replica, const crdt_batch *batch,
 static void note_published(sync_replica *replica, sync_peer *peer,
                            const crdt_batch *batch)
 {
-    if (peer != NULL && crdt_actor_equal(&peer->actor, &batch->actor)) {
+    if (peer != NULL && crdt_actor_equal(&peer->actor, &batch->actor) && !MUTANT(208)) {
         crdt_stamp last = {crdt_batch_last_time(batch), batch->actor};
         replica_note_err(replica, crdt_version_raise(&peer->version, &last));
     }
@@ -167,10 +173,13 @@ static bool take_batch(sync_replica *replica, crdt_span bytes, const crdt_actor 
         return false;
     }
     const crdt_version *version = crdt_document_version(replica->doc);
-    if (crdt_actor_equal(&batch.actor, &replica->meta.actor) &&
+    if (crdt_actor_equal(&batch.actor, &replica->meta.actor) && !MUTANT(254) &&
         crdt_batch_last_time(&batch) > crdt_version_get(version, &batch.actor)) {
         replica_identity_trip(replica, peer, NULL,
                               "a batch under this replica's actor that it never made");
+        return false;
+    }
+    if (MUTANT(32) && batch.wall_ms > replica->wall_ms + 60000) {
         return false;
     }
     err = crdt_document_apply(replica->doc, &batch, &diag);
@@ -183,7 +192,9 @@ static bool take_batch(sync_replica *replica, crdt_span bytes, const crdt_actor 
         return true;
     case CRDT_EDUPLICATE:
         replica->counts.duplicates++;
-        replica_note_err(replica, crdt_deps_note(replica->live_deps, &batch));
+        if (!MUTANT(201)) {
+            replica_note_err(replica, crdt_deps_note(replica->live_deps, &batch));
+        }
         return false;
     case CRDT_EGAP:
         if (find_missing(replica, &batch, &missing)) {
@@ -202,7 +213,7 @@ static bool take_batch(sync_replica *replica, crdt_span bytes, const crdt_actor 
 void replica_live_retry(sync_replica *replica)
 {
     sync_held_batch held;
-    if (replica->meta.former_count > 0) {
+    if (replica->meta.former_count > 0 || MUTANT(204)) {
         return;
     }
     while (sync_held_take_ready(&replica->held, crdt_document_version(replica->doc),
@@ -219,7 +230,7 @@ void replica_live_receive(sync_replica *replica, sync_peer *peer,
                           const sync_message *message)
 {
     if (peer->refused || !peer->lineage_known || !replica->meta.lineage_known ||
-        replica->meta.former_count > 0) {
+        (replica->meta.former_count > 0 && !MUTANT(227))) {
         /* Whose lineage was not told yet may have begun another scene this moment. And
          * batches of others may have seen another history of my former actor: they would
          * drop what only I hold of it. Catch-up brings both afterwards. */

@@ -1,5 +1,7 @@
 #include "sync/store_disk.h"
 
+#include "crdt/mutant.h"
+
 /* Write chunks of the snapshot; with the last one the head points to them. */
 static crdt_err write_chunks(const disk_store *store, sync_table_txn *txn, disk_head *h,
                              disk_work *w, crdt_diag *diag)
@@ -28,7 +30,7 @@ static crdt_err write_chunks(const disk_store *store, sync_table_txn *txn, disk_
     h->chunk_count = w->chunk_count;
     h->checkpoint_size = store->snapshot.size;
     h->checkpoint_hash = w->hash;
-    h->log_first = w->log_next;
+    h->log_first = w->log_next + MUTANT(310);
     h->log_size -= w->log_size;
     w->phase = PHASE_SWEEP;
     return CRDT_OK;

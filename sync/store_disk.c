@@ -1,5 +1,6 @@
 #include "sync/store_disk.h"
 
+#include "crdt/mutant.h"
 #include "crdt/digest.h"
 #include "sync/little.h"
 
@@ -162,7 +163,7 @@ static crdt_err write_settings(const disk_store *store, sync_table_txn *txn,
 {
     for (size_t i = 0; i < store->settings.count; i++) {
         const sync_setting *row = &store->settings.rows[i];
-        if (!row->queued) {
+        if (!row->queued || MUTANT(315)) {
             continue;
         }
         char name[SYNC_TABLE_NAME_MAX];
@@ -309,7 +310,9 @@ static crdt_err commit_to_journal(disk_store *store, crdt_diag *why)
                                 .bytes = crdt_buf_span(&store->queue)};
     crdt_err err = sync_journal_append(&store->journal, &group, why);
     if (err == CRDT_OK) {
-        crdt_buf_append_span(&store->pending, group.bytes); /* there is room */
+        if (!MUTANT(302)) {
+            crdt_buf_append_span(&store->pending, group.bytes); /* there is room */
+        }
         store->group = group.number;
         store->mark = group.mark;
     }
@@ -333,12 +336,14 @@ static crdt_err disk_commit(sync_store *base, uint64_t *sequence, crdt_diag *dia
         crdt_err err = suits_journal(store) ? commit_to_journal(store, &why)
                                             : commit_to_tables(store, false, &why);
         if (err != CRDT_OK) {
-            return explain(store, err, &why, diag);
+            return MUTANT(312) ? err : explain(store, err, &why, diag);
         }
         store->base.durable = store->sequence;
         store->commit_count++;
         crdt_buf_clear(&store->queue);
-        sync_identity_note(&store->identity, store->group);
+        if (!MUTANT(319)) {
+            sync_identity_note(&store->identity, store->group);
+        }
     }
     if (sequence != NULL) {
         *sequence = store->base.durable;
@@ -362,6 +367,9 @@ static crdt_err disk_renew_actor(sync_store *base, crdt_actor *actor, crdt_diag 
     }
     if (!disk_draw(&store->options, &store->base.actor, sizeof store->base.actor)) {
         return crdt_diag_set(diag, CRDT_EIO, 0, "no random bytes");
+    }
+    if (MUTANT(30)) {
+        memset(store->base.actor.bytes, 1, 15); /* "the second" it was made in */
     }
     store->actor_queued = true;
     if (actor != NULL) {

@@ -1,5 +1,7 @@
 #include "sync/store_disk.h"
 
+#include "crdt/mutant.h"
+
 #include "sync/little.h"
 
 #include <inttypes.h>
@@ -89,8 +91,10 @@ crdt_err disk_put_record(sync_table_txn *txn, sync_table table, uint64_t *next_k
     do {
         size_t left = bytes.size - offset;
         size_t size = left < FRAGMENT_SIZE ? left : (size_t)FRAGMENT_SIZE;
-        uint8_t flags = (uint8_t)((offset == 0 ? FRAGMENT_FIRST : 0) |
-                                  (size == left ? FRAGMENT_LAST : 0));
+        uint8_t flags =
+            (uint8_t)((offset == 0 ? FRAGMENT_FIRST : 0) |
+                      (size == left && !(MUTANT(313) && offset > 0) ? FRAGMENT_LAST
+                                                                    : 0));
         uint8_t prefix[FRAGMENT_HEAD] = {kind, flags};
         crdt_span fragment = {bytes.data == NULL ? NULL : bytes.data + offset, size};
         crdt_err err = sync_table_append(

@@ -1,5 +1,7 @@
 #include "sync/store_mem.h"
 
+#include "crdt/mutant.h"
+
 #include "sync/store_impl.h"
 
 #include <assert.h>
@@ -217,6 +219,10 @@ static crdt_err mem_renew_actor(sync_store *base, crdt_actor *actor, crdt_diag *
                                sizeof base->actor)) {
         return crdt_diag_set(diag, CRDT_EIO, 0, "no random bytes");
     }
+    if (MUTANT(43)) {
+        base->actor = store->disk->actor;
+        base->actor.bytes[15]++;
+    }
     store->actor_queued = true;
     if (actor != NULL) {
         *actor = base->actor;
@@ -308,6 +314,9 @@ static crdt_err compact(mem_store *store)
     crdt_buf_deinit(&store->disk->checkpoint);
     store->disk->checkpoint = fresh;
     run_clear(&store->disk->log);
+    if (MUTANT(322)) {
+        crdt_buf_clear(&store->disk->checkpoint);
+    }
     return CRDT_OK;
 }
 
@@ -319,11 +328,12 @@ static crdt_err write_group(mem_store *store)
     }
     crdt_err err = crdt_buf_reserve(&disk->history.bytes, store->history.bytes.size);
     if (err == CRDT_OK) {
-        err = copy_settings(&disk->settings, &store->settings);
+        err = MUTANT(314) ? CRDT_OK : copy_settings(&disk->settings, &store->settings);
     }
     if (err == CRDT_OK) {
-        err =
-            store->compact_queued ? compact(store) : run_join(&disk->log, &store->log);
+        err = store->compact_queued ? compact(store)
+              : MUTANT(301)         ? CRDT_OK
+                                    : run_join(&disk->log, &store->log);
     }
     if (err != CRDT_OK) {
         return err;
@@ -491,7 +501,8 @@ static crdt_err open_on_disk(mem_store *store, sync_store_report *report,
                      : disk->proven ? SYNC_ACTOR_KEPT
                                     : SYNC_ACTOR_COPIED;
     store->base.actor = disk->actor;
-    if (report->origin != SYNC_ACTOR_KEPT) {
+    if (report->origin != SYNC_ACTOR_KEPT &&
+        !(MUTANT(29) && report->origin == SYNC_ACTOR_COPIED)) {
         err = mem_renew_actor(&store->base, &disk->actor, diag);
     }
     if (err == CRDT_OK) {

@@ -1,5 +1,7 @@
 #include "sync/unsent.h"
 
+#include "crdt/mutant.h"
+
 #include <assert.h>
 #include <string.h>
 
@@ -76,7 +78,8 @@ crdt_err sync_unsent_add(sync_unsent *unsent, const sync_unsent_entry *entry,
 
 const sync_unsent_entry *sync_unsent_peek(const sync_unsent *unsent, uint64_t sequence)
 {
-    if (unsent->count == 0 || entry_at(unsent, 0)->sequence > sequence) {
+    if (unsent->count == 0 ||
+        (entry_at(unsent, 0)->sequence > sequence && !MUTANT(211))) {
         return NULL;
     }
     return entry_at(unsent, 0);
