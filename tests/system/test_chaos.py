@@ -185,7 +185,7 @@ class Chaos:
         return manifest
 
     def account(self, saved):
-        """Every accepted edit: how did it end?"""
+        """Every accepted edit: how did it end? `saved`: the scene, if it was saved."""
         actors = [w.status["worker"] for w in self.workers]
         versions = [w.status["version"] for w in self.workers]
         listed = [c for p in self.people for c in p.renderer.heard("Conflict")]
@@ -198,7 +198,7 @@ class Chaos:
                                 self.world.run("log", "--store", worker.store, "--json")[0].splitlines()]
             listed += [json.loads(line) for line in
                        self.world.run("conflicts", "--store", worker.store, "--json")[0].splitlines()]
-        ledger = Ledger(histories, saved, listed, self.sightings)
+        ledger = Ledger(histories, saved or self.final, listed, self.sightings)
         counts, lost = {}, []
         for person in self.people:
             answers = person.renderer.answers

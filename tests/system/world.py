@@ -81,6 +81,7 @@ class Process:
         self.http = None
         self.url = None
         self.starts = 0
+        self.prefix = []  # what runs it, as `ip netns exec NAME`
         world.processes.append(self)
 
     def start(self, wait=True):
@@ -89,7 +90,7 @@ class Process:
         self.starts += 1
         with open(self.errors_path, "ab") as errors:
             self.process = subprocess.Popen(
-                [PROGRAM, self.program_verb, *self.arguments], stdin=subprocess.DEVNULL,
+                [*self.prefix, PROGRAM, self.program_verb, *self.arguments], stdin=subprocess.DEVNULL,
                 stdout=subprocess.PIPE, stderr=errors, env=self.environment)
         os.set_blocking(self.process.stdout.fileno(), False)
         self.world.register(self)
@@ -488,15 +489,15 @@ class World:
                 for line in path.read_text(errors="replace").splitlines() if REPORT.search(line)]
 
 
-def run_tests(suite, tests, wanted=None):
-    """Run all functions test_* in `tests` (or those named on the command line)."""
+def run_tests(suite, tests, wanted=None, kind=World):
+    """Run all functions test_* in `tests` (or those named on the command line) in worlds of this kind."""
     failed = 0
     wanted = sys.argv[1:] if wanted is None else wanted
     for name, test in tests.items():
         if not name.startswith("test_") or not callable(test) or (wanted and name not in wanted):
             continue
         folder = tempfile.mkdtemp(prefix="scenesync-system-")
-        world = World(folder)
+        world = kind(folder)
         label = f"{suite}::{re.sub('^test_', '', name)}"
         started = time.monotonic()
         verdict = "PASS"
