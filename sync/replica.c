@@ -894,6 +894,25 @@ bool sync_replica_in_sync(const sync_replica *replica)
     return heard > 0;
 }
 
+uint32_t sync_replica_state(const sync_replica *replica)
+{
+    uint32_t state = 0;
+    if (replica->ask.active) {
+        state |= replica->ask.purpose == REPLICA_CATCH_UP ? SYNC_STATE_ASKING
+                                                          : SYNC_STATE_COMPARING;
+    }
+    for (size_t i = 0; i < REPLICA_INCOMING_MAX; i++) {
+        state |= replica->incoming[i].staging.open ? SYNC_STATE_TAKING : 0;
+    }
+    state |= replica->push.active ? SYNC_STATE_PUSHING : 0;
+    state |= replica->held.count > 0 ? SYNC_STATE_HOLDING : 0;
+    state |= replica->unsent.count > 0 ? SYNC_STATE_UNSENT : 0;
+    state |= replica->deferred_count > 0 ? SYNC_STATE_DEFERRING : 0;
+    state |= replica->meta.former_count > 0 ? SYNC_STATE_RESCUING : 0;
+    state |= replica->heal.wanted ? SYNC_STATE_DIVERGED : 0;
+    return state;
+}
+
 bool sync_replica_check(const sync_replica *replica)
 {
     size_t ahead = 0;

@@ -273,6 +273,22 @@ bool sync_replica_next_peer(const sync_replica *replica, size_t *index,
  * digest. */
 bool sync_replica_in_sync(const sync_replica *replica);
 
+/* What it is busy with now, as a set: for status lines, and for who wants to know which
+ * states a test has been in. */
+typedef enum sync_replica_state_bit {
+    SYNC_STATE_ASKING = 1,     /* an answer is being fetched, to be merged */
+    SYNC_STATE_COMPARING = 2,  /* likewise, to be compared: healing, rescue */
+    SYNC_STATE_PUSHING = 4,    /* an answer is being handed to a peer */
+    SYNC_STATE_TAKING = 8,     /* one of a peer is being put together */
+    SYNC_STATE_HOLDING = 16,   /* batches wait for others that they need */
+    SYNC_STATE_UNSENT = 32,    /* own batches wait for the disk */
+    SYNC_STATE_DEFERRING = 64, /* replies wait for the disk */
+    SYNC_STATE_RESCUING = 128, /* what was written as a former actor may be lost */
+    SYNC_STATE_DIVERGED = 256, /* a peer has this version with another digest */
+} sync_replica_state_bit;
+#define SYNC_STATE_COUNT 512u /* sets of them */
+uint32_t sync_replica_state(const sync_replica *replica);
+
 /* Deep test of the invariants, for tests. */
 bool sync_replica_check(const sync_replica *replica);
 

@@ -7,15 +7,16 @@ crdt_err sync_sim_net_init(sync_sim_net *net, crdt_alloc alloc, uint32_t place_c
 {
     *net = (sync_sim_net){.alloc = alloc,
                           .seed = seed,
-                          .random = seed,
                           .place_count = place_count,
                           .faults = {.delay_ms_min = 1, .delay_ms_max = 1}};
     size_t pairs = (size_t)place_count * place_count;
     net->cut = crdt_allocate(alloc, pairs * sizeof *net->cut);
     net->numbers = crdt_allocate(alloc, pairs * sizeof *net->numbers);
-    if (net->cut == NULL || net->numbers == NULL) {
+    net->arrived = crdt_allocate(alloc, pairs * sizeof *net->arrived);
+    if (net->cut == NULL || net->numbers == NULL || net->arrived == NULL) {
         return CRDT_ENOMEM;
     }
+    memset(net->arrived, 0, pairs * sizeof *net->arrived);
     memset(net->cut, 0, pairs * sizeof *net->cut);
     memset(net->numbers, 0, pairs * sizeof *net->numbers);
     return CRDT_OK;
@@ -30,6 +31,7 @@ void sync_sim_net_deinit(sync_sim_net *net)
     size_t pairs = (size_t)net->place_count * net->place_count;
     crdt_free(net->alloc, net->cut, pairs * sizeof *net->cut);
     crdt_free(net->alloc, net->numbers, pairs * sizeof *net->numbers);
+    crdt_free(net->alloc, net->arrived, pairs * sizeof *net->arrived);
 }
 
 /* splitmix64 */
@@ -39,16 +41,6 @@ static uint64_t next_random(uint64_t *state)
     z = (z ^ (z >> 30)) * UINT64_C(0xbf58476d1ce4e5b9);
     z = (z ^ (z >> 27)) * UINT64_C(0x94d049bb133111eb);
     return z ^ (z >> 31);
-}
-
-uint64_t sync_sim_net_random(sync_sim_net *net)
-{
-    return next_random(&net->random);
-}
-
-uint64_t sync_sim_net_below(sync_sim_net *net, uint64_t bound)
-{
-    return bound == 0 ? 0 : sync_sim_net_random(net) % bound;
 }
 
 void sync_sim_net_cut(sync_sim_net *net, uint32_t from, uint32_t to, bool cut)
@@ -130,6 +122,11 @@ bool sync_sim_net_take(sync_sim_net *net, sync_sim_packet *packet)
     *packet = net->packets[0];
     net->packets[0] = net->packets[--net->packet_count];
     sift_down(net);
+    if (packet->number > 0) {
+        uint64_t *arrived = &net->arrived[packet->from * net->place_count + packet->to];
+        net->overtaken += packet->number < *arrived ? 1 : 0;
+        *arrived = packet->number > *arrived ? packet->number : *arrived;
+    }
     return true;
 }
 
@@ -166,12 +163,15 @@ crdt_err sync_sim_net_send(sync_sim_net *net, const sync_sim_packet *about,
     for (unsigned i = 0; i < copies; i++) {
         net->sent++;
         uint64_t at_ms = now_ms + faults->delay_ms_min + next_random(&luck) % spread;
-        if (happens(&luck, faults->drop_percent) ||
-            sync_sim_net_is_cut(net, about->from, about->to)) {
+        bool cut = sync_sim_net_is_cut(net, about->from, about->to);
+        net->repeated += i;
+        if (happens(&luck, faults->drop_percent) || cut) {
             net->lost++;
+            net->cut_off += cut ? 1 : 0;
             continue;
         }
         sync_sim_packet packet = *about;
+        packet.number = net->numbers[about->from * net->place_count + about->to];
         packet.at_ms = at_ms;
         packet.size = bytes.size;
         packet.bytes = crdt_allocate(net->alloc, bytes.size);
@@ -188,10 +188,16 @@ crdt_err sync_sim_net_send(sync_sim_net *net, const sync_sim_packet *about,
     return CRDT_OK;
 }
 
+crdt_err sync_sim_net_put(sync_sim_net *net, const sync_sim_packet *packet)
+{
+    return push(net, packet);
+}
+
 crdt_err sync_sim_net_schedule(sync_sim_net *net, const sync_sim_packet *about)
 {
     sync_sim_packet packet = *about;
     packet.bytes = NULL;
     packet.size = 0;
+    packet.number = 0;
     return push(net, &packet);
 }

@@ -23,7 +23,8 @@ typedef enum sync_sim_packet_kind {
 typedef struct sync_sim_packet {
     sync_sim_packet_kind kind;
     uint64_t at_ms;
-    uint64_t order; /* of two at one time the one sent first comes first */
+    uint64_t order;  /* of two at one time the one sent first comes first */
+    uint64_t number; /* on its way; 0: a timer */
     uint32_t from;
     uint32_t to;
     uint64_t to_life; /* deliver only if the receiver did not start again; 0: anyway */
@@ -43,25 +44,26 @@ typedef struct sync_sim_faults {
 typedef struct sync_sim_net {
     crdt_alloc alloc;
     uint64_t seed;
-    uint64_t random;
     uint32_t place_count;
     sync_sim_faults faults;
     bool *cut;                /* [from * place_count + to] */
     uint64_t *numbers;        /* packets sent that way, likewise */
+    uint64_t *arrived;        /* the highest number that came that way */
     sync_sim_packet *packets; /* a heap by (at_ms, order) */
     size_t packet_count;
     size_t packet_capacity;
     uint64_t order;
-    uint64_t sent; /* publications, requests, replies */
-    uint64_t lost;
+    uint64_t sent;    /* publications, requests, replies */
+    uint64_t lost;    /* by luck and by cuts */
+    uint64_t cut_off; /* of these by cuts */
+    uint64_t repeated;
+    uint64_t overtaken; /* came after one that was sent later */
 } sync_sim_net;
 
 /* Errors: CRDT_ENOMEM. */
 crdt_err sync_sim_net_init(sync_sim_net *net, crdt_alloc alloc, uint32_t place_count,
                            uint64_t seed);
 void sync_sim_net_deinit(sync_sim_net *net);
-uint64_t sync_sim_net_random(sync_sim_net *net);
-uint64_t sync_sim_net_below(sync_sim_net *net, uint64_t bound);
 
 /* Nothing gets from `from` to `to` while it is cut. */
 void sync_sim_net_cut(sync_sim_net *net, uint32_t from, uint32_t to, bool cut);
@@ -72,6 +74,9 @@ crdt_err sync_sim_net_send(sync_sim_net *net, const sync_sim_packet *about,
                            crdt_span bytes, uint64_t now_ms);
 /* A timer at about->at_ms: never lost. Errors: CRDT_ENOMEM. */
 crdt_err sync_sim_net_schedule(sync_sim_net *net, const sync_sim_packet *about);
+/* Put back a packet that was taken, for packet->at_ms; its bytes go over, if it succeeds.
+ * Errors: CRDT_ENOMEM. */
+crdt_err sync_sim_net_put(sync_sim_net *net, const sync_sim_packet *packet);
 /* When the next packet is due; UINT64_MAX: none. */
 uint64_t sync_sim_net_next_ms(const sync_sim_net *net);
 /* Take the next packet; give it back with sync_sim_net_free. False: none. */

@@ -244,7 +244,13 @@ static bool check_quiet(run *r)
            check_silence(r) && check_no_alarm(r);
 }
 
-static bool run_seed(uint64_t seed, bool verbose, char why[400])
+/* What all runs came to. */
+typedef struct total {
+    sync_sim_counts counts;
+    uint64_t hash;
+} total;
+
+static bool run_seed(uint64_t seed, bool verbose, char why[400], total *all)
 {
     run r = {.random = seed, .verbose = verbose};
     set_up(&r, seed);
@@ -257,6 +263,9 @@ static bool run_seed(uint64_t seed, bool verbose, char why[400])
         printf("%s", sync_sim_trace(r.sim));
     }
     memcpy(why, r.why, sizeof r.why);
+    sync_sim_counts counts = sync_sim_count(r.sim);
+    sync_sim_counts_add(&all->counts, &counts);
+    all->hash = (all->hash ^ sync_sim_hash(r.sim)) * UINT64_C(0x100000001b3);
     sync_sim_close(r.sim);
     return ok;
 }
@@ -267,14 +276,18 @@ int main(int argc, char **argv)
     uint64_t count = argc > 2 ? strtoull(argv[2], NULL, 10) : 300;
     bool verbose = getenv("SCENESYNC_SIM_TRACE") != NULL;
     uint64_t failed = 0;
+    total all = {0};
     for (uint64_t seed = first; seed < first + count; seed++) {
         char why[400];
-        if (!run_seed(seed, verbose, why)) {
+        if (!run_seed(seed, verbose, why, &all)) {
             failed++;
             printf("seed %llu: %s\n    again: %s %llu 1\n", (unsigned long long)seed,
                    why, argv[0], (unsigned long long)seed);
         }
     }
+    printf("%llu events, %llu faults, trace hash %016llx\n",
+           (unsigned long long)all.counts.events, (unsigned long long)all.counts.faults,
+           (unsigned long long)all.hash);
     printf("%llu runs, %llu failed\n", (unsigned long long)count,
            (unsigned long long)failed);
     return failed == 0 ? 0 : 1;
