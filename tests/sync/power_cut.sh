@@ -1,10 +1,10 @@
 #!/usr/bin/env bash
 # The store on a file system whose power is cut while it writes: all that was acknowledged
 # must be there after the next mount. Needs root and a loop device; else skipped (77).
-# Usage: power_cut.sh [CUTS]      default 5; BUILD_DIR is the folder of the build
+# Usage: power_cut.sh [CUTS]      default $CUTS, or 100; BUILD_DIR is the folder of the build
 set -u
 program=${BUILD_DIR:?}/tests/store_kill
-cuts=${1:-5}
+cuts=${1:-${CUTS:-100}}
 
 skip() {
     echo "power_cut: skipped: $1"
@@ -33,7 +33,7 @@ for ((i = 1; i <= cuts; i++)); do
     # The state folder is on the same disk: its power goes too.
     SCENESYNC_STATE_DIR=$mnt/state "$program" write "$mnt/store" >"$scratch/acks" 2>"$scratch/err" &
     writer=$!
-    sleep "0.$((RANDOM % 3))$((RANDOM % 10))1"
+    sleep "0.0$((RANDOM % 10))$((RANDOM % 10))" # some cuts hit its opening
     "$program" cut "$mnt" || skip "the file system cannot be shut down"
     kill -9 "$writer" 2>/dev/null
     wait "$writer" 2>/dev/null
