@@ -94,7 +94,7 @@ static int play(cli_run *run, play_options *options)
     options->origins = origins;
     options->access.alloc = crdt_alloc_default();
     options->access.file = cli_args_get(run->args, "--access");
-    options->access.master = getenv("SCENESYNC_MASTER_TOKEN");
+    options->access.master = cli_run_master(run);
     if (!cli_visitor_loopback(cli_args_get(run->args, "--loopback-role"),
                               options->access.file, &options->access.loopback)) {
         return cli_run_misuse(

@@ -91,6 +91,8 @@ static bool run_verb(publish_call *call, size_t argc, const char *const *argv,
         cli_args args;
         char error[CLI_ERROR_SIZE];
         cli_run inner = *run;
+        inner.key = NULL; /* each its own secrets */
+        inner.master = NULL;
         const cli_verb *verb = cli_verb_find(argv[0]);
         bool parsed = cli_args_parse(&args, verb, argc - 1, argv + 1, error);
         inner.args = &args;

@@ -98,7 +98,7 @@ static bool parse_options(cli_run *run, worker_options *options, worker_lists *l
     options->save_file = cli_args_get(args, "--save");
     options->access_file = cli_args_get(args, "--access");
     options->loopback = options->access_file != NULL ? ACCESS_NONE : ACCESS_EDIT;
-    options->master = getenv("SCENESYNC_MASTER_TOKEN");
+    options->master = cli_run_master(run);
     options->note = note;
     options->note_ctx = run;
     return parse_numbers(run, options);

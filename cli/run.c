@@ -8,6 +8,7 @@
 #include <inttypes.h>
 #include <signal.h>
 #include <stdarg.h>
+#include <stdlib.h>
 #include <string.h>
 
 static volatile sig_atomic_t signalled;
@@ -55,7 +56,11 @@ static bool read_key(cli_run *run, sync_node_options *options)
     if (path == NULL) {
         return true;
     }
-    crdt_err err = cli_key_file_read(path, run->key, &diag);
+    if (run->key == NULL) {
+        run->key = sync_crypto_secret_open(SYNC_CRYPTO_KEY_SIZE);
+    }
+    crdt_err err =
+        run->key != NULL ? cli_key_file_read(path, run->key, &diag) : CRDT_ENOMEM;
     if (err != CRDT_OK) {
         cli_run_fail(run, err, &diag, "read the key");
         return false;
@@ -126,7 +131,28 @@ crdt_err cli_run_close(cli_run *run)
         err = sync_node_close(run->node);
     }
     run->node = NULL;
+    sync_crypto_secret_close(run->key);
+    sync_crypto_secret_close(run->master);
+    run->key = NULL;
+    run->master = NULL;
     return err;
+}
+
+const char *cli_run_master(cli_run *run)
+{
+    static const char name[] = "SCENESYNC_MASTER_TOKEN";
+    char *text = getenv(name);
+    if (text == NULL || run->master != NULL) {
+        return run->master;
+    }
+    size_t size = strlen(text);
+    run->master = sync_crypto_secret_open(size + 1);
+    if (run->master != NULL) {
+        memcpy(run->master, text, size);
+    }
+    sync_crypto_wipe(text, size);
+    unsetenv(name);
+    return run->master;
 }
 
 /* ---- giving up what is not needed ---- */

@@ -28,7 +28,8 @@ typedef struct cli_run {
     bool served;       /* for a caller: `node` is the running one */
     bool busy;         /* cli_run_open found the store held by another process */
     cli_caller caller; /* who waits for it */
-    uint8_t key[SYNC_CRYPTO_KEY_SIZE]; /* of --key, once cli_run_node_options read it */
+    uint8_t *key; /* of --key, once cli_run_node_options read it; a secret's memory */
+    char *master; /* see cli_run_master */
 } cli_run;
 
 typedef enum cli_open {
@@ -44,8 +45,12 @@ bool cli_run_open(cli_run *run, cli_open how, const char *scene);
 /* Fill in the store, the person, TLS, the key and the like from the options, for verbs
  * that open a node with links themselves. False: it has been said. */
 bool cli_run_node_options(cli_run *run, sync_node_options *options);
-/* Close the node, if it is the verb's own. Errors: as sync_node_close. */
+/* Close the node, if it is the verb's own, and forget secrets. Errors: as sync_node_close. */
 crdt_err cli_run_close(cli_run *run);
+/* The token that may do all, of the environment (SCENESYNC_MASTER_TOKEN), where it is wiped
+ * out: others of the same user could read it there. NULL: there is none. Lives until
+ * cli_run_close. */
+const char *cli_run_master(cli_run *run);
 
 /* Say what failed, `what` being what was tried ("import scene.json"), with line and
  * column where there are any, and what to do next where that is known. With --json an

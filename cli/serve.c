@@ -44,7 +44,9 @@ int cli_serve(void *ctx, size_t argc, const char *const *argv, crdt_span input,
         .served = true,
         .caller = *caller,
     };
-    return verb->run(&run);
+    int code = verb->run(&run);
+    cli_run_close(&run); /* not the node, which is not its own */
+    return code;
 }
 
 /* ---- in the process that was started ---- */

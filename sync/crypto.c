@@ -63,6 +63,21 @@ void sync_crypto_wipe(void *bytes, size_t size)
     sodium_memzero(bytes, size);
 }
 
+void *sync_crypto_secret_open(size_t size)
+{
+    be_ready();
+    void *secret = sodium_malloc(size); /* locks it, and leaves it out of cores */
+    if (secret != NULL) {
+        sodium_memzero(secret, size);
+    }
+    return secret;
+}
+
+void sync_crypto_secret_close(void *secret)
+{
+    sodium_free(secret);
+}
+
 /* Sealed: nonce, text as ciphertext, tag. */
 crdt_err sync_crypto_seal(const uint8_t key[SYNC_CRYPTO_KEY_SIZE], crdt_span context,
                           crdt_span text, crdt_buf *out)

@@ -23,6 +23,12 @@
 
 enum { STATE_ANSWER = 0, STATE_CHALLENGE = 1 };
 
+/* Made of the scene's key; in memory for secrets. */
+typedef struct sealed_keys {
+    uint8_t seal[SYNC_CRYPTO_HASH_SIZE];
+    uint8_t topic[SYNC_CRYPTO_HASH_SIZE];
+} sealed_keys;
+
 /* What is known of a peer that was dialed. */
 typedef struct sealed_peer {
     uint32_t number;
@@ -67,8 +73,7 @@ typedef struct link_sealed {
     sync_link head;
     sync_link_sealed_options options;
     sync_link *inner;
-    uint8_t seal_key[SYNC_CRYPTO_HASH_SIZE];
-    uint8_t topic_key[SYNC_CRYPTO_HASH_SIZE];
+    sealed_keys *keys;
     uint8_t instance[INSTANCE_SIZE];
     uint64_t published;
     uint8_t challenges[2][CHALLENGE_SIZE]; /* this one, and the one before */
@@ -144,7 +149,7 @@ static void hash_topic(const link_sealed *link, crdt_span topic,
                        uint8_t out[TOPIC_SIZE])
 {
     uint8_t hash[SYNC_CRYPTO_HASH_SIZE];
-    sync_crypto_hash(span_of(link->topic_key, sizeof link->topic_key), topic, hash);
+    sync_crypto_hash(span_of(link->keys->topic, sizeof link->keys->topic), topic, hash);
     memcpy(out, hash, TOPIC_SIZE);
 }
 
@@ -159,7 +164,7 @@ static crdt_err seal(link_sealed *link, const context *bound, crdt_span head,
     }
     return err != CRDT_OK
                ? err
-               : sync_crypto_seal(link->seal_key, context_span(bound),
+               : sync_crypto_seal(link->keys->seal, context_span(bound),
                                   crdt_buf_span(&link->plain), &link->sealed);
 }
 
@@ -168,7 +173,7 @@ static bool unseal(link_sealed *link, const context *bound, crdt_span bytes,
                    size_t head_size)
 {
     crdt_buf_clear(&link->opened);
-    bool opens = sync_crypto_open(link->seal_key, context_span(bound), bytes,
+    bool opens = sync_crypto_open(link->keys->seal, context_span(bound), bytes,
                                   &link->opened) == CRDT_OK &&
                  link->opened.size >= head_size;
     link->unsealed += !opens;
@@ -703,8 +708,7 @@ static void sealed_close(sync_link *head)
     crdt_buf_deinit(&link->plain);
     crdt_buf_deinit(&link->sealed);
     crdt_buf_deinit(&link->opened);
-    sync_crypto_wipe(link->seal_key, sizeof link->seal_key);
-    sync_crypto_wipe(link->topic_key, sizeof link->topic_key);
+    sync_crypto_secret_close(link->keys);
     crdt_free(alloc, link, sizeof *link);
 }
 
@@ -739,7 +743,9 @@ crdt_err sync_link_sealed_open(sync_link **out, sync_link *inner,
     link_sealed *link = crdt_allocate(options->alloc, sizeof *link);
     sealed_asker *askers =
         crdt_resize_array(options->alloc, NULL, 0, ASKERS_MAX, sizeof *link->askers);
-    if (link == NULL || askers == NULL) {
+    sealed_keys *keys = sync_crypto_secret_open(sizeof *keys);
+    if (link == NULL || askers == NULL || keys == NULL) {
+        sync_crypto_secret_close(keys);
         crdt_free(options->alloc, link, sizeof *link);
         crdt_free(options->alloc, askers, ASKERS_MAX * sizeof *askers);
         sync_link_close(inner);
@@ -748,13 +754,14 @@ crdt_err sync_link_sealed_open(sync_link **out, sync_link *inner,
     *link = (link_sealed){.head = {.ops = &sealed_ops},
                           .options = *options,
                           .inner = inner,
+                          .keys = keys,
                           .askers = askers};
     if (link->options.now_ms == NULL) {
         link->options.now_ms = monotonic_ms;
     }
     crdt_span key = span_of(options->key, SYNC_CRYPTO_KEY_SIZE);
-    sync_crypto_hash(key, crdt_span_of("scenesync 1 seal"), link->seal_key);
-    sync_crypto_hash(key, crdt_span_of("scenesync 1 topic"), link->topic_key);
+    sync_crypto_hash(key, crdt_span_of("scenesync 1 seal"), keys->seal);
+    sync_crypto_hash(key, crdt_span_of("scenesync 1 topic"), keys->topic);
     link->options.key = NULL;
     sync_crypto_random(link->instance, INSTANCE_SIZE);
     sync_crypto_random(link->challenges, sizeof link->challenges);

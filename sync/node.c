@@ -549,12 +549,15 @@ static crdt_err make_node(sync_node **out, const sync_node_options *options)
     crdt_arena_init(&node->arena, node->alloc);
     sync_node_init_presence(node);
     if (options->key != NULL) {
-        memcpy(node->key, options->key, sizeof node->key);
+        node->key = sync_crypto_secret_open(SYNC_CRYPTO_KEY_SIZE);
         node->options.key = node->key;
+    }
+    if (node->key != NULL) {
+        memcpy(node->key, options->key, SYNC_CRYPTO_KEY_SIZE);
     }
     pthread_mutex_init(&node->mutex, NULL);
     pthread_cond_init(&node->finished, NULL);
-    if (!copy_texts(node)) {
+    if (!copy_texts(node) || (options->key != NULL && node->key == NULL)) {
         sync_node_close(node);
         return CRDT_ENOMEM;
     }
@@ -638,7 +641,7 @@ crdt_err sync_node_close(sync_node *node)
     crdt_arena_deinit(&node->arena);
     crdt_buf_deinit(&node->presence);
     crdt_free(alloc, node->troubles, node->trouble_capacity * sizeof *node->troubles);
-    sync_crypto_wipe(node->key, sizeof node->key);
+    sync_crypto_secret_close(node->key);
     crdt_free(alloc, node->failed, node->failed_capacity * sizeof *node->failed);
     for (size_t i = 0; i < 5; i++) {
         if (node->texts[i] != NULL) {

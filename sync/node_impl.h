@@ -115,7 +115,7 @@ struct sync_node {
     crdt_op_list ops; /* scratch of edits */
     crdt_arena arena;
 
-    uint8_t key[32]; /* options.key points here, if there is one */
+    uint8_t *key; /* NULL, or in memory for secrets; options.key points here */
 
     pthread_t thread;
     bool thread_runs;

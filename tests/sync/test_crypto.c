@@ -173,3 +173,19 @@ Test(crypto, random_and_equal)
         cr_assert_eq(a[i], 0);
     }
 }
+
+/* Zeros at first, room for all of it, and its neighbours out of reach of others. */
+Test(crypto, secrets_have_memory_of_their_own)
+{
+    static const size_t sizes[] = {1, 32, 64, 129, 4096, 5000};
+    for (size_t i = 0; i < sizeof sizes / sizeof sizes[0]; i++) {
+        uint8_t *secret = sync_crypto_secret_open(sizes[i]);
+        cr_assert_not_null(secret);
+        for (size_t at = 0; at < sizes[i]; at++) {
+            cr_assert_eq(secret[at], 0);
+        }
+        memset(secret, 7, sizes[i]);
+        sync_crypto_secret_close(secret);
+    }
+    sync_crypto_secret_close(NULL);
+}

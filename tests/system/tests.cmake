@@ -8,6 +8,7 @@ endfunction()
 
 scenesync_system(test_arrows 600)
 scenesync_system(test_doors 600)
+scenesync_system(test_secrets 300)
 scenesync_system(test_last_shown 300)
 scenesync_system(test_rebase 600)
 if(NOT SCENESYNC_SANITIZE)
