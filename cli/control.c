@@ -1,5 +1,7 @@
 #include "cli/control.h"
 
+#include "cli/control_request.h"
+
 #include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -14,7 +16,6 @@
 #include <sys/un.h>
 #include <unistd.h>
 
-#define MAGIC "SCS1"
 #define FRAME_SIZE_MAX (1u << 20)
 #define PATIENCE_MS 2000 /* wait so long before saying so */
 
@@ -46,15 +47,6 @@ static void put_u32(uint8_t *at, uint32_t value)
     }
 }
 
-static uint64_t get_number(const uint8_t *at, size_t size)
-{
-    uint64_t value = 0;
-    for (size_t i = size; i > 0; i--) {
-        value = value << 8 | at[i - 1];
-    }
-    return value;
-}
-
 static bool send_all(int fd, const void *bytes, size_t size)
 {
     const uint8_t *at = bytes;
@@ -68,23 +60,6 @@ static bool send_all(int fd, const void *bytes, size_t size)
         }
         at += sent;
         size -= (size_t)sent;
-    }
-    return true;
-}
-
-static bool receive_all(int fd, void *bytes, size_t size)
-{
-    uint8_t *at = bytes;
-    while (size > 0) {
-        ssize_t got = recv(fd, at, size, 0);
-        if (got < 0 && errno == EINTR) {
-            continue;
-        }
-        if (got <= 0) {
-            return false;
-        }
-        at += got;
-        size -= (size_t)got;
     }
     return true;
 }
@@ -141,70 +116,7 @@ static bool caller_gone(void *ctx)
     return poll(fds, 2, 0) > 0;
 }
 
-/* What a caller asks for, in one allocation per argument list and one for the input. */
-typedef struct caller_request {
-    char *text; /* the arguments, each terminated */
-    size_t text_size;
-    const char *argv[CLI_CONTROL_ARGUMENT_MAX];
-    size_t argc;
-    uint8_t *input;
-    size_t input_size;
-} caller_request;
-
-static bool receive_arguments(int fd, caller_request *request, size_t argc)
-{
-    for (size_t i = 0; i < argc; i++) {
-        uint8_t head[4];
-        if (!receive_all(fd, head, sizeof head)) {
-            return false;
-        }
-        size_t size = get_number(head, sizeof head);
-        if (size > CLI_CONTROL_ARGUMENT_SIZE_MAX - request->text_size) {
-            return false;
-        }
-        char *text = realloc(request->text, request->text_size + size + 1);
-        if (text == NULL) {
-            return false;
-        }
-        request->text = text;
-        if (!receive_all(fd, text + request->text_size, size) ||
-            memchr(text + request->text_size, '\0', size) != NULL) {
-            return false;
-        }
-        text[request->text_size + size] = '\0';
-        request->text_size += size + 1;
-        request->argc = i + 1;
-    }
-    /* The list has stopped moving: point into it. */
-    const char *at = request->text;
-    for (size_t i = 0; i < request->argc; i++) {
-        request->argv[i] = at;
-        at += strlen(at) + 1;
-    }
-    return true;
-}
-
-static bool receive_request(int fd, caller_request *request)
-{
-    uint8_t head[16];
-    if (!receive_all(fd, head, sizeof head) || memcmp(head, MAGIC, 4) != 0) {
-        return false;
-    }
-    size_t argc = get_number(head + 4, 4);
-    uint64_t input_size = get_number(head + 8, 8);
-    if (argc > CLI_CONTROL_ARGUMENT_MAX || input_size > CLI_CONTROL_INPUT_SIZE_MAX) {
-        return false;
-    }
-    if (!receive_arguments(fd, request, argc)) {
-        return false;
-    }
-    request->input_size = input_size;
-    request->input = malloc(request->input_size + 1);
-    return request->input != NULL &&
-           receive_all(fd, request->input, request->input_size);
-}
-
-static int run_request(caller_slot *slot, const caller_request *request)
+static int run_request(caller_slot *slot, const cli_control_request *request)
 {
     const cookie_io_functions_t io = {.write = write_stream};
     caller_stream out_stream = {slot, 'o'};
@@ -231,17 +143,16 @@ static int run_request(caller_slot *slot, const caller_request *request)
 static void *serve_caller(void *argument)
 {
     caller_slot *slot = argument;
-    caller_request request = {0};
+    cli_control_request request = {0};
     /* A caller that never finishes its request, or never reads, holds only its slot. */
     struct timeval limit = {.tv_sec = 30};
     setsockopt(slot->fd, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof limit);
     setsockopt(slot->fd, SOL_SOCKET, SO_SNDTIMEO, &limit, sizeof limit);
-    if (receive_request(slot->fd, &request)) {
+    if (cli_control_request_receive(&request, slot->fd)) {
         uint8_t code = (uint8_t)run_request(slot, &request);
         send_frame(slot, 'x', &code, 1);
     }
-    free(request.text);
-    free(request.input);
+    cli_control_request_deinit(&request);
     shutdown(slot->fd, SHUT_RDWR);
     atomic_store(&slot->ended, true);
     return NULL;
@@ -390,7 +301,7 @@ void cli_control_close(cli_control *control)
 static bool send_request(int fd, size_t argc, const char *const *argv, crdt_span input)
 {
     uint8_t head[16];
-    memcpy(head, MAGIC, 4);
+    memcpy(head, CLI_CONTROL_MAGIC, 4);
     put_u32(head + 4, (uint32_t)argc);
     put_u32(head + 8, (uint32_t)input.size);
     put_u32(head + 12, (uint32_t)((uint64_t)input.size >> 32));
@@ -423,11 +334,11 @@ static crdt_err receive_reply(int fd, FILE *out, FILE *err, int *exit_code)
     }
     for (;;) {
         uint8_t head[5];
-        if (!receive_all(fd, head, sizeof head)) {
+        if (!cli_control_receive(fd, head, sizeof head)) {
             break;
         }
-        size_t size = get_number(head + 1, 4);
-        if (size > FRAME_SIZE_MAX || !receive_all(fd, bytes, size)) {
+        size_t size = cli_control_number(head + 1, 4);
+        if (size > FRAME_SIZE_MAX || !cli_control_receive(fd, bytes, size)) {
             break;
         }
         if (head[0] == 'b') {

@@ -11,7 +11,7 @@
 
 /* ---- text to bytes ---- */
 
-static int hex_digit(char c)
+static int hex_digit(uint8_t c)
 {
     if (c >= '0' && c <= '9') {
         return c - '0';
@@ -22,7 +22,7 @@ static int hex_digit(char c)
     return c >= 'A' && c <= 'F' ? c - 'A' + 10 : -1;
 }
 
-static bool parse_hex(const char *text, uint8_t key[SYNC_CRYPTO_KEY_SIZE])
+static bool parse_hex(const uint8_t *text, uint8_t key[SYNC_CRYPTO_KEY_SIZE])
 {
     for (size_t i = 0; i < SYNC_CRYPTO_KEY_SIZE; i++) {
         int high = hex_digit(text[2 * i]);
@@ -36,7 +36,7 @@ static bool parse_hex(const char *text, uint8_t key[SYNC_CRYPTO_KEY_SIZE])
 }
 
 /* Both alphabets: `+/` and `-_`. */
-static int base64_digit(char c)
+static int base64_digit(uint8_t c)
 {
     if (c >= 'A' && c <= 'Z') {
         return c - 'A';
@@ -51,7 +51,7 @@ static int base64_digit(char c)
 }
 
 /* 43 digits: 42 hold 252 bits, of the last one's six the upper four belong to the key. */
-static bool parse_base64(const char *text, uint8_t key[SYNC_CRYPTO_KEY_SIZE])
+static bool parse_base64(const uint8_t *text, uint8_t key[SYNC_CRYPTO_KEY_SIZE])
 {
     uint32_t bits = 0;
     unsigned count = 0;
@@ -71,24 +71,29 @@ static bool parse_base64(const char *text, uint8_t key[SYNC_CRYPTO_KEY_SIZE])
     return at == SYNC_CRYPTO_KEY_SIZE && (bits & 3) == 0;
 }
 
-static bool is_blank(char c)
+static bool is_blank(uint8_t c)
 {
     return c == ' ' || c == '\t' || c == '\n' || c == '\r';
 }
 
-static bool parse(char *text, size_t size, uint8_t key[SYNC_CRYPTO_KEY_SIZE])
+bool cli_key_file_parse(crdt_span text, uint8_t key[SYNC_CRYPTO_KEY_SIZE])
 {
-    while (size > 0 && is_blank(text[size - 1])) {
+    const uint8_t *at = text.data;
+    size_t size = text.size;
+    while (size > 0 && is_blank(at[size - 1])) {
         size--;
     }
-    while (size > 0 && is_blank(*text)) {
-        text++;
+    while (size > 0 && is_blank(*at)) {
+        at++;
         size--;
+    }
+    if (text.size >= TEXT_MAX) {
+        return false;
     }
     if (size == 64) {
-        return parse_hex(text, key);
+        return parse_hex(at, key);
     }
-    return (size == 43 || (size == 44 && text[43] == '=')) && parse_base64(text, key);
+    return (size == 43 || (size == 44 && at[43] == '=')) && parse_base64(at, key);
 }
 
 static bool is_zero(const uint8_t key[SYNC_CRYPTO_KEY_SIZE])
@@ -151,7 +156,8 @@ crdt_err cli_key_file_read(const char *path, uint8_t key[SYNC_CRYPTO_KEY_SIZE],
         err = read_text(path, fd, text, &size, diag);
     }
     close(fd);
-    if (err == CRDT_OK && !parse(text, size, key)) {
+    crdt_span span = {.data = (const uint8_t *)text, .size = size};
+    if (err == CRDT_OK && !cli_key_file_parse(span, key)) {
         err = crdt_diag_set(diag, CRDT_ECORRUPT, 0,
                             "%.80s holds no key: 64 hexadecimal digits, or 32 bytes in "
                             "base64; `scenesync key` makes one",

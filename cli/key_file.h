@@ -13,6 +13,10 @@
 crdt_err cli_key_file_read(const char *path, uint8_t key[SYNC_CRYPTO_KEY_SIZE],
                            crdt_diag *diag);
 
+/* The key that a text of up to 255 bytes says; false: it says none, and `key` may hold a part.
+ * Zeros are said like others. */
+bool cli_key_file_parse(crdt_span text, uint8_t key[SYNC_CRYPTO_KEY_SIZE]);
+
 /* Write the key to a new file of mode 0600, on disk when this returns.
  * Errors, told in `diag`: CRDT_EEXIST: there is a file, which stays as it is; CRDT_EIO. */
 crdt_err cli_key_file_write(const char *path, const uint8_t key[SYNC_CRYPTO_KEY_SIZE],

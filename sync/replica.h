@@ -208,7 +208,8 @@ void sync_replica_close(sync_replica *replica);
  *
  * Errors: CRDT_ENOMEM: the event may have had a part of its effect only; the effects
  * are valid and must be performed; the protocol repairs the rest. CRDT_EINVAL: LOCAL of
- * a foreign author, LINEAGE where there is one. CRDT_ELIMIT: too many peers or URLs. */
+ * a foreign author, LINEAGE where there is one, a URL that is empty or over
+ * SYNC_URL_SIZE_MAX. CRDT_ELIMIT: too many peers or URLs. */
 crdt_err sync_replica_step(sync_replica *replica, const sync_replica_event *event,
                            sync_effects *effects);
 

@@ -8,6 +8,7 @@ scenesync_test(cli/test_confine SOURCES ${PROJECT_SOURCE_DIR}/cli/confine.c
 scenesync_test(cli/test_cid SOURCES ${PROJECT_SOURCE_DIR}/cli/content/cid.c
     LIBS scenesync_sync scenesync_crdt)
 scenesync_test(cli/test_control THREADED SOURCES ${PROJECT_SOURCE_DIR}/cli/control.c
+    ${PROJECT_SOURCE_DIR}/cli/control_request.c
     LIBS scenesync_crdt Threads::Threads)
 foreach(noun auth_links entity_text parcels preparation)
     scenesync_test(cli/test_${noun} LIBS scenesync_cli scenesync_scene scenesync_sync

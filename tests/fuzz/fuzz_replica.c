@@ -1,0 +1,271 @@
+/* A replica among peers who say whatever the input says, in the right envelope or not: it
+ * stays sound, answers every request once, and says nothing too long.
+ *
+ *   steps    kind (1), then
+ *    0  peer 1 or 2 publishes: size (2), bytes      4  time: tenths of a second
+ *    1  somebody asks: size (2), bytes              5  a link is up, or down
+ *    2  the oldest request is answered: the same    6  another peer: its URL
+ *    3  it fails                                    7  an edit of its own
+ *    8  the oldest request is answered with this encoded answer, told as one parcel
+ *    9  somebody hands over this encoded answer      10  peer publishes this one batch
+ *
+ * Steps 0 to 2 get the topic of this scene, so that bytes are looked at at all. */
+
+#include "crdt/digest.h"
+#include "sync/message.h"
+#include "sync/replica.h"
+#include "tests/fuzz/fuzz.h"
+
+#include <assert.h>
+#include <string.h>
+
+/* The document as in fuzz_record; what peers say of themselves is kept, messages are held
+ * and made again, an answer lies there whole while it is fetched. */
+const fuzz_budget fuzz_target_budget = {.factor = 2500, .fixed = 2u << 20};
+
+#define REQUEST_MAX 64
+
+typedef struct place {
+    crdt_document *doc;
+    crdt_deps *deps;
+    sync_replica *replica;
+    sync_effects effects;
+    uint64_t now_ms;
+    uint64_t tokens[REQUEST_MAX]; /* of requests that wait */
+    size_t token_count;
+    uint64_t asked; /* tokens of those who asked us */
+    uint64_t appended;
+    uint8_t edits;
+    crdt_arena arena;
+} place;
+
+typedef struct input {
+    const uint8_t *at;
+    size_t left;
+} input;
+
+static unsigned take(input *in)
+{
+    if (in->left == 0) {
+        return 0;
+    }
+    in->left--;
+    return *in->at++;
+}
+
+static crdt_span take_span(input *in)
+{
+    size_t size = take(in);
+    size |= (size_t)take(in) << 8;
+    size = size < in->left ? size : in->left;
+    crdt_span span = {in->at, size};
+    in->at += size;
+    in->left -= size;
+    return span;
+}
+
+static void check_effects(place *p, const sync_replica_event *event)
+{
+    const sync_effects *e = &p->effects;
+    size_t answered = 0;
+    for (size_t i = 0; i < e->publish_count; i++) {
+        assert(e->publishes[i].size <= 4096);
+    }
+    for (size_t i = 0; i < e->reply_count; i++) {
+        assert(e->replies[i].bytes.size <= 4096);
+        answered +=
+            event->kind == SYNC_ON_REQUEST && e->replies[i].token == event->token;
+    }
+    assert(event->kind != SYNC_ON_REQUEST || answered == 1);
+    for (size_t i = 0; i < e->request_count; i++) {
+        assert(e->requests[i].bytes.size <= 4096);
+        if (p->token_count < REQUEST_MAX) {
+            p->tokens[p->token_count++] = e->requests[i].token;
+        }
+    }
+    p->appended += e->append_count;
+}
+
+/* One event; what it asks to be stored is stored. */
+static void step(place *p, sync_replica_event event)
+{
+    event.now_ms = p->now_ms;
+    event.wall_ms = p->now_ms;
+    crdt_err err = sync_replica_step(p->replica, &event, &p->effects);
+    assert(err == CRDT_OK || event.kind == SYNC_ON_ADD_PEER); /* too long, too many */
+    check_effects(p, &event);
+    if (p->effects.renew_actor) {
+        event.kind = SYNC_ON_ACTOR;
+        event.actor = (crdt_actor){{9, 9, p->edits++}};
+        assert(sync_replica_step(p->replica, &event, &p->effects) == CRDT_OK);
+        check_effects(p, &event);
+    }
+    event.kind = SYNC_ON_STORED;
+    event.sequence = p->appended;
+    assert(sync_replica_step(p->replica, &event, &p->effects) == CRDT_OK);
+    check_effects(p, &event);
+}
+
+static void open_place(place *p)
+{
+    crdt_document_options doc_options = crdt_document_options_default();
+    *p = (place){.now_ms = 1000};
+    crdt_arena_init(&p->arena, crdt_alloc_default());
+    assert(crdt_document_open(&p->doc, &doc_options) == CRDT_OK);
+    assert(crdt_deps_open(&p->deps, doc_options.alloc, 16) == CRDT_OK);
+    sync_replica_options options = sync_replica_options_default();
+    options.doc = p->doc;
+    options.deps = p->deps;
+    options.meta.scene = crdt_span_of("plaza");
+    options.meta.lineage_known = true;
+    options.meta.lineage.bytes[0] = 6;
+    options.meta.actor.bytes[0] = 1;
+    options.nonce = 77;
+    options.now_ms = p->now_ms;
+    options.message_size_max = 4096;
+    options.presence_size_max = 1024;
+    options.held_count_max = 64;
+    options.held_size_max = 1u << 16;
+    options.staged_size_max = 1u << 20;
+    assert(sync_replica_open(&p->replica, &options) == CRDT_OK);
+    step(p, (sync_replica_event){.kind = SYNC_ON_URL,
+                                 .url = crdt_span_of("tcp://here:1")});
+    for (unsigned i = 0; i < 2; i++) {
+        step(p, (sync_replica_event){
+                    .kind = SYNC_ON_ADD_PEER,
+                    .url = crdt_span_of(i == 0 ? "tcp://one:1" : "tcp://two:1")});
+        step(p, (sync_replica_event){.kind = SYNC_ON_LINK_UP, .peer = i + 1});
+    }
+}
+
+static void close_place(place *p)
+{
+    assert(sync_replica_check(p->replica));
+    assert(crdt_document_check(p->doc));
+    sync_replica_close(p->replica);
+    crdt_document_close(p->doc);
+    crdt_deps_close(p->deps);
+    crdt_arena_deinit(&p->arena);
+}
+
+/* An edit made here, committed and told to the replica. */
+static void edit(place *p, uint8_t what)
+{
+    crdt_span lamp = crdt_span_of("lamp");
+    crdt_span part = crdt_span_of("Transform");
+    uint8_t value = what & 0x7f;
+    const crdt_op ops[] = {
+        {.kind = what % 8 == 7 ? CRDT_OP_REMOVE : CRDT_OP_ADD,
+         .key = crdt_key_object(lamp)},
+        {.kind = CRDT_OP_ADD, .key = crdt_key_part(lamp, part)},
+        {.kind = CRDT_OP_SET,
+         .key = crdt_key_field(lamp, part, crdt_span_of("position")),
+         .value = {.data = &value, .size = 1}},
+    };
+    crdt_edit how = {.who = crdt_span_of("ann"),
+                     .actor = sync_replica_actor(p->replica)};
+    crdt_batch batch;
+    crdt_arena_reset(&p->arena);
+    crdt_err err = crdt_document_commit(p->doc, &how, ops, what % 8 == 7 ? 1 : 3,
+                                        &p->arena, &batch, NULL);
+    if (err == CRDT_OK) {
+        step(p, (sync_replica_event){.kind = SYNC_ON_LOCAL, .batch = &batch});
+    }
+}
+
+/* `bytes` with the topic of the scene in front, in a block of its own. */
+static crdt_span address(place *p, crdt_span bytes)
+{
+    uint8_t *copy = crdt_arena_alloc(&p->arena, bytes.size + 1);
+    assert(copy != NULL);
+    if (bytes.size > 0) {
+        memcpy(copy, bytes.data, bytes.size);
+    }
+    if (bytes.size >= SYNC_TOPIC_SIZE) {
+        sync_message_topic(crdt_span_of("plaza"), copy);
+    }
+    return (crdt_span){copy, bytes.size};
+}
+
+static void say(place *p, sync_replica_event_kind kind, crdt_span bytes, uint8_t who)
+{
+    sync_replica_event event = {
+        .kind = kind, .bytes = bytes, .peer = 1 + who % 2u, .token = ++p->asked};
+    if (kind == SYNC_ON_REPLY || kind == SYNC_ON_FAILED) {
+        if (p->token_count == 0) {
+            return;
+        }
+        event.token = p->tokens[0];
+        memmove(p->tokens, p->tokens + 1, --p->token_count * sizeof p->tokens[0]);
+    }
+    step(p, event);
+}
+
+/* An encoded answer or batch as a peer would send it: the hash is right, the rest its own. */
+static void say_packed(place *p, sync_message_kind kind, crdt_span bytes, uint8_t who)
+{
+    sync_message message = {.kind = kind, .actor = {{40, who}}, .nonce = 1};
+    sync_message_topic(crdt_span_of("plaza"), message.topic);
+    if (kind == SYNC_MESSAGE_BATCHES) {
+        message.body.batches = (sync_batches){.batches = &bytes, .batch_count = 1};
+    } else {
+        message.body.parcel = (sync_parcel){.id = who,
+                                            .size = bytes.size,
+                                            .chunk_size = 65536,
+                                            .hash = crdt_hash128(bytes),
+                                            .lineage_known = true,
+                                            .lineage = {{6}},
+                                            .bytes = bytes};
+    }
+    crdt_buf out;
+    crdt_buf_init(&out, crdt_alloc_default());
+    assert(sync_message_encode(&message, &out) == CRDT_OK);
+    say(p,
+        kind == SYNC_MESSAGE_BATCHES ? SYNC_ON_RECEIVED
+        : kind == SYNC_MESSAGE_PUSH  ? SYNC_ON_REQUEST
+                                     : SYNC_ON_REPLY,
+        crdt_buf_span(&out), who);
+    crdt_buf_deinit(&out);
+}
+
+static void run_step(place *p, input *in)
+{
+    unsigned kind = take(in) % 11;
+    uint8_t who = (uint8_t)take(in);
+    static const sync_replica_event_kind events[] = {SYNC_ON_RECEIVED, SYNC_ON_REQUEST,
+                                                     SYNC_ON_REPLY};
+    static const sync_message_kind packed[] = {SYNC_MESSAGE_ANSWER, SYNC_MESSAGE_PUSH,
+                                               SYNC_MESSAGE_BATCHES};
+    crdt_arena_reset(&p->arena);
+    if (kind <= 2) {
+        say(p, events[kind], address(p, take_span(in)), who);
+    } else if (kind == 3) {
+        say(p, SYNC_ON_FAILED, (crdt_span){NULL, 0}, who);
+    } else if (kind == 4) {
+        p->now_ms += 100u * who;
+        step(p, (sync_replica_event){.kind = SYNC_ON_TICK});
+    } else if (kind == 5) {
+        step(p,
+             (sync_replica_event){.kind = who & 2 ? SYNC_ON_LINK_UP : SYNC_ON_LINK_DOWN,
+                                  .peer = 1 + who % 2u});
+    } else if (kind == 6) {
+        step(p, (sync_replica_event){.kind = SYNC_ON_ADD_PEER, .url = take_span(in)});
+    } else if (kind == 7) {
+        edit(p, who);
+    } else {
+        say_packed(p, packed[kind - 8], take_span(in), who);
+    }
+}
+
+bool fuzz_target(const uint8_t *data, size_t size)
+{
+    input in = {data, size};
+    place p;
+    open_place(&p);
+    for (size_t i = 0; i < 200 && in.left > 0; i++) {
+        run_step(&p, &in);
+    }
+    sync_replica_counts counts = sync_replica_count(p.replica);
+    close_place(&p);
+    return counts.applied + counts.merged + counts.served > 0;
+}
