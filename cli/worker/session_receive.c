@@ -448,7 +448,8 @@ static void remove_entity(arrival *at)
 /* Its components, checked before anything is done: types in `types`. */
 static bool check_components(arrival *at, uint32_t *types, size_t count)
 {
-    const scene_json_node *record = at->event->components + 1;
+    const scene_json_node *record =
+        at->event->components == NULL ? NULL : at->event->components + 1;
     char reason[160];
     for (size_t i = 0; i < count; i++, record = scene_json_next(record)) {
         const scene_json_node *component;

@@ -9,6 +9,11 @@
  *    8  the oldest request is answered with this encoded answer, told as one parcel
  *    9  somebody hands over this encoded answer      10  peer publishes this one batch
  *
+ *   11  peer 1 makes an edit, peer 1 is honest, and a replica itself: all it says waits to be
+ *       carried, and so does what is said to it
+ *   12  carry: which of those that wait, what becomes of it: 1 it waits on, 2 a byte is
+ *       changed: place (2), by what; 3 all is carried until nothing waits
+ *
  * Steps 0 to 2 get the topic of this scene, so that bytes are looked at at all. */
 
 #include "crdt/digest.h"
@@ -24,8 +29,11 @@
 const fuzz_budget fuzz_target_budget = {.factor = 2500, .fixed = 2u << 20};
 
 #define REQUEST_MAX 64
+#define FLIGHT_MAX 64
+#define TOKEN_CARRIED 1000000u
 
 typedef struct place {
+    uint8_t number; /* 0: among peers; 1: the honest one */
     crdt_document *doc;
     crdt_deps *deps;
     sync_replica *replica;
@@ -38,6 +46,23 @@ typedef struct place {
     uint8_t edits;
     crdt_arena arena;
 } place;
+
+/* Something one of the two said to the other, on its way. */
+typedef struct flight {
+    uint8_t to;
+    sync_replica_event_kind kind;
+    uint64_t token;
+    crdt_buf bytes;
+} flight;
+
+static struct {
+    place places[2];
+    flight flights[FLIGHT_MAX];
+    size_t count;
+    uint64_t
+        askers[FLIGHT_MAX]; /* tokens of requests carried, by the number they got */
+    size_t asker_count;
+} world;
 
 typedef struct input {
     const uint8_t *at;
@@ -64,6 +89,40 @@ static crdt_span take_span(input *in)
     return span;
 }
 
+static void fly(uint8_t to, sync_replica_event_kind kind, uint64_t token,
+                crdt_span bytes)
+{
+    if (world.count == FLIGHT_MAX) {
+        return;
+    }
+    flight *f = &world.flights[world.count++];
+    *f = (flight){.to = to, .kind = kind, .token = token};
+    crdt_buf_init(&f->bytes, crdt_alloc_default());
+    assert(crdt_buf_append_span(&f->bytes, bytes) == CRDT_OK);
+}
+
+/* What is said goes its way. Peer 2 is nobody. */
+static void send_effects(const place *p)
+{
+    const sync_effects *e = &p->effects;
+    uint8_t to = 1 - p->number;
+    for (size_t i = 0; i < e->publish_count; i++) {
+        fly(to, SYNC_ON_RECEIVED, 0, e->publishes[i]);
+    }
+    for (size_t i = 0; i < e->request_count; i++) {
+        if (e->requests[i].peer == 1) {
+            fly(to, SYNC_ON_REQUEST, e->requests[i].token, e->requests[i].bytes);
+        }
+    }
+    for (size_t i = 0; i < e->reply_count; i++) {
+        uint64_t token = e->replies[i].token;
+        if (token > TOKEN_CARRIED && token <= TOKEN_CARRIED + world.asker_count) {
+            fly(to, SYNC_ON_REPLY, world.askers[token - TOKEN_CARRIED - 1],
+                e->replies[i].bytes);
+        }
+    }
+}
+
 static void check_effects(place *p, const sync_replica_event *event)
 {
     const sync_effects *e = &p->effects;
@@ -84,6 +143,7 @@ static void check_effects(place *p, const sync_replica_event *event)
         }
     }
     p->appended += e->append_count;
+    send_effects(p);
 }
 
 /* One event; what it asks to be stored is stored. */
@@ -106,10 +166,10 @@ static void step(place *p, sync_replica_event event)
     check_effects(p, &event);
 }
 
-static void open_place(place *p)
+static void open_place(place *p, uint8_t number)
 {
     crdt_document_options doc_options = crdt_document_options_default();
-    *p = (place){.now_ms = 1000};
+    *p = (place){.now_ms = 1000, .number = number};
     crdt_arena_init(&p->arena, crdt_alloc_default());
     assert(crdt_document_open(&p->doc, &doc_options) == CRDT_OK);
     assert(crdt_deps_open(&p->deps, doc_options.alloc, 16) == CRDT_OK);
@@ -119,8 +179,8 @@ static void open_place(place *p)
     options.meta.scene = crdt_span_of("plaza");
     options.meta.lineage_known = true;
     options.meta.lineage.bytes[0] = 6;
-    options.meta.actor.bytes[0] = 1;
-    options.nonce = 77;
+    options.meta.actor.bytes[0] = 1 + number;
+    options.nonce = 77u + number;
     options.now_ms = p->now_ms;
     options.message_size_max = 4096;
     options.presence_size_max = 1024;
@@ -128,12 +188,12 @@ static void open_place(place *p)
     options.held_size_max = 1u << 16;
     options.staged_size_max = 1u << 20;
     assert(sync_replica_open(&p->replica, &options) == CRDT_OK);
-    step(p, (sync_replica_event){.kind = SYNC_ON_URL,
-                                 .url = crdt_span_of("tcp://here:1")});
-    for (unsigned i = 0; i < 2; i++) {
-        step(p, (sync_replica_event){
-                    .kind = SYNC_ON_ADD_PEER,
-                    .url = crdt_span_of(i == 0 ? "tcp://one:1" : "tcp://two:1")});
+    crdt_span urls[] = {crdt_span_of("tcp://here:1"), crdt_span_of("tcp://one:1"),
+                        crdt_span_of("tcp://two:1")};
+    step(p, (sync_replica_event){.kind = SYNC_ON_URL, .url = urls[number]});
+    for (uint32_t i = 0; i < 2u - number; i++) {
+        crdt_span url = urls[number == 1 ? 0 : 1 + i];
+        step(p, (sync_replica_event){.kind = SYNC_ON_ADD_PEER, .url = url});
         step(p, (sync_replica_event){.kind = SYNC_ON_LINK_UP, .peer = i + 1});
     }
 }
@@ -228,9 +288,51 @@ static void say_packed(place *p, sync_message_kind kind, crdt_span bytes, uint8_
     crdt_buf_deinit(&out);
 }
 
+/* Message `index` arrives. */
+static void arrive(size_t index, input *in, unsigned how)
+{
+    flight f = world.flights[index];
+    sync_replica_event event = {.kind = f.kind, .peer = 1, .token = f.token};
+    if (f.kind == SYNC_ON_REQUEST) {
+        if (world.asker_count == FLIGHT_MAX) {
+            world.asker_count = 0;
+        }
+        world.askers[world.asker_count++] = f.token;
+        event.token = TOKEN_CARRIED + world.asker_count;
+    }
+    crdt_arena *arena = &world.places[f.to].arena;
+    crdt_arena_reset(arena);
+    uint8_t *copy = crdt_arena_alloc(arena, f.bytes.size + 1);
+    assert(copy != NULL);
+    if (f.bytes.size > 0) {
+        memcpy(copy, f.bytes.data, f.bytes.size);
+    }
+    event.bytes = (crdt_span){copy, f.bytes.size};
+    if (how & 2 && f.bytes.size > 0) {
+        size_t at = take(in) << 8;
+        at += take(in);
+        copy[at % f.bytes.size] ^= (uint8_t)take(in);
+    }
+    if (!(how & 1)) {
+        crdt_buf_deinit(&world.flights[index].bytes);
+        memmove(world.flights + index, world.flights + index + 1,
+                (--world.count - index) * sizeof world.flights[0]);
+    }
+    step(&world.places[f.to], event);
+}
+
+static void carry(input *in, unsigned which)
+{
+    unsigned how = take(in) % 4;
+    size_t most = how == 3 ? FLIGHT_MAX : 1;
+    for (size_t i = 0; i < most && world.count > 0; i++) {
+        arrive(how == 3 ? 0 : which % world.count, in, how == 3 ? 0 : how);
+    }
+}
+
 static void run_step(place *p, input *in)
 {
-    unsigned kind = take(in) % 11;
+    unsigned kind = take(in) % 13;
     uint8_t who = (uint8_t)take(in);
     static const sync_replica_event_kind events[] = {SYNC_ON_RECEIVED, SYNC_ON_REQUEST,
                                                      SYNC_ON_REPLY};
@@ -242,8 +344,10 @@ static void run_step(place *p, input *in)
     } else if (kind == 3) {
         say(p, SYNC_ON_FAILED, (crdt_span){NULL, 0}, who);
     } else if (kind == 4) {
-        p->now_ms += 100u * who;
-        step(p, (sync_replica_event){.kind = SYNC_ON_TICK});
+        for (size_t i = 0; i < 2; i++) {
+            world.places[i].now_ms += 100u * who;
+            step(&world.places[i], (sync_replica_event){.kind = SYNC_ON_TICK});
+        }
     } else if (kind == 5) {
         step(p,
              (sync_replica_event){.kind = who & 2 ? SYNC_ON_LINK_UP : SYNC_ON_LINK_DOWN,
@@ -252,6 +356,10 @@ static void run_step(place *p, input *in)
         step(p, (sync_replica_event){.kind = SYNC_ON_ADD_PEER, .url = take_span(in)});
     } else if (kind == 7) {
         edit(p, who);
+    } else if (kind == 11) {
+        edit(&world.places[1], who);
+    } else if (kind == 12) {
+        carry(in, who);
     } else {
         say_packed(p, packed[kind - 8], take_span(in), who);
     }
@@ -260,12 +368,19 @@ static void run_step(place *p, input *in)
 bool fuzz_target(const uint8_t *data, size_t size)
 {
     input in = {data, size};
-    place p;
-    open_place(&p);
-    for (size_t i = 0; i < 200 && in.left > 0; i++) {
-        run_step(&p, &in);
+    world.count = world.asker_count = 0;
+    for (uint8_t i = 0; i < 2; i++) {
+        open_place(&world.places[i], i);
     }
-    sync_replica_counts counts = sync_replica_count(p.replica);
-    close_place(&p);
+    for (size_t i = 0; i < 200 && in.left > 0; i++) {
+        run_step(&world.places[0], &in);
+    }
+    sync_replica_counts counts = sync_replica_count(world.places[0].replica);
+    for (size_t i = 0; i < 2; i++) {
+        close_place(&world.places[i]);
+    }
+    while (world.count > 0) {
+        crdt_buf_deinit(&world.flights[--world.count].bytes);
+    }
     return counts.applied + counts.merged + counts.served > 0;
 }

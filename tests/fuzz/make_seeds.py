@@ -65,6 +65,11 @@ def replica():
         + step(8, 1, newest("answer_full")) + step(9, 2, newest("answer")) + tick)
     put("replica", "batch", step(10, 1, newest("batch_absolute")) + tick + edit
         + step(10, 1, newest("batch_relative")) + bytes([4, 255]))
+    honest, all_there = bytes([11, 3]), bytes([12, 0, 3])
+    put("replica", "talk", edit + honest + tick + all_there + tick + all_there + honest + tick
+        + all_there)
+    put("replica", "late", honest * 3 + bytes([7, 5]) + tick + all_there + bytes([11, 7]) + tick
+        + bytes([12, 0, 1]) + bytes([12, 1, 2, 0, 40, 1]) + all_there)
     put("replica", "links", bytes([5, 0, 5, 1, 5, 2, 3, 0]) + tick
         + step(6, 0, b"tcp://three:1") + tick)
 
