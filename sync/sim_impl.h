@@ -123,6 +123,8 @@ void sim_step(sync_sim *sim, uint32_t place, sync_replica_event event);
 void sim_halt(sync_sim *sim, uint32_t place);
 /* The sync under way is over. */
 void sim_end_sync(sync_sim *sim, uint32_t place);
+/* All that is queued becomes durable now, as far as the disk can. */
+void sim_flush(sync_sim *sim, uint32_t place);
 /* A message for a place that takes none now. Takes over the packet. */
 void sim_keep_for_later(sync_sim *sim, sync_sim_packet *packet);
 

@@ -331,5 +331,6 @@ void sim_perform(sync_sim *sim, uint32_t index, const sync_effects *effects)
         sync_sim_disk_set_actor(&place->disk, &actor);
         sim_step(sim, index,
                  (sync_replica_event){.kind = SYNC_ON_ACTOR, .actor = actor});
+        sim_flush(sim, index);
     }
 }

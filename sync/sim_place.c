@@ -84,7 +84,9 @@ void sim_step(sync_sim *sim, uint32_t index, sync_replica_event event)
     sync_sim_log_cover(&sim->log, state, &event, &effects);
     sim_check_claims(sim, index, &effects);
     sim_perform(sim, index, &effects);
-    sim_check_place(sim, index);
+    if (place->running) { /* its disk may have failed */
+        sim_check_place(sim, index);
+    }
 }
 
 /* ---- starting ---- */
@@ -168,20 +170,23 @@ crdt_err sync_sim_start_place(sync_sim *sim, uint32_t index, sync_sim_start how)
     place->life++;
     place->wake_at_ms = sim->now_ms;
     place->traced = (sync_replica_counts){0};
+    /* As the node does: others hear of this start once it is on disk. */
+    sim_step(sim, index, (sync_replica_event){.kind = SYNC_ON_TICK});
+    sim_flush(sim, index);
     char url[32];
-    if (place->dialable) {
+    if (place->running && place->dialable) {
         sim_step(sim, index,
                  (sync_replica_event){.kind = SYNC_ON_URL,
                                       .url = sim_url_of_place(index, url)});
     }
-    for (uint32_t other = 0; other < sim->o.place_count; other++) {
+    for (uint32_t other = 0; other < sim->o.place_count && place->running; other++) {
         if (place->configured[other]) {
             sim_step(sim, index,
                      (sync_replica_event){.kind = SYNC_ON_ADD_PEER,
                                           .url = sim_url_of_place(other, url)});
         }
     }
-    return CRDT_OK;
+    return place->running ? CRDT_OK : CRDT_EIO;
 }
 
 /* ---- ending ---- */
@@ -361,6 +366,14 @@ void sim_end_sync(sync_sim *sim, uint32_t index)
     sim_begin_sync(sim, index);
     sim_step(sim, index,
              (sync_replica_event){.kind = SYNC_ON_STORED, .sequence = stored});
+}
+
+void sim_flush(sync_sim *sim, uint32_t index)
+{
+    const sim_place *place = &sim->places[index];
+    while (place->running && place->disk.syncing) {
+        sim_end_sync(sim, index);
+    }
 }
 
 /* The place has another disk now: which batches lie there is not known. */

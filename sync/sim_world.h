@@ -96,7 +96,7 @@ void sync_sim_close(sync_sim *sim);
 /* ---- what happens ---- */
 
 /* Run the place on what its disk holds. Errors: CRDT_ECORRUPT: the disk has lost what was
- * acknowledged, and tells; the place does not run. */
+ * acknowledged, and tells. CRDT_EIO: it cannot be written. The place does not run. */
 crdt_err sync_sim_start_place(sync_sim *sim, uint32_t place, sync_sim_start how);
 /* Stop it between two instructions. `torn_kept`: what was written is there (the process
  * ended), else nothing of it is. */
