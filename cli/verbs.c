@@ -658,6 +658,51 @@ const cli_verb cli_verbs[] = {
                  HOSTS,
                  NO_CONFINE,
                  JSON}},
+    {.name = "fuzz",
+     .arguments = "",
+     .summary = "look for a run in which replicas do not end up equal and right",
+     .details =
+         "Replicas on a simulated network, disk and clock are edited, cut off, "
+         "crashed\n"
+         "and brought together again; one seed decides all of it. Equal versions must\n"
+         "have equal digests at every step; in every quiet all replicas must be "
+         "equal,\n"
+         "equal to what a full history of all edits says, and nothing acknowledged "
+         "may\n"
+         "be gone. docs/TESTING.md lists what is promised.\n"
+         "A run that fails is made as small as possible and written as a plan and a\n"
+         "readable trace: fuzz-SEED.plan, fuzz-SEED.trace. Exits 0 if nothing failed, "
+         "1\n"
+         "if something did, 2 if the command line is wrong.",
+     .examples = "scenesync fuzz --minutes 1\n"
+                 "scenesync fuzz --profile crash --seed 4711 --runs 1\n"
+                 "scenesync fuzz --replay fuzz-4711.plan --trace",
+     .run = cli_cmd_fuzz,
+     .options = {{"--seed", 0, CLI_VALUE, false, "N", "first seed; default 1"},
+                 {"--runs", 'n', CLI_VALUE, false, "COUNT",
+                  "so many seeds; default 1000, without --minutes"},
+                 {"--minutes", 0, CLI_VALUE, false, "MINUTES", "stop after so long"},
+                 {"--jobs", 0, CLI_VALUE, false, "COUNT",
+                  "processes at once; default: one a processor"},
+                 {"--profile", 0, CLI_VALUE, false,
+                  "calm|lossy|partition|crash|hostile|everything",
+                  "what may happen; default everything"},
+                 {"--replicas", 0, CLI_VALUE, false, "COUNT",
+                  "replicas in each run; default 2 to 5"},
+                 {"--steps", 0, CLI_VALUE, false, "COUNT",
+                  "about so many steps a run; default 20 to 200"},
+                 {"--loss", 0, CLI_VALUE, false, "PERCENT",
+                  "packets lost; default as the profile has it, 0 to 75"},
+                 {"--scene", 0, CLI_VALUE, false, "FILE",
+                  "begin with this scene; else with nothing"},
+                 {"--replay", 0, CLI_VALUE, false, "FILE", "run this plan again"},
+                 {"--trace", 0, CLI_FLAG, false, NULL,
+                  "with --replay: print all that happens"},
+                 {"--output-dir", 0, CLI_VALUE, false, "DIR",
+                  "where a failing plan goes; default here"},
+                 {"--no-shrink", 0, CLI_FLAG, false, NULL,
+                  "keep a failing plan as it is"},
+                 JSON}},
 };
 
 const size_t cli_verb_count = sizeof cli_verbs / sizeof cli_verbs[0];

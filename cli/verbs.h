@@ -21,6 +21,7 @@ const cli_verb *cli_verb_find(const char *name);
 /* Each in its own file, cli/cmd_<verb>.c; returns the exit code. */
 int cli_cmd_access(struct cli_run *run);
 int cli_cmd_codegen(struct cli_run *run);
+int cli_cmd_fuzz(struct cli_run *run);
 int cli_cmd_kernel(struct cli_run *run);
 int cli_cmd_play(struct cli_run *run);
 int cli_cmd_import(struct cli_run *run);

@@ -1,0 +1,302 @@
+#include "cli/fuzz/execute_impl.h"
+
+#include <stdarg.h>
+#include <stdlib.h>
+
+void fuzz_counts_add(fuzz_counts *sum, const fuzz_counts *more)
+{
+    sum->runs += more->runs;
+    sum->steps += more->steps;
+    sum->batches += more->batches;
+    sum->undone += more->undone;
+    sum->events += more->events;
+    sum->faults += more->faults;
+    sum->histories += more->histories;
+    sum->quiets += more->quiets;
+    sum->quiet_ms += more->quiet_ms;
+    if (more->quiet_ms_max > sum->quiet_ms_max) {
+        sum->quiet_ms_max = more->quiet_ms_max;
+    }
+}
+
+bool fuzz_run_fail(fuzz_run *run, const char *oracle, const char *format, ...)
+{
+    fuzz_verdict *verdict = run->verdict;
+    if (fuzz_run_failed(run)) {
+        return false;
+    }
+    snprintf(verdict->oracle, sizeof verdict->oracle, "%s", oracle);
+    va_list args;
+    va_start(args, format);
+    vsnprintf(verdict->text, sizeof verdict->text, format, args);
+    va_end(args);
+    verdict->now_ms = sync_sim_now(run->sim);
+    return false;
+}
+
+/* ---- beginning and end ---- */
+
+static bool is_forked(const fuzz_plan *plan)
+{
+    for (size_t i = 0; i < plan->step_count; i++) {
+        if (plan->steps[i].verb == FUZZ_SET_BACK || plan->steps[i].verb == FUZZ_TWIN) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static void open_world(fuzz_run *run)
+{
+    const fuzz_plan *plan = run->plan;
+    sync_sim_options o = sync_sim_options_default();
+    o.seed = plan->seed;
+    o.place_count = plan->place_count;
+    o.trace = run->trace != NULL;
+    o.check = !run->forked;
+    o.faults = (sync_sim_faults){.drop_percent = plan->network.loss,
+                                 .duplicate_percent = plan->network.repeats,
+                                 .delay_ms_min = plan->network.delay_from,
+                                 .delay_ms_max = plan->network.delay_to};
+    o.disk_ms_max = plan->disk_ms;
+    o.replica.discover = !plan->no_discover;
+    if (plan->small) { /* everything in pieces, caches that overflow */
+        o.replica.message_size_max = 4096;
+        o.replica.presence_size_max = 512;
+        o.replica.held_count_max = 3;
+        o.replica.unsent_size_max = 300;
+    }
+    run->sim = sync_sim_open(&o);
+    if (plan->line) {
+        sync_sim_line(run->sim);
+    } else {
+        sync_sim_mesh(run->sim);
+    }
+    if (plan->undialable) { /* so it has to push */
+        sync_sim_set_dialable(run->sim, plan->place_count - 1, false);
+    }
+}
+
+static void write_trace(fuzz_run *run)
+{
+    if (run->trace != NULL) {
+        fputs(sync_sim_trace(run->sim), run->trace);
+        fflush(run->trace);
+    }
+}
+
+/* ---- faults ---- */
+
+/* The batches that a crash took never were. */
+static void note_losses(fuzz_run *run)
+{
+    size_t count = 0;
+    const sync_sim_batch *batches = sync_sim_batches(run->sim, &count);
+    for (size_t i = 0; i < count; i++) {
+        if (batches[i].lost) {
+            fuzz_full_history_lose(run->history, i);
+        }
+    }
+}
+
+/* What no running place has may die with the disk of `place`. */
+static void excuse_unshared(fuzz_run *run)
+{
+    for (size_t i = 0; i < run->trial_count; i++) {
+        bool shared = false;
+        for (uint32_t p = 0; p < run->plan->place_count && !shared; p++) {
+            shared = sync_sim_running(run->sim, p) &&
+                     fuzz_run_has_trial(run, p, &run->trials[i]);
+        }
+        run->trials[i].excused = run->trials[i].excused || !shared;
+    }
+}
+
+static void replace_disk(fuzz_run *run, const fuzz_step *step)
+{
+    bool copy = step->verb == FUZZ_COPY || step->verb == FUZZ_TWIN;
+    bool known = step->verb == FUZZ_COPY || step->verb == FUZZ_RESTORE;
+    if ((copy && step->other == step->place) ||
+        (!copy && (run->saved >> step->place & 1) == 0)) {
+        return;
+    }
+    sync_sim_crash(run->sim, step->place, false);
+    note_losses(run);
+    excuse_unshared(run);
+    run->set_back |= UINT64_C(1) << step->place;
+    if (copy) {
+        sync_sim_copy_disk(run->sim, step->other, step->place);
+    } else {
+        sync_sim_restore_disk(run->sim, step->place);
+    }
+    sync_sim_start_place(run->sim, step->place, known ? SYNC_SIM_FRESH : SYNC_SIM_KEEP);
+    run->presence[step->place][0] = '\0';
+}
+
+static void stop_or_start(fuzz_run *run, const fuzz_step *step)
+{
+    uint32_t place = step->place;
+    bool running = sync_sim_running(run->sim, place);
+    if (step->verb == FUZZ_START) {
+        if (!running) {
+            sync_sim_start_place(run->sim, place, SYNC_SIM_KEEP);
+        }
+        return;
+    }
+    if (step->verb == FUZZ_STOP) {
+        sync_sim_stop(run->sim, place);
+    } else {
+        sync_sim_crash(run->sim, place, step->verb == FUZZ_CRASH_KEPT);
+    }
+    run->presence[place][0] = '\0';
+    note_losses(run);
+}
+
+static void tell_presence(fuzz_run *run, const fuzz_step *step)
+{
+    if (sync_sim_running(run->sim, step->place)) {
+        char *text = run->presence[step->place];
+        snprintf(text, sizeof run->presence[0], "at %u", step->n[0] % 100000);
+        sync_sim_presence(run->sim, step->place, text);
+    }
+}
+
+static void set_network(fuzz_run *run, const fuzz_step *step)
+{
+    run->network = (fuzz_network){step->n[0], step->n[1], step->n[2], step->n[3]};
+    sync_sim_set_faults(run->sim, (sync_sim_faults){.drop_percent = step->n[0],
+                                                    .duplicate_percent = step->n[1],
+                                                    .delay_ms_min = step->n[2],
+                                                    .delay_ms_max = step->n[3]});
+}
+
+static void fault_step(fuzz_run *run, const fuzz_step *step)
+{
+    run->counts->faults++;
+    switch (step->verb) {
+    case FUZZ_NETWORK:
+        set_network(run, step);
+        break;
+    case FUZZ_CUT:
+        sync_sim_cut(run->sim, step->place, step->other);
+        break;
+    case FUZZ_CUT_WAY:
+        sync_sim_cut_one_way(run->sim, step->place, step->other, true);
+        break;
+    case FUZZ_HEAL:
+        sync_sim_heal(run->sim, step->place, step->other);
+        break;
+    case FUZZ_HEAL_ALL:
+        sync_sim_heal_all(run->sim);
+        break;
+    case FUZZ_CRASH:
+    case FUZZ_CRASH_KEPT:
+    case FUZZ_STOP:
+    case FUZZ_START:
+        stop_or_start(run, step);
+        break;
+    case FUZZ_CHECKPOINT:
+        sync_sim_checkpoint(run->sim, step->place);
+        break;
+    case FUZZ_SAVE_DISK:
+        sync_sim_save_disk(run->sim, step->place);
+        run->saved |= UINT64_C(1) << step->place;
+        break;
+    default:
+        replace_disk(run, step);
+        break;
+    }
+}
+
+/* ---- steps ---- */
+
+static void carry_out(fuzz_run *run, const fuzz_step *step)
+{
+    run->counts->steps++;
+    if (fuzz_verb_edits(step->verb)) {
+        fuzz_run_edit(run, step);
+        return;
+    }
+    fuzz_run_commit(run);
+    switch (step->verb) {
+    case FUZZ_WAIT:
+        sync_sim_run(run->sim, step->n[0]);
+        break;
+    case FUZZ_QUIET:
+        fuzz_run_quiet(run, false);
+        break;
+    case FUZZ_BURST:
+        fuzz_run_burst(run, step);
+        break;
+    case FUZZ_HOUSEKEEP:
+        fuzz_run_housekeep(run, step->place);
+        break;
+    case FUZZ_TRIM:
+        if (sync_sim_running(run->sim, step->place)) {
+            crdt_document_trim_log(sync_sim_document(run->sim, step->place),
+                                   step->n[0]);
+        }
+        break;
+    case FUZZ_PRESENCE:
+        tell_presence(run, step);
+        break;
+    case FUZZ_UNDO:
+    case FUZZ_REDO:
+        break;
+    default:
+        fault_step(run, step);
+        break;
+    }
+}
+
+static void say_step(fuzz_run *run, const fuzz_step *step)
+{
+    if (run->trace != NULL) {
+        char text[FUZZ_STEP_TEXT_SIZE];
+        fuzz_step_write(step, text);
+        fprintf(run->trace, "[%5llu] --- %s\n",
+                (unsigned long long)sync_sim_now(run->sim), text);
+    }
+}
+
+void fuzz_execute(const fuzz_plan *plan, FILE *trace, fuzz_counts *counts,
+                  fuzz_verdict *verdict)
+{
+    fuzz_run run = {.plan = plan,
+                    .trace = trace,
+                    .counts = counts,
+                    .verdict = verdict,
+                    .network = plan->network,
+                    .forked = is_forked(plan)};
+    *verdict = (fuzz_verdict){.oracle = ""};
+    run.history = fuzz_full_history_open();
+    crdt_op_list_init(&run.ops, crdt_alloc_default());
+    open_world(&run);
+    bool quiet_last =
+        plan->step_count > 0 && plan->steps[plan->step_count - 1].verb == FUZZ_QUIET;
+    size_t count = plan->step_count - (quiet_last ? 1 : 0);
+    for (size_t i = 0; i < count && !fuzz_run_failed(&run); i++) {
+        verdict->step = i;
+        say_step(&run, &plan->steps[i]);
+        carry_out(&run, &plan->steps[i]);
+        if (sync_sim_fault(run.sim)[0] != '\0') {
+            fuzz_run_fail(&run, "every step", "%s", sync_sim_fault(run.sim));
+        }
+        write_trace(&run);
+    }
+    if (!fuzz_run_failed(&run)) {
+        verdict->step = plan->step_count;
+        fuzz_run_quiet(&run, true);
+        write_trace(&run);
+    }
+    counts->runs++;
+    counts->events += sync_sim_network(run.sim)->sent;
+    counts->faults += sync_sim_network(run.sim)->lost;
+    if (run.pending && run.pending_scene) {
+        scene_edit_close(&run.edit);
+    }
+    sync_sim_close(run.sim);
+    crdt_op_list_deinit(&run.ops);
+    fuzz_full_history_close(run.history);
+    free(run.trials);
+}

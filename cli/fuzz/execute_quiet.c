@@ -1,0 +1,329 @@
+#include "cli/fuzz/execute_impl.h"
+
+#include "scene/materialize.h"
+
+#include <stdlib.h>
+
+/* What must hold when nothing disturbs any more.
+ *
+ *   liveness     all are equal within so many beacon periods, say so, and fall silent
+ *   truth        each is what the full history says, conflicts and all
+ *   snapshots    of equal documents are equal to the byte, and their trees are trees
+ *   durability   no acknowledged edit is gone
+ *   calm         no alarm goes off where nothing was wrong
+ *   presence     each knows what the others told last
+ *   housekeeping leaves nothing that a fresh document would not have */
+
+#define EQUAL_MS_MAX 30000u
+#define FORKED_MS 10000u
+#define FORKED_MS_MAX 60000u
+#define SILENCE_MS 10000u
+#define BEACONS_MAX 13u /* in SILENCE_MS, and some for luck */
+
+bool fuzz_run_compare(fuzz_run *run, uint32_t place)
+{
+    fuzz_finding finding;
+    if (run->forked || !sync_sim_running(run->sim, place)) {
+        return true;
+    }
+    run->counts->histories++;
+    return fuzz_full_history_check(run->history, sync_sim_document(run->sim, place),
+                                   &finding) ||
+           fuzz_run_fail(run, finding.oracle, "place %u: %s", place, finding.text);
+}
+
+static void end_faults(fuzz_run *run)
+{
+    sync_sim_set_faults(run->sim,
+                        (sync_sim_faults){.delay_ms_min = 1, .delay_ms_max = 5});
+    sync_sim_heal_all(run->sim);
+    for (uint32_t i = 0; i < run->plan->place_count; i++) {
+        if (!sync_sim_running(run->sim, i)) {
+            sync_sim_start_place(run->sim, i, SYNC_SIM_KEEP);
+        }
+    }
+}
+
+static bool check_equal(fuzz_run *run)
+{
+    if (run->forked) {
+        sync_sim_run(run->sim, FORKED_MS);
+    }
+    uint64_t took =
+        sync_sim_run_until_equal(run->sim, run->forked ? FORKED_MS_MAX : EQUAL_MS_MAX);
+    if (sync_sim_fault(run->sim)[0] != '\0') {
+        return fuzz_run_fail(run, "every step", "%s", sync_sim_fault(run->sim));
+    }
+    if (took == UINT64_MAX) {
+        return fuzz_run_fail(run, "liveness", "not equal after %u quiet ms",
+                             run->forked ? FORKED_MS_MAX : EQUAL_MS_MAX);
+    }
+    run->counts->quiet_ms += took;
+    if (took > run->counts->quiet_ms_max) {
+        run->counts->quiet_ms_max = took;
+    }
+    return true;
+}
+
+/* ---- snapshots and trees ---- */
+
+static crdt_err check_tree(const crdt_document *doc, bool *ok)
+{
+    scene_tree *tree = NULL;
+    crdt_err err = scene_tree_open(&tree, crdt_alloc_default());
+    if (err == CRDT_OK) {
+        err = scene_tree_build(tree, doc);
+    }
+    *ok = err == CRDT_OK && scene_tree_check(tree, doc);
+    size_t index = 0;
+    scene_place place;
+    while (*ok && scene_tree_next(tree, &index, &place)) {
+        size_t depth = 0;
+        scene_place at = place;
+        while (*ok && !at.under_root) {
+            *ok = scene_tree_find(tree, at.parent, &at) &&
+                  ++depth <= scene_tree_count(tree);
+        }
+    }
+    scene_tree_close(tree);
+    return err;
+}
+
+static bool check_snapshots(fuzz_run *run)
+{
+    crdt_buf first;
+    crdt_buf other;
+    bool ok = true;
+    crdt_buf_init(&first, crdt_alloc_default());
+    crdt_buf_init(&other, crdt_alloc_default());
+    for (uint32_t i = 0; i < run->plan->place_count && ok; i++) {
+        const crdt_document *doc = sync_sim_document(run->sim, i);
+        crdt_buf *text = i == 0 ? &first : &other;
+        crdt_buf_clear(text);
+        bool tree = false;
+        if (scene_materialize(doc, crdt_alloc_default(), text) != CRDT_OK ||
+            check_tree(doc, &tree) != CRDT_OK) {
+            abort();
+        }
+        if (!tree) {
+            ok = fuzz_run_fail(run, "tree", "place %u shows what is no tree", i);
+        } else if (!crdt_span_equal(crdt_buf_span(text), crdt_buf_span(&first))) {
+            ok = fuzz_run_fail(run, "snapshots",
+                               "places 0 and %u are equal, their snapshots are not", i);
+        }
+    }
+    crdt_buf_deinit(&first);
+    crdt_buf_deinit(&other);
+    return ok;
+}
+
+static bool check_documents(fuzz_run *run)
+{
+    for (uint32_t i = 0; i < run->plan->place_count; i++) {
+        if (!crdt_document_check(sync_sim_document(run->sim, i))) {
+            return fuzz_run_fail(run, "invariant",
+                                 "the document of place %u contradicts itself", i);
+        }
+        if (!fuzz_run_compare(run, i)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+/* ---- nothing acknowledged is gone ---- */
+
+static bool check_acknowledged(fuzz_run *run)
+{
+    size_t count = 0;
+    const sync_sim_batch *batches = sync_sim_batches(run->sim, &count);
+    const crdt_version *version = crdt_document_version(sync_sim_document(run->sim, 0));
+    for (size_t i = 0; i < count && !run->forked; i++) {
+        if (batches[i].durable && (run->set_back >> batches[i].place & 1) == 0 &&
+            !crdt_version_covers(version, &batches[i].last)) {
+            return fuzz_run_fail(run, "acknowledged",
+                                 "acknowledged edit %zu, of place %u, is gone", i,
+                                 batches[i].place);
+        }
+    }
+    for (size_t i = 0; i < run->trial_count; i++) {
+        const fuzz_trial *trial = &run->trials[i];
+        if (batches[trial->batch].durable && !trial->excused &&
+            !fuzz_run_has_trial(run, 0, trial)) {
+            return fuzz_run_fail(run, "acknowledged",
+                                 "acknowledged edit of field f%u, of place %u, is gone",
+                                 trial->number, trial->place);
+        }
+    }
+    return true;
+}
+
+static bool check_actors(fuzz_run *run)
+{
+    for (uint32_t i = 0; i < run->plan->place_count; i++) {
+        for (uint32_t j = 0; j < i; j++) {
+            crdt_actor a = sync_sim_actor(run->sim, i);
+            crdt_actor b = sync_sim_actor(run->sim, j);
+            if (crdt_actor_equal(&a, &b)) {
+                return fuzz_run_fail(run, "identity",
+                                     "places %u and %u write as one actor", j, i);
+            }
+        }
+    }
+    return true;
+}
+
+/* ---- silence ---- */
+
+static bool check_place_silent(fuzz_run *run, uint32_t place,
+                               const sync_replica_counts *before)
+{
+    sync_replica_counts now = sync_replica_count(sync_sim_replica(run->sim, place));
+    if (now.asked != before->asked || now.pushed != before->pushed ||
+        now.published != before->published || now.relayed != before->relayed ||
+        now.beacons - before->beacons > BEACONS_MAX || now.held != 0) {
+        return fuzz_run_fail(
+            run, "silence",
+            "place %u still asks (%llu), pushes (%llu), publishes (%llu), relays "
+            "(%llu), holds back (%llu) or has too many beacons (%llu)",
+            place, (unsigned long long)(now.asked - before->asked),
+            (unsigned long long)(now.pushed - before->pushed),
+            (unsigned long long)(now.published - before->published),
+            (unsigned long long)(now.relayed - before->relayed),
+            (unsigned long long)now.held,
+            (unsigned long long)(now.beacons - before->beacons));
+    }
+    return run->plan->place_count == 1 ||
+           sync_replica_in_sync(sync_sim_replica(run->sim, place)) ||
+           fuzz_run_fail(run, "silence", "place %u does not say that it is in sync",
+                         place);
+}
+
+/* Beacons only, once all is said. Where a disk was set back, batches may wait for others
+ * that died with it, until they are given up. */
+static bool check_silence(fuzz_run *run)
+{
+    sync_replica_counts before[FUZZ_PLACES_MAX];
+    uint32_t count = run->plan->place_count;
+    sync_sim_run(run->sim, run->set_back != 0 || run->forked ? 35000 : 5000);
+    for (uint32_t i = 0; i < count; i++) {
+        before[i] = sync_replica_count(sync_sim_replica(run->sim, i));
+    }
+    sync_sim_run(run->sim, SILENCE_MS);
+    for (uint32_t i = 0; i < count; i++) {
+        if (!check_place_silent(run, i, &before[i])) {
+            return false;
+        }
+    }
+    return sync_sim_equal(run->sim) ||
+           fuzz_run_fail(run, "silence", "places that were equal are so no longer");
+}
+
+/* Nothing in such runs is a fault of anybody: no alarm may go off. */
+static bool check_calm(fuzz_run *run)
+{
+    static const struct {
+        sync_notice_kind kind;
+        const char *text;
+    } alarms[] = {{SYNC_NOTICE_REFUSED, "something was refused"},
+                  {SYNC_NOTICE_FORK, "a fork was reported"},
+                  {SYNC_NOTICE_FRESH, "an actor was renewed"},
+                  {SYNC_NOTICE_REWRITTEN, "something was written again"},
+                  {SYNC_NOTICE_LOST, "something was lost in healing"},
+                  {SYNC_NOTICE_DIVERGED, "a divergence was reported"}};
+    for (uint32_t i = 0; i < run->plan->place_count && !run->forked; i++) {
+        for (size_t j = 0; j < sizeof alarms / sizeof alarms[0]; j++) {
+            if (sync_sim_notices(run->sim, i, alarms[j].kind) > 0) {
+                return fuzz_run_fail(run, "calm", "place %u: %s", i, alarms[j].text);
+            }
+        }
+    }
+    return true;
+}
+
+/* In a mesh each hears each, so knows what the other told last. */
+static bool check_presence(fuzz_run *run)
+{
+    const fuzz_plan *plan = run->plan;
+    for (uint32_t i = 0; i < plan->place_count; i++) {
+        for (uint32_t j = 0; j < plan->place_count; j++) {
+            if (i == j || plan->line || plan->undialable || run->forked ||
+                run->presence[j][0] == '\0') {
+                continue;
+            }
+            const char *heard = sync_sim_heard_presence(run->sim, i, j);
+            if (strcmp(heard, run->presence[j]) != 0) {
+                return fuzz_run_fail(run, "presence",
+                                     "place %u told `%s`, place %u knows `%s`", j,
+                                     run->presence[j], i, heard);
+            }
+        }
+    }
+    return true;
+}
+
+/* ---- housekeeping ---- */
+
+static bool check_part_clean(fuzz_run *run, const crdt_document *doc, crdt_part part)
+{
+    crdt_entry entry;
+    crdt_field field = {0};
+    while (crdt_document_next_field(doc, part, &field)) {
+        if (crdt_document_field_value(doc, field, 1, &entry)) {
+            return fuzz_run_fail(run, "housekeeping", "a lost sibling stays");
+        }
+    }
+    return crdt_document_part_live(doc, part) ||
+           fuzz_run_fail(run, "housekeeping", "a part that is not there leaves traces");
+}
+
+/* What shows is as before; nothing hidden, no siblings, no dead keys are left. */
+static bool check_housekeeping(fuzz_run *run)
+{
+    crdt_document_counts before = crdt_document_count(sync_sim_document(run->sim, 0));
+    fuzz_run_housekeep(run, 0);
+    if (fuzz_run_failed(run) || !check_equal(run) || !check_snapshots(run)) {
+        return false;
+    }
+    for (uint32_t i = 0; i < run->plan->place_count; i++) {
+        const crdt_document *doc = sync_sim_document(run->sim, i);
+        crdt_document_counts after = crdt_document_count(doc);
+        if (after.objects != before.objects || after.parts != before.parts ||
+            after.fields != before.fields || after.conflicts != 0) {
+            return fuzz_run_fail(run, "housekeeping", "what shows has changed");
+        }
+        crdt_object object = {0};
+        while (crdt_document_next_object(doc, &object)) {
+            if (!crdt_document_object_live(doc, object)) {
+                return fuzz_run_fail(run, "housekeeping",
+                                     "an object that is not there leaves traces");
+            }
+            crdt_part part = {0};
+            while (crdt_document_next_part(doc, object, &part)) {
+                if (!check_part_clean(run, doc, part)) {
+                    return false;
+                }
+            }
+        }
+    }
+    return check_documents(run);
+}
+
+bool fuzz_run_quiet(fuzz_run *run, bool last)
+{
+    fuzz_run_commit(run);
+    end_faults(run);
+    run->counts->quiets++;
+    bool ok = check_equal(run) && check_documents(run) && check_snapshots(run) &&
+              check_acknowledged(run) && check_actors(run);
+    if (last) {
+        ok = ok && (run->forked || check_housekeeping(run)) && check_silence(run) &&
+             check_presence(run) && check_calm(run);
+    }
+    const fuzz_network *net = &run->network;
+    sync_sim_set_faults(run->sim, (sync_sim_faults){.drop_percent = net->loss,
+                                                    .duplicate_percent = net->repeats,
+                                                    .delay_ms_min = net->delay_from,
+                                                    .delay_ms_max = net->delay_to});
+    return ok;
+}
