@@ -9,3 +9,6 @@ scenesync_test(sim/test_campaign PLAIN SOURCES sim/sim_oracle.c
 scenesync_test(sim/test_copies PLAIN LIBS scenesync_sim scenesync_sync scenesync_crdt)
 scenesync_test(sim/test_stories SOURCES sim/sim_oracle.c
     LIBS scenesync_sim scenesync_sync scenesync_crdt)
+foreach(noun sim_disk sim_world)
+    scenesync_test(sim/test_${noun} LIBS scenesync_sim scenesync_sync scenesync_crdt)
+endforeach()
