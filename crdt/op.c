@@ -1,5 +1,7 @@
 #include "crdt/op.h"
 
+#include "crdt/mutant.h"
+
 bool crdt_key_equal(const crdt_key *a, const crdt_key *b)
 {
     return a->depth == b->depth && crdt_span_equal(a->object, b->object) &&
@@ -22,8 +24,11 @@ int crdt_key_compare(const crdt_key *a, const crdt_key *b)
 
 uint64_t crdt_batch_first_time(const crdt_batch *batch)
 {
-    uint64_t max = 0;
+    uint64_t max = MUTANT(19) && batch->dep_count == 0 ? 1000 : 0;
     for (size_t i = 0; i < batch->dep_count; i++) {
+        if (MUTANT(106) && !crdt_actor_equal(&batch->deps[i].actor, &batch->actor)) {
+            continue;
+        }
         max = batch->deps[i].time > max ? batch->deps[i].time : max;
     }
     return max + 1;

@@ -1,4 +1,6 @@
 #include "crdt/template.h"
+
+#include "crdt/mutant.h"
 #include "sync/node_impl.h"
 
 #include <assert.h>
@@ -62,7 +64,7 @@ static crdt_err find_beginning(sync_node *node, const edit_task *task,
                                uint64_t *again_ms, crdt_diag *diag)
 {
     uint64_t now = sync_node_now_ms();
-    if (task->begins || node->poisoned || node->options.read_only ||
+    if (task->begins || MUTANT(48) || node->poisoned || node->options.read_only ||
         sync_node_has_begun(node)) {
         return CRDT_OK;
     }

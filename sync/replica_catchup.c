@@ -632,7 +632,8 @@ void replica_catchup_fetch(sync_replica *replica, uint64_t token,
     reply.body.chunk.index = index;
     sync_kept *kept = sync_shelf_find(&replica->shelf, message->body.chunk.id);
     if (MUTANT(49) && kept != NULL) {
-        kept = replica->shelf.items[replica->shelf.count - 1];
+        const crdt_version nothing = {.stamp_count = 0};
+        kept = make_answer(replica, &nothing, false);
     }
     if (kept != NULL && kept->sequence <= replica->stored) {
         reply.body.chunk.bytes = sync_kept_chunk(kept, index, chunk_size(replica));

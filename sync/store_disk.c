@@ -369,7 +369,7 @@ static crdt_err disk_renew_actor(sync_store *base, crdt_actor *actor, crdt_diag 
         return crdt_diag_set(diag, CRDT_EIO, 0, "no random bytes");
     }
     if (MUTANT(30)) {
-        memset(store->base.actor.bytes, 1, 15); /* "the second" it was made in */
+        memset(store->base.actor.bytes, 1, 16); /* "the second" it was made in */
     }
     store->actor_queued = true;
     if (actor != NULL) {

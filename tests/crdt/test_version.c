@@ -43,6 +43,30 @@ static void expect_model(const crdt_version *version, const model *m)
     cr_assert_eq(crdt_version_time_max(version), max);
 }
 
+/* A short version is looked up in a long one, actor by actor: the way for versions of one
+ * length is not taken then. */
+Test(version, a_few_among_many)
+{
+    crdt_version many;
+    crdt_version few;
+    crdt_version_init(&many, crdt_alloc_default());
+    for (unsigned i = 0; i < 64; i++) {
+        crdt_stamp stamp = {.time = 10, .actor = gen_actor(i)};
+        cr_assert_eq(crdt_version_raise(&many, &stamp), CRDT_OK);
+    }
+    for (unsigned i = 0; i < 70; i++) {
+        for (uint64_t time = 9; time <= 11; time++) {
+            crdt_stamp stamp = {.time = time, .actor = gen_actor(i)};
+            crdt_version_init(&few, crdt_alloc_default());
+            cr_assert_eq(crdt_version_raise(&few, &stamp), CRDT_OK);
+            bool covered = i < 64 && time <= 10;
+            cr_assert_eq(crdt_version_includes(&many, &few), covered);
+            crdt_version_deinit(&few);
+        }
+    }
+    crdt_version_deinit(&many);
+}
+
 static crdt_order model_compare(const model *a, const model *b)
 {
     bool more = false;

@@ -799,6 +799,27 @@ Test(replica, far_future_wins_nothing)
     }
 }
 
+/* Nor is a beacon that claims one: its sender is not asked for what nobody can have. */
+Test(replica, a_beacon_far_ahead_is_not_believed)
+{
+    box b;
+    box_open(&b);
+    meet(&b);
+    crdt_stamp far = {CRDT_TIME_MAX, {{9}}};
+    crdt_version claimed = {.stamps = &far, .stamp_count = 1};
+    sync_message beacon = beacon_of(0, (crdt_span){0});
+    beacon.body.beacon.entries = &far;
+    beacon.body.beacon.entry_count = 1;
+    beacon.body.beacon.version_hash = crdt_digest_version(&claimed);
+    hear(&b, &beacon);
+    cr_assert_eq(count_notices(&b, SYNC_NOTICE_REFUSED), 1);
+    for (int i = 0; i < 20; i++) {
+        hear(&b, &beacon);
+        cr_assert_eq(sync_replica_count(b.replica).asked, 0);
+    }
+    box_close(&b);
+}
+
 /* A beacon of my own actor with another nonce: a copy of this store runs too. */
 Test(replica, twin_is_noticed)
 {

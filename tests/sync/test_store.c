@@ -1043,6 +1043,7 @@ Test(store_mem, copies_take_fresh_actors)
 {
     sync_mem_disk *disk = NULL;
     sync_mem_disk *copy = NULL;
+    sync_mem_disk *second = NULL;
     sync_mem_disk *rolled_back = NULL;
     store_box box;
     cr_assert_eq(sync_mem_disk_open(&disk, crdt_alloc_default()), CRDT_OK);
@@ -1052,17 +1053,24 @@ Test(store_mem, copies_take_fresh_actors)
     store_box_commit(&box);
     store_box_close(&box);
     cr_assert_eq(sync_mem_disk_copy(disk, false, &copy), CRDT_OK);
+    cr_assert_eq(sync_mem_disk_copy(disk, false, &second), CRDT_OK);
     cr_assert_eq(sync_mem_disk_copy(disk, true, &rolled_back), CRDT_OK);
     store_box_open_mem(&box, copy, &options);
     cr_assert_eq(box.report.origin, SYNC_ACTOR_COPIED);
     crdt_actor fresh = sync_store_actor(box.store);
     cr_assert_not(crdt_actor_equal(&fresh, &actor));
     store_box_close(&box);
+    store_box_open_mem(&box, second, &options);
+    crdt_actor other = sync_store_actor(box.store);
+    cr_assert_not(crdt_actor_equal(&other, &actor) || crdt_actor_equal(&other, &fresh),
+                  "nor do two copies take the same one");
+    store_box_close(&box);
     store_box_open_mem(&box, rolled_back, &options);
     cr_assert_eq(box.report.origin, SYNC_ACTOR_KEPT);
     store_box_close(&box);
     sync_mem_disk_close(disk);
     sync_mem_disk_close(copy);
+    sync_mem_disk_close(second);
     sync_mem_disk_close(rolled_back);
 }
 
