@@ -34,8 +34,8 @@ static void report_counts(cli_run *run, const char *event, const fuzz_counts *co
     cli_report_number(&report, "runs", counts->runs);
     cli_report_number(&report, "steps", counts->steps);
     cli_report_number(&report, "edits", counts->batches);
-    cli_report_number(&report, "events", counts->events);
-    cli_report_number(&report, "faults", counts->faults);
+    cli_report_number(&report, "events", counts->world.events);
+    cli_report_number(&report, "faults", counts->world.faults);
     cli_report_number(&report, "histories", counts->histories);
     cli_report_number(&report, "quiets", counts->quiets);
     cli_report_number(&report, "milliseconds", (uint64_t)(seconds * 1000));
@@ -49,8 +49,8 @@ static void print_line(FILE *out, const fuzz_counts *counts, double seconds)
             "%llu runs (%.0f/s), %.3g events (%.0fk/s), %.3g faults, %llu histories "
             "compared",
             (unsigned long long)counts->runs, (double)counts->runs * per,
-            (double)counts->events, (double)counts->events * per / 1000,
-            (double)counts->faults, (unsigned long long)counts->histories);
+            (double)counts->world.events, (double)counts->world.events * per / 1000,
+            (double)counts->world.faults, (unsigned long long)counts->histories);
 }
 
 static void show_progress(void *ctx, const fuzz_counts *counts, double seconds)

@@ -9,14 +9,17 @@ void fuzz_counts_add(fuzz_counts *sum, const fuzz_counts *more)
     sum->steps += more->steps;
     sum->batches += more->batches;
     sum->undone += more->undone;
-    sum->events += more->events;
-    sum->faults += more->faults;
     sum->histories += more->histories;
     sum->quiets += more->quiets;
     sum->quiet_ms += more->quiet_ms;
     if (more->quiet_ms_max > sum->quiet_ms_max) {
         sum->quiet_ms_max = more->quiet_ms_max;
     }
+    sync_sim_counts_add(&sum->world, &more->world);
+    for (size_t i = 0; i < sizeof sum->coverage; i++) {
+        sum->coverage[i] |= more->coverage[i];
+    }
+    sum->hash += more->hash;
 }
 
 bool fuzz_run_fail(fuzz_run *run, const char *oracle, const char *format, ...)
@@ -36,10 +39,10 @@ bool fuzz_run_fail(fuzz_run *run, const char *oracle, const char *format, ...)
 
 /* ---- beginning and end ---- */
 
-static bool is_forked(const fuzz_plan *plan)
+static bool has_step(const fuzz_plan *plan, fuzz_verb from, fuzz_verb to)
 {
     for (size_t i = 0; i < plan->step_count; i++) {
-        if (plan->steps[i].verb == FUZZ_SET_BACK || plan->steps[i].verb == FUZZ_TWIN) {
+        if (plan->steps[i].verb >= from && plan->steps[i].verb <= to) {
             return true;
         }
     }
@@ -59,6 +62,11 @@ static void open_world(fuzz_run *run)
                                  .delay_ms_min = plan->network.delay_from,
                                  .delay_ms_max = plan->network.delay_to};
     o.disk_ms_max = plan->disk_ms;
+    o.coverage = run->counts->coverage;
+    o.hooks = (sync_sim_hooks){.ctx = run,
+                               .opened = fuzz_run_opened,
+                               .closing = fuzz_run_closing,
+                               .changed = fuzz_run_changed};
     o.replica.discover = !plan->no_discover;
     if (plan->small) { /* everything in pieces, caches that overflow */
         o.replica.message_size_max = 4096;
@@ -87,69 +95,114 @@ static void write_trace(fuzz_run *run)
 
 /* ---- faults ---- */
 
-/* The batches that a crash took never were. */
-static void note_losses(fuzz_run *run)
+static bool has_batch(const fuzz_run *run, uint32_t place, const sync_sim_batch *batch)
+{
+    return sync_sim_running(run->sim, place) &&
+           crdt_version_covers(sync_replica_version(sync_sim_replica(run->sim, place)),
+                               &batch->last);
+}
+
+void fuzz_run_excuse(fuzz_run *run, uint32_t place)
 {
     size_t count = 0;
     const sync_sim_batch *batches = sync_sim_batches(run->sim, &count);
-    for (size_t i = 0; i < count; i++) {
-        if (batches[i].lost) {
-            fuzz_full_history_lose(run->history, i);
+    if (count > run->excused_count) {
+        run->excused = realloc(run->excused, count * sizeof *run->excused);
+        if (run->excused == NULL) {
+            abort();
         }
+        memset(run->excused + run->excused_count, 0, count - run->excused_count);
+        run->excused_count = count;
     }
-}
-
-/* What no running place has may die with the disk of `place`. */
-static void excuse_unshared(fuzz_run *run)
-{
+    for (size_t i = 0; i < count && !run->forked; i++) {
+        bool shared = false;
+        for (uint32_t p = 0; p < run->plan->place_count && !shared; p++) {
+            shared = p != place && has_batch(run, p, &batches[i]);
+        }
+        run->excused[i] = run->excused[i] || !shared;
+    }
     for (size_t i = 0; i < run->trial_count; i++) {
         bool shared = false;
         for (uint32_t p = 0; p < run->plan->place_count && !shared; p++) {
-            shared = sync_sim_running(run->sim, p) &&
+            shared = p != place && sync_sim_running(run->sim, p) &&
                      fuzz_run_has_trial(run, p, &run->trials[i]);
         }
         run->trials[i].excused = run->trials[i].excused || !shared;
     }
 }
 
+/* Start it as its store would; on a new disk, where the old one has lost too much. */
+void fuzz_run_start(fuzz_run *run, uint32_t place, sync_sim_start how)
+{
+    if (sync_sim_running(run->sim, place)) {
+        return;
+    }
+    crdt_err err = sync_sim_start_place(run->sim, place, how);
+    if (err == CRDT_EIO) { /* the disk is full or broken: make room, or repair it */
+        sync_sim_set_disk(run->sim, place, SYNC_SIM_DISK_GOOD);
+        err = sync_sim_start_place(run->sim, place, SYNC_SIM_PROVE);
+    }
+    if (err != CRDT_OK) {
+        fuzz_run_excuse(run, place);
+        sync_sim_set_disk(run->sim, place, SYNC_SIM_DISK_GOOD);
+        sync_sim_replace_disk(run->sim, place);
+        sync_sim_start_place(run->sim, place, SYNC_SIM_FRESH);
+        run->set_back |= UINT64_C(1) << place;
+    }
+}
+
 static void replace_disk(fuzz_run *run, const fuzz_step *step)
 {
     bool copy = step->verb == FUZZ_COPY || step->verb == FUZZ_TWIN;
-    bool known = step->verb == FUZZ_COPY || step->verb == FUZZ_RESTORE;
+    bool old = step->verb == FUZZ_RESTORE || step->verb == FUZZ_SET_BACK;
     if ((copy && step->other == step->place) ||
-        (!copy && (run->saved >> step->place & 1) == 0)) {
+        (old && (run->saved >> step->place & 1) == 0)) {
         return;
     }
     sync_sim_crash(run->sim, step->place, false);
-    note_losses(run);
-    excuse_unshared(run);
+    fuzz_run_excuse(run, step->place);
     run->set_back |= UINT64_C(1) << step->place;
     if (copy) {
         sync_sim_copy_disk(run->sim, step->other, step->place);
-    } else {
+    } else if (old) {
         sync_sim_restore_disk(run->sim, step->place);
+    } else {
+        sync_sim_replace_disk(run->sim, step->place);
     }
-    sync_sim_start_place(run->sim, step->place, known ? SYNC_SIM_FRESH : SYNC_SIM_KEEP);
-    run->presence[step->place][0] = '\0';
+    fuzz_run_start(run, step->place,
+                   step->verb == FUZZ_COPY      ? SYNC_SIM_PROVE
+                   : step->verb == FUZZ_RESTORE ? SYNC_SIM_FRESH
+                                                : SYNC_SIM_KEEP);
 }
 
 static void stop_or_start(fuzz_run *run, const fuzz_step *step)
 {
-    uint32_t place = step->place;
-    bool running = sync_sim_running(run->sim, place);
-    if (step->verb == FUZZ_START) {
-        if (!running) {
-            sync_sim_start_place(run->sim, place, SYNC_SIM_KEEP);
-        }
-        return;
+    switch (step->verb) {
+    case FUZZ_START:
+        fuzz_run_start(run, step->place, SYNC_SIM_PROVE);
+        break;
+    case FUZZ_STOP:
+        sync_sim_stop(run->sim, step->place);
+        break;
+    case FUZZ_CUT_POWER:
+        sync_sim_cut_power(run->sim, step->place);
+        break;
+    case FUZZ_PROTOCOL:
+        sync_sim_crash(run->sim, step->place, true);
+        sync_sim_set_protocol(run->sim, step->place, step->n[0] % 4);
+        fuzz_run_start(run, step->place, SYNC_SIM_PROVE);
+        break;
+    default:
+        sync_sim_crash(run->sim, step->place, step->verb == FUZZ_CRASH_KEPT);
+        break;
     }
-    if (step->verb == FUZZ_STOP) {
-        sync_sim_stop(run->sim, place);
-    } else {
-        sync_sim_crash(run->sim, place, step->verb == FUZZ_CRASH_KEPT);
-    }
-    run->presence[place][0] = '\0';
-    note_losses(run);
+}
+
+static void set_clock(fuzz_run *run, const fuzz_step *step)
+{
+    int64_t ms = (int64_t)step->n[0] * 1000;
+    sync_sim_jump_clock(run->sim, step->place,
+                        step->verb == FUZZ_CLOCK_BACK ? -ms : ms);
 }
 
 static void tell_presence(fuzz_run *run, const fuzz_step *step)
@@ -172,7 +225,6 @@ static void set_network(fuzz_run *run, const fuzz_step *step)
 
 static void fault_step(fuzz_run *run, const fuzz_step *step)
 {
-    run->counts->faults++;
     switch (step->verb) {
     case FUZZ_NETWORK:
         set_network(run, step);
@@ -193,7 +245,26 @@ static void fault_step(fuzz_run *run, const fuzz_step *step)
     case FUZZ_CRASH_KEPT:
     case FUZZ_STOP:
     case FUZZ_START:
+    case FUZZ_CUT_POWER:
+    case FUZZ_PROTOCOL:
         stop_or_start(run, step);
+        break;
+    case FUZZ_DISK_FAILS:
+    case FUZZ_DISK_LIES:
+        sync_sim_set_disk(run->sim, step->place,
+                          step->verb == FUZZ_DISK_LIES ? SYNC_SIM_DISK_LIES
+                                                       : SYNC_SIM_DISK_FAILS);
+        break;
+    case FUZZ_STALL:
+    case FUZZ_GO_ON:
+        sync_sim_stall(run->sim, step->place, step->verb == FUZZ_STALL);
+        break;
+    case FUZZ_CLOCK_AHEAD:
+    case FUZZ_CLOCK_BACK:
+        set_clock(run, step);
+        break;
+    case FUZZ_FORGE:
+        fuzz_run_forge(run, step);
         break;
     case FUZZ_CHECKPOINT:
         sync_sim_checkpoint(run->sim, step->place);
@@ -232,16 +303,14 @@ static void carry_out(fuzz_run *run, const fuzz_step *step)
         fuzz_run_housekeep(run, step->place);
         break;
     case FUZZ_TRIM:
-        if (sync_sim_running(run->sim, step->place)) {
-            crdt_document_trim_log(sync_sim_document(run->sim, step->place),
-                                   step->n[0]);
-        }
+        sync_sim_trim(run->sim, step->place, step->n[0]);
         break;
     case FUZZ_PRESENCE:
         tell_presence(run, step);
         break;
     case FUZZ_UNDO:
     case FUZZ_REDO:
+        fuzz_run_undo(run, step->place, step->verb == FUZZ_REDO);
         break;
     default:
         fault_step(run, step);
@@ -267,7 +336,10 @@ void fuzz_execute(const fuzz_plan *plan, FILE *trace, fuzz_counts *counts,
                     .counts = counts,
                     .verdict = verdict,
                     .network = plan->network,
-                    .forked = is_forked(plan)};
+                    .forked = has_step(plan, FUZZ_SET_BACK, FUZZ_DISK_LIES),
+                    .foreign = has_step(plan, FUZZ_PROTOCOL, FUZZ_FORGE),
+                    .lies = has_step(plan, FUZZ_DISK_LIES, FUZZ_DISK_LIES),
+                    .undoes = has_step(plan, FUZZ_UNDO, FUZZ_REDO)};
     *verdict = (fuzz_verdict){.oracle = ""};
     run.history = fuzz_full_history_open();
     crdt_op_list_init(&run.ops, crdt_alloc_default());
@@ -290,8 +362,9 @@ void fuzz_execute(const fuzz_plan *plan, FILE *trace, fuzz_counts *counts,
         write_trace(&run);
     }
     counts->runs++;
-    counts->events += sync_sim_network(run.sim)->sent;
-    counts->faults += sync_sim_network(run.sim)->lost;
+    sync_sim_counts world = sync_sim_count(run.sim);
+    sync_sim_counts_add(&counts->world, &world);
+    counts->hash += sync_sim_hash(run.sim) * (2 * plan->seed + 1);
     if (run.pending && run.pending_scene) {
         scene_edit_close(&run.edit);
     }
@@ -299,4 +372,6 @@ void fuzz_execute(const fuzz_plan *plan, FILE *trace, fuzz_counts *counts,
     crdt_op_list_deinit(&run.ops);
     fuzz_full_history_close(run.history);
     free(run.trials);
+    free(run.excused);
+    fuzz_run_close_people(&run);
 }

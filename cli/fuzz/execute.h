@@ -12,6 +12,7 @@
  * In every quiet (`quiet`): execute_quiet.c. */
 
 #include "cli/fuzz/plan.h"
+#include "sync/sim_log.h"
 
 #include <stdio.h>
 
@@ -26,6 +27,9 @@ typedef struct fuzz_counts {
     uint64_t quiets;    /* quiet points reached */
     uint64_t quiet_ms;  /* virtual time until all were equal, summed over them */
     uint64_t quiet_ms_max;
+    sync_sim_counts world; /* events and faults of the simulated worlds */
+    uint8_t coverage[SYNC_SIM_COVERAGE_SIZE]; /* states they have been in */
+    uint64_t hash; /* over all that happened in these runs, in whatever order */
 } fuzz_counts;
 
 void fuzz_counts_add(fuzz_counts *sum, const fuzz_counts *more);

@@ -2,6 +2,7 @@
 
 #include "crdt/batch.h"
 #include "crdt/value.h"
+#include "sync/message.h"
 
 #include <stdlib.h>
 
@@ -151,40 +152,53 @@ static void check_effect(fuzz_run *run, uint32_t place, const crdt_op *op)
     }
 }
 
-/* Commit operations; look before and after. */
-static void commit_ops(fuzz_run *run, uint32_t place, const crdt_op *ops, size_t count)
+/* What the batch says of its author is true, and it shows. */
+static void check_batch(fuzz_run *run, uint32_t place, const sight *s,
+                        const sync_sim_batch *item)
+{
+    crdt_arena arena;
+    crdt_batch batch;
+    crdt_arena_init(&arena, crdt_alloc_default());
+    if (crdt_batch_decode(crdt_buf_span(&item->bytes), NULL, &arena, &batch, NULL) ==
+        CRDT_OK) {
+        check_sight(run, s, &batch);
+        check_effect(run, place, &batch.ops[batch.op_count - 1]);
+    }
+    crdt_arena_deinit(&arena);
+}
+
+bool fuzz_run_commit_ops(fuzz_run *run, uint32_t place, const crdt_op *ops,
+                         size_t op_count)
 {
     sight s = {0};
-    for (size_t i = 0; i < count && !run->forked; i++) {
+    for (size_t i = 0; i < op_count && !run->forked; i++) {
         look(&s, sync_sim_document(run->sim, place), &ops[i].key);
     }
+    fuzz_run_before(run, place);
     size_t before = 0;
     size_t after = 0;
     sync_sim_batches(run->sim, &before);
-    crdt_err err = sync_sim_commit(run->sim, place, ops, count);
+    crdt_err err = sync_sim_commit(run->sim, place, ops, op_count);
     const sync_sim_batch *batches = sync_sim_batches(run->sim, &after);
+    bool running = sync_sim_running(run->sim, place); /* its disk may have failed */
     if (err != CRDT_OK && err != CRDT_ENOTHING) {
         fuzz_run_fail(run, "commit", "an edit is refused: %s", crdt_err_name(err));
     } else if (err == CRDT_OK && after != before + 1) {
         fuzz_run_fail(run, "commit", "an edit made no batch");
-    } else if (err == CRDT_OK && !run->forked) {
-        crdt_arena arena;
-        crdt_batch batch;
-        crdt_arena_init(&arena, crdt_alloc_default());
-        if (crdt_batch_decode(crdt_buf_span(&batches[before].bytes), NULL, &arena,
-                              &batch, NULL) == CRDT_OK) {
-            check_sight(run, &s, &batch);
-            check_effect(run, place, &batch.ops[batch.op_count - 1]);
-        }
-        crdt_arena_deinit(&arena);
+    } else if (err == CRDT_OK && !run->forked && running) {
+        check_batch(run, place, &s, &batches[before]);
+        fuzz_run_after(run, place);
     }
     free(s.stamps);
     fuzz_run_note_batches(run);
-    crdt_document_counts counts =
-        crdt_document_count(sync_sim_document(run->sim, place));
-    if (err == CRDT_OK && counts.fields + counts.conflicts <= COMPARE_KEYS_MAX) {
-        fuzz_run_compare(run, place);
+    if (running && err == CRDT_OK) {
+        crdt_document_counts counts =
+            crdt_document_count(sync_sim_document(run->sim, place));
+        if (counts.fields + counts.conflicts <= COMPARE_KEYS_MAX) {
+            fuzz_run_compare(run, place);
+        }
     }
+    return err == CRDT_OK && running;
 }
 
 void fuzz_run_commit(fuzz_run *run)
@@ -197,7 +211,7 @@ void fuzz_run_commit(fuzz_run *run)
         scene_edit_close(&run->edit);
     }
     if (sync_sim_running(run->sim, run->pending_place) && run->ops.op_count > 0) {
-        commit_ops(run, run->pending_place, run->ops.ops, run->ops.op_count);
+        fuzz_run_commit_ops(run, run->pending_place, run->ops.ops, run->ops.op_count);
     }
     crdt_op_list_clear(&run->ops);
 }
@@ -377,16 +391,51 @@ void fuzz_run_edit(fuzz_run *run, const fuzz_step *step)
 void fuzz_run_housekeep(fuzz_run *run, uint32_t place)
 {
     if (sync_sim_running(run->sim, place)) {
+        fuzz_run_set_origin(run, place, CRDT_ORIGIN_HOUSEKEEPING);
         crdt_err err = sync_sim_housekeep(run->sim, place);
+        fuzz_run_set_origin(run, place, CRDT_ORIGIN_EDIT);
         if (err != CRDT_OK && err != CRDT_ENOTHING) {
             fuzz_run_fail(run, "housekeeping", "housekeeping is refused: %s",
                           crdt_err_name(err));
         }
         fuzz_run_note_batches(run);
-        if (err == CRDT_OK) {
-            fuzz_run_compare(run, place);
-        }
+        fuzz_run_compare(run, place);
     }
+}
+
+/* ---- what nobody sent ---- */
+
+/* Noise, a message cut short, or an old message again: it must do nothing at all. */
+void fuzz_run_forge(fuzz_run *run, const fuzz_step *step)
+{
+    size_t count = 0;
+    const sync_sim_batch *batches = sync_sim_batches(run->sim, &count);
+    if (!sync_sim_running(run->sim, step->place) || count == 0) {
+        return;
+    }
+    uint64_t luck = step->n[0] * UINT64_C(0x9e3779b97f4a7c15) + run->plan->seed;
+    crdt_span batch = crdt_buf_span(&batches[luck % count].bytes);
+    sync_message message = {.kind = SYNC_MESSAGE_BATCHES,
+                            .actor = sync_sim_actor(run->sim, step->other)};
+    crdt_span topic = sync_replica_topic(sync_sim_replica(run->sim, step->place));
+    memcpy(message.topic, topic.data, topic.size == SYNC_TOPIC_SIZE ? topic.size : 0);
+    message.body.batches = (sync_batches){.batches = &batch, .batch_count = 1};
+    crdt_buf bytes;
+    crdt_buf_init(&bytes, crdt_alloc_default());
+    must(sync_message_encode(&message, &bytes) == CRDT_OK);
+    crdt_span forged = crdt_buf_span(&bytes);
+    if (step->n[0] % 3 == 1) {
+        forged.size = luck / 3 % forged.size;
+    } else if (step->n[0] % 3 == 2) {
+        for (size_t i = SYNC_TOPIC_SIZE; i < bytes.size; i++) {
+            luck = luck * UINT64_C(6364136223846793005) + 1442695040888963407u;
+            bytes.data[i] = (uint8_t)(luck >> 56);
+        }
+    } else if (!batches[luck % count].durable) {
+        forged.size = 0; /* nobody could have heard that one yet */
+    }
+    sync_sim_inject(run->sim, step->other, step->place, forged);
+    crdt_buf_deinit(&bytes);
 }
 
 /* ---- edits to be found again ---- */
@@ -402,7 +451,8 @@ void fuzz_run_burst(fuzz_run *run, const fuzz_step *step)
     if (!sync_sim_running(run->sim, step->place)) {
         return;
     }
-    for (uint32_t i = 0; i < step->n[0]; i++) {
+    for (uint32_t i = 0; i < step->n[0] && sync_sim_running(run->sim, step->place);
+         i++) {
         size_t before = 0;
         size_t after = 0;
         char object[16];
@@ -410,7 +460,10 @@ void fuzz_run_burst(fuzz_run *run, const fuzz_step *step)
         uint32_t number = (uint32_t)run->trial_count;
         name_trial(number, object, field);
         sync_sim_batches(run->sim, &before);
+        fuzz_run_set_origin(run, step->place,
+                            CRDT_ORIGIN_IMPORT); /* not to be undone */
         sync_sim_set(run->sim, step->place, object, field, number);
+        fuzz_run_set_origin(run, step->place, CRDT_ORIGIN_EDIT);
         sync_sim_batches(run->sim, &after);
         if (after != before + 1) {
             fuzz_run_fail(run, "commit", "an edit made no batch");

@@ -5,6 +5,7 @@
 
 #include "cli/fuzz/execute.h"
 #include "cli/fuzz/full_history.h"
+#include "crdt/history.h"
 #include "scene/edit.h"
 #include "sync/sim_world.h"
 
@@ -13,8 +14,12 @@ typedef struct fuzz_trial {
     uint32_t place;
     uint32_t number; /* what it wrote, and where */
     size_t batch;
-    bool excused; /* the only disk that had it was set back */
+    bool excused; /* every disk that had it was lost */
 } fuzz_trial;
+
+/* Who sits at a place: what was done there, as the history of a store has it, and what was
+ * shown before and after it. */
+typedef struct fuzz_person fuzz_person;
 
 typedef struct fuzz_run {
     const fuzz_plan *plan;
@@ -24,9 +29,15 @@ typedef struct fuzz_run {
     fuzz_verdict *verdict;
     fuzz_full_history *history;
     size_t batches_known; /* of the simulated world, in `history` */
+    bool *excused;        /* of the batches: every disk that had it was lost */
+    size_t excused_count;
+    size_t batches_settled; /* before this one each is durable or lost */
     fuzz_network network;
     bool
         forked; /* some disk is copied or set back unnoticed: actors have two histories */
+    bool foreign;      /* some say what others must refuse */
+    bool lies;         /* some disk lies */
+    bool undoes;       /* somebody undoes something: people are watched */
     uint64_t set_back; /* places whose disk lost something, a bit each */
     uint64_t saved;    /* places that have a saved disk */
     char presence[FUZZ_PLACES_MAX][16];
@@ -37,6 +48,7 @@ typedef struct fuzz_run {
     uint32_t pending_place;
     crdt_op_list ops;
     scene_edit edit;
+    fuzz_person *people[FUZZ_PLACES_MAX];
 
     fuzz_trial *trials;
     size_t trial_count;
@@ -59,8 +71,31 @@ void fuzz_run_housekeep(fuzz_run *run, uint32_t place);
 void fuzz_run_commit(fuzz_run *run);
 /* Take new batches of the world into the history. */
 void fuzz_run_note_batches(fuzz_run *run);
+/* Commit operations as made for this reason; look before and after. True: something was. */
+bool fuzz_run_commit_ops(fuzz_run *run, uint32_t place, const crdt_op *ops,
+                         size_t op_count);
+/* Bytes that nobody sent reach a place. */
+void fuzz_run_forge(fuzz_run *run, const fuzz_step *step);
 /* The field of its own that a trial wrote. */
 bool fuzz_run_has_trial(const fuzz_run *run, uint32_t place, const fuzz_trial *trial);
+
+/* execute_undo.c: undo or redo what was done last at a place; what the world tells. */
+void fuzz_run_undo(fuzz_run *run, uint32_t place, bool redo);
+void fuzz_run_opened(void *ctx, uint32_t place, crdt_document *doc);
+void fuzz_run_closing(void *ctx, uint32_t place, crdt_document *doc);
+void fuzz_run_changed(void *ctx, uint32_t place, const crdt_batch *batch, bool own);
+/* Around an edit of the place's own: what shows before it, and after. */
+void fuzz_run_before(fuzz_run *run, uint32_t place);
+void fuzz_run_after(fuzz_run *run, uint32_t place);
+/* Why edits are made from now on; EDIT at the beginning. */
+void fuzz_run_set_origin(fuzz_run *run, uint32_t place, crdt_origin origin);
+void fuzz_run_close_people(fuzz_run *run);
+
+/* execute.c: the disk of a place that runs no longer is lost, or may have lost something:
+ * what no running place has may be gone for good. */
+void fuzz_run_excuse(fuzz_run *run, uint32_t place);
+/* Start a place that does not run. */
+void fuzz_run_start(fuzz_run *run, uint32_t place, sync_sim_start how);
 
 /* execute_quiet.c: end all faults; all must be well. `last`: wait for silence too. */
 bool fuzz_run_quiet(fuzz_run *run, bool last);

@@ -68,8 +68,18 @@
     X(SAVE_DISK, "save-disk", "p") /* remember the disk as it is */                    \
     X(RESTORE, "restore", "p")     /* start on what was remembered, and know it */     \
     X(COPY, "copy", "pq")          /* start p on a copy of the disk of q, and know */  \
+    X(NEW_DISK, "new-disk", "p")   /* start p on an empty disk */                      \
+    X(CUT_POWER, "cut-power", "p") /* sectors under way are there, torn, or not */     \
+    X(DISK_FAILS, "disk-fails", "p") /* full or broken: the next sync ends it */       \
+    X(STALL, "stall", "p")           /* takes no messages, does nothing */             \
+    X(GO_ON, "go-on", "p")                                                             \
+    X(CLOCK_AHEAD, "clock-ahead", "pn") /* the wall clock, by n seconds */             \
+    X(CLOCK_BACK, "clock-back", "pn")                                                  \
+    X(PROTOCOL, "protocol", "pn")  /* start p with a program n versions newer */       \
+    X(FORGE, "forge", "pqn")       /* p gets bytes as if q had published them */       \
     X(SET_BACK, "set-back", "p")   /* as restore, but nobody knows */                  \
-    X(TWIN, "twin", "pq")          /* as copy, but nobody knows */
+    X(TWIN, "twin", "pq")          /* as copy, but nobody knows */                     \
+    X(DISK_LIES, "disk-lies", "p") /* tells that it has synced */
 
 typedef enum fuzz_verb {
 #define FUZZ_VERB_ENUM(name, text, arguments) FUZZ_##name,

@@ -14,6 +14,7 @@ typedef struct weights {
     uint32_t cuts;
     uint32_t crashes;
     uint32_t disks;
+    uint32_t oddities; /* stalls, clocks, other programs, forged bytes */
     uint32_t forks;
 } weights;
 
@@ -21,12 +22,12 @@ static const struct {
     const char *name;
     weights weights;
 } profiles[FUZZ_PROFILE_COUNT] = {
-    [FUZZ_CALM] = {"calm", {40, 30, 8, 4, 8, 2, 0, 0, 0, 0, 0}},
-    [FUZZ_LOSSY] = {"lossy", {40, 30, 8, 4, 8, 2, 3, 0, 0, 0, 0}},
-    [FUZZ_PARTITION] = {"partition", {35, 25, 8, 4, 8, 1, 2, 20, 0, 0, 0}},
-    [FUZZ_CRASHES] = {"crash", {32, 22, 6, 4, 8, 1, 2, 12, 14, 8, 0}},
-    [FUZZ_HOSTILE] = {"hostile", {0, 0, 0, 60, 3, 0, 1, 18, 5, 1, 7}},
-    [FUZZ_EVERYTHING] = {"everything", {0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0}},
+    [FUZZ_CALM] = {"calm", {40, 30, 8, 4, 8, 2, 0, 0, 0, 0, 0, 0}},
+    [FUZZ_LOSSY] = {"lossy", {40, 30, 8, 4, 8, 2, 3, 0, 0, 0, 2, 0}},
+    [FUZZ_PARTITION] = {"partition", {35, 25, 8, 4, 8, 1, 2, 20, 0, 0, 3, 0}},
+    [FUZZ_CRASHES] = {"crash", {32, 22, 6, 4, 8, 1, 2, 12, 14, 8, 4, 0}},
+    [FUZZ_HOSTILE] = {"hostile", {0, 0, 0, 60, 3, 0, 1, 18, 5, 1, 3, 7}},
+    [FUZZ_EVERYTHING] = {"everything", {0}},
 };
 
 const char *fuzz_profile_name(fuzz_profile profile)
@@ -167,29 +168,41 @@ static void draw_cut(draw *d, uint32_t place, uint32_t other)
 
 static void draw_crash(draw *d, uint32_t place)
 {
-    static const fuzz_verb verbs[] = {FUZZ_CRASH, FUZZ_CRASH_KEPT, FUZZ_STOP,
-                                      FUZZ_START};
-    static const uint32_t chances[] = {4, 3, 1, 9};
-    push(d, (fuzz_step){.verb = pick(d, chances, verbs, 4), .place = (uint8_t)place});
+    static const fuzz_verb verbs[] = {FUZZ_CRASH,      FUZZ_CRASH_KEPT, FUZZ_CUT_POWER,
+                                      FUZZ_DISK_FAILS, FUZZ_STOP,       FUZZ_START};
+    static const uint32_t chances[] = {2, 3, 3, 1, 1, 12};
+    push(d, (fuzz_step){.verb = pick(d, chances, verbs, 6), .place = (uint8_t)place});
 }
 
 static void draw_disk(draw *d, uint32_t place, uint32_t other)
 {
     static const fuzz_verb verbs[] = {FUZZ_CHECKPOINT, FUZZ_SAVE_DISK, FUZZ_RESTORE,
-                                      FUZZ_COPY};
-    static const uint32_t chances[] = {5, 4, 2, 2};
-    push(d, (fuzz_step){.verb = pick(d, chances, verbs, 4),
+                                      FUZZ_COPY, FUZZ_NEW_DISK};
+    static const uint32_t chances[] = {5, 4, 2, 2, 1};
+    push(d, (fuzz_step){.verb = pick(d, chances, verbs, 5),
                         .place = (uint8_t)place,
                         .other = (uint8_t)other});
 }
 
 static void draw_fork(draw *d, uint32_t place, uint32_t other)
 {
-    static const fuzz_verb verbs[] = {FUZZ_SAVE_DISK, FUZZ_SET_BACK, FUZZ_TWIN};
-    static const uint32_t chances[] = {1, 1, 2};
-    push(d, (fuzz_step){.verb = pick(d, chances, verbs, 3),
+    static const fuzz_verb verbs[] = {FUZZ_SAVE_DISK, FUZZ_SET_BACK, FUZZ_TWIN,
+                                      FUZZ_DISK_LIES};
+    static const uint32_t chances[] = {2, 2, 4, 1};
+    push(d, (fuzz_step){.verb = pick(d, chances, verbs, 4),
                         .place = (uint8_t)place,
                         .other = (uint8_t)other});
+}
+
+static void draw_oddity(draw *d, uint32_t place, uint32_t other)
+{
+    static const fuzz_verb verbs[] = {FUZZ_STALL,      FUZZ_GO_ON,    FUZZ_CLOCK_AHEAD,
+                                      FUZZ_CLOCK_BACK, FUZZ_PROTOCOL, FUZZ_FORGE};
+    static const uint32_t chances[] = {3, 4, 1, 1, 1, 4};
+    push(d, (fuzz_step){.verb = pick(d, chances, verbs, 6),
+                        .place = (uint8_t)place,
+                        .other = (uint8_t)other,
+                        .n = {below(d, 100000)}});
 }
 
 static void draw_change(draw *d, uint32_t loss_max)
@@ -247,6 +260,9 @@ static void draw_step(draw *d, const weights *w, uint32_t loss_max)
         break;
     case 9:
         draw_disk(d, place, other);
+        break;
+    case 10:
+        draw_oddity(d, place, other);
         break;
     default:
         draw_fork(d, place, other);

@@ -1,0 +1,406 @@
+#include "cli/fuzz/execute_impl.h"
+
+#include "crdt/history.h"
+#include "scene/undo.h"
+
+#include <stdlib.h>
+
+/* Undo restores what it says. Each place keeps history records as a store does, and beside
+ * them, naively, all that was shown before and after each of its own edits. After an undo of
+ * edit E (a redo undoes an undo):
+ *
+ *   always        what does not belong to E shows as before the undo
+ *   alone         where no word from elsewhere came since E, all that E changed shows as it
+ *                 was before E, unless it is named among what was left alone */
+
+#define RECORDS_MAX 256u
+#define EDITS_MAX 128u
+#define SHOWN_MAX 300u /* fields of a document that is watched */
+
+/* One thing that shows: an object or a part that is there, or a field and its value. */
+typedef struct shown_item {
+    crdt_key key; /* owned: one block at key.object.data */
+    crdt_span value;
+} shown_item;
+
+typedef struct shown {
+    shown_item *items; /* in key order */
+    size_t count;
+    size_t capacity;
+    bool whole; /* false: too much to look at */
+} shown;
+
+typedef struct own_edit {
+    crdt_stamp first;
+    uint64_t foreign; /* how many words from elsewhere had come */
+    shown before;
+    shown after;
+} own_edit;
+
+struct fuzz_person {
+    crdt_history *recorder; /* NULL: the place does not run */
+    crdt_buf *records;      /* oldest first */
+    size_t record_count;
+    own_edit *edits; /* oldest first */
+    size_t edit_count;
+    uint64_t foreign; /* changes from elsewhere */
+    crdt_origin origin;
+    crdt_stamp target;
+    bool own_changed; /* the edit at hand made a batch, */
+    crdt_stamp first; /* which begins here */
+    shown before;
+};
+
+static void *must(void *memory)
+{
+    if (memory == NULL) {
+        fputs("fuzz: out of memory\n", stderr);
+        abort();
+    }
+    return memory;
+}
+
+/* ---- what shows ---- */
+
+static void forget_shown(shown *s)
+{
+    for (size_t i = 0; i < s->count; i++) {
+        free((void *)(uintptr_t)s->items[i].key.object.data);
+    }
+    free(s->items);
+    *s = (shown){0};
+}
+
+static crdt_span put_bytes(uint8_t **at, crdt_span from)
+{
+    crdt_span copy = {*at, from.size};
+    if (from.size > 0) {
+        memcpy(*at, from.data, from.size);
+    }
+    *at += from.size;
+    return copy;
+}
+
+static void put_shown(shown *s, const crdt_key *key, crdt_span value)
+{
+    if (s->count == s->capacity) {
+        s->capacity = s->capacity == 0 ? 32 : s->capacity * 2;
+        s->items = must(realloc(s->items, s->capacity * sizeof *s->items));
+    }
+    uint8_t *at = must(
+        malloc(key->object.size + key->part.size + key->field.size + value.size + 1));
+    shown_item *item = &s->items[s->count++];
+    item->key.depth = key->depth;
+    item->key.object = put_bytes(&at, key->object);
+    item->key.part = put_bytes(&at, key->part);
+    item->key.field = put_bytes(&at, key->field);
+    item->value = put_bytes(&at, value);
+}
+
+static int compare_items(const void *a, const void *b)
+{
+    return crdt_key_compare(&((const shown_item *)a)->key,
+                            &((const shown_item *)b)->key);
+}
+
+static void look_at_part(shown *s, const crdt_document *doc, crdt_part part,
+                         crdt_key *key)
+{
+    crdt_field field = {0};
+    crdt_entry entry;
+    key->depth = CRDT_PART;
+    key->part = crdt_document_part_name(doc, part);
+    key->field = (crdt_span){0};
+    put_shown(s, key, (crdt_span){0});
+    key->depth = CRDT_FIELD;
+    while (crdt_document_next_field(doc, part, &field)) {
+        key->field = crdt_document_field_name(doc, field);
+        if (crdt_document_field_value(doc, field, 0, &entry)) {
+            put_shown(s, key, entry.value);
+        }
+    }
+}
+
+static void look(shown *s, const crdt_document *doc)
+{
+    crdt_object object = {0};
+    forget_shown(s);
+    s->whole = crdt_document_count(doc).fields <= SHOWN_MAX;
+    while (s->whole && crdt_document_next_object(doc, &object)) {
+        if (!crdt_document_object_live(doc, object)) {
+            continue;
+        }
+        crdt_key key = crdt_key_object(crdt_document_object_name(doc, object));
+        crdt_part part = {0};
+        put_shown(s, &key, (crdt_span){0});
+        while (crdt_document_next_part(doc, object, &part)) {
+            if (crdt_document_part_live(doc, part)) {
+                look_at_part(s, doc, part, &key);
+            }
+        }
+    }
+    if (s->count > 1) {
+        qsort(s->items, s->count, sizeof *s->items, compare_items);
+    }
+}
+
+static const shown_item *find_shown(const shown *s, const crdt_key *key)
+{
+    shown_item wanted = {.key = *key};
+    return s->count == 0
+               ? NULL
+               : bsearch(&wanted, s->items, s->count, sizeof wanted, compare_items);
+}
+
+/* Does the key show the same in both? */
+static bool is_same(const shown *a, const shown *b, const crdt_key *key)
+{
+    const shown_item *x = find_shown(a, key);
+    const shown_item *y = find_shown(b, key);
+    return x == NULL || y == NULL ? x == y : crdt_span_equal(x->value, y->value);
+}
+
+/* ---- what the world tells ---- */
+
+static fuzz_person *person_of(fuzz_run *run, uint32_t place)
+{
+    if (run->people[place] == NULL) {
+        fuzz_person *person = must(calloc(1, sizeof *person));
+        person->records = must(calloc(RECORDS_MAX, sizeof *person->records));
+        person->edits = must(calloc(EDITS_MAX, sizeof *person->edits));
+        run->people[place] = person;
+    }
+    return run->people[place];
+}
+
+static void forget_edit(fuzz_person *person, size_t index)
+{
+    own_edit *edit = &person->edits[index];
+    forget_shown(&edit->before);
+    forget_shown(&edit->after);
+    person->edit_count--;
+    memmove(edit, edit + 1, (person->edit_count - index) * sizeof *edit);
+}
+
+/* A place that starts again has the history that its store kept: here, none. */
+static void forget(fuzz_person *person)
+{
+    for (size_t i = 0; i < person->record_count; i++) {
+        crdt_buf_deinit(&person->records[i]);
+    }
+    person->record_count = 0;
+    while (person->edit_count > 0) {
+        forget_edit(person, person->edit_count - 1);
+    }
+}
+
+void fuzz_run_opened(void *ctx, uint32_t place, crdt_document *doc)
+{
+    fuzz_run *run = ctx;
+    run->presence[place][0] = '\0';
+    if (!run->undoes || run->forked) {
+        return;
+    }
+    fuzz_person *person = person_of(run, place);
+    forget(person);
+    if (crdt_history_open(&person->recorder, crdt_alloc_default(), 0) != CRDT_OK) {
+        must(NULL);
+    }
+    crdt_listener listener = crdt_history_listener(person->recorder);
+    if (crdt_document_listen(doc, &listener) != CRDT_OK) {
+        must(NULL);
+    }
+    crdt_history_begin(person->recorder);
+}
+
+void fuzz_run_closing(void *ctx, uint32_t place, crdt_document *doc)
+{
+    fuzz_run *run = ctx;
+    fuzz_person *person = run->people[place];
+    run->presence[place][0] = '\0';
+    if (run->lies) {
+        fuzz_run_excuse(run, place);
+    }
+    if (person != NULL && person->recorder != NULL) {
+        crdt_document_unlisten(doc, person->recorder);
+        crdt_history_close(person->recorder);
+        person->recorder = NULL;
+    }
+}
+
+void fuzz_run_changed(void *ctx, uint32_t place, const crdt_batch *batch, bool own)
+{
+    fuzz_run *run = ctx;
+    fuzz_person *person = run->people[place];
+    if (person == NULL || person->recorder == NULL) {
+        return;
+    }
+    crdt_origin origin = own             ? person->origin
+                         : batch == NULL ? CRDT_ORIGIN_ANSWER
+                                         : CRDT_ORIGIN_REMOTE;
+    if (person->record_count == RECORDS_MAX) {
+        crdt_buf_deinit(&person->records[0]);
+        person->record_count--;
+        memmove(person->records, person->records + 1,
+                person->record_count * sizeof *person->records);
+    }
+    crdt_buf *record = &person->records[person->record_count++];
+    crdt_buf_init(record, crdt_alloc_default());
+    bool targeted = own && person->target.time != 0;
+    if (crdt_history_finish(person->recorder, origin, batch,
+                            targeted ? &person->target : NULL, 0, record) != CRDT_OK) {
+        must(NULL);
+    }
+    crdt_history_begin(person->recorder);
+    if (own && origin <= CRDT_ORIGIN_REDO) {
+        person->own_changed = true;
+        person->first = (crdt_stamp){crdt_batch_first_time(batch), batch->actor};
+    } else {
+        person->foreign++;
+    }
+}
+
+void fuzz_run_before(fuzz_run *run, uint32_t place)
+{
+    fuzz_person *person = run->people[place];
+    if (person != NULL && person->recorder != NULL) {
+        person->own_changed = false;
+        look(&person->before, sync_sim_document(run->sim, place));
+    }
+}
+
+void fuzz_run_after(fuzz_run *run, uint32_t place)
+{
+    fuzz_person *person = run->people[place];
+    if (person == NULL || person->recorder == NULL || !person->own_changed) {
+        return;
+    }
+    if (person->edit_count == EDITS_MAX) {
+        forget_edit(person, 0);
+    }
+    own_edit *edit = &person->edits[person->edit_count++];
+    *edit = (own_edit){.first = person->first, .foreign = person->foreign};
+    edit->before = person->before;
+    person->before = (shown){0};
+    look(&edit->after, sync_sim_document(run->sim, place));
+}
+
+void fuzz_run_set_origin(fuzz_run *run, uint32_t place, crdt_origin origin)
+{
+    if (run->people[place] != NULL) {
+        run->people[place]->origin = origin;
+    }
+}
+
+void fuzz_run_close_people(fuzz_run *run)
+{
+    for (uint32_t i = 0; i < FUZZ_PLACES_MAX; i++) {
+        fuzz_person *person = run->people[i];
+        if (person != NULL) {
+            forget(person);
+            forget_shown(&person->before);
+            free(person->records);
+            free(person->edits);
+            free(person);
+        }
+    }
+}
+
+/* ---- undo ---- */
+
+static bool is_skipped(const scene_undo *undo, const crdt_key *key)
+{
+    size_t count = 0;
+    const scene_undo_skip *skips = scene_undo_skips(undo, &count);
+    for (size_t i = 0; i < count; i++) {
+        crdt_key above = *key;
+        above.depth = skips[i].key.depth;
+        if (skips[i].key.depth <= key->depth && crdt_key_equal(&skips[i].key, &above)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static bool fail_at(fuzz_run *run, const crdt_key *key, const char *what)
+{
+    return fuzz_run_fail(run, "undo", "%.*s.%.*s.%.*s %s", (int)key->object.size,
+                         key->object.data, (int)key->part.size, key->part.data,
+                         (int)key->field.size, key->field.data, what);
+}
+
+/* `undone` was undone; `now` is the undo as an edit. */
+static void check_undone(fuzz_run *run, const own_edit *undone, const own_edit *now,
+                         bool alone, const scene_undo *undo)
+{
+    const shown *all[] = {&now->before, &now->after, &undone->before, &undone->after};
+    bool whole = now->before.whole && now->after.whole && undone->before.whole &&
+                 undone->after.whole;
+    for (size_t i = 0; i < 4 && whole; i++) {
+        for (size_t j = 0; j < all[i]->count; j++) {
+            const crdt_key *key = &all[i]->items[j].key;
+            bool touched = !is_same(&undone->before, &undone->after, key);
+            if (!touched && alone && !is_same(&now->before, &now->after, key)) {
+                fail_at(run, key, "was changed by an undo of something else");
+                return;
+            }
+            if (touched && alone && !is_skipped(undo, key) &&
+                !is_same(&undone->before, &now->after, key)) {
+                fail_at(run, key, "does not show what it showed before");
+                return;
+            }
+        }
+    }
+}
+
+static void check(fuzz_run *run, fuzz_person *person, const scene_undo *undo)
+{
+    const own_edit *now = &person->edits[person->edit_count - 1];
+    for (size_t i = person->edit_count - 1; i > 0; i--) {
+        const own_edit *edit = &person->edits[i - 1];
+        if (crdt_stamp_compare(&edit->first, &person->target) == 0) {
+            check_undone(run, edit, now, edit->foreign == person->foreign, undo);
+            return;
+        }
+    }
+}
+
+static void feed(const fuzz_person *person, scene_undo *undo)
+{
+    size_t i = person->record_count;
+    while (i > 0 && scene_undo_visit(undo, crdt_buf_span(&person->records[i - 1]))) {
+        i--;
+    }
+}
+
+void fuzz_run_undo(fuzz_run *run, uint32_t place, bool redo)
+{
+    fuzz_person *person = run->people[place];
+    if (person == NULL || person->recorder == NULL) {
+        return;
+    }
+    scene_undo *undo = NULL;
+    scene_undo_options options = {.redo = redo};
+    crdt_actor actor = sync_replica_actor(sync_sim_replica(run->sim, place));
+    crdt_op_list ops;
+    crdt_diag diag = {.text = ""};
+    crdt_op_list_init(&ops, crdt_alloc_default());
+    if (scene_undo_open(&undo, crdt_alloc_default(), sync_sim_document(run->sim, place),
+                        &actor, &options, &ops) != CRDT_OK) {
+        must(NULL);
+    }
+    feed(person, undo);
+    crdt_err err = scene_undo_finish(undo, &person->target, &diag);
+    person->origin = redo ? CRDT_ORIGIN_REDO : CRDT_ORIGIN_UNDO;
+    if (err != CRDT_OK && err != CRDT_ENOTHING) {
+        fuzz_run_fail(run, "undo", "it fails: %s %s", crdt_err_name(err), diag.text);
+    } else if (err == CRDT_OK &&
+               fuzz_run_commit_ops(run, place, ops.ops, ops.op_count)) {
+        run->counts->undone++;
+        check(run, person, undo);
+    }
+    person->origin = CRDT_ORIGIN_EDIT;
+    person->target = (crdt_stamp){0};
+    scene_undo_close(undo);
+    crdt_op_list_deinit(&ops);
+}
