@@ -26,6 +26,13 @@ void sync_link_undial(sync_link *link, uint32_t peer)
     link->ops->undial(link, peer);
 }
 
+void sync_link_redial(sync_link *link, uint32_t peer)
+{
+    if (link->ops->redial != NULL) {
+        link->ops->redial(link, peer);
+    }
+}
+
 crdt_err sync_link_publish(sync_link *link, crdt_span bytes)
 {
     return link->ops->publish(link, bytes);

@@ -64,6 +64,7 @@ typedef struct sync_link_ops {
     crdt_err (*subscribe)(sync_link *link, crdt_span topic);
     crdt_err (*dial)(sync_link *link, uint32_t peer, const char *url, crdt_diag *diag);
     void (*undial)(sync_link *link, uint32_t peer);
+    void (*redial)(sync_link *link, uint32_t peer); /* may be NULL */
     crdt_err (*publish)(sync_link *link, crdt_span bytes);
     crdt_err (*request)(sync_link *link, uint32_t peer, crdt_span bytes, uint64_t token,
                         uint32_t timeout_ms);
@@ -96,6 +97,12 @@ crdt_err sync_link_dial(sync_link *link, uint32_t peer, const char *url,
                         crdt_diag *diag);
 /* Let go of `peer`; its requests fail with CRDT_ECLOSED. Unknown peers are ignored. */
 void sync_link_undial(sync_link *link, uint32_t peer);
+/* Give up the connections to `peer`, or those that are being made, and make new ones at
+ * once: for a peer that is connected and silent. A way that broke without a word (an address
+ * that moved, a NAT that forgot us) is noticed by the kernel after a quarter of an hour, and
+ * one that was cut for long is tried again after as long a pause. What was
+ * asked and not answered yet fails, with its time. Unknown peers are ignored; without memory all stays as it was. */
+void sync_link_redial(sync_link *link, uint32_t peer);
 /* Errors: CRDT_ELIMIT: over the message size. CRDT_ENOMEM. */
 crdt_err sync_link_publish(sync_link *link, crdt_span bytes);
 /* Ask `peer`. Exactly one REPLY or FAILED with `token` follows, unless an error is

@@ -138,6 +138,7 @@ static const struct {
 
 typedef struct link_peer {
     uint32_t number;
+    char url[SYNC_LINK_URL_SIZE];
     link_slot *req;
     int req_dialer;
     int sub_dialer;
@@ -1069,6 +1070,17 @@ static link_peer *find_peer(link_nng *link, uint32_t number)
     return NULL;
 }
 
+/* Lock held: its dialers are closed by and by. */
+static void reap_dialers(link_nng *link, const link_peer *peer)
+{
+    if (peer->req_dialer > 0) {
+        reap_later(peer->req, true, peer->req_dialer);
+    }
+    if (peer->sub_dialer > 0) {
+        reap_later(link->sub, true, peer->sub_dialer);
+    }
+}
+
 /* Lock held: what `peer` still waits for fails now; its socket goes back to the pool
  * when the calls that nng still has are over. */
 static void release_peer(link_nng *link, link_peer *peer, bool tell)
@@ -1083,21 +1095,17 @@ static void release_peer(link_nng *link, link_peer *peer, bool tell)
         }
         call->abandoned = true;
     }
-    if (peer->req_dialer > 0) {
-        reap_later(peer->req, true, peer->req_dialer);
-    }
-    if (peer->sub_dialer > 0) {
-        reap_later(link->sub, true, peer->sub_dialer);
-    }
+    reap_dialers(link, peer);
     cancel_event(link, &peer->node);
 }
 
-static crdt_err dial_both(link_nng *link, link_peer *peer, const char *url,
-                          crdt_diag *diag)
+/* Dialers of both sockets, not started yet. */
+static crdt_err make_dialers(link_nng *link, link_peer *peer, const char *url,
+                             crdt_diag *diag)
 {
     char beside[SYNC_LINK_URL_SIZE];
     crdt_err err = sync_link_publish_url(url, beside, diag);
-    if (err == CRDT_OK) {
+    if (err == CRDT_OK && peer->req == NULL) {
         err = take_slot(link, SLOT_REQ, &peer->req, diag);
     }
     if (err == CRDT_OK) {
@@ -1107,6 +1115,18 @@ static crdt_err dial_both(link_nng *link, link_peer *peer, const char *url,
         err = make_dialer(link, link->sub, beside, &peer->sub_dialer, diag);
     }
     return err;
+}
+
+/* Nobody there yet is no error: nng tries again until somebody is. */
+static int start_dialers(const link_peer *peer)
+{
+    int result = nng_dialer_start((nng_dialer){.id = (uint32_t)peer->req_dialer},
+                                  NNG_FLAG_NONBLOCK);
+    if (result == 0) {
+        result = nng_dialer_start((nng_dialer){.id = (uint32_t)peer->sub_dialer},
+                                  NNG_FLAG_NONBLOCK);
+    }
+    return result;
 }
 
 static void free_peer(link_nng *link, link_peer *gone)
@@ -1133,7 +1153,8 @@ static crdt_err nng_link_dial(sync_link *head, uint32_t number, const char *url,
     }
     *added =
         (link_peer){.number = number, .node = {.kind = SYNC_LINK_UP, .peer = number}};
-    crdt_err err = dial_both(link, added, url, diag);
+    snprintf(added->url, sizeof added->url, "%s", url);
+    crdt_err err = make_dialers(link, added, url, diag);
     pthread_mutex_lock(&lock);
     if (err == CRDT_OK) {
         for (size_t i = 0; i < SYNC_LINK_REQUESTS_PER_PEER; i++) {
@@ -1148,19 +1169,42 @@ static crdt_err nng_link_dial(sync_link *head, uint32_t number, const char *url,
     if (err != CRDT_OK) {
         return err;
     }
-    /* Nobody there yet is no error: nng tries again until somebody is. */
-    int result = nng_dialer_start((nng_dialer){.id = (uint32_t)added->req_dialer},
-                                  NNG_FLAG_NONBLOCK);
-    if (result == 0) {
-        result = nng_dialer_start((nng_dialer){.id = (uint32_t)added->sub_dialer},
-                                  NNG_FLAG_NONBLOCK);
-    }
+    int result = start_dialers(added);
     if (result != 0) {
         sync_link_undial(head, number);
         return crdt_diag_set(diag, err_of(result), 0, "cannot dial %.80s: %s", url,
                              nng_strerror(result));
     }
     return CRDT_OK;
+}
+
+static void nng_link_redial(sync_link *head, uint32_t number)
+{
+    link_nng *link = (link_nng *)head;
+    link_peer *peer = find_peer(link, number);
+    if (peer == NULL) {
+        return;
+    }
+    link_peer fresh = {.req = peer->req};
+    crdt_err err = make_dialers(link, &fresh, peer->url, NULL);
+    pthread_mutex_lock(&lock);
+    if (err != CRDT_OK) {
+        reap_dialers(link, &fresh);
+    } else {
+        reap_dialers(link, peer);
+        peer->req_dialer = fresh.req_dialer;
+        peer->sub_dialer = fresh.sub_dialer;
+        peer->req_up = peer->sub_up = false;
+        memset(peer->failed, 0, sizeof peer->failed);
+        peer->flapped = peer->flapped || peer->told_up;
+        if (peer->told_up && !peer->node.queued) {
+            push_event(link, &peer->node);
+        }
+    }
+    pthread_mutex_unlock(&lock);
+    if (err == CRDT_OK) {
+        start_dialers(peer); /* fails without memory only; the next try is another */
+    }
 }
 
 /* Lock held: give a REQ slot back when nothing of it is under way any more. */
@@ -1589,6 +1633,7 @@ static const sync_link_ops nng_link_ops = {
     .subscribe = nng_link_subscribe,
     .dial = nng_link_dial,
     .undial = nng_link_undial,
+    .redial = nng_link_redial,
     .publish = nng_link_publish,
     .request = nng_link_request,
     .reply = nng_link_reply,

@@ -629,6 +629,11 @@ static void sealed_undial(sync_link *head, uint32_t number)
     sync_link_undial(link->inner, number);
 }
 
+static void sealed_redial(sync_link *head, uint32_t number)
+{
+    sync_link_redial(((link_sealed *)head)->inner, number);
+}
+
 /* False: the event is none of the caller's. */
 static bool take_event(link_sealed *link, sync_link_event *event)
 {
@@ -717,6 +722,7 @@ static const sync_link_ops sealed_ops = {
     .subscribe = sealed_subscribe,
     .dial = sealed_dial,
     .undial = sealed_undial,
+    .redial = sealed_redial,
     .publish = sealed_publish,
     .request = sealed_request,
     .reply = sealed_reply,

@@ -68,8 +68,8 @@ class Place:
 
     def move(self, address):
         """Live under another address from now on: what a NAT does to who sits behind it."""
-        ip("-n", self.name, "addr", "add", f"{address}/24", "dev", "sim0")
         ip("-n", self.name, "addr", "del", f"{self.address}/24", "dev", "sim0")
+        ip("-n", self.name, "addr", "add", f"{address}/24", "dev", "sim0")
         self.address = address
 
     def run(self, *words):

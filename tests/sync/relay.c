@@ -24,6 +24,7 @@ typedef struct flow {
     size_t waiting_size;
     uint8_t *kept;
     size_t kept_size;
+    bool forgotten;
 } flow;
 
 struct relay {
@@ -167,7 +168,8 @@ static void work(relay *r)
     accept_one(r, 1);
     for (size_t i = 0; i < r->flow_count; i++) {
         flow *f = r->flows[i];
-        if (f->from >= 0 && (r->cut || r->closing || !pump(f))) {
+        bool over = r->cut || r->closing;
+        if (f->from >= 0 && (over || (!f->forgotten && !pump(f)))) {
             end_connection(r, f);
         }
     }
@@ -183,7 +185,7 @@ static nfds_t what_to_wait_for(const relay *r, struct pollfd *fds)
     fds[count++] = (struct pollfd){.fd = r->listeners[1], .events = POLLIN};
     for (size_t i = 0; i < r->flow_count; i++) {
         const flow *f = r->flows[i];
-        if (f->from >= 0) {
+        if (f->from >= 0 && !f->forgotten) {
             fds[count++] = f->waiting_size > 0
                                ? (struct pollfd){.fd = f->to, .events = POLLOUT}
                                : (struct pollfd){.fd = f->from, .events = POLLIN};
@@ -275,6 +277,16 @@ void relay_cut(relay *r, bool cut)
     while (r->is_cut != cut) {
         pthread_cond_wait(&r->changed, &r->mutex);
     }
+    pthread_mutex_unlock(&r->mutex);
+}
+
+void relay_forget(relay *r)
+{
+    pthread_mutex_lock(&r->mutex);
+    for (size_t i = 0; i < r->flow_count; i++) {
+        r->flows[i]->forgotten = true;
+    }
+    wake(r);
     pthread_mutex_unlock(&r->mutex);
 }
 

@@ -19,6 +19,9 @@ const char *relay_url(const relay *r);
 
 /* End all connections and take none, or take them again. Returns when it is so. */
 void relay_cut(relay *r, bool cut);
+/* The connections there are stay open and carry nothing any more, as over a NAT that forgot
+ * them; new ones are fine. */
+void relay_forget(relay *r);
 /* Bytes seen, towards the node and from it. */
 size_t relay_seen(relay *r);
 /* Do they contain these, in one direction of one connection? */

@@ -375,6 +375,47 @@ Test(link, requests_end)
     sync_link_close(server);
 }
 
+/* Connections are made anew while a question is on its way: the caller hears that the peer was
+ * gone and is back, the question ends, and the next ones are answered. */
+static void check_redial(const char *url)
+{
+    sync_link_nng_options options = sync_link_nng_options_default();
+    sync_link *server = NULL;
+    sync_link *client = NULL;
+    open_pair(url, &options, &server, &client);
+    exchange(server, client);
+    cr_assert_eq(sync_link_request(client, 7, crdt_span_of("?"), 1, 500), CRDT_OK);
+    await(server, SYNC_LINK_REQUEST);
+    sync_link_redial(client, 7);
+    sync_link_redial(client, 8); /* nobody */
+    unsigned seen = 0;
+    unsigned wanted =
+        1u << SYNC_LINK_DOWN | 1u << SYNC_LINK_UP | 1u << SYNC_LINK_FAILED;
+    sync_link_event event;
+    while (seen != wanted) {
+        cr_assert(next_event(client, WAIT_MS, &event), "seen until now: %x", seen);
+        seen |= 1u << event.kind;
+    }
+    exchange(server, client);
+    for (int i = 0; i < 20; i++) {
+        sync_link_redial(client, 7);
+    }
+    cr_assert_eq(await(client, SYNC_LINK_UP).peer, 7);
+    exchange(server, client);
+    sync_link_close(client);
+    sync_link_close(server);
+}
+
+Test(link, redial_inproc)
+{
+    check_redial("inproc://redialed");
+}
+
+Test(link, redial_tcp)
+{
+    check_redial("tcp://127.0.0.1:0");
+}
+
 /* Peers that never answer a question do not lock out others. */
 Test(link, unanswered_requests_can_be_let_go)
 {

@@ -269,6 +269,28 @@ Test(reach, a_wire_is_cut)
     relay_close(wire);
 }
 
+/* Connections that carry nothing any more, and nobody says so: a NAT forgot them, or an
+ * address moved. The kernel would notice after a quarter of an hour; workers behind a NAT
+ * stayed away for so long when their address changed. They are given up and made anew. */
+Test(reach, a_wire_forgets_its_connections)
+{
+    node_box a;
+    node_box b;
+    start(&a, ANY, NULL, NULL);
+    relay *wire = relay_open(a.url);
+    start(&b, NULL, relay_url(wire), NULL);
+    cr_assert(box_await(&b, SYNC_EVENT_JOINED, 1));
+    relay_forget(wire);
+    uint64_t forgotten_ms = box_now_ms();
+    cr_assert(box_await(&b, SYNC_EVENT_LEFT, 1));
+    cr_assert(box_await(&b, SYNC_EVENT_JOINED, 2));
+    printf("a way that was forgotten was made anew after %d ms\n",
+           (int)(box_now_ms() - forgotten_ms));
+    cr_assert_eq(box_close(&b), CRDT_OK);
+    cr_assert_eq(box_close(&a), CRDT_OK);
+    relay_close(wire);
+}
+
 /* Two limits of messages: both sides say so. */
 Test(reach, unequal_message_limits_are_told)
 {
