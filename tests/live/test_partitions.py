@@ -58,6 +58,7 @@ class Live(Chaos):
             worker = world.placed_worker(index, *arguments)
             self.workers.append(worker.start())
             world.wait(lambda: worker.status["state"] == "editing", f"{worker.name} has the scene")
+        self.clocks_set = 0
         self.sightings = {}
         self.to_sight = list(self.workers)
         self.people = [Person(world, w, f"p{2 * i + k}", options.seed)
@@ -134,6 +135,7 @@ class Live(Chaos):
         worker = self.random.choice(self.workers)
         offset = self.random.choice(["+10y", "-5y", "+3600", "-3600", "-1d"])
         worker.set_clock(offset)
+        self.clocks_set += 1
         return f"{worker.name}'s clock is off by {offset}", lambda: worker.set_clock("+0")
 
     # ---- rounds ----
@@ -183,6 +185,15 @@ class Live(Chaos):
               f"at most; {late} took longer than {EQUAL_WANTED:.0f} s; packets: {self.switch.count()}")
         self.await_peace()
         self.account(None)
+        if self.clocks_set:
+            self.check_clocks()
+
+    def check_clocks(self):
+        """Did the clocks go wrong indeed? Batches tell the time of who made them."""
+        odd = sum(abs(line["time"] / 1000 - time.time()) > 3000 for lines in self.histories.values()
+                  for line in lines if line["event"] == "edit")
+        assert odd > 0, "no clock was off"
+        print(f"partitions: {odd} batches tell a time that is none")
 
 
 def options():

@@ -198,6 +198,7 @@ class Chaos:
                                 self.world.run("log", "--store", worker.store, "--json")[0].splitlines()]
             listed += [json.loads(line) for line in
                        self.world.run("conflicts", "--store", worker.store, "--json")[0].splitlines()]
+        self.histories = histories
         ledger = Ledger(histories, saved or self.final, listed, self.sightings)
         counts, lost = {}, []
         for person in self.people:
