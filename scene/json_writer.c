@@ -145,7 +145,8 @@ void scene_json_writer_object_end(scene_json_writer *writer)
     assert(writer->depth > 0 && writer->frames[writer->depth - 1].object);
     size_t first = writer->frames[writer->depth - 1].first_member;
     size_t count = writer->member_count - first;
-    if (writer->err == CRDT_OK && !members_ascend(writer->members + first, count)) {
+    if (writer->err == CRDT_OK && count > 1 &&
+        !members_ascend(writer->members + first, count)) {
         sort_members(writer, writer->members + first, count);
     }
     writer->member_count = first;

@@ -316,6 +316,10 @@ static crdt_err perform(CURL *curl, call_state *state, char *next, size_t next_s
         if (location != NULL && strlen(location) < next_size) {
             snprintf(next, next_size, "%s", location);
         }
+        if (status < 100 ||
+            status > 999) { /* the library takes some first lines that are none */
+            err = crdt_diag_set(diag, CRDT_EIO, 0, "the answer is no HTTP");
+        }
     }
     curl_mime_free(mime);
     curl_slist_free_all(headers);

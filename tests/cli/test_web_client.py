@@ -233,6 +233,7 @@ def test_stop(bench):
 
 def test_broken_answers(bench):
     for data in (b"", b"hello", b"\0" * 1000,
+                 b"HTTP/2147483648.1 200 OK\r\nContent-Length: 0\r\n\r\n",
                  b"HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nabc", b"HTTP/1.1 200 OK\r\nContent-Length: -5\r\n\r\nabc",
                  b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n"):
         server = Server(lambda c, head, body, d=data: c.sendall(d))

@@ -18,6 +18,8 @@
 typedef struct fuzz_budget {
     size_t factor;
     size_t fixed; /* bytes */
+    bool lasting; /* another thread of the target gives memory back when it comes to it:
+                   * what is held after an input is not looked at */
 } fuzz_budget;
 
 /* ---- defined by the target ---- */

@@ -290,6 +290,9 @@ static web_verdict run_step(web_socket *one, unsigned kind, crdt_span bytes,
                             uint8_t flags)
 {
     bool socket = one->phase == WEB_PHASE_SOCKET;
+    if (kind < 3 && one->phase != WEB_PHASE_IDLE) {
+        return WEB_GO_ON; /* of a request that is not looked at yet */
+    }
     switch (kind) {
     case 0:
         set_line(bytes);

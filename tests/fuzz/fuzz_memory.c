@@ -2,36 +2,41 @@
 
 #include <errno.h>
 #include <malloc.h>
+#include <stdatomic.h>
 #include <stdint.h>
 #include <string.h>
 
-static ptrdiff_t held;
-static ptrdiff_t peak;
+static atomic_ptrdiff_t held;
+static atomic_ptrdiff_t peak;
 
 static void add(size_t size)
 {
-    held += (ptrdiff_t)size;
-    peak = held > peak ? held : peak;
+    ptrdiff_t now =
+        atomic_fetch_add_explicit(&held, (ptrdiff_t)size, memory_order_relaxed) +
+        (ptrdiff_t)size;
+    if (now > atomic_load_explicit(&peak, memory_order_relaxed)) {
+        atomic_store_explicit(&peak, now, memory_order_relaxed);
+    }
 }
 
 static void drop(size_t size)
 {
-    held -= (ptrdiff_t)size;
+    atomic_fetch_sub_explicit(&held, (ptrdiff_t)size, memory_order_relaxed);
 }
 
 ptrdiff_t fuzz_memory_held(void)
 {
-    return held;
+    return atomic_load(&held);
 }
 
 void fuzz_memory_mark(void)
 {
-    peak = held;
+    atomic_store(&peak, atomic_load(&held));
 }
 
 ptrdiff_t fuzz_memory_peak(void)
 {
-    return peak;
+    return atomic_load(&peak);
 }
 
 #if defined(__has_feature)

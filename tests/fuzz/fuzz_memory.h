@@ -8,7 +8,7 @@
  * given, so a little more than was asked for. A block that is resized counts twice for the
  * moment in which both may be there.
  *
- * Threads: counts are of all threads, without order between them; the targets have one. */
+ * Threads: counts are of all threads; two that pass the peak at once may leave the lower. */
 
 #include <stddef.h>
 

@@ -151,8 +151,40 @@ def formats():
         b'"data":{"position":{"x":1,"y":2,"z":3}}}},"assets":{},"ground":null}}')
 
 
+def http():
+    host = b"Host: edit.example\r\n"
+    get = b"GET /scenes/0,0?x=1 HTTP/1.1\r\n" + host + b"\r\n"
+    upgrade = (b"GET /socket HTTP/1.1\r\n" + host + b"Upgrade: websocket\r\nConnection: Upgrade\r\n"
+        b"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n")
+    frame = lambda tag, data: bytes([tag, 0x80 | len(data), 0, 0, 0, 0]) + data
+    post = (b"POST /a HTTP/1.1\r\n" + host + b"Content-Type: application/json\r\n"
+        b"Content-Length: 2\r\n\r\n{}")
+    put("http", "get", b"\0" + get)
+    put("http", "two", b"\3" + get + post + get)
+    put("http", "post", b"\1" + post)
+    put("http", "chunked", b"\0POST /a HTTP/1.1\r\n" + host
+        + b"Transfer-Encoding: chunked\r\n\r\n2\r\n{}\r\n0\r\n\r\n")
+    put("http", "socket", b"\0" + upgrade + frame(0x81, b'{"a":1}') + frame(0x89, b"ping")
+        + frame(0x01, b"a") + frame(0x80, b"b") + frame(0x88, b"\x03\xe8"))
+    put("http", "long", b"\2" + upgrade + bytes([0x81, 0xfe, 1, 0, 0, 0, 0, 0]) + b"x" * 256)
+    put("http", "preflight", b"\0OPTIONS /a HTTP/1.1\r\n" + host
+        + b"Origin: https://evil.example\r\nAccess-Control-Request-Method: PUT\r\n\r\n")
+
+
+def client():
+    ok = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n"
+    put("client", "ok", b"\0" + ok + b"Content-Length: 2\r\n\r\n{}")
+    put("client", "chunked", b"\0" + ok + b"Transfer-Encoding: chunked\r\n\r\n2\r\n{}\r\n0\r\n\r\n")
+    put("client", "to_end", b"\0" + ok + b"\r\n{}")
+    put("client", "moved", b"\1HTTP/1.1 302 Found\r\nLocation: file:///etc/passwd\r\n\r\n")
+    put("client", "again", b"\1HTTP/1.1 302 Found\r\nLocation: /b\r\nContent-Length: 0\r\n\r\n")
+    put("client", "packed", b"\0" + ok + b"Content-Encoding: gzip\r\nContent-Length: 3\r\n\r\n\x1f\x8b\x08")
+    put("client", "early", b"\0HTTP/1.1 100 Continue\r\n\r\n" + ok + b"Content-Length: 0\r\n\r\n")
+
+
 def main():
-    for make in (record, journal, replica, sealed, control, exchange, texts, formats):
+    for make in (record, journal, replica, sealed, control, exchange, texts, formats, http,
+                 client):
         make()
 
 
