@@ -6,6 +6,10 @@
  * the two or three lines that each of them asks for. */
 #define GROUP_SIZE 16u
 
+/* Cache lines of an object with its first part and some fields: made together, they lie side by
+ * side. */
+#define OBJECT_LINES 4u
+
 /* How far crdt_overwrite_look_ahead looks. */
 #define SLOTS_AHEAD 16u
 #define VALUES_AHEAD 8u
@@ -51,7 +55,10 @@ void crdt_overwrite_prefetch(const crdt_document *doc, uint32_t hash)
 {
     uint32_t object = crdt_names_prefetch(names_of(doc), hash);
     if (object != 0) {
-        crdt_dot_store_prefetch(&doc->keys.store, object);
+        const uint8_t *slot = (const uint8_t *)crdt_state_element(doc, object);
+        for (size_t i = 0; i < OBJECT_LINES; i++) {
+            __builtin_prefetch(slot + 64 * i);
+        }
     }
 }
 
