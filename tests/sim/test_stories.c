@@ -552,6 +552,8 @@ Test(bugs, edits_during_the_load)
     check_converged(sim);
     cr_assert_eq(shown(sim, 0, "mine", "name"), 9);
     cr_assert_eq(shown(sim, 1, "object 7", "name"), 109);
+    cr_assert_eq(sync_sim_notices(sim, 1, SYNC_NOTICE_REFUSED), 0,
+                 "the chunks make one answer");
     sync_sim_close(sim);
 }
 
