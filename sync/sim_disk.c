@@ -408,25 +408,16 @@ crdt_err sync_sim_disk_checkpoint(sync_sim_disk *disk, const crdt_document *doc,
 
 /* ---- crashing ---- */
 
-/* splitmix64 */
-static uint64_t next_random(uint64_t *state)
-{
-    uint64_t z = *state += UINT64_C(0x9e3779b97f4a7c15);
-    z = (z ^ (z >> 30)) * UINT64_C(0xbf58476d1ce4e5b9);
-    z = (z ^ (z >> 27)) * UINT64_C(0x94d049bb133111eb);
-    return z ^ (z >> 31);
-}
-
 /* Of each sector all, nothing, or one end of it: a disk writes eight bytes at once at
  * least. The order does not matter but for a sector that was written twice. */
-static uint64_t tear_sectors(sync_sim_disk *disk, uint64_t *random)
+static uint64_t tear_sectors(sync_sim_disk *disk, sync_sim_random *random)
 {
     enum { WORD = 8, WORDS = SYNC_JOURNAL_SECTOR / WORD };
     uint64_t torn = 0;
     for (size_t i = 0; i < disk->pending_count; i++) {
         const sync_sim_sector *sector = &disk->pending[i];
         uint8_t *at = disk->platter + sector->offset;
-        uint64_t luck = next_random(random);
+        uint64_t luck = sync_sim_random_next(random);
         size_t words = (size_t)(luck >> 8) % (WORDS + 1);
         switch (luck % 4) {
         case 0: /* nothing */
@@ -458,13 +449,13 @@ static crdt_err pass_over(void *ctx, const sync_journal_group *group, crdt_diag 
     return CRDT_OK;
 }
 
-void sync_sim_disk_crash(sync_sim_disk *disk, sync_sim_remains how, uint64_t *random,
-                         uint64_t *reached, uint64_t *torn)
+void sync_sim_disk_crash(sync_sim_disk *disk, sync_sim_remains how,
+                         sync_sim_random *random, uint64_t *reached, uint64_t *torn)
 {
     uint64_t torn_size;
     *torn = 0;
     bool kept = how == SYNC_SIM_REMAINS_ALL ||
-                (how == SYNC_SIM_REMAINS_TORN && next_random(random) % 2 == 0);
+                (how == SYNC_SIM_REMAINS_TORN && sync_sim_random_next(random) % 2 == 0);
     if (disk->syncing && disk->to_tables && kept) {
         (void)commit_tables(disk); /* done, and nobody was told */
     } else if (how == SYNC_SIM_REMAINS_ALL) {

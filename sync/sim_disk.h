@@ -18,6 +18,7 @@
 #include "sync/journal.h"
 #include "sync/meta.h"
 #include "sync/replica.h"
+#include "sync/sim_random.h"
 
 /* A sector that was written and not synced. */
 typedef struct sync_sim_sector {
@@ -123,7 +124,7 @@ crdt_err sync_sim_disk_checkpoint(sync_sim_disk *disk, const crdt_document *doc,
 /* What is queued is gone; of what is written `how` decides, with chances from `random`.
  * `*reached`: the last group that a start will find; `*torn`: sectors that did not get
  * there whole. */
-void sync_sim_disk_crash(sync_sim_disk *disk, sync_sim_remains how, uint64_t *random,
-                         uint64_t *reached, uint64_t *torn);
+void sync_sim_disk_crash(sync_sim_disk *disk, sync_sim_remains how,
+                         sync_sim_random *random, uint64_t *reached, uint64_t *torn);
 
 #endif /* SYNC_SIM_DISK_H */

@@ -1,5 +1,7 @@
 #include "sync/sim_net.h"
 
+#include "sync/sim_random.h"
+
 #include <string.h>
 
 crdt_err sync_sim_net_init(sync_sim_net *net, crdt_alloc alloc, uint32_t place_count,
@@ -32,15 +34,6 @@ void sync_sim_net_deinit(sync_sim_net *net)
     crdt_free(net->alloc, net->cut, pairs * sizeof *net->cut);
     crdt_free(net->alloc, net->numbers, pairs * sizeof *net->numbers);
     crdt_free(net->alloc, net->arrived, pairs * sizeof *net->arrived);
-}
-
-/* splitmix64 */
-static uint64_t next_random(uint64_t *state)
-{
-    uint64_t z = *state += UINT64_C(0x9e3779b97f4a7c15);
-    z = (z ^ (z >> 30)) * UINT64_C(0xbf58476d1ce4e5b9);
-    z = (z ^ (z >> 27)) * UINT64_C(0x94d049bb133111eb);
-    return z ^ (z >> 31);
 }
 
 void sync_sim_net_cut(sync_sim_net *net, uint32_t from, uint32_t to, bool cut)
@@ -139,17 +132,18 @@ void sync_sim_net_free(sync_sim_net *net, sync_sim_packet *packet)
 /* ---- sending ---- */
 
 /* The luck of the next packet on a way: a stream of numbers of its own. */
-static uint64_t luck_of_packet(sync_sim_net *net, uint32_t from, uint32_t to)
+static sync_sim_random luck_of_packet(sync_sim_net *net, uint32_t from, uint32_t to)
 {
     uint64_t number = ++net->numbers[from * net->place_count + to];
-    uint64_t luck = net->seed ^ ((uint64_t)from << 32 | to);
-    luck = next_random(&luck) ^ number;
-    return next_random(&luck);
+    sync_sim_random luck = {net->seed ^ ((uint64_t)from << 32 | to)};
+    luck.state = sync_sim_random_next(&luck) ^ number;
+    luck.state = sync_sim_random_next(&luck);
+    return luck;
 }
 
-static bool happens(uint64_t *luck, uint32_t percent)
+static bool happens(sync_sim_random *luck, uint32_t percent)
 {
-    return next_random(luck) % 100 < percent;
+    return sync_sim_random_next(luck) % 100 < percent;
 }
 
 crdt_err sync_sim_net_send(sync_sim_net *net, const sync_sim_packet *about,
@@ -157,12 +151,13 @@ crdt_err sync_sim_net_send(sync_sim_net *net, const sync_sim_packet *about,
 {
     const sync_sim_faults *faults = &net->faults;
     uint64_t spread = faults->delay_ms_max - faults->delay_ms_min + 1;
-    uint64_t luck = luck_of_packet(net, about->from, about->to);
+    sync_sim_random luck = luck_of_packet(net, about->from, about->to);
     bool requests = about->kind != SYNC_SIM_PUBLICATION; /* answered once or not */
     unsigned copies = happens(&luck, faults->duplicate_percent) && !requests ? 2 : 1;
     for (unsigned i = 0; i < copies; i++) {
         net->sent++;
-        uint64_t at_ms = now_ms + faults->delay_ms_min + next_random(&luck) % spread;
+        uint64_t at_ms =
+            now_ms + faults->delay_ms_min + sync_sim_random_next(&luck) % spread;
         bool cut = sync_sim_net_is_cut(net, about->from, about->to);
         net->repeated += i;
         if (happens(&luck, faults->drop_percent) || cut) {

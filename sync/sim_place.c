@@ -16,19 +16,11 @@
 
 /* ---- luck ---- */
 
-static uint64_t next_random(uint64_t *state)
-{
-    uint64_t z = *state += UINT64_C(0x9e3779b97f4a7c15); /* splitmix64 */
-    z = (z ^ (z >> 30)) * UINT64_C(0xbf58476d1ce4e5b9);
-    z = (z ^ (z >> 27)) * UINT64_C(0x94d049bb133111eb);
-    return z ^ (z >> 31);
-}
-
 uint64_t sim_luck(sync_sim *sim, uint32_t index)
 {
-    uint64_t luck = sim->o.seed ^ (UINT64_C(0x517cc1b727220a95) * (index + 1));
-    luck = next_random(&luck) ^ ++sim->places[index].draws;
-    return next_random(&luck);
+    sync_sim_random luck = {sim->o.seed ^ (UINT64_C(0x517cc1b727220a95) * (index + 1))};
+    luck.state = sync_sim_random_next(&luck) ^ ++sim->places[index].draws;
+    return sync_sim_random_next(&luck);
 }
 
 uint64_t sim_luck_below(sync_sim *sim, uint32_t index, uint64_t bound)
@@ -277,7 +269,7 @@ static void note_gone(sync_sim *sim, uint32_t index, uint64_t reached)
 static void crash(sync_sim *sim, uint32_t index, sync_sim_remains how)
 {
     sim_place *place = &sim->places[index];
-    uint64_t luck = sim_luck(sim, index);
+    sync_sim_random luck = {sim_luck(sim, index)};
     uint64_t reached = 0;
     uint64_t torn = 0;
     sync_sim_disk_crash(&place->disk, how, &luck, &reached, &torn);
@@ -285,7 +277,7 @@ static void crash(sync_sim *sim, uint32_t index, sync_sim_remains how)
     if (place->disk.damaged && !place->disk.lied) {
         sim_fail(sim, "place %u: a crash left a damaged store", index);
     }
-    if (how != SYNC_SIM_REMAINS_ALL && luck % 2 == 0) {
+    if (how != SYNC_SIM_REMAINS_ALL && luck.state % 2 == 0) {
         place->proof_group = place->proof_group_synced; /* it was never synced */
     }
     note_gone(sim, index, reached);
@@ -326,7 +318,7 @@ void sync_sim_stop(sync_sim *sim, uint32_t index)
         sim_step(sim, index, (sync_replica_event){.kind = SYNC_ON_LEAVE});
         sim_trace(sim, index, "stops");
         place->proof_group_synced = place->proof_group;
-        uint64_t luck = 0;
+        sync_sim_random luck = {0};
         uint64_t reached;
         uint64_t torn;
         sync_sim_disk_crash(&place->disk, SYNC_SIM_REMAINS_ALL, &luck, &reached, &torn);

@@ -14,20 +14,16 @@ typedef struct box {
     crdt_document *doc;
     crdt_deps *deps;
     crdt_arena arena;
-    uint64_t random;
+    sync_sim_random random;
     uint64_t edits;
     uint64_t acknowledged; /* highest time of the one actor */
 } box;
 
 static const crdt_actor ME = {{7}};
 
-/* splitmix64 */
 static uint64_t below(box *b, uint64_t bound)
 {
-    uint64_t z = b->random += UINT64_C(0x9e3779b97f4a7c15);
-    z = (z ^ (z >> 30)) * UINT64_C(0xbf58476d1ce4e5b9);
-    z = (z ^ (z >> 27)) * UINT64_C(0x94d049bb133111eb);
-    return (z ^ (z >> 31)) % bound;
+    return sync_sim_random_below(&b->random, bound);
 }
 
 static crdt_err open_box(box *b)
@@ -46,7 +42,7 @@ static void close_box(box *b)
 
 static box make_box(uint64_t seed)
 {
-    box b = {.random = seed};
+    box b = {.random = {seed}};
     crdt_arena_init(&b.arena, crdt_alloc_default());
     cr_assert_eq(sync_sim_disk_init(&b.disk, crdt_alloc_default(), HALF), CRDT_OK);
     sync_sim_disk_set_actor(&b.disk, &ME);
