@@ -12,7 +12,8 @@ set(public_headers
     crdt/template.h crdt/value.h
     scene/difference.h scene/edit.h scene/format.h scene/json.h scene/materialize.h
     scene/resolve.h scene/scene.h scene/tree.h scene/undo.h
-    sync/link_nng.h sync/message.h sync/node.h sync/replica.h sync/store.h sync/store_mem.h)
+    sync/link_nng.h sync/message.h sync/node.h sync/replica.h sync/sim_fuzz.h sync/store.h
+    sync/store_mem.h)
 set(unread ${public_headers})
 while(unread)
     list(POP_FRONT unread header)
@@ -41,7 +42,8 @@ add_custom_target(scenesync_exports DEPENDS ${version_script})
 set(objects
     $<TARGET_OBJECTS:scenesync_crdt>
     $<TARGET_OBJECTS:scenesync_scene>
-    $<TARGET_OBJECTS:scenesync_sync>)
+    $<TARGET_OBJECTS:scenesync_sync>
+    $<TARGET_OBJECTS:scenesync_sim>)
 # What a program links besides the static library (Debian has these as shared libraries).
 set(system_libraries lmdb nng sodium simdjson double-conversion xxhash zstd stdc++ m pthread)
 

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # The installed package is usable: headers stand alone, the shared library exports what
-# they declare and nothing else, and docs/example.c builds and runs by CMake and by
-# pkg-config.
+# they declare and nothing else, and docs/example.c and docs/example_fuzz.c build and run by
+# CMake and by pkg-config.
 set -eu
 root=$PWD
 build=${BUILD_DIR:-build/release}
@@ -63,6 +63,12 @@ cc -std=c11 "$root/docs/example.c" $(pkg-config --cflags scenesync) "$libdir/lib
     $(pkg-config --static --libs-only-l scenesync | sed 's/-lscenesync//') -o "$work/example_static" ||
     fail 'pkg-config --static'
 "$work/example_static" | check_output 'pkg-config --static'
+
+# The program that fuzzes operations of its own.
+# shellcheck disable=SC2046
+cc -std=c11 "$root/docs/example_fuzz.c" $(pkg-config --cflags --libs scenesync) -o "$work/example_fuzz" ||
+    fail 'pkg-config, example_fuzz'
+LD_LIBRARY_PATH=$libdir "$work/example_fuzz" 1 20 | grep -q 'all good' || fail 'example_fuzz'
 
 # By CMake, shared and static.
 mkdir "$work/project"

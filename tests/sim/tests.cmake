@@ -9,6 +9,15 @@ scenesync_test(sim/test_campaign PLAIN SOURCES sim/sim_oracle.c
 scenesync_test(sim/test_copies PLAIN LIBS scenesync_sim scenesync_sync scenesync_crdt)
 scenesync_test(sim/test_stories SOURCES sim/sim_oracle.c
     LIBS scenesync_sim scenesync_sync scenesync_crdt)
-foreach(noun sim_disk sim_world)
+foreach(noun sim_disk sim_fuzz sim_world)
     scenesync_test(sim/test_${noun} LIBS scenesync_sim scenesync_sync scenesync_crdt)
 endforeach()
+# What a reader may copy, built and run as it stands.
+add_executable(example_fuzz ${PROJECT_SOURCE_DIR}/docs/example_fuzz.c)
+target_link_libraries(example_fuzz PRIVATE
+    scenesync_flags scenesync_sim scenesync_sync scenesync_crdt)
+add_test(NAME example_fuzz COMMAND example_fuzz)
+add_test(NAME example_fuzz_wrong COMMAND example_fuzz 1 50 wrong)
+set_tests_properties(example_fuzz_wrong PROPERTIES
+    PASS_REGULAR_EXPRESSION "steps are enough: .* notes in the last column")
+set_tests_properties(example_fuzz example_fuzz_wrong PROPERTIES LABELS sim)
