@@ -116,13 +116,12 @@ static crdt_err reserve(crdt_names *names)
 crdt_err crdt_names_intern(crdt_names *names, crdt_span bytes, uint32_t *id)
 {
     uint32_t hash = (uint32_t)crdt_hash64(bytes, names->seed);
-    if (names->table_size > 0) {
-        uint32_t held = names->table[probe(names, bytes, hash)].id;
-        if (held != 0) {
-            at(names, held)->references++;
-            *id = held;
-            return CRDT_OK;
-        }
+    const size_t table_size = names->table_size;
+    size_t cell = table_size > 0 ? probe(names, bytes, hash) : 0;
+    if (table_size > 0 && names->table[cell].id != 0) {
+        *id = names->table[cell].id;
+        at(names, *id)->references++;
+        return CRDT_OK;
     }
     if (bytes.size > UINT32_MAX) {
         return CRDT_ELIMIT;
@@ -130,6 +129,9 @@ crdt_err crdt_names_intern(crdt_names *names, crdt_span bytes, uint32_t *id)
     crdt_err err = reserve(names);
     if (err != CRDT_OK) {
         return err;
+    }
+    if (names->table_size != table_size) {
+        cell = probe(names, bytes, hash);
     }
     name made = {.digest_hash = crdt_digest_name(bytes),
                  .references = 1,
@@ -148,7 +150,7 @@ crdt_err crdt_names_intern(crdt_names *names, crdt_span bytes, uint32_t *id)
     }
     *id = crdt_pool_take(&names->pool);
     *at(names, *id) = made;
-    names->table[probe(names, bytes, hash)] = (crdt_name_cell){.id = *id, .hash = hash};
+    names->table[cell] = (crdt_name_cell){.id = *id, .hash = hash};
     return CRDT_OK;
 }
 

@@ -107,16 +107,10 @@ static size_t room_in(const crdt_slots *slots, size_t chunk)
     return left < UNITS_MAX ? 0 : left - (UNITS_MAX - 1);
 }
 
-crdt_err crdt_slots_reserve(crdt_slots *slots, unsigned kind, size_t count)
+/* Room for what is promised of all kinds; `kind` is the one just asked for, which was
+ * promised `before`. */
+static crdt_err make_room(crdt_slots *slots, unsigned kind, uint32_t before)
 {
-    if (count > CRDT_SLOT_NUMBER_MAX) {
-        return CRDT_ELIMIT;
-    }
-    const uint32_t before = slots->kinds[kind].promised;
-    slots->kinds[kind].promised = (uint32_t)count;
-    if (count <= slots->kinds[kind].free_count) {
-        return CRDT_OK; /* what others were promised is there */
-    }
     size_t needed = 0;
     for (unsigned i = 0; i < CRDT_SLOT_KINDS; i++) {
         uint32_t promised = slots->kinds[i].promised;
@@ -137,6 +131,27 @@ crdt_err crdt_slots_reserve(crdt_slots *slots, unsigned kind, size_t count)
     return CRDT_OK;
 }
 
+crdt_err crdt_slots_reserve(crdt_slots *slots, unsigned kind, size_t count)
+{
+    if (count > CRDT_SLOT_NUMBER_MAX) {
+        return CRDT_ELIMIT;
+    }
+    const uint32_t before = slots->kinds[kind].promised;
+    slots->kinds[kind].promised = (uint32_t)count;
+    if (count <= slots->kinds[kind].free_count) {
+        return CRDT_OK; /* what others were promised is there */
+    }
+    size_t promised = 0;
+    for (unsigned i = 0; i < CRDT_SLOT_KINDS; i++) {
+        promised += slots->kinds[i].promised;
+    }
+    if (slots->chunk < slots->chunk_count &&
+        promised * UNITS_MAX <= room_in(slots, slots->chunk)) {
+        return CRDT_OK;
+    }
+    return make_room(slots, kind, before);
+}
+
 static uint32_t take_fresh(crdt_slots *slots, uint32_t units)
 {
     while (slots->ends[slots->chunk] + units > chunk_size(slots->chunk)) {
@@ -147,6 +162,27 @@ static uint32_t take_fresh(crdt_slots *slots, uint32_t units)
     uint32_t number = ((uint32_t)slots->chunk << CRDT_SLOT_CHUNK_BITS) + *end;
     *end += units;
     return number;
+}
+
+/* With sizes that the compiler knows: cheaper than a call. */
+static inline void clear(crdt_slot *slot, unsigned kind)
+{
+    static_assert(CRDT_SLOT_KINDS == 4 && UNITS_MAX == 6, "sizes of slots");
+    memset(slot, 0, 3 * sizeof(uint64_t));
+    uint64_t *rest = (uint64_t *)(void *)slot + 3;
+    switch (kind) {
+    case 0:
+        break;
+    case 1:
+        memset(rest, 0, sizeof *rest);
+        break;
+    case 2:
+        memset(rest, 0, 2 * sizeof *rest);
+        break;
+    default:
+        memset(rest, 0, 3 * sizeof *rest);
+        break;
+    }
 }
 
 uint32_t crdt_slots_take(crdt_slots *slots, unsigned kind)
@@ -163,7 +199,7 @@ uint32_t crdt_slots_take(crdt_slots *slots, unsigned kind)
     }
     slots->count++;
     crdt_slot *slot = crdt_slot_at(slots, number);
-    memset(slot, 0, crdt_slot_units(kind) * sizeof(uint64_t));
+    clear(slot, kind);
     slot->kind = kind & 3u;
     return number;
 }
