@@ -190,7 +190,7 @@ bool cli_run_confine(cli_run *run, cli_confine_plan *plan, char said[CLI_CONFINE
 /* ---- saying what is wrong ---- */
 
 /* What a person can do about it. */
-static const char *advice(const cli_run *run, crdt_err err)
+static const char *advice(const cli_run *run, crdt_err err, const char *said)
 {
     switch (err) {
     case CRDT_EBUSY:
@@ -205,6 +205,12 @@ static const char *advice(const cli_run *run, crdt_err err)
                "into the other";
     case CRDT_EIO:
         return "check the disk, its free space and who may write there";
+    case CRDT_ECORRUPT:
+        return cli_args_get(run->args, "--store") != NULL &&
+                       strstr(said, "store") != NULL
+                   ? "`scenesync repair` keeps what can be read of it, and asks peers "
+                     "for the rest"
+                   : NULL; /* a file that was given */
     case CRDT_EVERSION:
         return "use a newer scenesync";
     default:
@@ -247,8 +253,9 @@ int cli_run_fail(cli_run *run, crdt_err err, const crdt_diag *diag, const char *
     }
     bool told = diag != NULL && diag->text[0] != '\0';
     fprintf(run->err, "%s\n", told ? diag->text : crdt_err_text(err));
-    if (advice(run, err) != NULL) {
-        fprintf(run->err, "  %s\n", advice(run, err));
+    const char *next = advice(run, err, told ? diag->text : "");
+    if (next != NULL) {
+        fprintf(run->err, "  %s\n", next);
     }
     if (run->json) {
         fail_json(run, err, diag, said);

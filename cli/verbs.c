@@ -508,6 +508,33 @@ const cli_verb cli_verbs[] = {
      .flags = CLI_VERB_FORWARD,
      .run = cli_cmd_verify,
      .options = {STORE, JSON}},
+    {.name = "repair",
+     .arguments = "",
+     .summary = "make a damaged store usable again",
+     .details =
+         "Reads what can be read of a store that `verify` finds damaged into a new "
+         "one, "
+         "which\n"
+         "takes its place and writes as a fresh replica; the damaged files are kept in "
+         "a "
+         "folder\n"
+         "of the store (damaged-1, ...). What peers know comes back from them: at once "
+         "with\n"
+         "--peer, else when it next meets them. Records that need what is missing are "
+         "held\n"
+         "back; --from tries them again later. Edits of which only the history is left "
+         "are\n"
+         "printed. A store that is whole is left alone.",
+     .examples = "scenesync repair --store a --peer tcp://host-b:7700\n"
+                 "scenesync repair --store a --from damaged-1",
+     .run = cli_cmd_repair,
+     .options = {STORE,
+                 PEER(false, CLI_LIST),
+                 {"--from", 0, CLI_VALUE, false, "FOLDER",
+                  "try again what an earlier repair held back: damaged-1, ..."},
+                 KEY,
+                 TLS,
+                 JSON}},
     {.name = "watch",
      .arguments = "",
      .summary = "follow the changes of a running node as they arrive",

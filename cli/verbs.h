@@ -44,6 +44,7 @@ int cli_cmd_conflicts(struct cli_run *run);
 int cli_cmd_blame(struct cli_run *run);
 int cli_cmd_diff(struct cli_run *run);
 int cli_cmd_verify(struct cli_run *run);
+int cli_cmd_repair(struct cli_run *run);
 int cli_cmd_servers(struct cli_run *run);
 int cli_cmd_watch(struct cli_run *run);
 int cli_cmd_worker(struct cli_run *run);

@@ -267,6 +267,25 @@ crdt_err sync_journal_scan(crdt_span file, uint64_t seed, uint64_t after,
     return err;
 }
 
+uint64_t sync_journal_salvage(crdt_span file, uint64_t seed,
+                              void (*found)(void *ctx, const sync_journal_group *group),
+                              void *ctx)
+{
+    walk w = {.bytes = file.data, .size = file.size, .seed = seed};
+    uint64_t damaged = 0;
+    for (size_t at = 0; at < file.size; at += SYNC_JOURNAL_SECTOR) {
+        sync_journal_group group;
+        if (get_head(&w, at, &group)) {
+            bool whole = is_whole(&w, &group);
+            damaged += whole ? 0 : 1;
+            if (whole) {
+                found(ctx, &group);
+            }
+        }
+    }
+    return damaged;
+}
+
 static crdt_err read_whole(int fd, crdt_buf *out, crdt_diag *diag)
 {
     struct stat st;

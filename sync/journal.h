@@ -86,4 +86,10 @@ crdt_err sync_journal_scan(crdt_span file, uint64_t seed, uint64_t after,
                            sync_journal_visit visit, void *ctx, uint64_t *torn_size,
                            crdt_diag *diag);
 
+/* All groups that are whole, in the order in which they lie, whatever is missing between
+ * them. Returns how many are not whole. For who reads a damaged file. */
+uint64_t sync_journal_salvage(crdt_span file, uint64_t seed,
+                              void (*found)(void *ctx, const sync_journal_group *group),
+                              void *ctx);
+
 #endif /* SYNC_JOURNAL_H */

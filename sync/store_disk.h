@@ -122,6 +122,9 @@ crdt_err disk_put_head(sync_table_txn *txn, disk_head *h, crdt_diag *diag);
 /* Errors: CRDT_ECORRUPT: none, or of another transaction. CRDT_EVERSION. */
 crdt_err disk_get_head(sync_table_txn *txn, disk_head *h, crdt_diag *diag);
 
+/* The bytes of a head, as they lie under its seal. Errors: as above. */
+crdt_err disk_decode_head(crdt_span bytes, disk_head *h, crdt_diag *diag);
+
 /* Cut a record into fragments from `*next_key` on, which becomes the one after them. */
 crdt_err disk_put_record(sync_table_txn *txn, sync_table table, uint64_t *next_key,
                          uint8_t kind, crdt_span bytes, crdt_diag *diag);
@@ -174,6 +177,11 @@ crdt_err disk_verify(sync_store *base, sync_store_report *report, crdt_diag *dia
 /* The name of a file in the store's folder. Errors: CRDT_ELIMIT. */
 crdt_err disk_join(const disk_store *store, const char *name, char path[SYNC_PATH_MAX],
                    crdt_diag *diag);
+/* Lock a store's folder until the process ends or `*fd` is closed: a lock of the open file,
+ * not of the process, so that a second open in one process is refused too. `*fd` is -1
+ * where nothing is there to be locked (`shared`); it may be open after an error.
+ * Errors: CRDT_EBUSY, CRDT_EIO, CRDT_ELIMIT. */
+crdt_err disk_lock(const char *dir, bool shared, int *fd, crdt_diag *diag);
 /* The report's line for people. */
 void disk_describe(const disk_store *store, sync_store_report *report);
 

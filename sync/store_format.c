@@ -50,15 +50,8 @@ crdt_err disk_put_head(sync_table_txn *txn, disk_head *h, crdt_diag *diag)
     return sync_table_put_named(txn, "head", (crdt_span){bytes, sizeof bytes}, diag);
 }
 
-crdt_err disk_get_head(sync_table_txn *txn, disk_head *h, crdt_diag *diag)
+crdt_err disk_decode_head(crdt_span bytes, disk_head *h, crdt_diag *diag)
 {
-    crdt_span bytes;
-    crdt_err err = sync_table_get_named(txn, "head", &bytes, diag);
-    if (err != CRDT_OK) {
-        return err == CRDT_ENOTFOUND
-                   ? crdt_diag_set(diag, CRDT_ECORRUPT, 0, "the store has no head")
-                   : err;
-    }
     if (bytes.size >= 8 && sync_get_u64(bytes.data) != SYNC_STORE_FORMAT) {
         return crdt_diag_set(diag, CRDT_EVERSION, 0,
                              "the store is of format %" PRIu64 ", this program's is %u",
@@ -71,6 +64,22 @@ crdt_err disk_get_head(sync_table_txn *txn, disk_head *h, crdt_diag *diag)
     list_fields(h, fields);
     for (size_t i = 0; i < HEAD_SIZE / 8; i++) {
         *fields[i] = sync_get_u64(bytes.data + 8 * i);
+    }
+    return CRDT_OK;
+}
+
+crdt_err disk_get_head(sync_table_txn *txn, disk_head *h, crdt_diag *diag)
+{
+    crdt_span bytes;
+    crdt_err err = sync_table_get_named(txn, "head", &bytes, diag);
+    if (err != CRDT_OK) {
+        return err == CRDT_ENOTFOUND
+                   ? crdt_diag_set(diag, CRDT_ECORRUPT, 0, "the store has no head")
+                   : err;
+    }
+    err = disk_decode_head(bytes, h, diag);
+    if (err != CRDT_OK) {
+        return err;
     }
     if (h->txn != sync_table_txn_id(txn)) {
         return crdt_diag_set(diag, CRDT_ECORRUPT, 0,

@@ -60,25 +60,23 @@ static crdt_err refuse_busy(int fd, const char *dir, crdt_diag *diag)
                          dir, pid[0] != '\0' ? pid : "(unknown)");
 }
 
-/* Held until the process ends or closes it: a lock of the open file, not of the process,
- * so that a second open in one process is refused too. */
-static crdt_err take_lock(disk_store *store, crdt_diag *diag)
+crdt_err disk_lock(const char *dir, bool shared, int *fd, crdt_diag *diag)
 {
     char path[SYNC_PATH_MAX];
-    crdt_err err = disk_join(store, "lock", path, diag);
+    *fd = -1;
+    crdt_err err = sync_file_join(path, dir, "lock", diag);
     if (err != CRDT_OK) {
         return err;
     }
-    bool shared = store->options.read_only;
     int flags = shared ? O_RDONLY : O_RDWR | O_CREAT;
-    store->lock_fd = open(path, flags | O_CLOEXEC, 0600);
-    if (store->lock_fd < 0 && shared && errno == ENOENT) {
+    *fd = open(path, flags | O_CLOEXEC, 0600);
+    if (*fd < 0 && shared && errno == ENOENT) {
         return CRDT_OK; /* a folder without a lock file is not in use */
     }
     struct flock lock = {.l_type = shared ? F_RDLCK : F_WRLCK, .l_whence = SEEK_SET};
-    if (store->lock_fd < 0 || fcntl(store->lock_fd, F_OFD_SETLK, &lock) != 0) {
-        if (store->lock_fd >= 0 && (errno == EAGAIN || errno == EACCES)) {
-            return refuse_busy(store->lock_fd, store->dir, diag);
+    if (*fd < 0 || fcntl(*fd, F_OFD_SETLK, &lock) != 0) {
+        if (*fd >= 0 && (errno == EAGAIN || errno == EACCES)) {
+            return refuse_busy(*fd, dir, diag);
         }
         return crdt_diag_set(diag, CRDT_EIO, 0, "cannot lock %.110s: %s", path,
                              sync_file_reason(errno));
@@ -86,8 +84,8 @@ static crdt_err take_lock(disk_store *store, crdt_diag *diag)
     if (!shared) {
         char pid[24];
         int size = snprintf(pid, sizeof pid, "%ld\n", (long)getpid());
-        if (ftruncate(store->lock_fd, 0) == 0) {
-            (void)sync_file_write(store->lock_fd, pid, (size_t)size, 0);
+        if (ftruncate(*fd, 0) == 0) {
+            (void)sync_file_write(*fd, pid, (size_t)size, 0);
         }
     }
     return CRDT_OK;
@@ -150,7 +148,7 @@ static crdt_err open_file(disk_store *store, sync_store_report *report, crdt_dia
         err = sync_file_make_dir(store->dir, diag);
     }
     if (err == CRDT_OK) {
-        err = take_lock(store, diag);
+        err = disk_lock(store->dir, store->options.read_only, &store->lock_fd, diag);
     }
     if (err == CRDT_OK && !there && stat(path, &st) != 0) {
         report->created = true;

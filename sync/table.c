@@ -410,6 +410,19 @@ static bool unseal(const MDB_val *value, uint64_t seed, crdt_span *bytes)
     return sync_get_u64(data) == crdt_hash64(*bytes, seed);
 }
 
+bool sync_table_unseal(sync_table table, uint64_t key, crdt_span value,
+                       crdt_span *bytes)
+{
+    MDB_val sealed = {value.size, (void *)(uintptr_t)value.data};
+    return unseal(&sealed, table_seed(table, key), bytes);
+}
+
+bool sync_table_unseal_named(const char *name, crdt_span value, crdt_span *bytes)
+{
+    MDB_val sealed = {value.size, (void *)(uintptr_t)value.data};
+    return unseal(&sealed, name_seed(name), bytes);
+}
+
 /* ---- tables ---- */
 
 static int open_cursor(sync_table_txn *txn, sync_table table)

@@ -100,4 +100,12 @@ crdt_err sync_table_next_named(sync_table_txn *txn, const char *prefix,
                                char name[SYNC_TABLE_NAME_MAX + 1], crdt_span *value,
                                crdt_diag *diag);
 
+/* ---- the bytes alone, for who reads a damaged file ---- */
+
+/* What is under the seal of a value as it lies in the file: borrowed. False: it is no value
+ * of this table and key, or name. */
+bool sync_table_unseal(sync_table table, uint64_t key, crdt_span value,
+                       crdt_span *bytes);
+bool sync_table_unseal_named(const char *name, crdt_span value, crdt_span *bytes);
+
 #endif /* SYNC_TABLE_H */

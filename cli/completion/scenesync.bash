@@ -5,7 +5,7 @@ _scenesync()
     local words=
     COMPREPLY=()
     if [ "$COMP_CWORD" -eq 1 ]; then
-        words="import export codegen node worker sync key add remove set unset move undo redo status log conflicts blame diff servers verify watch publish unpublish access kernel play fuzz --help --version"
+        words="import export codegen node worker sync key add remove set unset move undo redo status log conflicts blame diff servers verify repair watch publish unpublish access kernel play --help --version"
         mapfile -t COMPREPLY < <(compgen -W "$words" -- "$word")
         return
     fi
@@ -32,10 +32,6 @@ _scenesync()
         return ;;
     'play --loopback-role')
         words="none view edit publish admin"
-        mapfile -t COMPREPLY < <(compgen -W "$words" -- "$word")
-        return ;;
-    'fuzz --profile')
-        words="calm lossy partition crash hostile everything"
         mapfile -t COMPREPLY < <(compgen -W "$words" -- "$word")
         return ;;
     *' --store')
@@ -65,13 +61,13 @@ _scenesync()
         diff) words="--json --help" ;;
         servers) words="--dir --http --deploy --project --body-max --size-max --any-age --open --host --origin --tls-cert --tls-key --no-confine --json --help" ;;
         verify) words="--store --json --help" ;;
+        repair) words="--store --peer --from --key --tls-cert --tls-key --tls-ca --tls-name --json --help" ;;
         watch) words="--store --for --json --help" ;;
         publish) words="--store --scene --parcels --title --description --thumbnail --project --as-prepared --content --builder --folder --confirm --auth-chain --header --json --help" ;;
         unpublish) words="--scene --content --builder --folder --confirm --auth-chain --header --json --help" ;;
         access) words="--file --role --expires --json --help" ;;
         kernel) words="--http --dir --content --builder --listen --peer --no-discover --key --tick --autosave --tls-cert --tls-key --tls-ca --tls-name --access --loopback-role --host --origin --no-confine --json --help" ;;
         play) words="--code --scene --http --print --seconds --access --loopback-role --host --origin --no-confine --json --help" ;;
-        fuzz) words="--seed --runs --minutes --jobs --profile --replicas --steps --loss --scene --replay --trace --output-dir --no-shrink --json --help" ;;
         esac
         mapfile -t COMPREPLY < <(compgen -W "$words" -- "$word")
     else
