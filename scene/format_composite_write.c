@@ -404,8 +404,9 @@ static void write_columns(composite_write *write)
     }
     for (uint32_t i = 0; i < write->column_count; i++) {
         uint32_t place = write->columns[i].place;
-        write_column_record(write, i, write->entries + first[place],
-                            first[place + 1] - first[place]);
+        uint32_t count = first[place + 1] - first[place];
+        write_column_record(write, i, count == 0 ? NULL : write->entries + first[place],
+                            count);
     }
 }
 

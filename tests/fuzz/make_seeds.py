@@ -52,6 +52,17 @@ def journal():
     put("journal", "cut", bytes([3, 4]) + group(0, 5, text) + bytes([2, 1, 44]))
 
 
+def store():
+    step = lambda which, kind, place, rest: bytes([which, kind]) + place.to_bytes(3, "little") + rest
+    put("store", "flip", step(0, 0, 8192 + 20, b"\1\1"))
+    put("store", "over", step(0, 1, 4096 + 16, b"\4\xff\xff\xff\xff") + step(1, 1, 600, b"\2ab"))
+    put("store", "page", step(0, 2, 3 * 4096, b"\4"))
+    put("store", "swapped", step(0, 2, 0, b"\1"))
+    put("store", "cut", step(0, 3, 5 * 4096, b"") + step(1, 3, 700, b""))
+    put("store", "header", step(0, 4, 4 * 4096, b"\6\xff\x0f"))
+    put("store", "journal", step(1, 0, 512, b"\1\1"))
+
+
 def replica():
     messages = {p.name: p.read_bytes() for p in sorted((HERE / "corpus/message").glob("kind_*"))}
     step = lambda kind, who, data: bytes([kind, who]) + sized(data)
@@ -183,7 +194,7 @@ def client():
 
 
 def main():
-    for make in (record, journal, replica, sealed, control, exchange, texts, formats, http,
+    for make in (record, journal, store, replica, sealed, control, exchange, texts, formats, http,
                  client):
         make()
 
