@@ -5,7 +5,7 @@ _scenesync()
     local words=
     COMPREPLY=()
     if [ "$COMP_CWORD" -eq 1 ]; then
-        words="import export codegen node worker sync key add remove set unset move undo redo status log conflicts blame diff servers verify repair watch publish unpublish access kernel play --help --version"
+        words="import export codegen node worker sync key add remove set unset move undo redo status log conflicts blame diff servers verify repair watch publish unpublish access kernel play fuzz --help --version"
         mapfile -t COMPREPLY < <(compgen -W "$words" -- "$word")
         return
     fi
@@ -32,6 +32,10 @@ _scenesync()
         return ;;
     'play --loopback-role')
         words="none view edit publish admin"
+        mapfile -t COMPREPLY < <(compgen -W "$words" -- "$word")
+        return ;;
+    'fuzz --profile')
+        words="calm lossy partition crash hostile everything"
         mapfile -t COMPREPLY < <(compgen -W "$words" -- "$word")
         return ;;
     *' --store')
@@ -68,6 +72,7 @@ _scenesync()
         access) words="--file --role --expires --json --help" ;;
         kernel) words="--http --dir --content --builder --listen --peer --no-discover --key --tick --autosave --tls-cert --tls-key --tls-ca --tls-name --access --loopback-role --host --origin --no-confine --json --help" ;;
         play) words="--code --scene --http --print --seconds --access --loopback-role --host --origin --no-confine --json --help" ;;
+        fuzz) words="--seed --runs --minutes --jobs --profile --replicas --steps --loss --scene --replay --trace --output-dir --no-shrink --json --help" ;;
         esac
         mapfile -t COMPREPLY < <(compgen -W "$words" -- "$word")
     else
