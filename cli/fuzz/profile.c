@@ -188,7 +188,7 @@ static void draw_fork(draw *d, uint32_t place, uint32_t other)
 {
     static const fuzz_verb verbs[] = {FUZZ_SAVE_DISK, FUZZ_SET_BACK, FUZZ_TWIN,
                                       FUZZ_DISK_LIES};
-    static const uint32_t chances[] = {2, 2, 4, 1};
+    static const uint32_t chances[] = {2, 0, 0, 1};
     push(d, (fuzz_step){.verb = pick(d, chances, verbs, 4),
                         .place = (uint8_t)place,
                         .other = (uint8_t)other});
