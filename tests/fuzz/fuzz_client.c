@@ -24,10 +24,12 @@ const fuzz_budget fuzz_target_budget = {
 
 static int listen_fd = -1;
 static uint16_t port;
-static const uint8_t *answer_data;
-static size_t answer_size;
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+static uint8_t
+    kept[ANSWER_MAX]; /* what is answered; the caller may be gone meanwhile */
+static size_t kept_size;
 
-/* Answer one after the other; the caller waits for it, so the two share the input. */
+/* Answer one after the other. */
 static void *serve(void *ctx)
 {
     (void)ctx;
@@ -41,7 +43,9 @@ static void *serve(void *ctx)
         if (poll(&wait, 1, 1000) > 0) {
             (void)!recv(fd, question, sizeof question, 0);
         }
-        (void)!send(fd, answer_data, answer_size, MSG_NOSIGNAL);
+        pthread_mutex_lock(&lock);
+        (void)!send(fd, kept, kept_size, MSG_NOSIGNAL);
+        pthread_mutex_unlock(&lock);
         /* A reset at the end leaves no address in use. */
         struct linger now = {.l_onoff = 0};
         setsockopt(fd, SOL_SOCKET, SO_LINGER, &now, sizeof now);
@@ -79,8 +83,10 @@ bool fuzz_target(const uint8_t *data, size_t size)
     if (size == 0) {
         return false;
     }
-    answer_data = data + 1;
-    answer_size = size - 1;
+    pthread_mutex_lock(&lock);
+    kept_size = size - 1 < sizeof kept ? size - 1 : sizeof kept;
+    memcpy(kept, data + 1, kept_size);
+    pthread_mutex_unlock(&lock);
     char url[64];
     uint32_t host = 2 + number++ % 60000u; /* another address each time */
     snprintf(url, sizeof url, "http://127.0.%u.%u:%u/a", host / 250, 1 + host % 250,
