@@ -26,6 +26,8 @@
  *     clock, as compared at the last reply. So recorded ones of a peer that died or
  *     started again are never taken; before the first reply none is.
  *   - A reply is taken for its own request only.
+ * A message that is turned back to its sender opens there, as if he had dialed himself;
+ * replicas know themselves by their nonce.
  * Who controls the wire can lose and delay messages (publications by up to 5 s), sees
  * sizes, times and addresses, and whether two messages are of the same scene.
  *

@@ -1,6 +1,7 @@
 /* Two ends of a sealed link, and between them somebody without the key who carries every
  * message: drops, repeats, changes, cuts, swaps and invents as the input says. Whatever he
- * does, nobody hears what the other end did not say, nor hears it more often.
+ * does, nobody hears what was not said, nor hears it twice. (A message that is turned back to
+ * who said it may be heard there: as if he had dialed himself.)
  *
  *   steps   0 publish: end, size, bytes        1 ask: end, size, bytes
  *           2 carry: message, as what, to whom
@@ -32,10 +33,9 @@ typedef struct bytes {
 /* Something that was said, and how often it was heard. */
 typedef struct saying {
     sync_link_event_kind kind;
-    uint8_t by;
     uint64_t token; /* of who asked */
     bytes text;
-    unsigned heard;
+    bool heard[2]; /* by whom */
 } saying;
 
 static struct {
@@ -148,30 +148,29 @@ static void open_end(end *e, uint8_t number)
     assert(sync_link_dial(e->link, PEER, "tcp://other:1", NULL) == CRDT_OK);
 }
 
-static saying *note(sync_link_event_kind kind, uint8_t by, uint64_t token,
-                    crdt_span text)
+static saying *note(sync_link_event_kind kind, uint64_t token, crdt_span text)
 {
     if (world.said_count == MESSAGE_MAX) {
         return NULL;
     }
     saying *s = &world.said[world.said_count++];
-    *s = (saying){.kind = kind, .by = by, .token = token, .text.size = text.size};
+    *s = (saying){.kind = kind, .token = token, .text.size = text.size};
     if (text.size > 0) {
         memcpy(s->text.data, text.data, text.size);
     }
     return s;
 }
 
-/* Did the other end say so, and was it not heard before? */
+/* Did somebody say so, and was it not heard here before? */
 static void check_heard(const end *e, const sync_link_event *event)
 {
     for (size_t i = 0; i < world.said_count; i++) {
         saying *s = &world.said[i];
         crdt_span text = {s->text.data, s->text.size};
-        if (s->kind == event->kind && s->by != e->number && s->heard == 0 &&
+        if (s->kind == event->kind && !s->heard[e->number] &&
             crdt_span_equal(text, event->bytes) &&
             (event->kind != SYNC_LINK_REPLY || s->token == event->token)) {
-            s->heard++;
+            s->heard[e->number] = true;
             return;
         }
     }
@@ -184,14 +183,14 @@ static void answer(end *e, const sync_link_event *event)
     uint64_t token = 0;
     for (size_t i = 0; i < world.said_count; i++) {
         const saying *s = &world.said[i];
-        if (s->kind == SYNC_LINK_REQUEST && s->by != e->number && s->heard > 0 &&
+        if (s->kind == SYNC_LINK_REQUEST && s->heard[e->number] &&
             crdt_span_equal((crdt_span){s->text.data, s->text.size}, event->bytes)) {
             token = s->token;
         }
     }
     uint8_t text[8] = {'a', 'n', 's', (uint8_t)token};
     crdt_span span = {text, sizeof text};
-    if (note(SYNC_LINK_REPLY, e->number, token, span) != NULL) {
+    if (note(SYNC_LINK_REPLY, token, span) != NULL) {
         (void)sync_link_reply(e->link, event->token, span);
     }
 }
@@ -277,8 +276,8 @@ static bool run_step(end ends[2], input *in)
             return false;
         }
         token = token % 250 + 1;
-        if (note(step == 0 ? SYNC_LINK_PUBLISHED : SYNC_LINK_REQUEST, by->number, token,
-                 text) == NULL) {
+        if (note(step == 0 ? SYNC_LINK_PUBLISHED : SYNC_LINK_REQUEST, token, text) ==
+            NULL) {
             return false;
         }
         (void)(step == 0 ? sync_link_publish(by->link, text)
