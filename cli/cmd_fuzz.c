@@ -1,4 +1,5 @@
 #include "cli/files.h"
+#include "cli/fuzz/beginning.h"
 #include "cli/fuzz/campaign.h"
 #include "cli/fuzz/jobs.h"
 #include "cli/fuzz/scopes.h"
@@ -242,6 +243,15 @@ static int replay(fuzz_verb_run *f, const char *path)
 static int run_campaign(fuzz_verb_run *f)
 {
     fuzz_outcome outcome;
+    const fuzz_beginning *beginning = NULL;
+    const char *scene = f->campaign.wish.scene;
+    crdt_diag diag = {0};
+    if (scene != NULL) {
+        crdt_err bad = fuzz_beginning_read(scene, &beginning, &diag);
+        if (bad != CRDT_OK) {
+            return cli_run_fail(f->run, bad, &diag, "read %s", scene);
+        }
+    }
     cli_run_catch_signals();
     crdt_err err = fuzz_campaign_run(&f->campaign, &outcome);
     if (err != CRDT_OK) {

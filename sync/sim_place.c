@@ -494,6 +494,34 @@ static crdt_err commit(sync_sim *sim, uint32_t index, crdt_edit edit,
     return err;
 }
 
+/* The same batch everywhere: in the list of batches it stands once. */
+crdt_err sync_sim_import(sync_sim *sim, uint32_t index, const crdt_batch *batch)
+{
+    sim_place *place = &sim->places[index];
+    crdt_stamp last = {crdt_batch_last_time(batch), batch->actor};
+    assert(place->running);
+    crdt_err err = crdt_document_apply(place->doc, batch, NULL);
+    if (err != CRDT_OK) {
+        return err;
+    }
+    bool known = false;
+    for (size_t i = 0; i < sim->batch_count && !known; i++) {
+        known = crdt_stamp_compare(&sim->batches[i].last, &last) == 0;
+    }
+    if (!known) { /* whoever begins with that scene has it: no disk can lose it */
+        note_batch(sim, place, batch);
+        place->unacked_count--;
+        sim->batches[sim->batch_count - 1].group = UINT64_MAX;
+        sim->batches[sim->batch_count - 1].durable = true;
+    }
+    sim_trace(sim, index, "imports %zu", batch->op_count);
+    if (sim->o.hooks.changed != NULL) {
+        sim->o.hooks.changed(sim->o.hooks.ctx, index, batch, false);
+    }
+    sim_step(sim, index, (sync_replica_event){.kind = SYNC_ON_LOCAL, .batch = batch});
+    return CRDT_OK;
+}
+
 crdt_err sync_sim_commit(sync_sim *sim, uint32_t index, const crdt_op *ops,
                          size_t op_count)
 {

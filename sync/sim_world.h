@@ -122,6 +122,9 @@ crdt_err sync_sim_commit(sync_sim *sim, uint32_t place, const crdt_op *ops,
 /* The same with `edit` (a person, what was seen); its actor and time are filled in. */
 crdt_err sync_sim_commit_as(sync_sim *sim, uint32_t place, const crdt_edit *edit,
                             const crdt_op *ops, size_t op_count);
+/* The scene begins with this template (crdt/template.h), which is the lineage of all places
+ * (sync_sim_set_lineage), and is imported here. Errors: as crdt_document_apply. */
+crdt_err sync_sim_import(sync_sim *sim, uint32_t place, const crdt_batch *batch);
 /* Set a field to an integer; object and part are added where they are missing. */
 void sync_sim_set(sync_sim *sim, uint32_t place, const char *object, const char *field,
                   int64_t value);

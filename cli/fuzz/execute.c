@@ -49,6 +49,26 @@ static bool has_step(const fuzz_plan *plan, fuzz_verb from, fuzz_verb to)
     return false;
 }
 
+/* All have the lineage of the scene, and its template. */
+static void begin_scene(fuzz_run *run)
+{
+    crdt_diag diag = {.text = ""};
+    if (run->plan->scene == NULL) {
+        return;
+    }
+    if (fuzz_beginning_read(run->plan->scene, &run->beginning, &diag) != CRDT_OK) {
+        fuzz_run_fail(run, "scene", "%s cannot be read: %s", run->plan->scene,
+                      diag.text);
+        return;
+    }
+    for (uint32_t i = 0; i < run->plan->place_count; i++) {
+        sync_sim_crash(run->sim, i, true);
+        sync_sim_set_lineage(run->sim, i, &run->beginning->batch.actor);
+        fuzz_run_start(run, i, SYNC_SIM_PROVE);
+    }
+    fuzz_run_note_batches(run);
+}
+
 static void open_world(fuzz_run *run)
 {
     const fuzz_plan *plan = run->plan;
@@ -75,6 +95,7 @@ static void open_world(fuzz_run *run)
         o.replica.unsent_size_max = 300;
     }
     run->sim = sync_sim_open(&o);
+    begin_scene(run);
     if (plan->line) {
         sync_sim_line(run->sim);
     } else {
@@ -131,6 +152,22 @@ void fuzz_run_excuse(fuzz_run *run, uint32_t place)
     }
 }
 
+/* What a worker does that finds its scene empty. */
+static void import_beginning(fuzz_run *run, uint32_t place)
+{
+    const fuzz_beginning *beginning = run->beginning;
+    if (beginning == NULL || beginning->batch.op_count == 0) {
+        return;
+    }
+    crdt_stamp last = {crdt_batch_last_time(&beginning->batch), beginning->batch.actor};
+    const crdt_version *version =
+        crdt_document_version(sync_sim_document(run->sim, place));
+    if (!crdt_version_covers(version, &last) &&
+        sync_sim_import(run->sim, place, &beginning->batch) != CRDT_OK) {
+        fuzz_run_fail(run, "scene", "the template is refused");
+    }
+}
+
 /* Start it as its store would; on a new disk, where the old one has lost too much. */
 void fuzz_run_start(fuzz_run *run, uint32_t place, sync_sim_start how)
 {
@@ -149,6 +186,7 @@ void fuzz_run_start(fuzz_run *run, uint32_t place, sync_sim_start how)
         sync_sim_start_place(run->sim, place, SYNC_SIM_FRESH);
         run->set_back |= UINT64_C(1) << place;
     }
+    import_beginning(run, place);
 }
 
 static void replace_disk(fuzz_run *run, const fuzz_step *step)

@@ -260,12 +260,19 @@ typedef struct names {
     crdt_span field;
 } names;
 
-static void name(const fuzz_step *step, names *n)
+static crdt_span name_entity(const fuzz_run *run, uint32_t number, char text[8])
 {
-    snprintf(n->texts[0], sizeof n->texts[0], "e%u", step->entity);
-    snprintf(n->texts[1], sizeof n->texts[1], "e%u", step->parent);
-    n->entity = crdt_span_of(n->texts[0]);
-    n->parent = crdt_span_of(n->texts[1]);
+    if (run->beginning != NULL && number < run->beginning->entity_count) {
+        return run->beginning->entities[number];
+    }
+    snprintf(text, 8, "e%u", number);
+    return crdt_span_of(text);
+}
+
+static void name(const fuzz_run *run, const fuzz_step *step, names *n)
+{
+    n->entity = name_entity(run, step->entity, n->texts[0]);
+    n->parent = name_entity(run, step->parent, n->texts[1]);
     n->component = crdt_span_of(fuzz_component_names[step->component]);
     n->field = crdt_span_of(fuzz_field_names[step->field]);
 }
@@ -373,7 +380,7 @@ void fuzz_run_edit(fuzz_run *run, const fuzz_step *step)
     bool scene = step->verb >= FUZZ_CREATE;
     names n;
     crdt_buf value;
-    name(step, &n);
+    name(run, step, &n);
     crdt_buf_init(&value, crdt_alloc_default());
     write_step_value(step, &n, &value);
     begin(run, step->place, scene);

@@ -3,6 +3,7 @@
 
 /* What the files execute*.c share: one run under way. */
 
+#include "cli/fuzz/beginning.h"
 #include "cli/fuzz/execute.h"
 #include "cli/fuzz/full_history.h"
 #include "crdt/history.h"
@@ -27,6 +28,7 @@ typedef struct fuzz_run {
     FILE *trace;
     fuzz_counts *counts;
     fuzz_verdict *verdict;
+    const fuzz_beginning *beginning; /* NULL: nothing */
     fuzz_full_history *history;
     size_t batches_known; /* of the simulated world, in `history` */
     bool *excused;        /* of the batches: every disk that had it was lost */

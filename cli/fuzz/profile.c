@@ -287,7 +287,7 @@ static void draw_world(draw *d, const fuzz_wish *wish, fuzz_profile profile)
         profile >= FUZZ_PARTITION && profile != FUZZ_HOSTILE && below(d, 5) == 0;
     plan->small = profile != FUZZ_HOSTILE && below(d, 3) == 0;
     plan->scene = wish->scene == NULL ? NULL : strdup(wish->scene);
-    d->entities = 2 + below(d, 5);
+    d->entities = 2 + below(d, wish->scene == NULL ? 5 : 20);
 }
 
 void fuzz_profile_draw(fuzz_plan *plan, const fuzz_wish *wish, uint64_t seed)
