@@ -309,15 +309,25 @@ static crdt_err plan_all(crdt_document *doc, const crdt_seen *seen,
     return err;
 }
 
+/* Room for values that take the place of others: mostly there is. */
+static crdt_err reserve_sets(crdt_document *doc, const crdt_actor *actor, size_t count)
+{
+    const uint16_t number = crdt_actors_find(&doc->context.actors, actor);
+    if (number == 0 || number > doc->fields.store.actor_capacity) {
+        const room_needed room = {.sets = count};
+        return reserve_room(doc, &room, actor);
+    }
+    return crdt_dot_store_reserve_writes(&doc->fields.store, number, count, 1);
+}
+
 /* The short way if the batch is one for it, else the long one. */
 static crdt_err plan_change(crdt_change *change, const crdt_actor *actor,
                             const crdt_op *ops, size_t op_count)
 {
     crdt_document *doc = change->doc;
-    const room_needed room = {.sets = op_count};
-    crdt_err err = reserve_room(doc, &room, actor);
+    crdt_err err = reserve_sets(doc, actor, op_count);
     if (err == CRDT_OK) {
-        err = crdt_overwrite_plan(doc, &change->seen, ops, op_count);
+        err = crdt_overwrite_plan(change, ops, op_count);
         change->overwrites = err == CRDT_OK;
     }
     return err == CRDT_ENOTFOUND ? plan_all(doc, &change->seen, actor, ops, op_count)
@@ -450,7 +460,7 @@ crdt_err crdt_document_apply(crdt_document *doc, const crdt_batch *batch,
     crdt_overwrite_prefetch(doc, hash);
     crdt_actors *actors = &doc->context.actors;
     const uint64_t first = crdt_batch_first_time(batch);
-    crdt_change change = {.doc = doc, .first_time = first};
+    crdt_change change = {.doc = doc, .first_time = first, .first_hash = hash};
     change.seen = (crdt_seen){.stamps = batch->deps,
                               .stamp_count = batch->dep_count,
                               .all = known_all,
@@ -599,7 +609,8 @@ crdt_err crdt_document_commit(crdt_document *doc, const crdt_edit *edit,
     if (err != CRDT_OK) {
         return err;
     }
-    crdt_change change = {.doc = doc, .first_time = doc->context.actors.time_max + 1};
+    crdt_change change = {
+        .doc = doc, .first_time = doc->context.actors.time_max + 1, .first_hash = hash};
     change.seen = (crdt_seen){.all = true};
     uint32_t who = 0;
     if (edit->who.size > 0) {

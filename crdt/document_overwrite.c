@@ -19,6 +19,7 @@ typedef struct run {
     size_t first;
     size_t end;
     uint32_t hash; /* of the object's name, as that seeks it */
+    bool is_asked; /* crdt_overwrite_prefetch was called for it */
     uint32_t name;
     uint32_t object;
     uint32_t part; /* of the operation looked at; first of all, of the first one */
@@ -34,14 +35,15 @@ static const crdt_names *names_of(const crdt_document *doc)
 /* ---- looking up, stage by stage ---- */
 
 /* The runs from operation `at` on; the operation behind the last. */
-static size_t cut_runs(const crdt_document *doc, const crdt_op *ops, size_t op_count,
+static size_t cut_runs(const crdt_change *change, const crdt_op *ops, size_t op_count,
                        size_t at, run runs[GROUP_SIZE], size_t *run_count)
 {
     *run_count = 0;
     while (at < op_count && *run_count < GROUP_SIZE) {
         run *r = &runs[(*run_count)++];
-        *r = (run){.first = at};
-        r->hash = crdt_names_seek(names_of(doc), ops[at].key.object);
+        *r = (run){.first = at, .is_asked = at == 0};
+        r->hash = at == 0 ? change->first_hash
+                          : crdt_names_seek(names_of(change->doc), ops[at].key.object);
         do {
             at++;
         } while (at < op_count &&
@@ -66,7 +68,9 @@ static bool find_objects(crdt_document *doc, const crdt_op *ops, run *runs,
                          size_t run_count)
 {
     for (size_t i = 0; i < run_count; i++) {
-        crdt_overwrite_prefetch(doc, runs[i].hash);
+        if (!runs[i].is_asked) {
+            crdt_overwrite_prefetch(doc, runs[i].hash);
+        }
     }
     for (size_t i = 0; i < run_count; i++) {
         run *r = &runs[i];
@@ -221,9 +225,9 @@ static crdt_err plan_runs(crdt_document *doc, const crdt_seen *seen, const crdt_
     return err;
 }
 
-crdt_err crdt_overwrite_plan(crdt_document *doc, const crdt_seen *seen,
-                             const crdt_op *ops, size_t op_count)
+crdt_err crdt_overwrite_plan(crdt_change *change, const crdt_op *ops, size_t op_count)
 {
+    crdt_document *doc = change->doc;
     for (size_t i = 0; i < op_count; i++) {
         if (ops[i].kind != CRDT_OP_SET) {
             return CRDT_ENOTFOUND;
@@ -237,8 +241,8 @@ crdt_err crdt_overwrite_plan(crdt_document *doc, const crdt_seen *seen,
     for (size_t at = 0; at < op_count && err == CRDT_OK;) {
         run runs[GROUP_SIZE];
         size_t run_count;
-        at = cut_runs(doc, ops, op_count, at, runs, &run_count);
-        err = plan_runs(doc, seen, ops, runs, run_count, &planned);
+        at = cut_runs(change, ops, op_count, at, runs, &run_count);
+        err = plan_runs(doc, &change->seen, ops, runs, run_count, &planned);
     }
     for (size_t i = 0; i < planned && err != CRDT_OK; i++) {
         skip(doc, &doc->plans[i]);

@@ -16,15 +16,14 @@
 
 #include "crdt/document_state.h"
 
-/* Ask for what the lookup of an object reads; `hash` of its name is from crdt_names_seek. */
+/* Ask for what the lookup of an object reads, the first one of a batch before it is planned; `hash` of its name is from crdt_names_seek. */
 void crdt_overwrite_prefetch(const crdt_document *doc, uint32_t hash);
 
 /* Are `ops` such a batch? If so doc->plans are filled, with copies of those values that do
  * not fit over the one that is there; after this nothing can fail.
  *
  * Errors: CRDT_ENOTFOUND: they are not. CRDT_ENOMEM. The document is as before. */
-crdt_err crdt_overwrite_plan(crdt_document *doc, const crdt_seen *seen,
-                             const crdt_op *ops, size_t op_count);
+crdt_err crdt_overwrite_plan(crdt_change *change, const crdt_op *ops, size_t op_count);
 
 /* Before operation `index` is performed: ask again for what later ones will touch, which in a
  * large batch has left the near caches since it was looked up. */

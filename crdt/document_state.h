@@ -53,10 +53,11 @@ typedef struct crdt_change {
     size_t op_index; /* SIZE_MAX: an answer */
     crdt_seen seen;
     uint64_t
-        first_time;  /* entries of seen.actor from here on are of this very change */
-    bool is_join;    /* drop what `seen` includes unless it is marked as kept */
-    bool watching;   /* some part is marked as watched */
-    bool overwrites; /* planned by crdt_overwrite_plan */
+        first_time; /* entries of seen.actor from here on are of this very change */
+    uint32_t first_hash; /* of the first object's name; its memory was asked for */
+    bool is_join;        /* drop what `seen` includes unless it is marked as kept */
+    bool watching;       /* some part is marked as watched */
+    bool overwrites;     /* planned by crdt_overwrite_plan */
     const crdt_stamp *stale_after; /* report dropped siblings newer than this */
     const crdt_entry *stale_winner;
     uint32_t changed_name; /* the last object told as changed */

@@ -423,10 +423,10 @@ uint32_t crdt_dot_store_insert(crdt_dot_store *store, uint32_t key, crdt_dot dot
 }
 
 /* An entry of this dot is gone from its slot. */
-static void forget(crdt_dot_store *store, crdt_dot dot)
+static void forget(crdt_dot_store *store, crdt_dot dot, uint32_t slot)
 {
     const crdt_trail_of of = trail_of(store, crdt_dot_actor(dot));
-    crdt_trail_forget(trail_at(store, dot), &of);
+    crdt_trail_forget(trail_at(store, dot), &of, slot);
 }
 
 /* Take the entry out of its slot, and what is lower up. Returns as remove does. */
@@ -460,7 +460,7 @@ uint32_t crdt_dot_store_remove(crdt_dot_store *store, uint32_t key, uint32_t ent
     const crdt_dot dot = at(store, entry)->dot;
     assert(dot != 0);
     uint32_t next = take_out(store, key, entry);
-    forget(store, dot);
+    forget(store, dot, entry);
     return next;
 }
 
@@ -470,7 +470,7 @@ void crdt_dot_store_leave(crdt_dot_store *store, uint32_t key)
     const crdt_dot old = slot->dot;
     assert(old != 0 && !slot->has_lower);
     slot->dot = 0;
-    forget(store, old);
+    forget(store, old, key);
 }
 
 void crdt_dot_store_enter(crdt_dot_store *store, uint32_t key, crdt_dot dot)

@@ -9,6 +9,9 @@
 
 #define INLINE_MAX 16u
 
+/* A name is mostly found in as many cells behind its own, which may be in the next line. */
+#define CELLS_AHEAD 4u
+
 /* Short names lie in the record: one cache line less to look at. */
 typedef struct name {
     uint64_t
@@ -158,7 +161,9 @@ uint32_t crdt_names_seek(const crdt_names *names, crdt_span bytes)
 {
     uint32_t hash = (uint32_t)crdt_hash64(bytes, names->seed);
     if (names->table_size > 0) {
-        __builtin_prefetch(&names->table[hash & (names->table_size - 1)]);
+        const size_t mask = names->table_size - 1;
+        __builtin_prefetch(&names->table[hash & mask]);
+        __builtin_prefetch(&names->table[(hash + CELLS_AHEAD) & mask]);
     }
     return hash;
 }

@@ -348,10 +348,11 @@ static void cut_end(crdt_trail *trail, const crdt_trail_of *of)
     }
 }
 
-void crdt_trail_forget(crdt_trail *trail, const crdt_trail_of *of)
+void crdt_trail_forget(crdt_trail *trail, const crdt_trail_of *of, uint32_t slot)
 {
     trail->entry_count--;
-    if (trail->entry_count > 0 && !trail->has_moved) {
+    if (trail->entry_count > 0 && !trail->has_moved &&
+        trail->slots[trail->count - 1] == slot) {
         cut_end(trail, of);
     }
     if (trail->entry_count == 0 || trail->count / 2 > trail->entry_count + SLACK) {

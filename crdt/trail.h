@@ -62,8 +62,8 @@ void crdt_trail_append(crdt_trail *trail, const crdt_trail_of *of, uint64_t time
                        uint32_t slot, uint32_t person);
 /* The entry of this time moves from one slot to another, which both are no others'. */
 void crdt_trail_move(crdt_trail *trail, uint64_t time, uint32_t from, uint32_t to);
-/* An entry is gone from its slot. */
-void crdt_trail_forget(crdt_trail *trail, const crdt_trail_of *of);
+/* An entry is gone from this slot. */
+void crdt_trail_forget(crdt_trail *trail, const crdt_trail_of *of, uint32_t slot);
 
 /* The person at a time; 0: none. O(log persons). */
 uint32_t crdt_trail_person_at(const crdt_trail *trail, uint64_t time);

@@ -66,7 +66,7 @@ static void drop(world *w, uint32_t slot)
     if (*dot != 0) {
         const crdt_trail_of of = of_actor(w, crdt_dot_actor(*dot));
         *dot = 0;
-        crdt_trail_forget(&w->trails[of.actor - 1], &of);
+        crdt_trail_forget(&w->trails[of.actor - 1], &of, w->numbers[slot]);
     }
 }
 
