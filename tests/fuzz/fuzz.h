@@ -25,7 +25,7 @@ typedef struct fuzz_budget {
 /* ---- defined by the target ---- */
 
 extern const fuzz_budget fuzz_target_budget;
-/* One input; true: it was taken as good. Keeps nothing from one call to the next, but what
+/* One input; true: it was taken as good. The first one is empty. Keeps nothing from one call to the next, but what
  * a second call with the same input would not ask for again. */
 bool fuzz_target(const uint8_t *data, size_t size);
 

@@ -11,7 +11,7 @@
 #include <string.h>
 
 /* The copy of the input with its list of lines; a document, to look paths up in. */
-const fuzz_budget fuzz_target_budget = {.factor = 12, .fixed = 128u << 10};
+const fuzz_budget fuzz_target_budget = {.factor = 12, .fixed = 64u << 10};
 
 #define ARGUMENT_MAX 256
 

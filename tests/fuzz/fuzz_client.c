@@ -18,7 +18,7 @@
 
 /* libcurl's buffers of a connection, and an answer of 64 KiB at most. */
 const fuzz_budget fuzz_target_budget = {
-    .factor = 16, .fixed = 1u << 20, .lasting = true};
+    .factor = 16, .fixed = 512u << 10, .lasting = true};
 
 #define ANSWER_MAX 65536u
 

@@ -8,7 +8,7 @@
 
 /* A request to the control socket of a running node, as it comes out of a socket. What it
  * claims to send costs nothing: twice what came, and two blocks to read into. */
-const fuzz_budget fuzz_target_budget = {.factor = 3, .fixed = 512u << 10};
+const fuzz_budget fuzz_target_budget = {.factor = 3, .fixed = 256u << 10};
 
 bool fuzz_target(const uint8_t *data, size_t size)
 {

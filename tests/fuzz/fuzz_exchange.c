@@ -18,7 +18,7 @@
 
 /* A body and an answer of 4 KiB at most here, the buffers of one connection, and what goes
  * out is kept until it is looked at. */
-const fuzz_budget fuzz_target_budget = {.factor = 16, .fixed = 512u << 10};
+const fuzz_budget fuzz_target_budget = {.factor = 16, .fixed = 64u << 10};
 
 #define BODY_MAX 4000u
 #define TEXT_MAX 256

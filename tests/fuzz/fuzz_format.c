@@ -15,7 +15,7 @@
 
 /* An entity of a few bytes becomes records of a hundred in other formats, each is read again
  * into a document of its own beside the first. */
-const fuzz_budget fuzz_target_budget = {.factor = 3000, .fixed = 1u << 20};
+const fuzz_budget fuzz_target_budget = {.factor = 1500, .fixed = 256u << 10};
 
 static crdt_document *open_document(void)
 {

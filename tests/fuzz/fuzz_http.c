@@ -21,7 +21,7 @@
 
 /* The library's buffers for one connection; a body and a message of 64 KiB at most. */
 const fuzz_budget fuzz_target_budget = {
-    .factor = 16, .fixed = 512u << 10, .lasting = true};
+    .factor = 16, .fixed = 256u << 10, .lasting = true};
 
 #define PATIENCE_MS 10000
 

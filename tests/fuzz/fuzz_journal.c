@@ -14,7 +14,7 @@
 #include <string.h>
 
 /* The file has up to eight sectors whatever the input says. */
-const fuzz_budget fuzz_target_budget = {.factor = 2, .fixed = 1u << 14};
+const fuzz_budget fuzz_target_budget = {.factor = 2, .fixed = 8u << 10};
 
 #define SEED 7u
 #define GROUP_MAX 16

@@ -6,7 +6,7 @@
 
 /* 16 bytes a value, and `[` is one of a byte; twice while the list of them grows; the text is
  * copied; then the value and its text, and all again for the second reading. */
-const fuzz_budget fuzz_target_budget = {.factor = 120, .fixed = 1u << 16};
+const fuzz_budget fuzz_target_budget = {.factor = 60, .fixed = 64u << 10};
 
 /* The text of a value, read again, is the same value; and its own canonical text. */
 static void check_text(crdt_span value)

@@ -11,7 +11,7 @@
 
 /* Two documents, and an answer in between. An entry of an answer that says little is a few
  * bytes, and a slot with its name a hundred; zstd packs what repeats. */
-const fuzz_budget fuzz_target_budget = {.factor = 2000, .fixed = 1u << 20};
+const fuzz_budget fuzz_target_budget = {.factor = 2500, .fixed = 256u << 10};
 
 static void open_document(crdt_document **doc, crdt_deps **deps)
 {

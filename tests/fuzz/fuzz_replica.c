@@ -26,7 +26,7 @@
 
 /* The document as in fuzz_record; what peers say of themselves is kept, messages are held
  * and made again, an answer lies there whole while it is fetched. */
-const fuzz_budget fuzz_target_budget = {.factor = 2500, .fixed = 2u << 20};
+const fuzz_budget fuzz_target_budget = {.factor = 2500, .fixed = 512u << 10};
 
 #define REQUEST_MAX 64
 #define FLIGHT_MAX 64
