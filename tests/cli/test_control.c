@@ -251,6 +251,31 @@ static void foreign_bytes_are_refused(void)
     cli_control_close(control);
 }
 
+/* The limit is for all arguments together: after 32 MiB of them there is no room for a byte.
+ * (What was left of it was computed without the terminators, and went below zero.) */
+static void no_argument_beyond_the_limit(void)
+{
+    size_t size = CLI_CONTROL_ARGUMENT_SIZE_MAX;
+    uint8_t *bytes = calloc(1, size + 24 + 8);
+    CHECK(bytes != NULL);
+    memcpy(bytes, "SCS1\2", 5);
+    memset(bytes + 16, 0, 4);
+    bytes[19] = 2; /* 32 MiB */
+    memset(bytes + 20, 'a', size);
+    memcpy(bytes + 20 + size, "\4\0\0\0more", 8);
+    cli_control *control = open_server();
+    int before = atomic_load(&served);
+    int fd = connect_raw();
+    (void)!send(fd, bytes, size + 28, MSG_NOSIGNAL);
+    shutdown(fd, SHUT_WR);
+    uint8_t byte;
+    CHECK(read(fd, &byte, 1) <= 0);
+    close(fd);
+    CHECK(atomic_load(&served) == before);
+    cli_control_close(control);
+    free(bytes);
+}
+
 static void *call_many(void *argument)
 {
     atomic_int *good = argument;
@@ -340,6 +365,7 @@ int main(void)
     a_caller_that_leaves_is_noticed();
     closing_ends_those_who_wait();
     foreign_bytes_are_refused();
+    no_argument_beyond_the_limit();
     many_callers_at_once();
     too_many_callers();
     long_paths();

@@ -95,6 +95,11 @@ Test(key_file, texts_that_are_none)
         cr_assert(diag.text[0] != '\0');
         cr_assert_null(strstr(diag.text, "ABCDEF"), "the key is not told");
     }
+    /* A key, blanks as far as a reader looks, and then something else. */
+    char long_text[400];
+    snprintf(long_text, sizeof long_text, "%s%200s%s", HEX, "", "junk");
+    uint8_t none[SYNC_CRYPTO_KEY_SIZE];
+    cr_assert_eq(read_back(long_text, 0600, none, NULL), CRDT_ECORRUPT);
     char *large = calloc(1, 1u << 20);
     cr_assert_not_null(large);
     memset(large, 'a', (1u << 20) - 1);
