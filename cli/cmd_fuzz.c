@@ -1,8 +1,7 @@
 #include "cli/files.h"
 #include "cli/fuzz/beginning.h"
 #include "cli/fuzz/campaign.h"
-#include "cli/fuzz/jobs.h"
-#include "cli/fuzz/scopes.h"
+#include "cli/fuzz/study.h"
 #include "cli/fuzz/shrink.h"
 #include "cli/run.h"
 #include "cli/verbs.h"
@@ -15,7 +14,6 @@
 #define RUNS_DEFAULT 1000.0
 #define RUN_SECONDS_MAX 60u
 #define SHRINK_TRIALS_MAX 3000u
-#define SCOPE_SHARES_A_JOB 8u
 #define LINE_SECONDS 10.0 /* between lines of progress that nobody watches */
 
 typedef struct fuzz_verb_run {
@@ -28,6 +26,16 @@ typedef struct fuzz_verb_run {
 } fuzz_verb_run;
 
 /* ---- how it goes ---- */
+
+static void report_faults(cli_report *report, const sync_sim_counts *world)
+{
+    cli_report_open(report, "fault", '{');
+    for (int kind = 0; kind < SYNC_SIM_FAULT_COUNT; kind++) {
+        cli_report_number(report, sync_sim_fault_name((sync_sim_fault_kind)kind),
+                          world->fault[kind]);
+    }
+    cli_report_close(report, '}');
+}
 
 static void report_counts(cli_run *run, const char *event, const fuzz_counts *counts,
                           double seconds)
@@ -42,6 +50,14 @@ static void report_counts(cli_run *run, const char *event, const fuzz_counts *co
     cli_report_number(&report, "faults", counts->world.faults);
     cli_report_number(&report, "histories", counts->histories);
     cli_report_number(&report, "quiets", counts->quiets);
+    cli_report_number(&report, "undone", counts->undone);
+    cli_report_number(&report, "coverage", sync_sim_coverage_count(counts->coverage));
+    cli_report_number(&report, "equal_ms", counts->quiet_ms);
+    cli_report_number(&report, "equal_ms_max", counts->quiet_ms_max);
+    report_faults(&report, &counts->world);
+    char hash[20];
+    snprintf(hash, sizeof hash, "%016llx", (unsigned long long)counts->hash);
+    cli_report_text(&report, "hash", hash);
     cli_report_number(&report, "milliseconds", (uint64_t)(seconds * 1000));
     cli_report_end(&report);
 }
@@ -49,12 +65,14 @@ static void report_counts(cli_run *run, const char *event, const fuzz_counts *co
 static void print_line(FILE *out, const fuzz_counts *counts, double seconds)
 {
     double per = seconds > 0 ? 1 / seconds : 0;
-    fprintf(out,
-            "%llu runs (%.0f/s), %.3g events (%.0fk/s), %.3g faults, %llu histories "
-            "compared",
-            (unsigned long long)counts->runs, (double)counts->runs * per,
-            (double)counts->world.events, (double)counts->world.events * per / 1000,
-            (double)counts->world.faults, (unsigned long long)counts->histories);
+    fprintf(
+        out,
+        "%llu runs (%.0f/s), %.3g events (%.0fk/s), %.3g faults, %llu histories, %llu "
+        "states",
+        (unsigned long long)counts->runs, (double)counts->runs * per,
+        (double)counts->world.events, (double)counts->world.events * per / 1000,
+        (double)counts->world.faults, (unsigned long long)counts->histories,
+        (unsigned long long)sync_sim_coverage_count(counts->coverage));
 }
 
 static void show_progress(void *ctx, const fuzz_counts *counts, double seconds)
@@ -92,14 +110,24 @@ static void print_summary(cli_run *run, const fuzz_counts *counts, double second
         report_counts(run, "summary", counts, seconds);
         return;
     }
-    print_line(run->out, counts, seconds);
+    const sync_sim_counts *world = &counts->world;
     double quiets = counts->quiets > 0 ? (double)counts->quiets : 1;
-    fprintf(run->out,
-            "\n%llu edits, %llu quiet points, equal after %.0f ms (mean) and %llu ms "
-            "(longest) of virtual time\n",
-            (unsigned long long)counts->batches, (unsigned long long)counts->quiets,
-            (double)counts->quiet_ms / quiets,
-            (unsigned long long)counts->quiet_ms_max);
+    print_line(run->out, counts, seconds);
+    fprintf(
+        run->out,
+        "\n%llu edits, %llu undone or redone; %llu quiet points, equal after %.0f ms "
+        "(mean), %llu ms (longest) of virtual time\nfaults:",
+        (unsigned long long)counts->batches, (unsigned long long)counts->undone,
+        (unsigned long long)counts->quiets, (double)counts->quiet_ms / quiets,
+        (unsigned long long)counts->quiet_ms_max);
+    for (int kind = 0; kind < SYNC_SIM_FAULT_COUNT; kind++) {
+        if (world->fault[kind] > 0) {
+            fprintf(run->out, " %s %llu",
+                    sync_sim_fault_name((sync_sim_fault_kind)kind),
+                    (unsigned long long)world->fault[kind]);
+        }
+    }
+    fprintf(run->out, "\ntrace hash %016llx\n", (unsigned long long)counts->hash);
 }
 
 /* ---- what was found ---- */
@@ -272,93 +300,6 @@ static int run_campaign(fuzz_verb_run *f)
     return code;
 }
 
-/* ---- small scopes ---- */
-
-typedef struct scopes_run {
-    fuzz_scope scope;
-    uint32_t jobs;
-    fuzz_scope_counts sum;
-} scopes_run;
-
-/* A job takes every so many of the shares, so that all are busy to the end. */
-static void work_scopes(void *ctx, uint32_t job, void *result)
-{
-    const scopes_run *s = ctx;
-    fuzz_scope scope = s->scope;
-    scope.shares = s->jobs * SCOPE_SHARES_A_JOB;
-    for (scope.share = job; scope.share < scope.shares; scope.share += s->jobs) {
-        fuzz_scope_run(&scope, result);
-    }
-}
-
-static void collect_scopes(void *ctx, const void *result)
-{
-    const fuzz_scope_counts *counts = result;
-    scopes_run *s = ctx;
-    s->sum.histories += counts->histories;
-    s->sum.downsets += counts->downsets;
-    s->sum.orders += counts->orders;
-    s->sum.joins += counts->joins;
-    if (counts->oracle[0] != '\0' && s->sum.oracle[0] == '\0') {
-        memcpy(s->sum.oracle, counts->oracle, sizeof s->sum.oracle);
-        memcpy(s->sum.text, counts->text, sizeof s->sum.text);
-        memcpy(s->sum.history, counts->history, sizeof s->sum.history);
-    }
-}
-
-static void print_scopes(cli_run *run, const fuzz_scope_counts *sum)
-{
-    if (run->json) {
-        cli_report report;
-        cli_report_begin(&report, run->out);
-        cli_report_text(&report, "event", "scopes");
-        cli_report_number(&report, "histories", sum->histories);
-        cli_report_number(&report, "orders", sum->orders);
-        cli_report_number(&report, "joins", sum->joins);
-        cli_report_text(&report, "oracle", sum->oracle);
-        cli_report_text(&report, "text", sum->text);
-        cli_report_text(&report, "history", sum->history);
-        cli_report_end(&report);
-        return;
-    }
-    fprintf(run->out,
-            "%llu histories, %llu states, %llu orders of arrival, %llu joins\n",
-            (unsigned long long)sum->histories, (unsigned long long)sum->downsets,
-            (unsigned long long)sum->orders, (unsigned long long)sum->joins);
-    if (sum->oracle[0] != '\0') {
-        fprintf(run->out, "%s: %s\nhistory (author:letter{seen}): %s\n", sum->oracle,
-                sum->text, sum->history);
-    }
-}
-
-static int run_scopes(cli_run *run, uint32_t jobs, double authors, double batches)
-{
-    const char *letters = cli_args_get(run->args, "--letters");
-    scopes_run s = {
-        .jobs = jobs,
-        .scope = {.authors = authors > 0 ? (uint32_t)authors : 3,
-                  .batches = batches > 0 ? (uint32_t)batches : 4,
-                  .letters = letters != NULL ? letters : fuzz_scope_letters}};
-    if (s.scope.authors > 3 || s.scope.batches > 5 ||
-        strspn(s.scope.letters, fuzz_scope_letters) != strlen(s.scope.letters)) {
-        return cli_run_misuse(run,
-                              "--scopes takes up to 3 replicas, up to 5 steps, and "
-                              "letters of `%s`",
-                              fuzz_scope_letters);
-    }
-    bool ended = false;
-    crdt_err err = fuzz_jobs_run(jobs, sizeof(fuzz_scope_counts), work_scopes,
-                                 collect_scopes, &s, &ended);
-    if (err != CRDT_OK) {
-        return cli_run_fail(run, err, NULL, "go through the scopes");
-    }
-    if (!ended && s.sum.oracle[0] == '\0') {
-        snprintf(s.sum.oracle, sizeof s.sum.oracle, "crash");
-    }
-    print_scopes(run, &s.sum);
-    return s.sum.oracle[0] == '\0' ? CLI_DONE : CLI_FAILED;
-}
-
 /* A number given as an option, else `value`. False: it has been said. */
 static bool read_option(cli_run *run, const char *name, double minimum, double maximum,
                         double *value)
@@ -412,7 +353,12 @@ int cli_cmd_fuzz(cli_run *run)
         .ctx = &f,
     };
     if (cli_args_has(run->args, "--scopes")) {
-        return run_scopes(run, f.campaign.job_count, places, steps);
+        return fuzz_study_scopes(run, f.campaign.job_count, (uint32_t)places,
+                                 (uint32_t)steps);
+    }
+    if (cli_args_has(run->args, "--convergence")) {
+        return fuzz_study_convergence(run, f.campaign.job_count,
+                                      (uint32_t)f.campaign.run_max);
     }
     const char *path = cli_args_get(run->args, "--replay");
     return path != NULL ? replay(&f, path) : run_campaign(&f);

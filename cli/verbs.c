@@ -729,6 +729,9 @@ const cli_verb cli_verbs[] = {
           {"--letters", 0, CLI_VALUE, false, "LETTERS",
            "with --scopes: put, set, unset, remove, drop, add, b (add a component), "
            "housekeep; default psurdabh"},
+          {"--convergence", 0, CLI_FLAG, false, NULL,
+           "instead: how long 2 to 64 replicas need to be equal, 0 to 75 % of "
+           "packets lost; --runs seeds each"},
           {"--replay", 0, CLI_VALUE, false, "FILE", "run this plan again"},
           {"--trace", 0, CLI_FLAG, false, NULL,
            "with --replay: print all that happens"},

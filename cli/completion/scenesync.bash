@@ -72,7 +72,7 @@ _scenesync()
         access) words="--file --role --expires --json --help" ;;
         kernel) words="--http --dir --content --builder --listen --peer --no-discover --key --tick --autosave --tls-cert --tls-key --tls-ca --tls-name --access --loopback-role --host --origin --no-confine --json --help" ;;
         play) words="--code --scene --http --print --seconds --access --loopback-role --host --origin --no-confine --json --help" ;;
-        fuzz) words="--seed --runs --minutes --jobs --profile --replicas --steps --loss --scene --scopes --letters --replay --trace --output-dir --no-shrink --json --help" ;;
+        fuzz) words="--seed --runs --minutes --jobs --profile --replicas --steps --loss --scene --scopes --letters --convergence --replay --trace --output-dir --no-shrink --json --help" ;;
         esac
         mapfile -t COMPREPLY < <(compgen -W "$words" -- "$word")
     else

@@ -228,6 +228,7 @@ complete -c scenesync -n '__fish_seen_subcommand_from fuzz' -l loss -r -d 'packe
 complete -c scenesync -n '__fish_seen_subcommand_from fuzz' -l scene -r -d 'begin with this scene; else with nothing'
 complete -c scenesync -n '__fish_seen_subcommand_from fuzz' -l scopes -d 'instead: every history of up to --replicas (3) authors and --steps (4) batches, in every order, with every join'
 complete -c scenesync -n '__fish_seen_subcommand_from fuzz' -l letters -r -d 'with --scopes: put, set, unset, remove, drop, add, b (add a component), housekeep; default psurdabh'
+complete -c scenesync -n '__fish_seen_subcommand_from fuzz' -l convergence -d 'instead: how long 2 to 64 replicas need to be equal, 0 to 75 % of packets lost; --runs seeds each'
 complete -c scenesync -n '__fish_seen_subcommand_from fuzz' -l replay -r -d 'run this plan again'
 complete -c scenesync -n '__fish_seen_subcommand_from fuzz' -l trace -d 'with --replay: print all that happens'
 complete -c scenesync -n '__fish_seen_subcommand_from fuzz' -l output-dir -r -d 'where a failing plan goes; default here'
