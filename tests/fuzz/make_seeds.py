@@ -162,6 +162,33 @@ def formats():
         b'"data":{"position":{"x":1,"y":2,"z":3}}}},"assets":{},"ground":null}}')
 
 
+def people():
+    text = lambda kind, data: bytes([kind]) + sized(data)
+    one = (b'{"worker":{"saves":true,"saved":"1@ab"},"people":[{"id":"x","name":"Ana","color":"#00ff00",'
+        b'"role":"edit","selection":["a","b"],"camera":{"position":{"x":1,"y":2,"z":3}},"editing":null}]}')
+    put("presence", "one", text(0, one) + text(1, one) + text(5, b"\1"))
+    put("presence", "ours", text(4, b'{"selection":["lamp"],"camera":{"x":1},"editing":{"entityId":"lamp"}}')
+        + text(0, one))
+    put("presence", "none", text(2, b'{"people":[]}') + text(2, b"[]"))
+    address = b"0xAbCdEf0123456789aBcDeF0123456789AbCdEf01"
+    login = (b"Decentraland Login\nEphemeral address: " + address
+        + b"\nExpiration: 2026-01-31T12:00:00.000Z")
+    put("signed", "chain", b"cSIGNER|" + address + b"||ECDSA_EPHEMERAL|" + login
+        + b"|0x12ab|ECDSA_SIGNED_ENTITY|put:/projects/a|0x12AB")
+    put("signed", "links", b'l[{"type":"SIGNER","payload":"' + address + b'","signature":""},'
+        b'{"type":"ECDSA_SIGNED_ENTITY","payload":'
+        b'"bafkreihdwdcefgh4dqkjv67uzcmw7ojee6xedzdetojuzjevtenxquvyku","signature":"0x12ab"}]')
+    put("signed", "time", b"t2026-01-31T12:00:00.000Z")
+    put("signed", "cid", b"ibafkreigh2akiscaildcqabsyg3dfr6chu3fgpregiymsck7e7aqa4s52zy")
+    put("signed", "cid0", b"iQmYwAPJzv5CZsnA625s3Xf2nemtYgPpHdWEz79ojWnPbdG")
+    put("signed", "parcels", b"p0,0;0,1;-1,1")
+    put("signed", "assets", b'a{"ok":true,"data":[{"id":"a","model":"m.glb","contents":{"m.glb":"Qm"},'
+        b'"metrics":{"triangles":5}},{"id":"b","script":"s.js","contents":{}}]}')
+    put("plan", "small", b"scenesync fuzz plan 1\nseed 4711\nplaces 3\nnetwork 30 10 1 20\ndisk 5\n"
+        b"shape mesh\nsmall\nsteps\nput 0 e1 Transform position 3\nmove 1 e1 e2 &\ncut 0 1\nwait 120\n"
+        b"undo 2\ncrash 0\nstart 0\nquiet\n")
+
+
 def http():
     host = b"Host: edit.example\r\n"
     get = b"GET /scenes/0,0?x=1 HTTP/1.1\r\n" + host + b"\r\n"
@@ -194,7 +221,7 @@ def client():
 
 
 def main():
-    for make in (record, journal, store, replica, sealed, control, exchange, texts, formats, http,
+    for make in (record, journal, store, replica, sealed, control, exchange, texts, formats, people, http,
                  client):
         make()
 
