@@ -135,6 +135,21 @@ static void free_inputs(void)
     free(inputs);
 }
 
+/* Inputs no longer than what a storm makes come first; their number, or all if there are none:
+ * a long one cut short would never be good. */
+static size_t sort_inputs(void)
+{
+    size_t count = 0;
+    for (size_t i = 0; i < input_count; i++) {
+        if (inputs[i].size <= given.size_max) {
+            crdt_span small = inputs[i];
+            memmove(inputs + count + 1, inputs + count, (i - count) * sizeof *inputs);
+            inputs[count++] = small;
+        }
+    }
+    return count > 0 ? count : input_count;
+}
+
 /* ---- running ---- */
 
 static uint64_t clock_ns(void)
@@ -177,7 +192,7 @@ static void replay(void)
 
 static void storm(const mutate_words *words)
 {
-    mutate_source source = {inputs, input_count, words, given.size_max};
+    mutate_source source = {inputs, sort_inputs(), words, given.size_max};
     crdt_buf made;
     crdt_buf_init(&made, crdt_alloc_default());
     uint64_t taken = 0;
