@@ -64,3 +64,55 @@ Test(document_merge, newcomers_before_known_entries_have_room)
     crdt_document_close(b);
     crdt_document_close(c);
 }
+
+/* Set fields f0000 .. of one part, one a batch; each is `step` names after the one before. */
+static void set_fields(crdt_document *doc, uint8_t author, unsigned count,
+                       unsigned step, uint8_t value)
+{
+    crdt_arena arena;
+    crdt_arena_init(&arena, crdt_alloc_default());
+    crdt_edit edit = {.actor = {{author}}};
+    crdt_span o = crdt_span_of("o");
+    crdt_span p = crdt_span_of("p");
+    for (unsigned i = 0; i < count; i++) {
+        char name[16];
+        crdt_batch batch;
+        snprintf(name, sizeof name, "f%04u", i * step % count);
+        crdt_op ops[3] = {{.kind = CRDT_OP_ADD, .key = crdt_key_object(o)},
+                          {.kind = CRDT_OP_ADD, .key = crdt_key_part(o, p)},
+                          {.kind = CRDT_OP_SET,
+                           .key = crdt_key_field(o, p, crdt_span_of(name)),
+                           .value = {.data = &value, .size = 1}}};
+        cr_assert_eq(crdt_document_commit(doc, &edit, ops, 3, &arena, &batch, NULL),
+                     CRDT_OK);
+        crdt_arena_reset(&arena);
+    }
+    crdt_arena_deinit(&arena);
+}
+
+/* An author has written over all that he had written, a value of which had to make room for
+ * somebody else's, so that his trail no longer goes by time. Of what arrives, all old values leave
+ * the trail of their author before a new one is placed: while it still names slots that hold
+ * newer values already, it must not be written anew. */
+Test(document_merge, overwritten_values_leave_before_new_ones_come)
+{
+    static const unsigned STEPS[] = {1, 7, 499};
+    for (unsigned i = 0; i < 9; i++) {
+        crdt_document *a = open_document();
+        crdt_document *b = open_document();
+        crdt_document *c = open_document();
+        set_fields(a, 1, 500, STEPS[i / 3], 1);
+        set_fields(c, 2, 1, 1, 2);
+        catch_up(b, a);
+        catch_up(b, c);
+        cr_assert(crdt_document_check(b));
+        set_fields(a, 1, 500, STEPS[i % 3], 3);
+        catch_up(b, a);
+        cr_assert(crdt_document_check(b));
+        catch_up(a, c);
+        cr_assert(crdt_digest_equal(crdt_document_digest(a), crdt_document_digest(b)));
+        crdt_document_close(c);
+        crdt_document_close(a);
+        crdt_document_close(b);
+    }
+}
