@@ -697,3 +697,44 @@ Test(document, housekeeping_clears_what_was_shown_long_enough)
     crdt_version_deinit(&shown);
     script_pair_close(p);
 }
+
+/* Two values wait below a part that somebody removed meanwhile; the second of them came
+ * after the last look. Then neither goes, whichever is met last. */
+Test(document, housekeeping_spares_a_part_that_has_news)
+{
+    static const char *const sets[] = {"set x.p.a 1", "set x.p.b 2"};
+    for (int first = 0; first < 2; first++) {
+        crdt_document *a = script_open();
+        crdt_document *b = script_open();
+        crdt_buf bytes = script_buf();
+        crdt_version shown;
+        crdt_version_init(&shown, crdt_alloc_default());
+        cr_assert_eq(script_edit(a, 9, "add x; add x.p", &bytes), CRDT_OK);
+        cr_assert_eq(script_apply(b, &bytes), CRDT_OK);
+        cr_assert_eq(script_edit(a, 1, "remove x", NULL), CRDT_OK);
+        cr_assert_eq(script_edit(b, 2, sets[first], &bytes), CRDT_OK);
+        cr_assert_eq(script_apply(a, &bytes), CRDT_OK);
+        cr_assert_eq(crdt_version_copy(&shown, crdt_document_version(a)), CRDT_OK);
+        cr_assert_eq(script_edit(b, 2, sets[1 - first], &bytes), CRDT_OK);
+        cr_assert_eq(script_apply(a, &bytes), CRDT_OK);
+        cr_assert_eq(script_housekeep(a, 1, &shown, NULL), CRDT_ENOTHING);
+        cr_assert_eq(crdt_version_copy(&shown, crdt_document_version(a)), CRDT_OK);
+        cr_assert_eq(script_housekeep(a, 1, &shown, NULL), CRDT_OK);
+        cr_assert_eq(script_count(a, "x.p.a") + script_count(a, "x.p.b"), 0);
+        crdt_version_deinit(&shown);
+        crdt_buf_deinit(&bytes);
+        crdt_document_close(a);
+        crdt_document_close(b);
+    }
+}
+
+/* A part that was added while its object was removed has a dot and does not live: adding it
+ * says something. */
+Test(document, an_add_below_a_removed_object_says_something)
+{
+    script_pair p = script_meet("add o; add o.p", "remove o", "remove o.p; add o.p");
+    cr_assert_eq(script_count(p.a, "o.p"), 1);
+    cr_assert(!script_live(p.a, "o.p"));
+    cr_assert_eq(script_edit(p.a, 1, "add o.p", NULL), CRDT_OK);
+    script_pair_close(p);
+}

@@ -281,3 +281,35 @@ Test(document_laws, housekeeping)
         cluster_close(&c);
     }
 }
+
+/* One author writes, unsets and removes, one operation a batch: who knows the first n gets
+ * the rest from an answer, whatever n is. No edge of a block or of the log is special. */
+Test(document_laws, a_delta_begins_anywhere)
+{
+    enum { COUNT = 260 };
+    static crdt_buf batches[COUNT];
+    crdt_document *all = script_open();
+    for (size_t i = 0; i < COUNT; i++) {
+        char text[64];
+        const char *form = i == 0         ? "add o%zu"
+                           : i == 1       ? "add o0.p"
+                           : i % 11 == 10 ? "unset o0.p.f%zu"
+                                          : "set o0.p.f%zu 7";
+        snprintf(text, sizeof text, form, i % 11 == 10 ? i - 4 : i);
+        batches[i] = script_buf();
+        cr_assert_eq(script_edit(all, 1, text, &batches[i]), CRDT_OK, "%s", text);
+    }
+    for (size_t n = 0; n <= COUNT; n++) {
+        crdt_document *some = script_open();
+        for (size_t i = 0; i < n; i++) {
+            cr_assert_eq(script_apply(some, &batches[i]), CRDT_OK);
+        }
+        cr_assert_eq(script_pull(some, all), CRDT_OK);
+        cr_assert(script_same_state(some, all), "since %zu", n);
+        crdt_document_close(some);
+    }
+    for (size_t i = 0; i < COUNT; i++) {
+        crdt_buf_deinit(&batches[i]);
+    }
+    crdt_document_close(all);
+}

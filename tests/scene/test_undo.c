@@ -292,6 +292,26 @@ Test(undo, of_create_while_others_edited_leaves_no_half_object)
     world_close(&w);
 }
 
+/* The same person, at another machine: not what was done here. */
+Test(undo, of_create_spares_what_one_wrote_elsewhere)
+{
+    world w;
+    open_map(&w, 2);
+    w.replicas[1].who = w.replicas[0].who;
+    world_add(&w, 0, "note", NULL);
+    world_set(&w, 0, "note", "Text", "{\"text\":\"hello\"}");
+    world_sync(&w);
+    world_set_field(&w, 1, "note", "Text", "color", "\"red\"");
+    world_sync(&w);
+    world_undo(&w, 0);
+    world_undo(&w, 0);
+    world_sync(&w);
+    assert_text(world_component(&w, 0, "note", "Text"),
+                "{\"color\":\"red\",\"text\":\"hello\"}");
+    world_assert_equal(&w);
+    world_close(&w);
+}
+
 Test(undo, of_create_spares_what_others_hung_below_it)
 {
     world w;

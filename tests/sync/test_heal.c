@@ -253,3 +253,32 @@ Test(heal, rescue)
     side_close(&a);
     side_close(&b);
 }
+
+/* One stamp is that of a part here, and of another part there: each is added again where it
+ * is not, which takes a remove before it where it is. */
+Test(heal, one_stamp_two_parts)
+{
+    side a;
+    side b;
+    crdt_batch batch;
+    side_open(&a, 10);
+    side_open(&b, 11);
+    write(&a, &A, "lamp", "x", 1, NULL);
+    static const uint8_t two[1] = {2};
+    crdt_span lamp = crdt_span_of("lamp");
+    crdt_span other = crdt_span_of("other");
+    crdt_op ops[3] = {{.kind = CRDT_OP_ADD, .key = crdt_key_object(lamp)},
+                      {.kind = CRDT_OP_ADD, .key = crdt_key_part(lamp, other)},
+                      {.kind = CRDT_OP_SET,
+                       .key = crdt_key_field(lamp, other, crdt_span_of("y")),
+                       .value = {two, 1}}};
+    crdt_edit edit = {.actor = A};
+    cr_assert_eq(crdt_document_commit(b.doc, &edit, ops, 3, &b.arena, &batch, NULL),
+                 CRDT_OK);
+    heal(&a, &b);
+    cr_assert_eq(shown(&b, "lamp", "x"), 1);
+    crdt_span value;
+    cr_assert(crdt_document_get(a.doc, &ops[2].key, &value));
+    side_close(&a);
+    side_close(&b);
+}

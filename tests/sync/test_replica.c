@@ -593,6 +593,12 @@ Test(replica, a_lineage_by_name_can_be_given_up)
     cr_assert_eq(b.err, CRDT_OK);
     hear(&b, &beacon);
     cr_assert_eq(count_notices(&b, SYNC_NOTICE_STRANGER), 1, "it came back");
+    writer w;
+    writer_open(&w);
+    crdt_batch batch = write(&w, &ME, 1);
+    cr_assert_eq(crdt_document_apply(b.doc, &batch, NULL), CRDT_OK);
+    cr_assert(!sync_replica_drop_lineage(b.replica, &theirs), "it has begun");
+    writer_close(&w);
     box_close(&b);
 }
 
@@ -881,6 +887,381 @@ Test(replica, rescue_is_given_up)
     cr_assert_eq(b.effects.meta->former_count, 0);
     cr_assert_geq(asked, 50);
     cr_assert(b.effects.meta_changed);
+    box_close(&b);
+}
+
+/* ---- what its peers say, and what it makes of that ---- */
+
+static const crdt_actor AUTHOR = {{3}};
+
+/* A beacon of the peer: it has all up to `time` of the author, and a state of that digest. */
+static sync_message claim_beacon(const crdt_stamp *stamp, crdt_digest digest)
+{
+    crdt_stamp copy = *stamp;
+    const crdt_version claimed = {.stamps = &copy, .stamp_count = 1};
+    sync_message beacon = beacon_of(0, (crdt_span){0});
+    beacon.body.beacon.entries = stamp;
+    beacon.body.beacon.entry_count = 1;
+    beacon.body.beacon.version_hash = crdt_digest_version(&claimed);
+    beacon.body.beacon.digest = digest;
+    beacon.body.beacon.heard = &ME;
+    beacon.body.beacon.heard_count = 1;
+    return beacon;
+}
+
+/* Let 100 ms pass, a beacon among them; the token of the request of that kind, if one went
+ * out: 0 if none did. */
+static uint64_t await_request(box *b, const sync_message *beacon,
+                              sync_message_kind kind)
+{
+    uint64_t token = 0;
+    crdt_arena arena;
+    crdt_arena_init(&arena, crdt_alloc_default());
+    hear(b, beacon);
+    for (size_t i = 0; i < b->effects.request_count; i++) {
+        sync_message request;
+        cr_assert_eq(
+            sync_message_decode(b->effects.requests[i].bytes, &arena, &request, NULL),
+            CRDT_OK);
+        token = request.kind == kind ? b->effects.requests[i].token : token;
+    }
+    crdt_arena_deinit(&arena);
+    return token;
+}
+
+static void reply(box *b, uint64_t token, const sync_message *message)
+{
+    step(b, (sync_replica_event){
+                .kind = SYNC_ON_REPLY, .token = token, .bytes = encoded(b, message)});
+}
+
+static void answer_with(box *b, uint64_t token, const crdt_document *doc)
+{
+    crdt_buf answer;
+    crdt_buf_init(&answer, crdt_alloc_default());
+    cr_assert_eq(crdt_document_answer_full(doc, NULL, &answer), CRDT_OK);
+    sync_message message = push_of(&answer);
+    message.kind = SYNC_MESSAGE_ANSWER;
+    reply(b, token, &message);
+    crdt_buf_deinit(&answer);
+}
+
+/* A batch that is known already, by an answer, still tells what the next one is coded
+ * against: so that can be read, and is kept in a form that the log can read. */
+Test(replica, reads_on_from_what_it_knew)
+{
+    for (int heard_again = 0; heard_again < 2; heard_again++) {
+        box b;
+        writer w;
+        writer other;
+        box_open(&b);
+        writer_open(&w);
+        writer_open(&other);
+        meet(&b);
+        crdt_batch batch = write(&w, &AUTHOR, 1);
+        cr_assert_eq(crdt_document_apply(b.doc, &batch, NULL), CRDT_OK);
+        if (heard_again) {
+            receive(&b, crdt_buf_span(&w.bytes));
+            cr_assert_eq(sync_replica_count(b.replica).duplicates, 1);
+        }
+        batch = write(&w, &AUTHOR, 2);
+        receive(&b, crdt_buf_span(&w.bytes));
+        cr_assert_eq(sync_replica_count(b.replica).applied, heard_again ? 1 : 0);
+        cr_assert_eq(sync_replica_count(b.replica).held, heard_again ? 0 : 1);
+        if (heard_again) {
+            crdt_batch stored;
+            cr_assert_eq(b.effects.append_count, 1);
+            cr_assert_eq(crdt_batch_decode(b.effects.appends[0].bytes, NULL, &w.arena,
+                                           &stored, NULL),
+                         CRDT_OK, "nothing in the log tells its base");
+        }
+        write(&other, &PEER, 3); /* what waits is tried again, and waits on */
+        receive(&b, crdt_buf_span(&other.bytes));
+        cr_assert_eq(sync_replica_count(b.replica).held, heard_again ? 0 : 1);
+        writer_close(&w);
+        writer_close(&other);
+        box_close(&b);
+    }
+}
+
+/* Who is told of own operations that it never made has a double, whoever tells. */
+Test(replica, own_operations_that_were_never_made)
+{
+    box b;
+    writer w;
+    crdt_stamp mine = {.time = 5, .actor = ME};
+    box_open(&b);
+    meet(&b);
+    sync_message hello = claim_beacon(&mine, (crdt_digest){0});
+    hello.kind = SYNC_MESSAGE_HELLO;
+    step(&b, (sync_replica_event){
+                 .kind = SYNC_ON_REQUEST, .token = 1, .bytes = encoded(&b, &hello)});
+    cr_assert(b.effects.renew_actor);
+    box_close(&b);
+
+    box_open(&b);
+    writer_open(&w);
+    meet(&b);
+    write(&w, &ME, 1);
+    receive(&b, crdt_buf_span(&w.bytes));
+    cr_assert(b.effects.renew_actor);
+    cr_assert_eq(crdt_document_version(b.doc)->stamp_count, 0, "and not applied");
+    writer_close(&w);
+    box_close(&b);
+}
+
+static size_t count_published_batches(const box *b)
+{
+    size_t count = 0;
+    for (size_t i = 0; i < b->effects.publish_count; i++) {
+        sync_message message;
+        crdt_arena arena;
+        crdt_arena_init(&arena, crdt_alloc_default());
+        cr_assert_eq(
+            sync_message_decode(b->effects.publishes[i], &arena, &message, NULL),
+            CRDT_OK);
+        count += message.kind == SYNC_MESSAGE_BATCHES;
+        crdt_arena_deinit(&arena);
+    }
+    return count;
+}
+
+/* Between the alarm and the rescue nothing is taken in, answered or said: it may go by the
+ * other history. Then it is over, on disk too; what was written under the former actor is
+ * never published. */
+Test(replica, waits_for_its_rescue)
+{
+    box b;
+    writer w;
+    writer other;
+    crdt_arena arena;
+    crdt_arena_init(&arena, crdt_alloc_default());
+    box_open(&b);
+    writer_open(&w);
+    writer_open(&other);
+    meet(&b);
+    crdt_batch batch = write(&w, &ME, 1);
+    cr_assert_eq(crdt_document_apply(b.doc, &batch, NULL), CRDT_OK);
+    step(&b, (sync_replica_event){.kind = SYNC_ON_LOCAL, .batch = &batch});
+    crdt_stamp mine = {.time = 50, .actor = ME};
+    sync_message hello = claim_beacon(&mine, (crdt_digest){0});
+    hello.kind = SYNC_MESSAGE_HELLO;
+    step(&b, (sync_replica_event){
+                 .kind = SYNC_ON_REQUEST, .token = 1, .bytes = encoded(&b, &hello)});
+    step(&b, (sync_replica_event){.kind = SYNC_ON_ACTOR, .actor = {{77}}});
+    step(&b, (sync_replica_event){.kind = SYNC_ON_STORED, .sequence = 1});
+    cr_assert_eq(sync_replica_version(b.replica)->stamp_count, 0, "not spoken of");
+    write(&other, &AUTHOR, 3);
+    receive(&b, crdt_buf_span(&other.bytes));
+    cr_assert_eq(sync_replica_count(b.replica).applied, 0);
+    sync_message ask = message_of(SYNC_MESSAGE_SYNC);
+    ask.body.ask.lineage_known = true;
+    ask.body.ask.lineage = crdt_template_actor_empty();
+    step(&b, (sync_replica_event){
+                 .kind = SYNC_ON_REQUEST, .token = 5, .bytes = encoded(&b, &ask)});
+    cr_assert_eq(reply_to(&b, 5, &arena).kind, SYNC_MESSAGE_BUSY);
+    crdt_stamp theirs = {.time = 3, .actor = AUTHOR};
+    sync_message beacon = claim_beacon(&theirs, crdt_document_digest(other.doc));
+    uint64_t token = 0;
+    for (int i = 0; i < 100 && token == 0; i++) {
+        token = await_request(&b, &beacon, SYNC_MESSAGE_SYNC);
+    }
+    answer_with(&b, token, other.doc);
+    cr_assert_eq(b.effects.meta->former_count, 0);
+    cr_assert(b.effects.meta_changed, "the store is to forget it, too");
+    cr_assert_eq(count_published_batches(&b), 0, "not under the former actor");
+    writer_close(&w);
+    writer_close(&other);
+    box_close(&b);
+    crdt_arena_deinit(&arena);
+}
+
+/* Equal versions, and only the other side holds something; but it does not write it. After
+ * some rounds this side does. */
+Test(replica, heals_for_who_does_not)
+{
+    box b;
+    writer w;
+    writer theirs;
+    box_open(&b);
+    writer_open(&w);
+    writer_open(&theirs);
+    meet(&b);
+    write(&theirs, &AUTHOR, 7); /* one stamp, two values: the greater one is to stay */
+    write(&w, &AUTHOR, 6);
+    receive(&b, crdt_buf_span(&w.bytes));
+    crdt_stamp stamp = {.time = 3, .actor = AUTHOR};
+    sync_message beacon = claim_beacon(&stamp, crdt_document_digest(theirs.doc));
+    size_t rounds = 0;
+    for (int i = 0; i < 2000 && sync_replica_count(b.replica).healed == 0; i++) {
+        uint64_t token = await_request(&b, &beacon, SYNC_MESSAGE_SYNC);
+        if (token != 0) {
+            rounds++;
+            answer_with(&b, token, theirs.doc);
+        }
+    }
+    cr_assert_eq(sync_replica_count(b.replica).healed, 1);
+    cr_assert(rounds > 2, "it waits a while: %zu rounds", rounds);
+    crdt_key key = crdt_key_field(crdt_span_of("lamp"), crdt_span_of("part"),
+                                  crdt_span_of("name"));
+    crdt_span shown;
+    cr_assert(crdt_document_get(b.doc, &key, &shown));
+    cr_assert(shown.size == 1 && shown.data[0] == 7);
+    writer_close(&w);
+    writer_close(&theirs);
+    box_close(&b);
+}
+
+/* A large answer serves several joiners for a while, though the document moves on. Who
+ * compares is told how things are now. */
+Test(replica, who_compares_gets_no_former_answer)
+{
+    static uint8_t noise[200000];
+    box b;
+    writer w;
+    crdt_arena arena;
+    crdt_arena_init(&arena, crdt_alloc_default());
+    box_open(&b);
+    writer_open(&w);
+    meet(&b);
+    noise[0] = 0xdb; /* a string of so many bytes, of little to be packed */
+    noise[2] = (uint8_t)((sizeof noise - 5) >> 16);
+    noise[3] = (uint8_t)((sizeof noise - 5) >> 8);
+    noise[4] = (uint8_t)(sizeof noise - 5);
+    uint64_t random = 1;
+    for (size_t i = 5; i < sizeof noise; i++) {
+        random = random * UINT64_C(6364136223846793005) + 1442695040888963407;
+        noise[i] = (uint8_t)(' ' + (random >> 58));
+    }
+    crdt_batch batch = write(&w, &AUTHOR, 1);
+    cr_assert_eq(crdt_document_apply(b.doc, &batch, NULL), CRDT_OK);
+    crdt_op op = {.kind = CRDT_OP_SET,
+                  .key = crdt_key_field(crdt_span_of("lamp"), crdt_span_of("part"),
+                                        crdt_span_of("noise")),
+                  .value = {noise, sizeof noise}};
+    crdt_edit edit = {.actor = AUTHOR};
+    cr_assert_eq(crdt_document_commit(b.doc, &edit, &op, 1, &w.arena, &batch, NULL),
+                 CRDT_OK);
+    sync_message ask = message_of(SYNC_MESSAGE_SYNC);
+    ask.body.ask.lineage_known = true;
+    ask.body.ask.lineage = crdt_template_actor_empty();
+    ask.body.ask.full = true;
+    crdt_digest hashes[2];
+    for (uint64_t i = 0; i < 2; i++) {
+        step(&b, (sync_replica_event){.kind = SYNC_ON_REQUEST,
+                                      .token = 5 + i,
+                                      .bytes = encoded(&b, &ask)});
+        sync_message reply = reply_to(&b, 5 + i, &arena);
+        cr_assert_eq(reply.kind, SYNC_MESSAGE_ANSWER);
+        cr_assert_gt(reply.body.parcel.size, 65536);
+        hashes[i] = reply.body.parcel.hash;
+        op.kind = CRDT_OP_UNSET;
+        op.value = (crdt_span){0};
+        op.key.field = crdt_span_of("name");
+        crdt_document_commit(b.doc, &edit, &op, 1, &w.arena, &batch, NULL);
+    }
+    cr_assert_not(crdt_digest_equal(hashes[0], hashes[1]));
+    writer_close(&w);
+    box_close(&b);
+    crdt_arena_deinit(&arena);
+}
+
+/* Another lineage is no news, whoever brings it. */
+Test(replica, a_foreign_lineage_may_not_push)
+{
+    box b;
+    writer w;
+    crdt_arena arena;
+    crdt_buf answer;
+    crdt_arena_init(&arena, crdt_alloc_default());
+    crdt_buf_init(&answer, crdt_alloc_default());
+    box_open(&b);
+    writer_open(&w);
+    meet(&b);
+    write(&w, &AUTHOR, 1);
+    cr_assert_eq(crdt_document_answer_full(w.doc, NULL, &answer), CRDT_OK);
+    sync_message push = push_of(&answer);
+    push.body.parcel.lineage = AUTHOR;
+    step(&b, (sync_replica_event){
+                 .kind = SYNC_ON_REQUEST, .token = 8, .bytes = encoded(&b, &push)});
+    cr_assert_eq(reply_to(&b, 8, &arena).body.refused.err, CRDT_ELINEAGE);
+    cr_assert_eq(crdt_document_version(b.doc)->stamp_count, 0);
+    writer_close(&w);
+    box_close(&b);
+    crdt_buf_deinit(&answer);
+    crdt_arena_deinit(&arena);
+}
+
+/* Who is busy says for how long, and is asked again soon after; who has answered that there
+ * is no more is not asked again, though its beacon had promised more. */
+Test(replica, asks_again_and_not_for_ever)
+{
+    box b;
+    writer w;
+    box_open(&b);
+    writer_open(&w);
+    meet(&b);
+    write(&w, &AUTHOR, 1);
+    receive(&b, crdt_buf_span(&w.bytes));
+    crdt_stamp promised = {.time = 4, .actor = AUTHOR};
+    crdt_stamp held = {.time = 3, .actor = AUTHOR};
+    sync_message beacon = claim_beacon(&promised, (crdt_digest){0});
+    sync_message less = claim_beacon(&held, crdt_document_digest(w.doc));
+    less.body.beacon.whole = false; /* it takes nothing back */
+    uint64_t token = await_request(&b, &beacon, SYNC_MESSAGE_SYNC);
+    for (int i = 0; i < 10 && token == 0; i++) {
+        token = await_request(&b, &less, SYNC_MESSAGE_SYNC);
+    }
+    cr_assert_neq(token, 0);
+    sync_message busy = message_of(SYNC_MESSAGE_BUSY);
+    busy.body.retry_ms = 250;
+    reply(&b, token, &busy);
+    token = 0;
+    for (int i = 0; i < 10 && token == 0; i++) {
+        token = await_request(&b, &less, SYNC_MESSAGE_SYNC);
+    }
+    cr_assert_neq(token, 0, "within a second");
+    answer_with(&b, token, w.doc);
+    for (int i = 0; i < 50; i++) {
+        cr_assert_eq(await_request(&b, &less, SYNC_MESSAGE_SYNC), 0);
+    }
+    writer_close(&w);
+    box_close(&b);
+}
+
+/* A beacon that tells a part of a version, and a hash that this does not have: the whole
+ * is asked for. Who starts anew is not believed to have what it had. */
+Test(replica, what_a_peer_has_is_known_or_asked_for)
+{
+    box b;
+    writer w;
+    box_open(&b);
+    writer_open(&w);
+    meet(&b);
+    crdt_stamp stamp = {.time = 1, .actor = AUTHOR};
+    sync_message beacon = claim_beacon(&stamp, (crdt_digest){0});
+    beacon.body.beacon.whole = false;
+    beacon.body.beacon.version_hash.low ^= 1;
+    uint64_t token = 0;
+    for (int i = 0; i < 15 && token == 0; i++) {
+        token = await_request(&b, &beacon, SYNC_MESSAGE_HELLO);
+    }
+    cr_assert_neq(token, 0);
+    size_t index = 0;
+    sync_peer_status status;
+    cr_assert(sync_replica_next_peer(b.replica, &index, &status));
+    cr_assert_eq(status.version->stamp_count, 1);
+    write(&w, &PEER, 1);
+    write(&w, &AUTHOR, 2);
+    sync_message batches = message_of(SYNC_MESSAGE_BATCHES);
+    crdt_span bytes = crdt_buf_span(&w.bytes);
+    batches.body.batches = (sync_batches){&bytes, 1};
+    batches.nonce = 8;
+    hear(&b, &batches);
+    index = 0;
+    cr_assert(sync_replica_next_peer(b.replica, &index, &status));
+    cr_assert_eq(crdt_version_get(status.version, &AUTHOR), 0);
+    writer_close(&w);
     box_close(&b);
 }
 

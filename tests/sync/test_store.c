@@ -1,5 +1,6 @@
 #include "tests/sync/store_box.h"
 
+#include "sync/store_impl.h"
 #include "tests/support/fault_alloc.h"
 #include "tests/support/gen.h"
 #include "tests/support/temp_dir.h"
@@ -487,6 +488,62 @@ Test(store, content_restored_within_a_run_takes_a_fresh_actor)
     overwrite(temp_dir_path(&dir, "store/data.mdb"),
               temp_dir_path(&dir, "backup/data.mdb"));
     expect_fresh(store_dir, &actor, SYNC_ACTOR_RESTORED);
+}
+
+/* The same, and the process was killed: nobody closed the store, what each commit noted
+ * beside it has to do. */
+Test(store, content_restored_after_a_kill_takes_a_fresh_actor)
+{
+    store_box box;
+    crdt_actor actor = make_store();
+    fflush(NULL);
+    pid_t child = fork();
+    cr_assert_neq(child, -1);
+    if (child == 0) {
+        open_box(&box);
+        make_edits(&box, 20, 25);
+        store_box_commit(&box);
+        temp_copy(store_dir, temp_dir_path(&dir, "backup"));
+        make_edits(&box, 25, 26);
+        store_box_commit(&box);
+        _exit(0);
+    }
+    int status = 0;
+    cr_assert_eq(waitpid(child, &status, 0), child);
+    cr_assert_eq(status, 0);
+    overwrite(temp_dir_path(&dir, "store/data.mdb"),
+              temp_dir_path(&dir, "backup/data.mdb"));
+    expect_fresh(store_dir, &actor, SYNC_ACTOR_RESTORED);
+}
+
+/* What says nothing new is counted and passed over; and a replay that gives the version
+ * recorded and another state is told apart from one that gives another version. */
+Test(store, replay_passes_over_and_compares)
+{
+    store_box box;
+    make_store();
+    open_box(&box);
+    sync_store_report report = {.origin = SYNC_ACTOR_NONE};
+    sync_replay replay;
+    sync_replay_init(&replay, crdt_alloc_default(), box.doc, box.deps, &report);
+    make_edits(&box, 20, 21);
+    crdt_span last = crdt_buf_span(&box.bytes);
+    crdt_diag diag = {0};
+    cr_assert_eq(sync_replay_record(&replay, SYNC_RECORD_BATCH, last, 1, &diag),
+                 CRDT_OK, "%s", diag.text);
+    cr_assert_eq(report.duplicate_count, 1);
+    sync_replay_deinit(&replay);
+    sync_mark mark = sync_mark_of(box.doc);
+    sync_mark other = mark;
+    cr_assert_eq(sync_mark_compare(&mark, &other, &diag), CRDT_OK);
+    other.state.low ^= 1;
+    cr_assert_eq(sync_mark_compare(&mark, &other, &diag), CRDT_ECORRUPT);
+    cr_assert_not_null(strstr(diag.text, "digest"));
+    other.version.low ^= 1;
+    cr_assert_eq(sync_mark_compare(&mark, &other, &diag), CRDT_ECORRUPT);
+    cr_assert_not_null(strstr(diag.text, "version"));
+    store_box_commit(&box);
+    store_box_close(&box);
 }
 
 Test(store, moved_within_its_file_system_is_the_same)
