@@ -72,7 +72,15 @@ static void drop_everywhere(crdt_change *change)
         for (uint32_t object = crdt_state_any_object(doc); object != 0;) {
             uint32_t next = crdt_state_next_object(doc, object);
             const crdt_join_visit all = {.slot = object, .depth = CRDT_OBJECT};
+            const crdt_digest before = doc->digest;
+            const bool was_pinned = crdt_state_element(doc, object)->pinned;
+            crdt_state_element(doc, object)->pinned = 1;
             drop_below(change, &all, rounds[r]);
+            crdt_state_element(doc, object)->pinned = was_pinned;
+            if (!crdt_digest_equal(before,
+                                   doc->digest)) { /* the answer may not name it */
+                crdt_state_tell_changed(change, crdt_state_element(doc, object)->name);
+            }
             if (rounds[r] == CRDT_OBJECT) {
                 crdt_state_release_element(doc, object);
             }
