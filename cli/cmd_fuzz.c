@@ -12,7 +12,7 @@
 
 #define PLAN_SIZE_MAX (8u << 20)
 #define RUNS_DEFAULT 1000.0
-#define RUN_SECONDS_MAX 60u
+#define RUN_SECONDS_MAX 20u
 #define SHRINK_TRIALS_MAX 3000u
 #define LINE_SECONDS 10.0 /* between lines of progress that nobody watches */
 

@@ -86,7 +86,8 @@ static void open_world(fuzz_run *run)
     o.hooks = (sync_sim_hooks){.ctx = run,
                                .opened = fuzz_run_opened,
                                .closing = fuzz_run_closing,
-                               .changed = fuzz_run_changed};
+                               .changed = fuzz_run_changed,
+                               .noticed = fuzz_run_noticed};
     o.replica.discover = !plan->no_discover;
     if (plan->small) { /* everything in pieces, caches that overflow */
         o.replica.message_size_max = 4096;
@@ -247,7 +248,7 @@ static void tell_presence(fuzz_run *run, const fuzz_step *step)
 {
     if (sync_sim_running(run->sim, step->place)) {
         char *text = run->presence[step->place];
-        snprintf(text, sizeof run->presence[0], "at %u", step->n[0] % 100000);
+        snprintf(text, sizeof run->presence[0], "at %u", ++run->presence_number);
         sync_sim_presence(run->sim, step->place, text);
     }
 }

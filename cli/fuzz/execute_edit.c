@@ -2,7 +2,6 @@
 
 #include "crdt/batch.h"
 #include "crdt/value.h"
-#include "sync/message.h"
 
 #include <stdlib.h>
 
@@ -408,41 +407,6 @@ void fuzz_run_housekeep(fuzz_run *run, uint32_t place)
         fuzz_run_note_batches(run);
         fuzz_run_compare(run, place);
     }
-}
-
-/* ---- what nobody sent ---- */
-
-/* Noise, a message cut short, or an old message again: it must do nothing at all. */
-void fuzz_run_forge(fuzz_run *run, const fuzz_step *step)
-{
-    size_t count = 0;
-    const sync_sim_batch *batches = sync_sim_batches(run->sim, &count);
-    if (!sync_sim_running(run->sim, step->place) || count == 0) {
-        return;
-    }
-    uint64_t luck = step->n[0] * UINT64_C(0x9e3779b97f4a7c15) + run->plan->seed;
-    crdt_span batch = crdt_buf_span(&batches[luck % count].bytes);
-    sync_message message = {.kind = SYNC_MESSAGE_BATCHES,
-                            .actor = sync_sim_actor(run->sim, step->other)};
-    crdt_span topic = sync_replica_topic(sync_sim_replica(run->sim, step->place));
-    memcpy(message.topic, topic.data, topic.size == SYNC_TOPIC_SIZE ? topic.size : 0);
-    message.body.batches = (sync_batches){.batches = &batch, .batch_count = 1};
-    crdt_buf bytes;
-    crdt_buf_init(&bytes, crdt_alloc_default());
-    must(sync_message_encode(&message, &bytes) == CRDT_OK);
-    crdt_span forged = crdt_buf_span(&bytes);
-    if (step->n[0] % 3 == 1) {
-        forged.size = luck / 3 % forged.size;
-    } else if (step->n[0] % 3 == 2) {
-        for (size_t i = SYNC_TOPIC_SIZE; i < bytes.size; i++) {
-            luck = luck * UINT64_C(6364136223846793005) + 1442695040888963407u;
-            bytes.data[i] = (uint8_t)(luck >> 56);
-        }
-    } else if (!batches[luck % count].durable) {
-        forged.size = 0; /* nobody could have heard that one yet */
-    }
-    sync_sim_inject(run->sim, step->other, step->place, forged);
-    crdt_buf_deinit(&bytes);
 }
 
 /* ---- edits to be found again ---- */

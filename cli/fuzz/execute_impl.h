@@ -8,6 +8,7 @@
 #include "cli/fuzz/full_history.h"
 #include "crdt/history.h"
 #include "scene/edit.h"
+#include "scene/materialize.h"
 #include "sync/sim_world.h"
 
 /* An edit of a field of its own, to be found again in the end. */
@@ -43,6 +44,8 @@ typedef struct fuzz_run {
     uint64_t set_back; /* places whose disk lost something, a bit each */
     uint64_t saved;    /* places that have a saved disk */
     char presence[FUZZ_PLACES_MAX][16];
+    uint32_t presence_number; /* grows with each telling, at whatever place */
+    uint32_t told[FUZZ_PLACES_MAX][FUZZ_PLACES_MAX]; /* to the first, of the second */
 
     /* The batch that is being put together. */
     bool pending;
@@ -51,6 +54,7 @@ typedef struct fuzz_run {
     crdt_op_list ops;
     scene_edit edit;
     fuzz_person *people[FUZZ_PLACES_MAX];
+    scene_snapshot *snapshots[FUZZ_PLACES_MAX]; /* kept up to date, where it runs */
 
     fuzz_trial *trials;
     size_t trial_count;
@@ -86,6 +90,7 @@ void fuzz_run_undo(fuzz_run *run, uint32_t place, bool redo);
 void fuzz_run_opened(void *ctx, uint32_t place, crdt_document *doc);
 void fuzz_run_closing(void *ctx, uint32_t place, crdt_document *doc);
 void fuzz_run_changed(void *ctx, uint32_t place, const crdt_batch *batch, bool own);
+void fuzz_run_noticed(void *ctx, uint32_t place, const sync_notice *notice);
 /* Around an edit of the place's own: what shows before it, and after. */
 void fuzz_run_before(fuzz_run *run, uint32_t place);
 void fuzz_run_after(fuzz_run *run, uint32_t place);

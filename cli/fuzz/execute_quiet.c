@@ -1,7 +1,5 @@
 #include "cli/fuzz/execute_impl.h"
 
-#include "scene/materialize.h"
-
 #include <stdlib.h>
 
 /* What must hold when nothing disturbs any more.
@@ -11,6 +9,7 @@
  *   snapshots    of equal documents are equal to the byte, and their trees are trees
  *   durability   no acknowledged edit is gone
  *   calm         no alarm goes off where nothing was wrong
+ *   live         an edit then reaches all at once and once, and nobody has to ask for it
  *   presence     each knows what the others told last
  *   housekeeping leaves nothing that a fresh document would not have */
 
@@ -113,6 +112,19 @@ static crdt_err check_tree(const crdt_document *doc, bool *ok)
     return err;
 }
 
+/* The snapshot that was kept up to date is the one made anew. */
+static crdt_err check_kept(fuzz_run *run, uint32_t place, crdt_span anew, bool *ok)
+{
+    crdt_buf text;
+    crdt_buf_init(&text, crdt_alloc_default());
+    crdt_err err = scene_snapshot_write(run->snapshots[place], &text);
+    *ok = err == CRDT_OK && crdt_span_equal(crdt_buf_span(&text), anew) &&
+          scene_tree_check(scene_snapshot_tree(run->snapshots[place]),
+                           sync_sim_document(run->sim, place));
+    crdt_buf_deinit(&text);
+    return err;
+}
+
 static bool check_snapshots(fuzz_run *run)
 {
     crdt_buf first;
@@ -125,11 +137,16 @@ static bool check_snapshots(fuzz_run *run)
         crdt_buf *text = i == 0 ? &first : &other;
         crdt_buf_clear(text);
         bool tree = false;
+        bool kept = false;
         if (scene_materialize(doc, crdt_alloc_default(), text) != CRDT_OK ||
-            check_tree(doc, &tree) != CRDT_OK) {
+            check_tree(doc, &tree) != CRDT_OK ||
+            check_kept(run, i, crdt_buf_span(text), &kept) != CRDT_OK) {
             abort();
         }
-        if (!tree) {
+        if (!kept) {
+            ok = fuzz_run_fail(run, "snapshots",
+                               "what place %u kept up to date is not its snapshot", i);
+        } else if (!tree) {
             ok = fuzz_run_fail(run, "tree", "place %u shows what is no tree", i);
         } else if (!crdt_span_equal(crdt_buf_span(text), crdt_buf_span(&first))) {
             ok = fuzz_run_fail(run, "snapshots",
@@ -244,6 +261,55 @@ static bool check_silence(fuzz_run *run)
            fuzz_run_fail(run, "silence", "places that were equal are so no longer");
 }
 
+/* ---- an edit on a network without faults ---- */
+
+#define LIVE_MS 400u
+#define LIVE_PLACES 4u
+
+static bool check_live_at(fuzz_run *run, uint32_t place, uint32_t author,
+                          const sync_replica_counts *before)
+{
+    sync_replica_counts now = sync_replica_count(sync_sim_replica(run->sim, place));
+    const fuzz_plan *plan = run->plan;
+    bool direct = !plan->line || plan->place_count == 2;
+    const char *what = now.asked != before->asked || now.pushed != before->pushed
+                           ? "has to be asked for"
+                       : now.published - before->published != (place == author ? 1 : 0)
+                           ? "is published another number of times than once"
+                       : now.held != 0                                  ? "is held back"
+                       : direct && now.duplicates != before->duplicates ? "comes twice"
+                                                                        : NULL;
+    return what == NULL ||
+           fuzz_run_fail(run, "live", "an edit of place %u %s at place %u", author,
+                         what, place);
+}
+
+/* It reaches all by itself: nobody has to ask, nobody gets it twice. */
+static bool check_live(fuzz_run *run)
+{
+    sync_replica_counts before[FUZZ_PLACES_MAX];
+    /* who cannot be dialled has to push, and is asked by nobody */
+    uint32_t count = run->plan->undialable ? 0 : run->plan->place_count;
+    for (uint32_t author = 0; author < count && author < LIVE_PLACES; author++) {
+        for (uint32_t i = 0; i < count; i++) {
+            before[i] = sync_replica_count(sync_sim_replica(run->sim, i));
+        }
+        fuzz_step step = {.verb = FUZZ_BURST, .place = (uint8_t)author, .n = {1}};
+        fuzz_run_burst(run, &step);
+        sync_sim_run(run->sim, LIVE_MS);
+        if (!sync_sim_equal(run->sim)) {
+            return fuzz_run_fail(run, "live", "an edit of place %u does not arrive",
+                                 author);
+        }
+        for (uint32_t i = 0; i < count; i++) {
+            if (!check_live_at(run, i, author, &before[i])) {
+                return false;
+            }
+        }
+    }
+    return true;
+}
+
 /* Nothing in such runs is a fault of anybody: no alarm may go off. */
 static bool check_calm(fuzz_run *run)
 {
@@ -344,7 +410,7 @@ bool fuzz_run_quiet(fuzz_run *run, bool last)
               check_acknowledged(run) && check_actors(run);
     if (last) {
         ok = ok && (run->forked || check_housekeeping(run)) && check_silence(run) &&
-             check_presence(run) && check_calm(run);
+             check_live(run) && check_presence(run) && check_calm(run);
     }
     const fuzz_network *net = &run->network;
     sync_sim_set_faults(run->sim, (sync_sim_faults){.drop_percent = net->loss,

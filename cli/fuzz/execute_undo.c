@@ -5,13 +5,14 @@
 
 #include <stdlib.h>
 
-/* Undo restores what it says. Each place keeps history records as a store does, and beside
+/* Undo restores what it says, and takes nothing from others. Each place keeps history records as a store does, and beside
  * them, naively, all that was shown before and after each of its own edits. After an undo of
  * edit E (a redo undoes an undo):
  *
- *   always        what does not belong to E shows as before the undo
+ *   always        what somebody else wrote shows as before the undo
  *   alone         where no word from elsewhere came since E, all that E changed shows as it
- *                 was before E, unless it is named among what was left alone */
+ *                 was before E, unless it is named among what was left alone, and all else
+ *                 as before the undo */
 
 #define RECORDS_MAX 256u
 #define EDITS_MAX 128u
@@ -21,6 +22,7 @@
 typedef struct shown_item {
     crdt_key key; /* owned: one block at key.object.data */
     crdt_span value;
+    crdt_stamp stamp; /* of what shows */
 } shown_item;
 
 typedef struct shown {
@@ -81,8 +83,9 @@ static crdt_span put_bytes(uint8_t **at, crdt_span from)
     return copy;
 }
 
-static void put_shown(shown *s, const crdt_key *key, crdt_span value)
+static void put_shown(shown *s, const crdt_key *key, const crdt_entry *entry)
 {
+    crdt_span value = entry->value;
     if (s->count == s->capacity) {
         s->capacity = s->capacity == 0 ? 32 : s->capacity * 2;
         s->items = must(realloc(s->items, s->capacity * sizeof *s->items));
@@ -90,6 +93,7 @@ static void put_shown(shown *s, const crdt_key *key, crdt_span value)
     uint8_t *at = must(
         malloc(key->object.size + key->part.size + key->field.size + value.size + 1));
     shown_item *item = &s->items[s->count++];
+    item->stamp = entry->stamp;
     item->key.depth = key->depth;
     item->key.object = put_bytes(&at, key->object);
     item->key.part = put_bytes(&at, key->part);
@@ -111,12 +115,14 @@ static void look_at_part(shown *s, const crdt_document *doc, crdt_part part,
     key->depth = CRDT_PART;
     key->part = crdt_document_part_name(doc, part);
     key->field = (crdt_span){0};
-    put_shown(s, key, (crdt_span){0});
+    if (crdt_document_part_dot(doc, part, 0, &entry)) {
+        put_shown(s, key, &entry);
+    }
     key->depth = CRDT_FIELD;
     while (crdt_document_next_field(doc, part, &field)) {
         key->field = crdt_document_field_name(doc, field);
         if (crdt_document_field_value(doc, field, 0, &entry)) {
-            put_shown(s, key, entry.value);
+            put_shown(s, key, &entry);
         }
     }
 }
@@ -127,12 +133,13 @@ static void look(shown *s, const crdt_document *doc)
     forget_shown(s);
     s->whole = crdt_document_count(doc).fields <= SHOWN_MAX;
     while (s->whole && crdt_document_next_object(doc, &object)) {
-        if (!crdt_document_object_live(doc, object)) {
+        crdt_entry entry;
+        if (!crdt_document_object_dot(doc, object, 0, &entry)) {
             continue;
         }
         crdt_key key = crdt_key_object(crdt_document_object_name(doc, object));
         crdt_part part = {0};
-        put_shown(s, &key, (crdt_span){0});
+        put_shown(s, &key, &entry);
         while (crdt_document_next_part(doc, object, &part)) {
             if (crdt_document_part_live(doc, part)) {
                 look_at_part(s, doc, part, &key);
@@ -198,6 +205,10 @@ void fuzz_run_opened(void *ctx, uint32_t place, crdt_document *doc)
 {
     fuzz_run *run = ctx;
     run->presence[place][0] = '\0';
+    if (scene_snapshot_open(&run->snapshots[place], doc, crdt_alloc_default()) !=
+        CRDT_OK) {
+        must(NULL);
+    }
     if (!run->undoes || run->forked) {
         return;
     }
@@ -218,6 +229,8 @@ void fuzz_run_closing(void *ctx, uint32_t place, crdt_document *doc)
     fuzz_run *run = ctx;
     fuzz_person *person = run->people[place];
     run->presence[place][0] = '\0';
+    scene_snapshot_close(run->snapshots[place]);
+    run->snapshots[place] = NULL;
     if (run->lies) {
         fuzz_run_excuse(run, place);
     }
@@ -225,6 +238,30 @@ void fuzz_run_closing(void *ctx, uint32_t place, crdt_document *doc)
         crdt_document_unlisten(doc, person->recorder);
         crdt_history_close(person->recorder);
         person->recorder = NULL;
+    }
+}
+
+/* Who told what later is what is known: presence never goes back. */
+void fuzz_run_noticed(void *ctx, uint32_t place, const sync_notice *notice)
+{
+    fuzz_run *run = ctx;
+    if (notice->kind != SYNC_NOTICE_PRESENCE || notice->bytes.size < 4 ||
+        run->sim == NULL) {
+        return;
+    }
+    char text[16];
+    snprintf(text, sizeof text, "%.*s", (int)notice->bytes.size,
+             (const char *)notice->bytes.data);
+    uint32_t number = (uint32_t)strtoul(text + 3, NULL, 10);
+    for (uint32_t i = 0; i < run->plan->place_count; i++) {
+        crdt_actor actor = sync_sim_actor(run->sim, i);
+        if (crdt_actor_equal(&actor, &notice->actor) && !run->forked) {
+            if (number < run->told[place][i]) {
+                fuzz_run_fail(run, "presence",
+                              "place %u forgets what place %u told last", place, i);
+            }
+            run->told[place][i] = number;
+        }
     }
 }
 
@@ -271,6 +308,9 @@ void fuzz_run_before(fuzz_run *run, uint32_t place)
 
 void fuzz_run_after(fuzz_run *run, uint32_t place)
 {
+    if (scene_snapshot_update(run->snapshots[place]) != CRDT_OK) {
+        must(NULL);
+    }
     fuzz_person *person = run->people[place];
     if (person == NULL || person->recorder == NULL || !person->own_changed) {
         return;
@@ -353,9 +393,27 @@ static void check_undone(fuzz_run *run, const own_edit *undone, const own_edit *
     }
 }
 
+/* What showed and was written by others shows still. (A value written over by another of
+ * the same place that came back is that place's own.) */
+static void check_others(fuzz_run *run, const own_edit *now)
+{
+    for (size_t i = 0; i < now->before.count && now->after.whole; i++) {
+        const shown_item *item = &now->before.items[i];
+        /* but a parent, which is written as shown where it would begin to count */
+        bool parent = item->key.depth == CRDT_FIELD &&
+                      crdt_span_equal(item->key.field, crdt_span_of("parent"));
+        if (!parent && !crdt_actor_equal(&item->stamp.actor, &now->first.actor) &&
+            !is_same(&now->before, &now->after, &item->key)) {
+            fail_at(run, &item->key, "of somebody else was changed by an undo");
+            return;
+        }
+    }
+}
+
 static void check(fuzz_run *run, fuzz_person *person, const scene_undo *undo)
 {
     const own_edit *now = &person->edits[person->edit_count - 1];
+    check_others(run, now);
     for (size_t i = person->edit_count - 1; i > 0; i--) {
         const own_edit *edit = &person->edits[i - 1];
         if (crdt_stamp_compare(&edit->first, &person->target) == 0) {

@@ -70,10 +70,10 @@ static void push(draw *d, fuzz_step step)
 static uint32_t draw_value(draw *d)
 {
     uint32_t x = below(d, 20);
-    if (x == 0) {
+    if (x == 0 || (x < 4 && d->plan->small)) { /* more than a message can take */
         return FUZZ_VALUE_LONG + 1 + below(d, d->plan->small ? 3000 : 300);
     }
-    return x < 5 ? below(d, 3) : 10 + d->edits++;
+    return x < 8 ? below(d, 3) : 10 + d->edits++;
 }
 
 static fuzz_step any_edit(draw *d, uint32_t place)
