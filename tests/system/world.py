@@ -166,6 +166,7 @@ class Process:
         return call(self.http, method, path, body, **more)
 
     token = None
+    prefix = ()  # a program that runs it
 
     def get(self, path, **more):
         answer = self.call("GET", path, **more)
