@@ -147,6 +147,8 @@ void sync_peer_forget(sync_peers *peers, sync_peer *peer)
     peer->diverged = false;
     peer->heard_count = 0;
     peer->hears_me = false;
+    peer->vetted = false;
+    peer->set_back = false;
     peer->certain = false;
     peer->heard_at_ms = 0;
     peer->published_at_ms = 0;

@@ -59,6 +59,9 @@ typedef struct sync_peer {
     uint32_t slow;        /* doublings of the patience with it: the way may be slow */
     uint64_t slowed_ms;   /* when that was changed */
 
+    bool vetted; /* answered a HELLO since it started: told what it remembers of me */
+    bool
+        set_back; /* it does not go on from what I remember of it, and has to be told */
     bool hello_wanted;
     uint64_t hello_token; /* in flight; 0: none */
     uint64_t hello_sent_ms;

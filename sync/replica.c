@@ -678,6 +678,9 @@ static void on_leave(sync_replica *replica)
     replica_catchup_stop(replica);
     replica->leaving = true;
     replica->meta_changed |= replica->meta.confirmed_time != replica->confirmed_told;
+    if (replica->remembered_due) {
+        replica_beacon_keep_remembered(replica);
+    }
     replica_beacon_send(replica);
     replica_beacon_say_goodbye(replica);
 }

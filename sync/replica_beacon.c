@@ -194,6 +194,8 @@ sync_peer *replica_beacon_identify(sync_replica *replica, sync_peer *peer,
         peer->presence_number = 0;
         peer->misfit = false;
         peer->lineage_known = false;
+        peer->vetted = false;
+        peer->set_back = false;
         if (!MUTANT(243)) {
             crdt_version_clear(&peer->version);
         }
@@ -247,16 +249,24 @@ static void keep_remembered(sync_replica *replica, sync_remembered *row,
                             const sync_start *starts, size_t count, uint64_t time)
 {
     bool news = row->count != count ||
-                memcmp(row->starts, starts, count * sizeof starts[0]) != 0 ||
-                (time > row->time &&
-                 replica->now_ms - replica->remembered_kept_ms >= REMEMBER_MS);
-    memcpy(row->starts, starts, count * sizeof starts[0]);
+                memcmp(row->starts, starts, count * sizeof starts[0]) != 0;
+    memmove(row->starts, starts, count * sizeof starts[0]);
     row->count = count;
-    row->time = time > row->time ? time : row->time;
-    if (news) {
-        replica->remembered_kept_ms = replica->now_ms;
-        replica->meta_changed = true;
+    if (time > row->time) {
+        row->time = time;
+        replica->remembered_due = true;
     }
+    if (news || (replica->remembered_due &&
+                 replica->now_ms - replica->remembered_kept_ms >= REMEMBER_MS)) {
+        replica_beacon_keep_remembered(replica);
+    }
+}
+
+void replica_beacon_keep_remembered(sync_replica *replica)
+{
+    replica->remembered_due = false;
+    replica->remembered_kept_ms = replica->now_ms;
+    replica->meta_changed = true;
 }
 
 void replica_beacon_remember_me(sync_replica *replica)
@@ -286,6 +296,15 @@ static bool remember_starts(sync_replica *replica, const crdt_actor *actor,
     keep_remembered(replica, row, beacon->starts, beacon->start_count,
                     crdt_version_get(&claimed, actor));
     return true;
+}
+
+void replica_beacon_heard_time(sync_replica *replica, const sync_peer *peer,
+                               uint64_t time)
+{
+    sync_remembered *row = find_remembered(replica, &peer->actor);
+    if (row != NULL && row->starts[row->count - 1].nonce == peer->nonce) {
+        keep_remembered(replica, row, row->starts, row->count, time);
+    }
 }
 
 static void tell_remembered(sync_replica *replica, const crdt_actor *actor,
@@ -441,7 +460,7 @@ static void note_beacon(sync_replica *replica, sync_peer *peer,
         return;
     }
     peer->leaving = false;
-    bool goes_on = remember_starts(replica, &message->actor, beacon);
+    peer->set_back = !remember_starts(replica, &message->actor, beacon);
     if (beacon->your_count > 0 &&
         crdt_actor_equal(&beacon->your_actor, &replica->meta.actor)) {
         memcpy(replica->yours, beacon->yours,
@@ -469,7 +488,7 @@ static void note_beacon(sync_replica *replica, sync_peer *peer,
     } else if (peer->unheard_at_ms == 0) {
         peer->unheard_at_ms = replica->now_ms == 0 ? 1 : replica->now_ms;
     }
-    if (!goes_on) {
+    if (peer->set_back) {
         peer->hello_wanted = true;
     } else {
         note_version(replica, peer, message);
@@ -586,6 +605,7 @@ void replica_beacon_welcome(sync_replica *replica, sync_peer *peer,
     peer->hello_backoff_ms = 0;
     peer = replica_beacon_identify(replica, peer, message);
     if (peer != NULL) {
+        peer->vetted = true;
         replica_lineage_adopt_scene(replica, message);
         note_beacon(replica, peer, message);
     }

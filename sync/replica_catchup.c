@@ -367,7 +367,7 @@ static uint64_t grace_end(const sync_replica *replica, const sync_peer *peer)
     return peer->gap_at_ms + grace;
 }
 
-/* A random one of those that are ahead and due. */
+/* A random one of those that are ahead and due, and have told what they remember of me. */
 static sync_peer *choose_peer(sync_replica *replica)
 {
     sync_peer *chosen = NULL;
@@ -377,6 +377,10 @@ static sync_peer *choose_peer(sync_replica *replica)
         if (!peer->ahead ||
             !sync_peer_check_ahead(&replica->peers, peer, doc_version(replica)) ||
             peer->number == 0 || !peer->connected) {
+            continue;
+        }
+        if (!peer->vetted) {
+            peer->hello_wanted = true; /* a join before might drop what I wrote */
             continue;
         }
         uint64_t due = grace_end(replica, peer);
@@ -606,6 +610,12 @@ void replica_catchup_serve(sync_replica *replica, uint64_t token,
         reply_busy(replica, token, BUSY_MS); /* not spoken of before the rescue */
         return;
     }
+    const sync_peer *asker =
+        sync_peers_find_life(&replica->peers, &message->actor, message->nonce);
+    if (asker != NULL && asker->set_back && !ask->full) {
+        reply_busy(replica, token, BUSY_MS); /* a join would drop what only it holds */
+        return;
+    }
     crdt_version since = replica_view(ask->since, ask->since_count);
     crdt_digest since_hash = crdt_digest_version(&since);
     sync_kept *kept = find_kept(replica, &since_hash, ask->full);
@@ -729,7 +739,7 @@ static void look_for_push(sync_replica *replica)
     for (size_t i = 0; i < replica->peers.count; i++) {
         sync_peer *peer = replica->peers.items[i];
         if (peer->unheard_at_ms == 0 || !peer->beacon_known || !peer->joined ||
-            !replica_beacon_reachable(replica, peer) ||
+            peer->set_back || !replica_beacon_reachable(replica, peer) ||
             crdt_version_includes(&peer->version, &replica->spoken)) {
             continue;
         }

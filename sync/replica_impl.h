@@ -172,6 +172,7 @@ struct sync_replica {
     replica_rescue rescue;
     uint64_t remembered_used_ms[SYNC_REMEMBERED_COUNT_MAX]; /* of meta.remembered */
     uint64_t remembered_kept_ms;
+    bool remembered_due; /* some time there is higher than in the last meta told */
     sync_start yours[SYNC_START_COUNT_MAX]; /* mine, as others remember them */
     size_t your_count;
     replica_heal heal;
@@ -242,6 +243,11 @@ void replica_live_expire(sync_replica *replica);
 void replica_beacon_send(sync_replica *replica);
 /* Whoever else writes as I did until now is told of my starts, as of anybody's. */
 void replica_beacon_remember_me(sync_replica *replica);
+/* It has published operations of its own up to `time` since the start it is heard under. */
+void replica_beacon_heard_time(sync_replica *replica, const sync_peer *peer,
+                               uint64_t time);
+/* What is remembered of others goes to the store. */
+void replica_beacon_keep_remembered(sync_replica *replica);
 /* Send one within `ms`. */
 void replica_beacon_soon(sync_replica *replica, uint32_t ms);
 /* A HELLO that says goodbye, to whom the beacon does not reach. */

@@ -143,6 +143,7 @@ static void note_published(sync_replica *replica, sync_peer *peer,
     if (peer != NULL && crdt_actor_equal(&peer->actor, &batch->actor) && !MUTANT(208)) {
         crdt_stamp last = {crdt_batch_last_time(batch), batch->actor};
         replica_note_err(replica, crdt_version_raise(&peer->version, &last));
+        replica_beacon_heard_time(replica, peer, last.time);
     }
 }
 
@@ -192,6 +193,7 @@ static bool take_batch(sync_replica *replica, crdt_span bytes, const crdt_actor 
         return true;
     case CRDT_EDUPLICATE:
         replica->counts.duplicates++;
+        note_published(replica, peer, &batch);
         if (!MUTANT(201)) {
             replica_note_err(replica, crdt_deps_note(replica->live_deps, &batch));
         }
@@ -229,7 +231,8 @@ void replica_live_retry(sync_replica *replica)
 void replica_live_receive(sync_replica *replica, sync_peer *peer,
                           const sync_message *message)
 {
-    if (peer->refused || !peer->lineage_known || !replica->meta.lineage_known ||
+    if (peer->refused || peer->set_back || !peer->lineage_known ||
+        !replica->meta.lineage_known ||
         (replica->meta.former_count > 0 && !MUTANT(227))) {
         /* Whose lineage was not told yet may have begun another scene this moment. And
          * batches of others may have seen another history of my former actor: they would
