@@ -302,7 +302,8 @@ void replica_beacon_heard_time(sync_replica *replica, const sync_peer *peer,
                                uint64_t time)
 {
     sync_remembered *row = find_remembered(replica, &peer->actor);
-    if (row != NULL && row->starts[row->count - 1].nonce == peer->nonce) {
+    if (row != NULL && row->starts[row->count - 1].nonce == peer->nonce &&
+        !MUTANT(271)) {
         keep_remembered(replica, row, row->starts, row->count, time);
     }
 }

@@ -379,7 +379,7 @@ static sync_peer *choose_peer(sync_replica *replica)
             peer->number == 0 || !peer->connected) {
             continue;
         }
-        if (!peer->vetted || peer->set_back) {
+        if ((!peer->vetted || peer->set_back) && !MUTANT(270)) {
             peer->hello_wanted = true; /* a join before might drop what I wrote */
             continue;
         }
