@@ -50,16 +50,21 @@ ptrdiff_t fuzz_memory_peak(void)
 
 #ifdef UNDER_SANITIZER
 
-#include <sanitizer/allocator_interface.h>
 #include <stdlib.h>
 
-static void on_malloc(const volatile void *ptr, size_t size)
+/* sanitizer/allocator_interface.h, which not every compiler's package has. */
+int __sanitizer_install_malloc_and_free_hooks(void (*on_malloc)(const volatile void *,
+                                                                size_t),
+                                              void (*on_free)(const volatile void *));
+size_t __sanitizer_get_allocated_size(const volatile void *ptr);
+
+static void count_malloc(const volatile void *ptr, size_t size)
 {
     (void)ptr;
     add(size);
 }
 
-static void on_free(const volatile void *ptr)
+static void count_free(const volatile void *ptr)
 {
     if (ptr != NULL) {
         drop(__sanitizer_get_allocated_size(ptr));
@@ -68,10 +73,7 @@ static void on_free(const volatile void *ptr)
 
 void fuzz_memory_open(void)
 {
-    typedef void (*malloc_hook)(const volatile void *, size_t);
-    typedef void (*free_hook)(const volatile void *);
-    if (__sanitizer_install_malloc_and_free_hooks((malloc_hook)on_malloc,
-                                                  (free_hook)on_free) == 0) {
+    if (__sanitizer_install_malloc_and_free_hooks(count_malloc, count_free) == 0) {
         abort();
     }
 }
