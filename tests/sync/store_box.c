@@ -14,7 +14,7 @@ static void must(crdt_err err, const char *what, const crdt_diag *diag)
     }
 }
 
-static void prepare(store_box *box)
+void store_box_prepare(store_box *box)
 {
     *box = (store_box){0};
     crdt_document_options options = crdt_document_options_default();
@@ -27,7 +27,7 @@ static void prepare(store_box *box)
 
 void store_box_open(store_box *box, const char *dir, const sync_store_options *options)
 {
-    prepare(box);
+    store_box_prepare(box);
     box->err = sync_store_open(&box->store, dir, options, box->doc, box->deps,
                                &box->report, &box->diag);
 }
@@ -35,7 +35,7 @@ void store_box_open(store_box *box, const char *dir, const sync_store_options *o
 void store_box_open_mem(store_box *box, sync_mem_disk *disk,
                         const sync_store_options *options)
 {
-    prepare(box);
+    store_box_prepare(box);
     box->err = sync_store_mem_open(&box->store, disk, options, box->doc, box->deps,
                                    &box->report, &box->diag);
 }

@@ -18,6 +18,8 @@ typedef struct store_box {
     crdt_err err; /* of the open */
 } store_box;
 
+/* Document and deps, and no store yet: for who opens it himself. */
+void store_box_prepare(store_box *box);
 /* What fails is in box->err, never fatal. `options` NULL: the defaults. */
 void store_box_open(store_box *box, const char *dir, const sync_store_options *options);
 void store_box_open_mem(store_box *box, sync_mem_disk *disk,
