@@ -698,12 +698,12 @@ Test(document, housekeeping_clears_what_was_shown_long_enough)
     script_pair_close(p);
 }
 
-/* Two values wait below a part that somebody removed meanwhile; the second of them came
- * after the last look. Then neither goes, whichever is met last. */
+/* Two values wait below a part that somebody removed meanwhile; one of them was written
+ * again after the last look. Then neither goes, whichever is met last. */
 Test(document, housekeeping_spares_a_part_that_has_news)
 {
-    static const char *const sets[] = {"set x.p.a 1", "set x.p.b 2"};
-    for (int first = 0; first < 2; first++) {
+    static const char *const news[] = {"set x.p.a 3", "set x.p.b 3"};
+    for (int i = 0; i < 2; i++) {
         crdt_document *a = script_open();
         crdt_document *b = script_open();
         crdt_buf bytes = script_buf();
@@ -712,10 +712,10 @@ Test(document, housekeeping_spares_a_part_that_has_news)
         cr_assert_eq(script_edit(a, 9, "add x; add x.p", &bytes), CRDT_OK);
         cr_assert_eq(script_apply(b, &bytes), CRDT_OK);
         cr_assert_eq(script_edit(a, 1, "remove x", NULL), CRDT_OK);
-        cr_assert_eq(script_edit(b, 2, sets[first], &bytes), CRDT_OK);
+        cr_assert_eq(script_edit(b, 2, "set x.p.a 1; set x.p.b 2", &bytes), CRDT_OK);
         cr_assert_eq(script_apply(a, &bytes), CRDT_OK);
         cr_assert_eq(crdt_version_copy(&shown, crdt_document_version(a)), CRDT_OK);
-        cr_assert_eq(script_edit(b, 2, sets[1 - first], &bytes), CRDT_OK);
+        cr_assert_eq(script_edit(b, 2, news[i], &bytes), CRDT_OK);
         cr_assert_eq(script_apply(a, &bytes), CRDT_OK);
         cr_assert_eq(script_housekeep(a, 1, &shown, NULL), CRDT_ENOTHING);
         cr_assert_eq(crdt_version_copy(&shown, crdt_document_version(a)), CRDT_OK);

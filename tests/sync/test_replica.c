@@ -1238,6 +1238,8 @@ Test(replica, what_a_peer_has_is_known_or_asked_for)
     box_open(&b);
     writer_open(&w);
     meet(&b);
+    write(&w, &AUTHOR, 1);
+    receive(&b, crdt_buf_span(&w.bytes));
     crdt_stamp stamp = {.time = 1, .actor = AUTHOR};
     sync_message beacon = claim_beacon(&stamp, (crdt_digest){0});
     beacon.body.beacon.whole = false;
@@ -1251,8 +1253,6 @@ Test(replica, what_a_peer_has_is_known_or_asked_for)
     sync_peer_status status;
     cr_assert(sync_replica_next_peer(b.replica, &index, &status));
     cr_assert_eq(status.version->stamp_count, 1);
-    write(&w, &PEER, 1);
-    write(&w, &AUTHOR, 2);
     sync_message batches = message_of(SYNC_MESSAGE_BATCHES);
     crdt_span bytes = crdt_buf_span(&w.bytes);
     batches.body.batches = (sync_batches){&bytes, 1};
