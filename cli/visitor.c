@@ -3,6 +3,20 @@
 #include <string.h>
 #include <strings.h>
 
+const cli_route *cli_route_find(const cli_route *routes, size_t count,
+                                const web_request *request)
+{
+    bool head = strcmp(request->method, "HEAD") == 0;
+    char taken[4][256];
+    for (size_t i = 0; i < count; i++) {
+        if (strcmp(routes[i].method, head ? "GET" : request->method) == 0 &&
+            web_path_match(request->path, routes[i].path, taken)) {
+            return &routes[i];
+        }
+    }
+    return NULL;
+}
+
 access_person cli_visitor_of(cli_access *access, const web_request *request,
                              uint64_t now_ms)
 {

@@ -6,6 +6,18 @@
 #include "cli/access.h"
 #include "cli/web/server.h"
 
+/* A call that a server takes, and from which role on. Each server has one table of all of
+ * them: what is not in it is refused, and the tests make their attacks of it. */
+typedef struct cli_route {
+    const char *method; /* "WS": a WebSocket */
+    const char *path;   /* as web_path_match takes it */
+    access_role role;   /* ACCESS_NONE: anybody's */
+} cli_route;
+
+/* The route of a request: method (HEAD counts as GET) and path fit; NULL: none. */
+const cli_route *cli_route_find(const cli_route *routes, size_t count,
+                                const web_request *request);
+
 /* Who sent it: by `Authorization: Bearer TOKEN`, else by `?token=TOKEN`; without a token by
  * the loopback. `now_ms` is Unix time. */
 access_person cli_visitor_of(cli_access *access, const web_request *request,

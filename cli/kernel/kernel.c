@@ -371,10 +371,15 @@ static void ask_for(kernel *k, const char *name, const char *what, web_reply *re
     web_server_wake(k->server); /* once this reply is known to be deferred */
 }
 
+static bool is_get(const web_request *request)
+{
+    return strcmp(request->method, "GET") == 0 || strcmp(request->method, "HEAD") == 0;
+}
+
 static void on_scene(kernel *k, const web_request *request, char taken[4][256],
                      bool action, web_reply *reply)
 {
-    bool get = strcmp(request->method, "GET") == 0;
+    bool get = is_get(request);
     bool post_it = strcmp(request->method, "POST") == 0;
     bool known = !action || strcmp(taken[1], "edit") == 0 ||
                  strcmp(taken[1], "play") == 0 || strcmp(taken[1], "stop") == 0;
@@ -393,16 +398,23 @@ static void on_scene(kernel *k, const web_request *request, char taken[4][256],
     }
 }
 
+const cli_route kernel_routes[] = {
+    {"GET", "/v1/health", ACCESS_NONE},      {"GET", "/scenes", ACCESS_VIEW},
+    {"GET", "/scenes/*", ACCESS_VIEW},       {"POST", "/scenes/*/edit", ACCESS_EDIT},
+    {"POST", "/scenes/*/play", ACCESS_EDIT}, {"POST", "/scenes/*/stop", ACCESS_EDIT}};
+const size_t kernel_route_count = sizeof kernel_routes / sizeof kernel_routes[0];
+
 static void on_request(void *ctx, const web_request *request, web_reply *reply)
 {
     kernel *k = ctx;
     char taken[4][256];
-    bool get = strcmp(request->method, "GET") == 0;
-    if (strcmp(request->path, "/v1/health") == 0 && get) {
+    bool get = is_get(request);
+    const cli_route *route = cli_route_find(kernel_routes, kernel_route_count, request);
+    if (route != NULL && route->role == ACCESS_NONE) {
         crdt_buf_append_span(&reply->body, crdt_span_of("{\"ok\":true}\n"));
         return;
     }
-    access_role role = get ? ACCESS_VIEW : ACCESS_EDIT;
+    access_role role = route != NULL ? route->role : get ? ACCESS_VIEW : ACCESS_EDIT;
     cli_access_refresh(k->access, unix_ms());
     if (!cli_visitor_may(k->access, request, role, unix_ms(), reply)) {
         return;

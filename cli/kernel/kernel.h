@@ -20,13 +20,17 @@
 
 #include "cli/access.h"
 #include "cli/kernel/keeper.h"
-#include "cli/web/server.h"
+#include "cli/visitor.h"
 
 #define KERNEL_SCENE_MAX 64
 #define KERNEL_REQUEST_MAX 16
 #define KERNEL_REQUEST_MS 60000
 
 typedef struct kernel kernel;
+
+/* All that it takes. */
+extern const cli_route kernel_routes[];
+extern const size_t kernel_route_count;
 
 typedef struct kernel_options {
     kernel_settings settings; /* `token` is the kernel's to fill in */

@@ -207,31 +207,45 @@ static void reply_snapshot(play_player *player, web_reply *reply)
     }
 }
 
+const cli_route play_routes[] = {{"GET", "/v1/health", ACCESS_NONE},
+                                 {"GET", "/v1/status", ACCESS_VIEW},
+                                 {"GET", "/v1/snapshot", ACCESS_VIEW},
+                                 {"GET", "/v1/code", ACCESS_VIEW},
+                                 {"WS", "/renderer", ACCESS_VIEW}};
+const size_t play_route_count = sizeof play_routes / sizeof play_routes[0];
+
+static void reply_code(play_player *player, web_reply *reply)
+{
+    reply->type = "text/javascript; charset=utf-8";
+    if (crdt_buf_append_span(&reply->body, player->options.code) != CRDT_OK) {
+        web_reply_error(reply, 500, "out of memory");
+    }
+}
+
 static void on_request(void *ctx, const web_request *request, web_reply *reply)
 {
     play_player *player = ctx;
     bool get =
         strcmp(request->method, "GET") == 0 || strcmp(request->method, "HEAD") == 0;
-    if (strcmp(request->path, "/v1/health") == 0 && get) {
+    const cli_route *route = cli_route_find(play_routes, play_route_count, request);
+    if (route != NULL && route->role == ACCESS_NONE) {
         crdt_buf_append_span(&reply->body, crdt_span_of("{\"ok\":true}\n"));
         return;
     }
-    if (!cli_visitor_may(player->access, request, ACCESS_VIEW, unix_ms(), reply)) {
+    access_role role = route != NULL ? route->role : ACCESS_VIEW;
+    if (!cli_visitor_may(player->access, request, role, unix_ms(), reply)) {
         return;
     }
     if (!get) {
         web_reply_error(reply, 409, "the scene is running: it takes no edits");
-    } else if (strcmp(request->path, "/v1/status") == 0) {
-        reply_status(player, reply);
-    } else if (strcmp(request->path, "/v1/snapshot") == 0) {
-        reply_snapshot(player, reply);
-    } else if (strcmp(request->path, "/v1/code") == 0) {
-        reply->type = "text/javascript; charset=utf-8";
-        if (crdt_buf_append_span(&reply->body, player->options.code) != CRDT_OK) {
-            web_reply_error(reply, 500, "out of memory");
-        }
-    } else {
+    } else if (route == NULL) {
         web_reply_error(reply, 404, "there is nothing at %s", request->path);
+    } else if (strcmp(route->path, "/v1/status") == 0) {
+        reply_status(player, reply);
+    } else if (strcmp(route->path, "/v1/snapshot") == 0) {
+        reply_snapshot(player, reply);
+    } else {
+        reply_code(player, reply);
     }
 }
 

@@ -14,9 +14,13 @@
 
 #include "cli/play/audience.h"
 #include "cli/play/sandbox.h"
-#include "cli/web/server.h"
+#include "cli/visitor.h"
 
 typedef struct play_player play_player;
+
+/* All that it takes. */
+extern const cli_route play_routes[];
+extern const size_t play_route_count;
 
 typedef struct play_options {
     const char *scene; /* "X,Y" */

@@ -13,10 +13,14 @@
  * The desk never waits: not for the node, the disk or the network. So pings, presence and
  * answers go on while a merge takes its time. docs/ARCHITECTURE.md, "The edition worker". */
 
-#include "cli/access.h"
+#include "cli/visitor.h"
 #include "sync/node.h"
 
 typedef struct worker worker;
+
+/* All that it takes over HTTP. */
+extern const cli_route worker_routes[];
+extern const size_t worker_route_count;
 
 typedef struct worker_options {
     crdt_alloc alloc;       /* used from several threads at once */

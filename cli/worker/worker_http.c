@@ -3,6 +3,7 @@
 #include "cli/worker/text.h"
 #include "cli/worker/worker_impl.h"
 
+#include <assert.h>
 #include <stdio.h>
 
 /* ---- what the desk knows for a status ---- */
@@ -107,12 +108,7 @@ static crdt_err write_desk(worker *w, crdt_buf *out)
 
 /* ---- the calls ---- */
 
-typedef struct route {
-    const char *method;
-    const char *path;
-    access_role role;
-    void (*answer)(worker *w, const web_request *request, web_reply *reply);
-} route;
+typedef void (*answer_fn)(worker *w, const web_request *request, web_reply *reply);
 
 static void answer_health(worker *w, const web_request *request, web_reply *reply)
 {
@@ -167,54 +163,59 @@ static void answer_conflicts(worker *w, const web_request *request, web_reply *r
     worker_clerk_read(w, reply, worker_read_conflicts, 0, NULL);
 }
 
-static const route ROUTES[] = {
-    {"GET", "/v1/health", ACCESS_NONE, answer_health},
-    {"GET", "/v1/status", ACCESS_VIEW, answer_status},
-    {"GET", "/v1/snapshot", ACCESS_VIEW, answer_snapshot},
-    {"GET", "/v1/export", ACCESS_VIEW, answer_export},
-    {"GET", "/v1/code", ACCESS_VIEW, answer_code},
-    {"GET", "/v1/conflicts", ACCESS_VIEW, answer_conflicts},
-    {"POST", "/v1/save", ACCESS_EDIT, worker_wish_save},
-    {"POST", "/v1/publish", ACCESS_PUBLISH, worker_wish_publish},
-    {"POST", "/v1/unpublish", ACCESS_ADMIN, worker_wish_unpublish},
+const cli_route worker_routes[] = {
+    {"GET", "/v1/health", ACCESS_NONE},      {"GET", "/v1/status", ACCESS_VIEW},
+    {"GET", "/v1/snapshot", ACCESS_VIEW},    {"GET", "/v1/export", ACCESS_VIEW},
+    {"GET", "/v1/code", ACCESS_VIEW},        {"GET", "/v1/conflicts", ACCESS_VIEW},
+    {"POST", "/v1/save", ACCESS_EDIT},       {"POST", "/v1/publish", ACCESS_PUBLISH},
+    {"POST", "/v1/unpublish", ACCESS_ADMIN}, {"WS", "/renderer", ACCESS_VIEW},
 };
+const size_t worker_route_count = sizeof worker_routes / sizeof worker_routes[0];
 
-static bool same_method(const char *asked, const char *method)
+/* Who answers, in the order of the table; renderers come to the desk. */
+static const answer_fn ANSWERS[] = {
+    answer_health,         answer_status,
+    answer_snapshot,       answer_export,
+    answer_code,           answer_conflicts,
+    worker_wish_save,      worker_wish_publish,
+    worker_wish_unpublish, NULL,
+};
+static_assert(sizeof ANSWERS / sizeof ANSWERS[0] ==
+                  sizeof worker_routes / sizeof worker_routes[0],
+              "an answer for each route");
+
+static bool is_known(const char *path)
 {
-    return strcmp(asked, method) == 0 ||
-           (strcmp(asked, "HEAD") == 0 && strcmp(method, "GET") == 0);
+    for (size_t i = 0; i < worker_route_count; i++) {
+        if (ANSWERS[i] != NULL && strcmp(path, worker_routes[i].path) == 0) {
+            return true;
+        }
+    }
+    return false;
 }
 
 void worker_http_request(void *ctx, const web_request *request, web_reply *reply)
 {
     worker *w = ctx;
-    bool known = false;
-    for (size_t i = 0; i < sizeof ROUTES / sizeof ROUTES[0]; i++) {
-        const route *r = &ROUTES[i];
-        if (strcmp(request->path, r->path) != 0) {
-            continue;
-        }
-        known = true;
-        if (!same_method(request->method, r->method)) {
-            continue;
-        }
-        access_role role = ACCESS_NONE;
-        if (r->role > ACCESS_NONE) {
-            role = worker_desk_person(w, request).role;
-        }
-        if (r->role > ACCESS_NONE && role == ACCESS_NONE) {
-            web_reply_error(reply, 401, "a token is needed");
-        } else if (role < r->role) {
-            web_reply_error(reply, 403, "the role %s does not allow this",
-                            access_role_name(role));
-        } else {
-            r->answer(w, request, reply);
-        }
+    const cli_route *route = cli_route_find(worker_routes, worker_route_count, request);
+    if (route == NULL && is_known(request->path)) {
+        web_reply_error(reply, 405, "%s is not for %s", request->method, request->path);
         return;
     }
-    if (known) {
-        web_reply_error(reply, 405, "%s is not for %s", request->method, request->path);
-    } else {
+    if (route == NULL) {
         web_reply_error(reply, 404, "there is nothing at %s", request->path);
+        return;
+    }
+    access_role role = ACCESS_NONE;
+    if (route->role > ACCESS_NONE) {
+        role = worker_desk_person(w, request).role;
+    }
+    if (route->role > ACCESS_NONE && role == ACCESS_NONE) {
+        web_reply_error(reply, 401, "a token is needed");
+    } else if (role < route->role) {
+        web_reply_error(reply, 403, "the role %s does not allow this",
+                        access_role_name(role));
+    } else {
+        ANSWERS[route - worker_routes](w, request, reply);
     }
 }
