@@ -6,6 +6,7 @@
 #include <poll.h>
 #include <pthread.h>
 #include <signal.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
@@ -28,6 +29,7 @@ typedef struct event_outbox {
     uint64_t lost;
     int wake_fd; /* eventfd */
     bool json;
+    atomic_bool stuck; /* SYNC_EVENT_STUCK was told */
 } event_outbox;
 
 /* ---- in the node's thread ---- */
@@ -126,6 +128,9 @@ static void post(event_outbox *outbox, const char *text, size_t size)
 static void on_event(void *ctx, const sync_event *event)
 {
     event_outbox *outbox = ctx;
+    if (event->kind == SYNC_EVENT_STUCK) {
+        atomic_store(&outbox->stuck, true);
+    }
     if (event->kind == SYNC_EVENT_PRESENCE && !outbox->json) {
         return; /* people move all the time */
     }
@@ -201,7 +206,8 @@ static bool poisoned(sync_node *node)
     return result;
 }
 
-/* Print events until told to stop, or the time is over, or the disk failed (false). */
+/* Print events until told to stop, or the time is over, or the disk failed or the network
+ * hangs (false): then it is time to be started again. */
 static bool run_until_stopped(cli_run *run, event_outbox *outbox, int signal_fd,
                               int64_t until_ms)
 {
@@ -226,7 +232,7 @@ static bool run_until_stopped(cli_run *run, event_outbox *outbox, int signal_fd,
         }
         if (now_ms() - looked >= LOOK_MS) {
             looked = now_ms();
-            if (poisoned(run->node)) {
+            if (atomic_load(&outbox->stuck) || poisoned(run->node)) {
                 return false;
             }
         }

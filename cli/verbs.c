@@ -174,7 +174,8 @@ const cli_verb cli_verbs[] = {
          "is\n"
          "not there, and why); and what should not be:\n"
          "fork (two histories under one actor), fresh (the store is a copy), alarm,\n"
-         "rewritten, lost (what healing made of it), poisoned (the disk failed).\n"
+         "rewritten, lost (what healing made of it), poisoned (the disk failed),\n"
+         "stuck (the network library hangs: it ends with 1, to be started again).\n"
          "SIGINT and SIGTERM stop it cleanly: peers are told, all is on disk.",
      .examples = "scenesync node --store a --listen tcp://0.0.0.0:7700\n"
                  "scenesync node --store b --listen tcp://0.0.0.0:7700 --peer "

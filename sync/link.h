@@ -51,6 +51,7 @@ typedef struct sync_link_counts {
     uint64_t dropped;   /* lost on purpose (fault_drop) */
     uint64_t refused;   /* connections refused: too many */
     uint64_t unsealed;  /* messages that did not open: a foreign key, or forged */
+    bool stuck; /* connections are not given back any more: only a new process helps */
 } sync_link_counts;
 
 /* Why does a peer not get through? `peer` 0: somebody who came to us was refused. */

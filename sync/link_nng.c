@@ -1457,11 +1457,84 @@ static int nng_link_fd(const sync_link *head)
     return ((const link_nng *)head)->fd;
 }
 
+/* ---- does nng still give connections back? ---- */
+
+/* What drain_connections avoids for connections that we end happens to others too: a peer
+ * that resets its connection while it is answered, in the middle of what it says. Then all
+ * of the process is over: nothing that ends is freed, nothing lost is made again. nng does
+ * not tell; so a connection of our own, within the process, is ended now and then, and must
+ * be seen to go. */
+#define CANARY_URL "inproc://scenesync-canary"
+#define CANARY_MS 5000u
+#define CANARY_LATE_MS 10000u
+#define CANARY_LOOKS 15u /* of two a second */
+
+typedef struct canary {
+    bool made;
+    nng_pipe pipe;
+    bool up;
+    uint64_t ended_ms; /* 0: it was not, or it is seen to be gone */
+    unsigned looks;    /* since then: a process that was stopped has not looked */
+    uint64_t next_ms;
+} canary;
+
+static canary bird; /* under `lock`, as its sockets for the life of the process */
+
+static void on_bird(nng_pipe handle, nng_pipe_ev event, void *ctx)
+{
+    (void)ctx;
+    pthread_mutex_lock(&lock);
+    if (event == NNG_PIPE_EV_ADD_POST) {
+        bird.pipe = handle;
+        bird.up = true;
+    } else if (handle.id == bird.pipe.id) {
+        bird.up = false;
+        bird.ended_ms = 0;
+    }
+    pthread_mutex_unlock(&lock);
+}
+
+static void make_bird(void)
+{
+    nng_socket pub;
+    nng_socket sub;
+    if (nng_pub0_open(&pub) == 0 && nng_sub0_open(&sub) == 0 &&
+        nng_pipe_notify(sub, NNG_PIPE_EV_ADD_POST, on_bird, NULL) == 0 &&
+        nng_pipe_notify(sub, NNG_PIPE_EV_REM_POST, on_bird, NULL) == 0 &&
+        nng_listen(pub, CANARY_URL, NULL, 0) == 0) {
+        nng_dial(sub, CANARY_URL, NULL, NNG_FLAG_NONBLOCK);
+    }
+}
+
+static void look_at_bird(void)
+{
+    uint64_t now = now_ms();
+    pthread_mutex_lock(&lock);
+    bool make = !bird.made;
+    bool end = bird.up && bird.ended_ms == 0 && now >= bird.next_ms;
+    nng_pipe pipe = bird.pipe;
+    bird.made = true;
+    bird.looks++;
+    if (end) {
+        bird.looks = 0;
+        bird.ended_ms = now;
+        bird.next_ms = now + CANARY_MS;
+    }
+    pthread_mutex_unlock(&lock);
+    if (make) {
+        make_bird();
+    } else if (end) {
+        nng_pipe_close(pipe);
+    }
+}
+
 static sync_link_counts nng_link_count(sync_link *head)
 {
     link_nng *link = (link_nng *)head;
     pthread_mutex_lock(&lock);
     sync_link_counts counts = link->counts;
+    counts.stuck = bird.ended_ms != 0 && bird.looks > CANARY_LOOKS &&
+                   now_ms() - bird.ended_ms > CANARY_LATE_MS;
     pthread_mutex_unlock(&lock);
     return counts;
 }
@@ -1538,6 +1611,7 @@ static void nng_link_look(sync_link *head, sync_link_tell tell, void *ctx)
 {
     link_nng *link = (link_nng *)head;
     nng_stat *stats = NULL;
+    look_at_bird();
     if (!is_in_doubt(link) || nng_stats_get(&stats) != 0) {
         return; /* or this nng was made without */
     }

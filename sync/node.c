@@ -41,23 +41,15 @@ uint64_t sync_node_wall_ms(void)
 const char *sync_event_name(sync_event_kind kind)
 {
     static const char *const names[] = {
-        [SYNC_EVENT_OPENED] = "opened",
-        [SYNC_EVENT_LISTENING] = "listening",
-        [SYNC_EVENT_JOINED] = "joined",
-        [SYNC_EVENT_LEFT] = "left",
-        [SYNC_EVENT_SYNCED] = "synced",
-        [SYNC_EVENT_CONFLICT] = "conflict",
-        [SYNC_EVENT_FORK] = "fork",
-        [SYNC_EVENT_FRESH] = "fresh",
-        [SYNC_EVENT_REFUSED] = "refused",
-        [SYNC_EVENT_ALARM] = "alarm",
-        [SYNC_EVENT_POISONED] = "poisoned",
-        [SYNC_EVENT_ADOPTED] = "adopted",
-        [SYNC_EVENT_REWRITTEN] = "rewritten",
-        [SYNC_EVENT_LOST] = "lost",
-        [SYNC_EVENT_PRESENCE] = "presence",
-        [SYNC_EVENT_STRANGER] = "stranger",
-        [SYNC_EVENT_UNREACHABLE] = "unreachable",
+        [SYNC_EVENT_OPENED] = "opened",     [SYNC_EVENT_LISTENING] = "listening",
+        [SYNC_EVENT_JOINED] = "joined",     [SYNC_EVENT_LEFT] = "left",
+        [SYNC_EVENT_SYNCED] = "synced",     [SYNC_EVENT_CONFLICT] = "conflict",
+        [SYNC_EVENT_FORK] = "fork",         [SYNC_EVENT_FRESH] = "fresh",
+        [SYNC_EVENT_REFUSED] = "refused",   [SYNC_EVENT_ALARM] = "alarm",
+        [SYNC_EVENT_POISONED] = "poisoned", [SYNC_EVENT_STUCK] = "stuck",
+        [SYNC_EVENT_ADOPTED] = "adopted",   [SYNC_EVENT_REWRITTEN] = "rewritten",
+        [SYNC_EVENT_LOST] = "lost",         [SYNC_EVENT_PRESENCE] = "presence",
+        [SYNC_EVENT_STRANGER] = "stranger", [SYNC_EVENT_UNREACHABLE] = "unreachable",
     };
     return (size_t)kind < sizeof names / sizeof names[0] ? names[kind] : "unknown";
 }

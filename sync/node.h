@@ -28,6 +28,8 @@ typedef struct sync_node sync_node;
 
 /* ---- what happens ---- */
 
+#define SYNC_NODE_REFUSED_A_SECOND 10u
+
 typedef enum sync_event_kind {
     SYNC_EVENT_OPENED, /* the store is read; `text` says what recovery dropped, if so */
     SYNC_EVENT_LISTENING, /* `url`: as others dial it */
@@ -37,7 +39,8 @@ typedef enum sync_event_kind {
     SYNC_EVENT_CONFLICT,  /* `conflict`: concurrent writes met */
     SYNC_EVENT_FORK,      /* two histories under one actor were found; healing */
     SYNC_EVENT_FRESH, /* this store was copied or restored: it writes as `actor` now */
-    SYNC_EVENT_REFUSED, /* foreign bytes, or a peer of another lineage, were refused */
+    SYNC_EVENT_REFUSED, /* foreign bytes, or a peer of another lineage, were refused; at
+                         * most SYNC_NODE_REFUSED_A_SECOND are told, status counts all */
     SYNC_EVENT_ALARM,   /* equal versions, unequal digests; dependencies nobody has; ...
                          */
     SYNC_EVENT_POISONED,  /* the disk failed: no more writing */
@@ -50,6 +53,8 @@ typedef enum sync_event_kind {
                            * another template, `lineage`; told again every 10 s */
     SYNC_EVENT_UNREACHABLE, /* `url`: a peer that was asked for is not there, `text`:
                              * why; told again ever more seldom while it lasts */
+    SYNC_EVENT_STUCK, /* the transport hangs (sync_link_counts.stuck), told once: who is
+                       * connected stays so, nobody else comes; only a new process helps */
 } sync_event_kind;
 
 typedef struct sync_event {

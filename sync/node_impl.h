@@ -84,6 +84,8 @@ struct sync_node {
     uint64_t wake_at_ms;
     sync_meta meta; /* its scene points to `scene` */
     char scene[SYNC_NODE_NAME_SIZE];
+    uint64_t refused_second; /* events of this second: is_too_much */
+    uint32_t refused_count;
     char refusal[160]; /* the last reason why a peer was refused */
     crdt_err dial_err; /* the last dial that failed at once */
     crdt_diag dial_diag;
@@ -119,6 +121,7 @@ struct sync_node {
     crdt_op_list ops; /* scratch of edits */
     crdt_arena arena;
 
+    bool stuck;   /* it was told */
     uint8_t *key; /* NULL, or in memory for secrets; options.key points here */
 
     pthread_t thread;

@@ -178,6 +178,13 @@ uint64_t sync_node_look_around(sync_node *node)
     node->looked_ms = now;
     note_peers(node, now);
     sync_link_look(node->link, note_reason, node);
+    if (!node->stuck && sync_link_count(node->link).stuck) {
+        node->stuck = true;
+        sync_node_emit(node,
+                       &(sync_event){.kind = SYNC_EVENT_STUCK,
+                                     .text = "the network library hangs and takes "
+                                             "no new connections: start again"});
+    }
     tell_troubles(node, now);
     redial(node, now);
     drop_over(node);

@@ -11,9 +11,21 @@
 
 /* ---- telling ---- */
 
+/* Whoever floods us with rubbish shall not fill the disk with what is said about it. */
+static bool is_too_much(sync_node *node)
+{
+    uint64_t second = sync_node_now_ms() / 1000;
+    if (second != node->refused_second) {
+        node->refused_second = second;
+        node->refused_count = 0;
+    }
+    return ++node->refused_count > SYNC_NODE_REFUSED_A_SECOND;
+}
+
 void sync_node_emit(sync_node *node, const sync_event *event)
 {
-    if (node->options.on_event == NULL) {
+    if (node->options.on_event == NULL ||
+        (event->kind == SYNC_EVENT_REFUSED && is_too_much(node))) {
         return;
     }
     sync_event whole = *event;

@@ -15,6 +15,8 @@
 #define QUIET_MAX 8u          /* doublings at most */
 #define CONFIRM_MS 10000u     /* how often a new confirmed_time goes to the store */
 #define REMEMBER_MS 1000u     /* and up to when others were heard */
+#define TRIED_MAX 32u   /* links to replicas that were only heard of, not there yet */
+#define TRIED_MS 30000u /* so long, if it never was there: others shall be tried */
 
 /* ---- dialling ---- */
 
@@ -46,6 +48,23 @@ static bool is_own_url(const sync_replica *replica, crdt_span url)
     return false;
 }
 
+/* A link that nobody asked for, and that does not stand: it costs descriptors here, and
+ * whoever it leads to connections. */
+static bool is_tried(const sync_peer *peer)
+{
+    return peer->number != 0 && !peer->configured && !peer->connected;
+}
+
+/* Who lies about where replicas are has us dial a few addresses, not thousands. */
+static bool may_try(const sync_replica *replica)
+{
+    size_t count = 0;
+    for (size_t i = 0; i < replica->peers.count; i++) {
+        count += is_tried(replica->peers.items[i]);
+    }
+    return count < TRIED_MAX;
+}
+
 sync_peer *replica_beacon_dial(sync_replica *replica, crdt_span url, bool configured,
                                crdt_err *err)
 {
@@ -58,6 +77,9 @@ sync_peer *replica_beacon_dial(sync_replica *replica, crdt_span url, bool config
         return NULL;
     }
     sync_peer *peer = sync_peers_find_url(&replica->peers, url);
+    if (!configured && (peer == NULL || peer->number == 0) && !may_try(replica)) {
+        return NULL;
+    }
     if (peer == NULL) {
         bool full = false;
         peer = sync_peers_add(&replica->peers, replica->now_ms, &full);
@@ -91,7 +113,8 @@ static void dial_back(sync_replica *replica, sync_peer *peer, const sync_beacon 
             return; /* under way */
         }
     }
-    if (is_own_url(replica, beacon->urls[0])) {
+    if (is_own_url(replica, beacon->urls[0]) ||
+        (!is_tried(peer) && !may_try(replica))) {
         return;
     }
     undial(replica, peer);

@@ -8,7 +8,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#define BACKLOG 512
+#define BACKLOG 4096
 
 /* Split ADDRESS; host is "" for every address. */
 static bool split(const char *address, char host[80], char port[8])

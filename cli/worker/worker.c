@@ -15,6 +15,7 @@
 #include <unistd.h>
 
 #define CONFLICTS_A_SECOND 50u
+#define NOTES_A_SECOND 20u
 #define BUSY_MS_MAX 2000 /* wait so long for a store that somebody has */
 #define BUSY_MS 20       /* and look so often */
 
@@ -45,6 +46,16 @@ uint64_t worker_wall_ms(void)
     return clock_ms(CLOCK_REALTIME);
 }
 
+/* What strangers can cause to be said shall not fill a disk. */
+static bool is_too_much(worker *w)
+{
+    uint64_t second = worker_now_ms() / 1000;
+    if (atomic_exchange(&w->note_second, second) != second) {
+        atomic_store(&w->note_count, 0);
+    }
+    return atomic_fetch_add(&w->note_count, 1) >= NOTES_A_SECOND;
+}
+
 void worker_note(worker *w, const char *format, ...)
 {
     char text[512];
@@ -52,7 +63,7 @@ void worker_note(worker *w, const char *format, ...)
     va_start(list, format);
     vsnprintf(text, sizeof text, format, list);
     va_end(list);
-    if (w->options.note != NULL) {
+    if (w->options.note != NULL && !is_too_much(w)) {
         w->options.note(w->options.note_ctx, text);
     }
 }
@@ -184,6 +195,11 @@ static void on_event(void *ctx, const sync_event *event)
     case SYNC_EVENT_POISONED:
         atomic_store(&w->poisoned, true);
         worker_post_text(w, WORKER_MAIL_TEXT, NULL, crdt_span_of(event->text));
+        worker_wake_main(w);
+        break;
+    case SYNC_EVENT_STUCK: /* its kernel, or whoever looks after it, starts it again */
+        worker_note(w, "%s", event->text);
+        atomic_store(&w->failed, true);
         worker_wake_main(w);
         break;
     case SYNC_EVENT_ALARM:

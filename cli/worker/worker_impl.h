@@ -99,6 +99,8 @@ struct worker {
     worker_mailbox mailbox;
     int wake_fd; /* wakes the main thread, to see to these: */
     atomic_bool poisoned;
+    _Atomic uint64_t note_second; /* notes of this second: worker_note */
+    atomic_uint note_count;
     atomic_bool failed;
     atomic_bool news_lost; /* there was no memory for news: all is to be told again */
     atomic_bool rebase;

@@ -3,7 +3,8 @@ those down who are measured.
 
     flood.py PORT KIND COUNT SEED        one line of JSON at the end
 
-KIND: a kind of HTTP or of BUS below, or `http` or `bus` for all of them in turn. COUNT
+KIND: a kind of HTTP or of BUS below, `http` for all of
+them, `bus` for those that do not make the library hang, `hang` for those that can. COUNT
 connections are made, at most HELD of them open at once; each says its piece and is closed
 after a while, or when the other side closes.
 """
@@ -21,7 +22,7 @@ SLOW = 64  # of those that stay: so many at once
 MASK = b"\x11\x22\x33\x44"
 
 
-def upgrade(path="/renderer", host="127.0.0.1", origin=None):
+def upgrade(path="/renderer", host="HOST", origin=None):
     lines = [f"GET {path} HTTP/1.1", f"Host: {host}", "Upgrade: websocket", "Connection: Upgrade",
              "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==", "Sec-WebSocket-Version: 13"]
     if origin:
@@ -104,6 +105,8 @@ BUS = {
     "tls": tls_hello,
     "http": lambda r: b"GET / HTTP/1.1\r\nHost: HOST\r\n\r\n",
 }
+# These can make nng 1.5.2 hang (test_a_library_that_hangs): left out where that is not asked.
+HANGS = {"asks and never reads", "noise"}
 STAY = {"silent", "slowloris", "length", "half greeting", "large", "deaf", "upgrade", "frames", "edits", "empty pieces",
         "asks and never reads", "noise", "giant frame", "pings", "deep", "headers", "line", "chunked", "two"}
 
@@ -166,5 +169,7 @@ class Flood:
 
 if __name__ == "__main__":
     port, kind, count, seed = int(sys.argv[1]), sys.argv[2], int(sys.argv[3]), int(sys.argv[4])
-    all_kinds = {"http": HTTP, "bus": BUS}.get(kind) or {kind: {**BUS, **HTTP}[kind]}
+    gentle = {k: v for k, v in BUS.items() if k not in HANGS}
+    hard = {k: v for k, v in BUS.items() if k in HANGS}
+    all_kinds = {"http": HTTP, "bus": gentle, "hang": hard}.get(kind) or {kind: {**BUS, **HTTP}[kind]}
     print(json.dumps(Flood(port, all_kinds, count, seed).run()))
