@@ -1,5 +1,7 @@
 #include "crdt/actors.h"
 
+#include "crdt/mutant.h"
+
 #include <assert.h>
 #include <string.h>
 
@@ -104,7 +106,7 @@ uint16_t crdt_actors_raise(crdt_actors *actors, const crdt_stamp *stamp)
     uint16_t number;
     if (is_at(actors, rank, &stamp->actor)) {
         number = actors->rank_numbers[rank];
-        if (stamp->time > actors->times[number - 1]) {
+        if (stamp->time > actors->times[number - 1] || MUTANT(107)) {
             actors->version.stamps[rank].time = stamp->time;
             actors->times[number - 1] = stamp->time;
         }
@@ -133,6 +135,10 @@ int crdt_actors_compare(const crdt_actors *actors, crdt_dot a, crdt_dot b)
     uint64_t time_b = crdt_dot_time(b);
     if (time_a != time_b) {
         return time_a < time_b ? -1 : 1;
+    }
+    if (MUTANT(10)) {
+        return (crdt_dot_actor(a) > crdt_dot_actor(b)) -
+               (crdt_dot_actor(a) < crdt_dot_actor(b));
     }
     return crdt_actor_compare(&actors->names[crdt_dot_actor(a) - 1],
                               &actors->names[crdt_dot_actor(b) - 1]);

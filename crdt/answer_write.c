@@ -1,4 +1,5 @@
 #include "crdt/answer_form.h"
+#include "crdt/mutant.h"
 #include "crdt/zstd.h"
 
 #include <assert.h>
@@ -121,7 +122,8 @@ static void write_str(crdt_answer_writer *w, crdt_buf *buf, crdt_span utf8)
  * it asks again when the next one comes, and this time lacks that. */
 static bool row_fits(const crdt_answer_head *head, const crdt_deps_row *row)
 {
-    if (!head->full && crdt_version_get(head->since, &row->actor) >= row->last_time) {
+    if (MUTANT(178) ||
+        (!head->full && crdt_version_get(head->since, &row->actor) >= row->last_time)) {
         return false;
     }
     return crdt_version_get(head->version, &row->actor) >= row->last_time &&

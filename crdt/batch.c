@@ -1,4 +1,5 @@
 #include "crdt/batch.h"
+#include "crdt/mutant.h"
 #include "crdt/op_codec.h"
 #include "crdt/value.h"
 
@@ -34,7 +35,7 @@ static bool count_above(const crdt_batch *batch, const crdt_version *base,
     for (size_t i = 0; i < batch->dep_count; i++) {
         if (j < base->stamp_count &&
             crdt_actor_equal(&batch->deps[i].actor, &base->stamps[j].actor)) {
-            if (batch->deps[i].time < base->stamps[j].time) {
+            if (batch->deps[i].time < base->stamps[j].time && !MUTANT(154)) {
                 return false;
             }
             *above += batch->deps[i].time > base->stamps[j].time;
@@ -98,8 +99,11 @@ static crdt_err put_batch(const crdt_batch *batch, const crdt_deps *deps, crdt_b
     unsigned head = BATCH_FORMAT << 4;
     head |= base.last_time != 0 ? HEAD_BASE : 0;
     head |= above != 0 ? HEAD_ROWS : 0;
-    head |= crdt_span_equal(batch->who, base.who) ? 0 : HEAD_WHO;
-    head |= batch->wall_ms == base.wall_ms ? 0 : HEAD_WALL;
+    head |=
+        crdt_span_equal(batch->who, base.who) || (MUTANT(156) && base.last_time != 0)
+            ? 0
+            : HEAD_WHO;
+    head |= batch->wall_ms == base.wall_ms || MUTANT(157) ? 0 : HEAD_WALL;
     uint8_t *at = out->data + out->size;
     *at++ = (uint8_t)head;
     memcpy(at, batch->actor.bytes, ACTOR_SIZE);
@@ -224,7 +228,7 @@ static void read_deps(crdt_msgpack_reader *reader, bool has_rows,
                   crdt_actor_equal(&base->stamps[copied].actor, &dep.actor);
         deps[count++] = dep;
     }
-    while (copied < base->stamp_count) {
+    while (copied < base->stamp_count && !MUTANT(155)) {
         deps[count++] = base->stamps[copied++];
     }
     batch->deps = deps;
@@ -238,7 +242,7 @@ static crdt_err find_base(crdt_msgpack_reader *reader, const crdt_deps *deps,
 {
     *base = (crdt_deps_row){.after = &no_version};
     if (base_time == 0 || (deps != NULL && crdt_deps_find(deps, actor, base) &&
-                           base->last_time == base_time)) {
+                           (base->last_time == base_time || MUTANT(158)))) {
         return CRDT_OK;
     }
     return base->last_time > base_time

@@ -1,5 +1,7 @@
 #include "crdt/deps.h"
 
+#include "crdt/mutant.h"
+
 #include <assert.h>
 #include <string.h>
 
@@ -139,8 +141,10 @@ static crdt_err fill_row(kept_row *r, const crdt_deps_row *from)
         return err;
     }
     crdt_version_copy(&r->after, from->after);
-    crdt_version_raise(&r->after, &last);
-    if (!crdt_span_equal(crdt_buf_span(&r->who), from->who)) {
+    if (!MUTANT(160)) {
+        crdt_version_raise(&r->after, &last);
+    }
+    if (!crdt_span_equal(crdt_buf_span(&r->who), from->who) && !MUTANT(161)) {
         crdt_buf_clear(&r->who);
         crdt_buf_append_span(&r->who, from->who);
     }
@@ -153,7 +157,7 @@ crdt_err crdt_deps_put(crdt_deps *deps, const crdt_deps_row *from)
 {
     size_t index = find_row(deps, &from->actor);
     bool known = index < deps->row_count;
-    if (known && deps->rows[index].row->last_time >= from->last_time) {
+    if (known && deps->rows[index].row->last_time >= from->last_time && !MUTANT(159)) {
         return CRDT_OK;
     }
     kept_row *r = known ? deps->rows[index].row : NULL;

@@ -1,5 +1,7 @@
 #include "crdt/digest.h"
 
+#include "crdt/mutant.h"
+
 /* All of xxhash inside this file, so that short inputs are hashed without a call. */
 #define XXH_INLINE_ALL
 #include <xxhash.h>
@@ -79,7 +81,7 @@ static uint64_t fold_value(uint64_t hash, crdt_span value)
     uint64_t a = 0;
     uint64_t b = 0;
     if (value.size >= 16) {
-        for (; end - at > 16; at += 16) {
+        for (; end - at > 16 && !MUTANT(150); at += 16) {
             hash =
                 crdt_digest_fold(hash ^ get_le64(at), get_le64(at + 8) ^ CRDT_DIGEST_Q);
         }
@@ -102,9 +104,10 @@ crdt_digest crdt_digest_term(uint64_t key_hash, const crdt_stamp *stamp,
                              crdt_span value)
 {
     const uint8_t *actor = stamp->actor.bytes;
-    uint64_t hash =
-        crdt_digest_fold(key_hash ^ get_le64(actor), stamp->time ^ get_le64(actor + 8));
-    hash = fold_value(hash, value);
+    uint64_t hash = crdt_digest_fold(key_hash ^ get_le64(actor),
+                                     MUTANT(152) ? get_le64(actor + 8)
+                                                 : stamp->time ^ get_le64(actor + 8));
+    hash = MUTANT(151) ? hash : fold_value(hash, value);
     return (crdt_digest){.low = crdt_digest_fold(hash, CRDT_DIGEST_P),
                          .high = crdt_digest_fold(hash, CRDT_DIGEST_Q)};
 }
@@ -127,7 +130,7 @@ crdt_digest crdt_digest_version(const crdt_version *version)
     XXH3_128bits_reset(&state);
     uint8_t rows[ROWS_AT_ONCE * ROW_SIZE];
     size_t size = 0;
-    for (size_t i = 0; i < version->stamp_count; i++) {
+    for (size_t i = MUTANT(153); i < version->stamp_count; i++) {
         put_le64(rows + size, version->stamps[i].time);
         memcpy(rows + size + 8, version->stamps[i].actor.bytes, 16);
         size += ROW_SIZE;

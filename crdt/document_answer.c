@@ -1,5 +1,6 @@
 #include "crdt/document_state.h"
 
+#include "crdt/mutant.h"
 #include "crdt/answer.h"
 #include "crdt/dot_sort.h"
 
@@ -56,8 +57,8 @@ static void push_key(gathering *gather, uint32_t object, uint32_t part, uint32_t
 /* Is the highest entry of a key above `since`? */
 static bool is_fresh(const gathering *gather, crdt_dot dot)
 {
-    return dot != 0 &&
-           crdt_dot_time(dot) > gather->since_times[crdt_dot_actor(dot) - 1];
+    return dot != 0 && crdt_dot_time(dot) + MUTANT(141) >
+                           gather->since_times[crdt_dot_actor(dot) - 1];
 }
 
 /* An add above `since` is a prefix: it has dropped what was below. */
@@ -139,7 +140,8 @@ static size_t walk_records(const gathering *gather, const crdt_remove_record **o
         uint32_t cursor = crdt_remove_log_newest(log, (uint16_t)(i + 1));
         for (const crdt_remove_record *record = crdt_remove_log_older(log, &cursor);
              record != NULL; record = crdt_remove_log_older(log, &cursor)) {
-            if (!gather->full && crdt_dot_time(record->dot) <= gather->since_times[i]) {
+            if (!gather->full &&
+                crdt_dot_time(record->dot) <= gather->since_times[i] + MUTANT(144)) {
                 break;
             }
             if (out != NULL) {
@@ -174,7 +176,7 @@ static size_t count_entries(const crdt_dot_store *store, uint32_t key)
 {
     size_t count = 0;
     for (uint32_t id = key; id != 0 && crdt_dot_store_at(store, id)->dot != 0;
-         id = crdt_slot_lower(crdt_dot_store_at(store, id))) {
+         id = MUTANT(147) ? 0 : crdt_slot_lower(crdt_dot_store_at(store, id))) {
         count++;
     }
     return count;
@@ -186,6 +188,9 @@ static void write_key(const crdt_document *doc, crdt_answer_writer *writer,
     const crdt_dot_store *store =
         depth == CRDT_FIELD ? &doc->fields.store : &doc->keys.store;
     size_t count = with_entries ? count_entries(store, key) : 0;
+    if (MUTANT(40) && depth == CRDT_PART && !crdt_state_part_live(doc, key)) {
+        count = 0;
+    }
     crdt_answer_write_key(
         writer, depth,
         crdt_names_get(&doc->context.names, crdt_dot_store_at(store, key)->name),
@@ -428,7 +433,9 @@ static crdt_err prepare_floor(const crdt_document *doc, crdt_version *floor)
     for (size_t i = 0; i < actors->version.stamp_count; i++) {
         crdt_stamp stamp = {.time = crdt_remove_log_floor(&doc->log, (uint16_t)(i + 1)),
                             .actor = actors->names[i]};
-        crdt_err err = stamp.time == 0 ? CRDT_OK : crdt_version_raise(floor, &stamp);
+        crdt_err err = stamp.time == 0 || MUTANT(146)
+                           ? CRDT_OK
+                           : crdt_version_raise(floor, &stamp);
         if (err != CRDT_OK) {
             return err;
         }
@@ -472,20 +479,20 @@ static crdt_err gather_all(gathering *gather, bool force_full)
     for (size_t i = 0; i < gather->actor_count; i++) {
         gather->since_times[i] = crdt_version_get(gather->since, &actors->names[i]);
     }
-    gather->full = force_full || is_below_floor(gather);
+    gather->full = force_full || (is_below_floor(gather) && !MUTANT(26));
     gather->all = gather->full || is_since_nothing(gather);
     crdt_err err = gather_records(gather);
     if (err != CRDT_OK || gather->all) {
         return err;
     }
-    for (size_t i = 0; i < gather->actor_count; i++) {
+    for (size_t i = MUTANT(142); i < gather->actor_count; i++) {
         gather_dots(gather, (uint16_t)(i + 1));
         gather_values(gather, (uint16_t)(i + 1));
     }
     for (size_t i = 0; i < gather->record_count; i++) {
         touch_logged(gather, gather->records[i]);
     }
-    if (gather->err == CRDT_OK && gather->key_count > 0) {
+    if (gather->err == CRDT_OK && gather->key_count > 0 && !MUTANT(145)) {
         gather->err = sort_keys(gather);
     }
     return gather->err;
@@ -499,7 +506,7 @@ static crdt_err write_answer(const gathering *gather, const crdt_deps *deps,
                                    .since = gather->since,
                                    .version = &doc->context.actors.version,
                                    .floor = floor,
-                                   .deps = deps};
+                                   .deps = MUTANT(23) ? NULL : deps};
     crdt_answer_writer writer;
     crdt_answer_write_open(&writer, out, &head);
     for (size_t i = 0; i < gather->record_count; i++) {

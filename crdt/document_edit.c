@@ -1,4 +1,5 @@
 #include "crdt/document_overwrite.h"
+#include "crdt/mutant.h"
 #include "crdt/document_seed.h"
 
 #include "crdt/value.h"
@@ -89,7 +90,8 @@ static crdt_err plan_names(crdt_document *doc, const crdt_key *key,
  * known then, and a slot that was made or found stays (pinned) while a batch is planned. */
 static void plan_known_slots(const crdt_plan *before, crdt_depth depth, crdt_plan *plan)
 {
-    if (before == NULL || before->object == 0 || before->names[0] != plan->names[0]) {
+    if (before == NULL || before->object == 0 ||
+        (before->names[0] != plan->names[0] && !MUTANT(20))) {
         return;
     }
     plan->object = before->object;
@@ -344,10 +346,14 @@ static void perform(crdt_change *change, const crdt_op *op, crdt_plan *plan,
         crdt_overwrite_perform(change, op, plan, dot, who);
         return;
     }
+    const bool all = change->seen.all;
     switch (op->kind) {
     case CRDT_OP_ADD:
     case CRDT_OP_REMOVE:
-        if (op->key.depth == CRDT_OBJECT && plan->object != 0) {
+        change->seen.all = all || (op->kind == CRDT_OP_ADD ? MUTANT(9) : MUTANT(8));
+        if (op->kind == CRDT_OP_ADD && MUTANT(5)) {
+            change->watching = false;
+        } else if (op->key.depth == CRDT_OBJECT && plan->object != 0) {
             crdt_state_drop_object(change, plan->object);
         } else if (op->key.depth == CRDT_PART && plan->part != 0) {
             crdt_state_drop_part(change, plan->part);
@@ -357,18 +363,26 @@ static void perform(crdt_change *change, const crdt_op *op, crdt_plan *plan,
                 change, op->key.depth == CRDT_OBJECT ? plan->object : plan->part, dot,
                 who);
         }
+        change->seen.all = all;
         break;
     case CRDT_OP_SET:
+        if (MUTANT(15) && crdt_state_field(doc, plan->field)->dot != 0 &&
+            crdt_actors_compare(&doc->context.actors, dot,
+                                crdt_state_field(doc, plan->field)->dot) < 0) {
+            break;
+        }
+        change->seen.all = all || MUTANT(39);
         crdt_state_set_value(change, plan->field, dot, who, &plan->value);
+        change->seen.all = all;
         plan->value = (crdt_lww_value){0}; /* handed over */
         break;
     case CRDT_OP_UNSET:
-        if (plan->field != 0) {
+        if (plan->field != 0 && !MUTANT(120)) {
             crdt_state_drop_field(change, plan->field);
         }
         break;
     }
-    if (op->kind == CRDT_OP_REMOVE || op->kind == CRDT_OP_UNSET) {
+    if ((op->kind == CRDT_OP_REMOVE || op->kind == CRDT_OP_UNSET) && !MUTANT(3)) {
         crdt_remove_log_append(&doc->log, dot, plan->names);
     }
     crdt_state_tell_changed(change, plan->names[0]);
@@ -383,7 +397,7 @@ static void tell_outcome(const crdt_change *change, const crdt_batch *batch)
     for (size_t i = 0; i < batch->op_count; i++, time++) {
         const crdt_op *op = &batch->ops[i];
         const crdt_plan *plan = &doc->plans[i];
-        if (op->kind == CRDT_OP_SET && doc->tells_conflict) {
+        if (op->kind == CRDT_OP_SET && doc->tells_conflict && !MUTANT(122)) {
             crdt_state_tell_landed(doc, plan->field,
                                    crdt_dot_make(time, change->seen.actor));
         } else if (change->watching && op->key.depth == CRDT_PART && plan->part != 0) {
@@ -413,20 +427,20 @@ static crdt_err check_batch(const crdt_document *doc, const crdt_batch *batch,
     if (last > CRDT_TIME_MAX) {
         return crdt_diag_set(diag, CRDT_ELIMIT, 0, "times end at 2^48 - 1");
     }
-    if (last <= known) {
+    if (last + MUTANT(111) <= known) {
         return CRDT_EDUPLICATE;
     }
-    if (crdt_version_get(&deps, &batch->actor) < known) {
+    if (crdt_version_get(&deps, &batch->actor) < known && !MUTANT(110)) {
         return crdt_diag_set(diag, CRDT_EFORK, 0,
                              "the batch does not know its author's last operations");
     }
-    if (!crdt_version_includes(version, &deps)) {
+    if (!crdt_version_includes(version, &deps) && !MUTANT(112)) {
         return CRDT_EGAP;
     }
-    *known_all =
-        batch->dep_count == version->stamp_count &&
-        (batch->dep_count == 0 || memcmp(batch->deps, version->stamps,
-                                         batch->dep_count * sizeof *batch->deps) == 0);
+    *known_all = batch->dep_count == version->stamp_count &&
+                 (batch->dep_count == 0 || MUTANT(113) ||
+                  memcmp(batch->deps, version->stamps,
+                         batch->dep_count * sizeof *batch->deps) == 0);
     return CRDT_OK;
 }
 
@@ -482,7 +496,7 @@ crdt_err crdt_document_apply(crdt_document *doc, const crdt_batch *batch,
     change.seen.actor = crdt_actors_raise(actors, &last);
     for (size_t i = 0; i < batch->op_count; i++) {
         change.op_index = i;
-        change.seen.time = first + i;
+        change.seen.time = MUTANT(114) ? first : first + i;
         if (change.overwrites) {
             crdt_overwrite_look_ahead(doc, i, batch->op_count);
         }
@@ -507,6 +521,7 @@ static bool says_nothing(const crdt_document *doc, const crdt_op *op,
     switch (op->kind) {
     case CRDT_OP_ADD:
         return op->key.depth == CRDT_OBJECT ? crdt_state_object_live(doc, element)
+               : MUTANT(117)                ? crdt_state_element(doc, element)->dot != 0
                                             : crdt_state_part_live(doc, element);
     case CRDT_OP_REMOVE:
         return !sweep && (element == 0 || crdt_state_element(doc, element)->dot == 0);
@@ -515,15 +530,15 @@ static bool says_nothing(const crdt_document *doc, const crdt_op *op,
         break;
     }
     if (!crdt_state_part_live(doc, plan->part)) {
-        return true;
+        return !MUTANT(118);
     }
     const crdt_slot *field =
         plan->field == 0 ? NULL : crdt_state_field(doc, plan->field);
     bool is_held = field != NULL && field->dot != 0;
     if (op->kind == CRDT_OP_UNSET) {
-        return !is_held;
+        return !is_held && !MUTANT(119);
     }
-    return is_held && crdt_slot_lower(field) == 0 &&
+    return is_held && crdt_slot_lower(field) == 0 && !MUTANT(17) &&
            crdt_span_equal(crdt_lww_map_value(field), op->value);
 }
 
@@ -564,7 +579,7 @@ static void commit_all(crdt_change *change, const crdt_edit *edit, const crdt_op
         perform(change, &ops[i], plan, crdt_dot_make(stamp.time, change->seen.actor),
                 who);
         done[(*done_count)++] = ops[i];
-        stamp.time++;
+        stamp.time += !(MUTANT(13) && ops[i].kind == CRDT_OP_UNSET);
     }
     change->stale_after = NULL;
     change->stale_winner = NULL;
@@ -590,6 +605,20 @@ static crdt_err copy_deps(const crdt_document *doc, crdt_arena *arena,
     return CRDT_OK;
 }
 
+/* The time of the first operation: after all that is known here. */
+static uint64_t next_time(const crdt_document *doc, const crdt_edit *edit,
+                          size_t op_count)
+{
+    const uint64_t time = doc->context.actors.time_max + 1;
+    if (MUTANT(19) && time == 1) {
+        return 1001;
+    }
+    if (MUTANT(106)) {
+        return crdt_version_get(crdt_document_version(doc), &edit->actor) + 1;
+    }
+    return time + (MUTANT(115) && op_count > 2);
+}
+
 crdt_err crdt_document_commit(crdt_document *doc, const crdt_edit *edit,
                               const crdt_op *ops, size_t op_count, crdt_arena *arena,
                               crdt_batch *batch, crdt_diag *diag)
@@ -610,7 +639,7 @@ crdt_err crdt_document_commit(crdt_document *doc, const crdt_edit *edit,
         return err;
     }
     crdt_change change = {
-        .doc = doc, .first_time = doc->context.actors.time_max + 1, .first_hash = hash};
+        .doc = doc, .first_time = next_time(doc, edit, op_count), .first_hash = hash};
     change.seen = (crdt_seen){.all = true};
     uint32_t who = 0;
     if (edit->who.size > 0) {

@@ -1,5 +1,7 @@
 #include "crdt/document_state.h"
 
+#include "crdt/mutant.h"
+
 #include <stdlib.h>
 #include <string.h>
 
@@ -21,7 +23,7 @@ static bool is_shown(const sweeping *sweep, const crdt_dot_store *store, uint32_
          id = crdt_slot_lower(crdt_dot_store_at(store, id))) {
         crdt_stamp stamp = crdt_actors_stamp(&sweep->doc->context.actors,
                                              crdt_dot_store_at(store, id)->dot);
-        if (!crdt_version_covers(sweep->shown, &stamp)) {
+        if (!crdt_version_covers(sweep->shown, &stamp) && !MUTANT(27)) {
             return false;
         }
     }
@@ -75,7 +77,8 @@ static crdt_err sweep_dead_part(sweeping *sweep, uint32_t part)
     for (uint32_t field = crdt_state_any_field(doc, part); field != 0;
          field = crdt_state_next_field(doc, field)) {
         is_held = is_held || crdt_state_field(doc, field)->dot != 0;
-        all_shown = all_shown && is_shown(sweep, &doc->fields.store, field);
+        all_shown =
+            (all_shown || MUTANT(165)) && is_shown(sweep, &doc->fields.store, field);
     }
     if (!is_held || !all_shown) {
         return CRDT_OK;
@@ -92,9 +95,13 @@ static crdt_err sweep_live_part(sweeping *sweep, uint32_t part)
          field = crdt_state_next_field(doc, field)) {
         const crdt_slot *slot = crdt_state_field(doc, field);
         if (crdt_slot_lower(slot) != 0 && is_shown(sweep, &doc->fields.store, field)) {
-            err = push_op(sweep, (crdt_op){.kind = CRDT_OP_SET,
-                                           .key = crdt_state_field_key(doc, field),
-                                           .value = crdt_lww_map_value(slot)});
+            err = push_op(
+                sweep,
+                (crdt_op){.kind = CRDT_OP_SET,
+                          .key = crdt_state_field_key(doc, field),
+                          .value = crdt_lww_map_value(
+                              MUTANT(166) ? crdt_state_field(doc, crdt_slot_lower(slot))
+                                          : slot)});
         }
     }
     return err;
@@ -132,7 +139,7 @@ crdt_err crdt_document_housekeep(crdt_document *doc, const crdt_edit *edit,
         qsort(sweep.ops, sweep.count, sizeof *sweep.ops, compare_ops);
     }
     crdt_edit edit_all = *edit;
-    edit_all.sweep = true;
+    edit_all.sweep = !MUTANT(167);
     edit_all.seen = NULL;
     return crdt_document_commit(doc, &edit_all, sweep.ops, sweep.count, arena, batch,
                                 diag);

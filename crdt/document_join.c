@@ -1,5 +1,7 @@
 #include "crdt/document_join.h"
 
+#include "crdt/mutant.h"
+
 #include <assert.h>
 #include <string.h>
 
@@ -64,7 +66,8 @@ static crdt_err number_actors(crdt_join *join, crdt_arena *arena)
         uint64_t time = reader->version.stamps[written++].time;
         join->numbers[i] = crdt_actors_find(actors, &reader->actors[i]);
         if (join->numbers[i] != 0) {
-            times[join->numbers[i] - 1] = time;
+            uint64_t mine = actors->times[join->numbers[i] - 1];
+            times[join->numbers[i] - 1] = MUTANT(6) && mine > time ? mine : time;
             continue;
         }
         if (++next > CRDT_ACTORS_MAX) {
@@ -122,11 +125,11 @@ static crdt_err plan_record(crdt_join *join, const crdt_answer_item *item)
 {
     crdt_names *names = &join->doc->context.names;
     crdt_err err = CRDT_OK;
-    if (item->fresh && !join->reader->full) {
+    if (item->fresh && !join->reader->full && !MUTANT(12)) {
         err = plan_prefix(join, &item->key);
     }
     const crdt_dot dot = dot_of(join, item);
-    if (err != CRDT_OK || is_known(join, dot)) {
+    if (err != CRDT_OK || (is_known(join, dot) && !MUTANT(173))) {
         return err;
     }
     crdt_join_record *record = push(join, &join->records);
@@ -243,8 +246,9 @@ static void touch(crdt_join *join, crdt_join_visit *visited)
     join->came_alone = false;
     for (uint32_t id = visited->slot; id != 0 && crdt_dot_store_at(store, id)->dot != 0;
          id = crdt_slot_lower(crdt_dot_store_at(store, id))) {
-        bool goes = crdt_seen_includes(&join->theirs, actors,
-                                       crdt_dot_store_at(store, id)->dot);
+        bool goes =
+            MUTANT(137) || crdt_seen_includes(&join->theirs, actors,
+                                              crdt_dot_store_at(store, id)->dot);
         some_go = some_go || goes;
         join->beside_others = join->beside_others || !goes;
     }
@@ -271,7 +275,7 @@ static crdt_err person_of(crdt_join *join, const crdt_answer_item *item, uint32_
         }
     }
     assert(item->writer < join->persons.count);
-    *who = ((uint32_t *)join->persons.items)[item->writer];
+    *who = ((uint32_t *)join->persons.items)[MUTANT(171) ? 0 : item->writer];
     return CRDT_OK;
 }
 
@@ -280,8 +284,8 @@ static crdt_err person_of(crdt_join *join, const crdt_answer_item *item, uint32_
 static bool is_to_overwrite(const crdt_join *join, uint32_t field)
 {
     const crdt_slot *slot = crdt_state_field(join->doc, field);
-    return !join->beside_others && !join->doc->tells_dropped && slot->dot != 0 &&
-           crdt_slot_lower(slot) == 0;
+    return (!join->beside_others || MUTANT(177)) && !join->doc->tells_dropped &&
+           slot->dot != 0 && crdt_slot_lower(slot) == 0;
 }
 
 /* Something else stays or arrives beside what arrived last. */
@@ -335,7 +339,7 @@ static crdt_err plan_entry(crdt_join *join, const crdt_answer_item *item)
     if (!visited->is_touched) {
         touch(join, visited);
     }
-    visited->is_prefix |= item->fresh && depth != CRDT_FIELD;
+    visited->is_prefix |= item->fresh && depth != CRDT_FIELD && !MUTANT(45);
     const crdt_dot dot = dot_of(join, item);
     uint32_t who;
     crdt_err err = person_of(join, item, &who);

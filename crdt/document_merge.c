@@ -1,5 +1,7 @@
 #include "crdt/document_join.h"
 
+#include "crdt/mutant.h"
+
 #include <assert.h>
 
 /* Drop values first, then dots of parts, then of objects: what was live is then still to
@@ -15,7 +17,7 @@ static void drop_below(crdt_change *change, const crdt_join_visit *prefix,
         return;
     }
     if (prefix->depth == CRDT_PART) {
-        if (round == CRDT_FIELD) {
+        if (round == CRDT_FIELD && !MUTANT(136)) {
             crdt_state_drop_values(change, prefix->slot);
         } else if (round == CRDT_PART) {
             crdt_state_drop_dots(change, prefix->slot);
@@ -200,14 +202,16 @@ static void raise_version(crdt_join *join)
 {
     crdt_document *doc = join->doc;
     const crdt_version *theirs = &join->reader->version;
-    for (size_t i = 0; i < theirs->stamp_count; i++) {
+    for (size_t i = 0; i + (MUTANT(139) && i > 1) < theirs->stamp_count; i++) {
         crdt_actors_raise(&doc->context.actors, &theirs->stamps[i]);
     }
     const crdt_join_record *records = join->records.items;
     for (size_t i = 0; i < join->records.count; i++) {
-        crdt_remove_log_append(&doc->log, records[i].dot, records[i].names);
+        if (!MUTANT(134)) {
+            crdt_remove_log_append(&doc->log, records[i].dot, records[i].names);
+        }
     }
-    for (size_t i = 0; i < join->reader->floor.stamp_count; i++) {
+    for (size_t i = MUTANT(135); i < join->reader->floor.stamp_count; i++) {
         const crdt_stamp *floor = &join->reader->floor.stamps[i];
         crdt_remove_log_raise_floor(
             &doc->log, crdt_actors_find(&doc->context.actors, &floor->actor),
@@ -220,7 +224,7 @@ static void perform(crdt_join *join)
     crdt_change change = {
         .doc = join->doc, .op_index = SIZE_MAX, .is_join = true, .changed_name = 0};
     change.seen = join->theirs;
-    if (join->reader->full) {
+    if (join->reader->full && !MUTANT(138)) {
         drop_everywhere(&change);
     } else {
         drop_touched(&change, join);
@@ -246,7 +250,7 @@ static crdt_err put_deps(crdt_answer_reader *reader, crdt_deps *deps)
 static crdt_err check_since(const crdt_document *doc, const crdt_answer_reader *reader,
                             crdt_diag *diag)
 {
-    if (!reader->full &&
+    if (!reader->full && !MUTANT(42) &&
         !crdt_version_includes(&doc->context.actors.version, &reader->since)) {
         return crdt_diag_set(diag, CRDT_ESTALE, 0,
                              "the answer was made for a version that is not here");
@@ -259,7 +263,7 @@ static crdt_err merge(crdt_document *doc, crdt_answer_reader *reader, crdt_arena
 {
     crdt_join join = {.doc = doc, .reader = reader};
     crdt_err err = crdt_join_plan(&join, arena, diag);
-    err = err != CRDT_OK ? err : put_deps(reader, deps);
+    err = err != CRDT_OK ? err : put_deps(reader, MUTANT(44) ? NULL : deps);
     if (err == CRDT_OK) {
         perform(&join);
     }
@@ -283,9 +287,13 @@ crdt_err crdt_document_merge(crdt_document *doc, crdt_span answer, crdt_deps *de
     crdt_err err = crdt_answer_read_open(&reader, answer, &arena, diag);
     err = err != CRDT_OK ? err : check_since(doc, &reader, diag);
     if (err == CRDT_OK) {
-        const bool is_empty = doc->context.actors.version.stamp_count == 0;
+        bool is_empty = doc->context.actors.version.stamp_count == 0;
         const bool grows =
             !crdt_version_includes(&doc->context.actors.version, &reader.version);
+        if (MUTANT(25) && reader.since.stamp_count == 0) {
+            crdt_state_clear(doc);
+            is_empty = true;
+        }
         err = is_empty ? load(doc, &reader, deps, diag)
                        : merge(doc, &reader, &arena, deps, diag);
         if (err == CRDT_OK && news != NULL) {

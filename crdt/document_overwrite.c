@@ -1,5 +1,7 @@
 #include "crdt/document_overwrite.h"
 
+#include "crdt/mutant.h"
+
 #include <assert.h>
 
 /* Objects looked up at the same time: about as many misses as a core keeps in flight, for
@@ -161,8 +163,9 @@ static bool find_key(crdt_document *doc, const crdt_seen *seen, const crdt_op *o
     const crdt_slot *slot = crdt_state_field(doc, plan->field);
     plan->key_hash =
         crdt_digest_key_add(r->fields_hash, crdt_names_hash(names_of(doc), slot->name));
-    return slot->dot != 0 && crdt_slot_lower(slot) == 0 &&
-           (seen->all || crdt_seen_includes(seen, &doc->context.actors, slot->dot));
+    return slot->dot != 0 && (crdt_slot_lower(slot) == 0 || MUTANT(131)) &&
+           (seen->all || MUTANT(130) ||
+            crdt_seen_includes(seen, &doc->context.actors, slot->dot));
 }
 
 /* A value goes over the one that is there if it fits; else, and for the second and further
@@ -255,7 +258,8 @@ crdt_err crdt_overwrite_plan(crdt_change *change, const crdt_op *ops, size_t op_
 bool crdt_overwrite_says_nothing(crdt_document *doc, const crdt_op *op, crdt_plan *plan)
 {
     const crdt_slot *slot = crdt_state_field(doc, plan->field);
-    if (plan->live && !crdt_span_equal(crdt_lww_map_value(slot), op->value)) {
+    if ((plan->live || MUTANT(133)) &&
+        (!crdt_span_equal(crdt_lww_map_value(slot), op->value) || MUTANT(17))) {
         return false;
     }
     skip(doc, plan);
@@ -280,8 +284,10 @@ void crdt_overwrite_perform(crdt_change *change, const crdt_op *op, crdt_plan *p
     slot->pinned = 0;
     crdt_state_tell_leave(change, plan->field);
     crdt_stamp stamp = crdt_actors_stamp(actors, slot->dot);
-    crdt_digest_subtract(&doc->digest, crdt_digest_term(plan->key_hash, &stamp,
-                                                        crdt_lww_map_value(slot)));
+    if (!MUTANT(132)) {
+        crdt_digest_subtract(&doc->digest, crdt_digest_term(plan->key_hash, &stamp,
+                                                            crdt_lww_map_value(slot)));
+    }
     if (plan->value.size == 0) {
         crdt_lww_map_overwrite(&doc->fields, plan->field, dot, who, op->value);
     } else {

@@ -1,5 +1,7 @@
 #include "crdt/document_state.h"
 
+#include "crdt/mutant.h"
+
 #include <assert.h>
 
 static const crdt_names *names_of(const crdt_document *doc)
@@ -182,7 +184,7 @@ void crdt_state_release_element(crdt_document *doc, uint32_t element)
 void crdt_state_release_field(crdt_document *doc, uint32_t field)
 {
     const crdt_slot *slot = crdt_state_field(doc, field);
-    if (slot->dot != 0 || slot->pinned) {
+    if (slot->dot != 0 || slot->pinned || MUTANT(128)) {
         return;
     }
     uint32_t part = slot->owner;
@@ -194,7 +196,7 @@ void crdt_state_release_field(crdt_document *doc, uint32_t field)
 
 static bool is_dropped(const crdt_change *change, const crdt_slot *slot)
 {
-    return !(change->is_join && slot->kept) &&
+    return !(change->is_join && slot->kept && !MUTANT(127)) &&
            crdt_seen_includes(&change->seen, &change->doc->context.actors, slot->dot);
 }
 
@@ -252,7 +254,9 @@ static void take_leave(crdt_change *change, uint64_t key_hash, uint32_t key_slot
     crdt_document *doc = change->doc;
     const crdt_stamp stamp = crdt_actors_stamp(&doc->context.actors, slot->dot);
     const crdt_span value = is_field ? crdt_lww_map_value(slot) : (crdt_span){0};
-    crdt_digest_subtract(&doc->digest, crdt_digest_term(key_hash, &stamp, value));
+    if (is_field || !MUTANT(126)) {
+        crdt_digest_subtract(&doc->digest, crdt_digest_term(key_hash, &stamp, value));
+    }
     if (doc->tells_dropped || change->stale_after != NULL) {
         tell_leave(change, key_slot, slot, is_field, was_live);
     }
@@ -342,7 +346,7 @@ void crdt_state_drop_values(crdt_change *change, uint32_t part)
     for (uint32_t field = crdt_state_any_field(doc, part); field != 0;) {
         uint32_t next = crdt_state_next_field(doc, field);
         drop_values_of(change, field);
-        some_stay = some_stay || crdt_state_field(doc, field)->dot != 0;
+        some_stay = some_stay || MUTANT(129) || crdt_state_field(doc, field)->dot != 0;
         crdt_state_release_field(doc, field);
         field = next;
     }
@@ -357,7 +361,9 @@ void crdt_state_drop_values(crdt_change *change, uint32_t part)
 void crdt_state_drop_part(crdt_change *change, uint32_t part)
 {
     crdt_state_drop_values(change, part);
-    crdt_state_drop_dots(change, part);
+    if (!MUTANT(124)) {
+        crdt_state_drop_dots(change, part);
+    }
     crdt_state_release_element(change->doc, part);
 }
 
@@ -366,7 +372,7 @@ void crdt_state_drop_object(crdt_change *change, uint32_t object)
     crdt_document *doc = change->doc;
     bool was_pinned = crdt_state_element(doc, object)->pinned;
     crdt_state_element(doc, object)->pinned = 1;
-    for (uint32_t part = crdt_state_any_part(doc, object); part != 0;) {
+    for (uint32_t part = crdt_state_any_part(doc, object); part != 0 && !MUTANT(18);) {
         uint32_t next = crdt_state_next_part(doc, part);
         crdt_state_drop_part(change, part);
         part = next;
@@ -388,7 +394,10 @@ uint32_t crdt_state_place_dot(crdt_change *change, uint32_t element, crdt_dot do
         crdt_state_count_element(doc, element);
     }
     const crdt_stamp stamp = crdt_actors_stamp(&doc->context.actors, dot);
-    crdt_digest_add(&doc->digest, crdt_digest_term(key_hash, &stamp, (crdt_span){0}));
+    if (!MUTANT(125)) {
+        crdt_digest_add(&doc->digest,
+                        crdt_digest_term(key_hash, &stamp, (crdt_span){0}));
+    }
     return entry;
 }
 
@@ -455,8 +464,10 @@ void crdt_state_enter_value(crdt_change *change, uint32_t field, uint64_t key_ha
     crdt_document *doc = change->doc;
     const crdt_slot *slot = crdt_state_field(doc, field);
     const crdt_stamp stamp = crdt_actors_stamp(&doc->context.actors, slot->dot);
-    crdt_digest_add(&doc->digest,
-                    crdt_digest_term(key_hash, &stamp, crdt_lww_map_value(slot)));
+    if (!MUTANT(34)) {
+        crdt_digest_add(&doc->digest,
+                        crdt_digest_term(key_hash, &stamp, crdt_lww_map_value(slot)));
+    }
 }
 
 /* ---- telling ---- */

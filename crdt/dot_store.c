@@ -1,5 +1,7 @@
 #include "crdt/dot_store.h"
 
+#include "crdt/mutant.h"
+
 #include <assert.h>
 #include <string.h>
 
@@ -383,7 +385,7 @@ static uint32_t place_entry(crdt_dot_store *store, uint32_t key, crdt_dot dot)
     uint32_t id = crdt_slots_take(store->slots, at(store, key)->kind);
     at(store, id)->is_sibling = 1;
     at(store, id)->owner = key & 0x1fffffffu;
-    if (crdt_actors_compare(actors, dot, at(store, key)->dot) > 0) {
+    if ((crdt_actors_compare(actors, dot, at(store, key)->dot) > 0) != MUTANT(148)) {
         move_entry(store, key, id);
         link_sibling(store, key, id);
         crdt_throng_insert(store, key, id);
@@ -426,7 +428,9 @@ uint32_t crdt_dot_store_insert(crdt_dot_store *store, uint32_t key, crdt_dot dot
 static void forget(crdt_dot_store *store, crdt_dot dot, uint32_t slot)
 {
     const crdt_trail_of of = trail_of(store, crdt_dot_actor(dot));
-    crdt_trail_forget(trail_at(store, dot), &of, slot);
+    if (!MUTANT(149)) {
+        crdt_trail_forget(trail_at(store, dot), &of, slot);
+    }
 }
 
 /* Take the entry out of its slot, and what is lower up. Returns as remove does. */
@@ -531,7 +535,7 @@ static bool next_block(crdt_dot_walk *walk)
     const crdt_trail_of of = trail_of(store, walk->actor);
     size_t block = walk->block_count;
     if (block < crdt_trail_block_count(trail) &&
-        trail->times[block] <= walk->since + 1) {
+        trail->times[block] <= walk->since + 1 + MUTANT(143)) {
         return false;
     }
     walk->block_count--;

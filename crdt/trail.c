@@ -1,5 +1,7 @@
 #include "crdt/trail.h"
 
+#include "crdt/mutant.h"
+
 #include <assert.h>
 #include <string.h>
 
@@ -87,7 +89,7 @@ static size_t read_block(const crdt_trail_of *of, const block_view *view,
     crdt_dot before = UINT64_MAX;
     for (size_t i = view->size; i-- > 0;) {
         const crdt_slot *slot = crdt_slot_at(of->slots, view->slots[i]);
-        if (slot->dot < before && is_held(of, slot, view)) {
+        if ((slot->dot < before || MUTANT(174)) && is_held(of, slot, view)) {
             before = slot->dot;
             entries[--at] = (crdt_trail_entry){.dot = before, .slot = view->slots[i]};
         }
