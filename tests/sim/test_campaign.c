@@ -1,6 +1,7 @@
 /* Random runs of a simulated world: edits at several places under loss, repetition,
- * reordering, delay, partitions (also one-way), crashes between write and sync, restarts,
- * restored and copied stores, checkpoints, trimmed logs; then quiet.
+ * reordering, delay, partitions (also one-way), crashes between write and sync, power cuts that
+ * tear sectors, restarts, stalls, clocks that jump, restored and copied stores, checkpoints,
+ * trimmed logs; then quiet.
  *
  *     test_campaign [FIRST_SEED [COUNT]]      default: 1, 300
  *
@@ -99,6 +100,17 @@ static void disk_action(run *r, uint32_t place)
     }
 }
 
+/* A process ends, or a machine, or a machine in the midst of writing. */
+static void end_place(run *r, uint32_t place)
+{
+    uint32_t x = below(r, 3);
+    if (x == 2) {
+        sync_sim_cut_power(r->sim, place);
+    } else {
+        sync_sim_crash(r->sim, place, x == 0);
+    }
+}
+
 static void act(run *r)
 {
     uint32_t place = below(r, r->places);
@@ -106,7 +118,8 @@ static void act(run *r)
     bool running = sync_sim_running(r->sim, place);
     uint32_t x = below(r, 100);
     if (x < 60) {
-        for (uint32_t i = below(r, 6); running && i > 0; i--) {
+        bool awake = running && !sync_sim_stalled(r->sim, place);
+        for (uint32_t i = below(r, 6); awake && i > 0; i--) {
             edit(r, place);
         }
     } else if (x < 66 && place != other) {
@@ -116,9 +129,14 @@ static void act(run *r)
     } else if (x < 76) {
         sync_sim_heal(r->sim, place, other);
     } else if (x < 82) {
-        sync_sim_crash(r->sim, place, below(r, 2) == 0);
+        end_place(r, place);
+    } else if (x < 84) {
+        sync_sim_stall(r->sim, place, !sync_sim_stalled(r->sim, place));
+    } else if (x < 85) {
+        sync_sim_jump_clock(r->sim, place, (int64_t)below(r, 1u << 31) - (1 << 30));
     } else if (x < 90 && !running) {
-        sync_sim_start_place(r->sim, place, SYNC_SIM_KEEP);
+        sync_sim_start_place(r->sim, place,
+                             below(r, 2) == 0 ? SYNC_SIM_KEEP : SYNC_SIM_PROVE);
     } else if (x < 96) {
         disk_action(r, place);
     } else if (running) {
@@ -223,6 +241,7 @@ static bool check_quiet(run *r)
                         (sync_sim_faults){.delay_ms_min = 1, .delay_ms_max = 5});
     sync_sim_heal_all(r->sim);
     for (uint32_t i = 0; i < r->places; i++) {
+        sync_sim_stall(r->sim, i, false);
         if (!sync_sim_running(r->sim, i)) {
             sync_sim_start_place(r->sim, i, SYNC_SIM_KEEP);
         }
