@@ -9,7 +9,7 @@ scenesync_test(sim/test_campaign PLAIN SOURCES sim/sim_oracle.c
 scenesync_test(sim/test_copies PLAIN LIBS scenesync_sim scenesync_sync scenesync_crdt)
 scenesync_test(sim/test_stories SOURCES sim/sim_oracle.c
     LIBS scenesync_sim scenesync_sync scenesync_crdt)
-foreach(noun sim_disk sim_fuzz sim_world)
+foreach(noun sim_disk sim_fuzz sim_net sim_world)
     scenesync_test(sim/test_${noun} LIBS scenesync_sim scenesync_sync scenesync_crdt)
 endforeach()
 # What a reader may copy, built and run as it stands.
