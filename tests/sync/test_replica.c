@@ -1338,3 +1338,66 @@ Test(replica, without_memory)
         }
     }
 }
+
+/* ---- where others are said to be ---- */
+
+/* A stranger that tells 64 addresses and one of its own. */
+static void tell_addresses(box *b, unsigned number)
+{
+    static sync_known known[SYNC_KNOWN_COUNT_MAX];
+    static char texts[SYNC_KNOWN_COUNT_MAX + 1][48];
+    for (unsigned i = 0; i <= SYNC_KNOWN_COUNT_MAX; i++) {
+        snprintf(texts[i], sizeof texts[i], "tcp://10.0.%u.%u:7", number, i);
+    }
+    for (unsigned i = 0; i < SYNC_KNOWN_COUNT_MAX; i++) {
+        known[i] = (sync_known){.actor = {{9, (uint8_t)number, (uint8_t)i}},
+                                .url = crdt_span_of(texts[i])};
+    }
+    crdt_span own = crdt_span_of(texts[SYNC_KNOWN_COUNT_MAX]);
+    sync_message hello = beacon_of(0, (crdt_span){0});
+    hello.kind = SYNC_MESSAGE_HELLO;
+    hello.actor = (crdt_actor){{8, (uint8_t)number}};
+    hello.body.beacon.known = known;
+    hello.body.beacon.known_count = SYNC_KNOWN_COUNT_MAX;
+    hello.body.beacon.urls = &own;
+    hello.body.beacon.url_count = 1;
+    step(b, (sync_replica_event){.kind = SYNC_ON_REQUEST,
+                                 .token = number + 1,
+                                 .bytes = encoded(b, &hello)});
+    cr_assert_eq(b->err, CRDT_OK);
+}
+
+/* Links begun less links given up, in the last step. */
+static int dialed(const box *b)
+{
+    int count = 0;
+    for (size_t i = 0; i < b->effects.dial_count; i++) {
+        count += b->effects.dials[i].url.size > 0 ? 1 : -1;
+    }
+    return count;
+}
+
+/* Peers that told addresses had all of them dialed at once, two sockets each: after 150
+ * messages no descriptor was left, and whoever the addresses belonged to was flooded. */
+Test(addresses, are_not_all_dialed_at_once)
+{
+    box b;
+    box_open(&b);
+    int links = 0;
+    for (unsigned number = 0; number < 10; number++) {
+        tell_addresses(&b, number);
+        links += dialed(&b);
+        cr_assert_leq(links, 32);
+    }
+    cr_assert_eq(links, 32, "%d", links);
+    step(&b, (sync_replica_event){.kind = SYNC_ON_ADD_PEER,
+                                  .url = crdt_span_of("tcp://asked-for:1")});
+    cr_assert_eq(dialed(&b), 1, "who was asked for is dialed all the same");
+    b.now_ms += 40000; /* nobody was there */
+    step(&b, (sync_replica_event){.kind = SYNC_ON_TICK});
+    links += dialed(&b);
+    cr_assert_eq(links, 0, "%d", links);
+    tell_addresses(&b, 11);
+    cr_assert_eq(dialed(&b), 32, "others are tried then");
+    box_close(&b);
+}

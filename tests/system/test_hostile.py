@@ -128,6 +128,7 @@ def test_rogue_peers(world):
     """On a bus without a key: who speaks is believed, but replicas stay equal, times stay small,
     and nothing grows."""
     worker, friend = siege(world)
+    began = time.monotonic()
     rogue(world, worker, "hello", 10)
     before = memory(worker)
     for attack in ATTACKS:
@@ -140,6 +141,8 @@ def test_rogue_peers(world):
     if not SLOW_BUILD:
         assert memory(worker) - before < MEMORY_MAX, (before, memory(worker))
     assert open_files(worker) < 600, open_files(worker)
+    said = worker.errors_path.read_text(errors="replace").count("\n")
+    assert said < 40 * (time.monotonic() - began + 1), f"{said} lines were said about it"
 
 
 def test_strangers_on_a_sealed_bus(world):
