@@ -90,6 +90,49 @@ static bool check_equal(fuzz_run *run)
 
 /* ---- snapshots and trees ---- */
 
+/* The newest edge of a cycle is the one that is ignored. */
+static bool check_cycle(const crdt_document *doc, crdt_object entity)
+{
+    scene_parent first;
+    scene_parent at;
+    scene_entity_parent(doc, entity, &first);
+    crdt_span name = crdt_document_object_name(doc, entity);
+    crdt_span next = first.id;
+    for (size_t i = 0; i < FUZZ_STEPS_MAX && !crdt_span_equal(next, name); i++) {
+        crdt_object object = crdt_document_find_object(doc, next);
+        if (object.id == 0 || !crdt_document_object_live(doc, object)) {
+            return false;
+        }
+        scene_entity_parent(doc, object, &at);
+        if (!at.named || crdt_stamp_compare(&at.stamp, &first.stamp) > 0) {
+            return false;
+        }
+        next = crdt_document_object_name(
+            doc, crdt_document_find_object(doc, at.id)); /* lasts longer than `at` */
+    }
+    return crdt_span_equal(next, name);
+}
+
+/* One entity is shown where it says, or has a reason not to be. */
+static bool check_place(const crdt_document *doc, const scene_place *place)
+{
+    scene_parent parent;
+    crdt_object entity = crdt_document_find_object(doc, place->id);
+    scene_entity_parent(doc, entity, &parent);
+    bool lives = parent.named && scene_entity_live(doc, parent.id);
+    switch (place->repair) {
+    case SCENE_REPAIR_NONE:
+        return parent.named ? lives && !place->under_root &&
+                                  crdt_span_equal(place->parent, parent.id)
+                            : place->under_root;
+    case SCENE_REPAIR_ORPHAN:
+        return parent.named && !lives && place->under_root;
+    case SCENE_REPAIR_CYCLE:
+        return lives && place->under_root && check_cycle(doc, entity);
+    }
+    return false;
+}
+
 static crdt_err check_tree(const crdt_document *doc, bool *ok)
 {
     scene_tree *tree = NULL;
@@ -103,6 +146,7 @@ static crdt_err check_tree(const crdt_document *doc, bool *ok)
     while (*ok && scene_tree_next(tree, &index, &place)) {
         size_t depth = 0;
         scene_place at = place;
+        *ok = check_place(doc, &place);
         while (*ok && !at.under_root) {
             *ok = scene_tree_find(tree, at.parent, &at) &&
                   ++depth <= scene_tree_count(tree);

@@ -34,7 +34,9 @@ typedef struct shown {
 
 typedef struct own_edit {
     crdt_stamp first;
+    crdt_origin origin;
     uint64_t foreign; /* how many words from elsewhere had come */
+    bool open;        /* it can be undone; an undo: redone */
     shown before;
     shown after;
 } own_edit;
@@ -306,6 +308,33 @@ void fuzz_run_before(fuzz_run *run, uint32_t place)
     }
 }
 
+/* Undo takes its target off the one stack and lies on the other; an edit clears what could
+ * be redone. */
+static void settle_stacks(fuzz_person *person, const own_edit *now)
+{
+    for (size_t i = 0; i + 1 < person->edit_count; i++) {
+        own_edit *edit = &person->edits[i];
+        if (now->origin == CRDT_ORIGIN_EDIT && edit->origin == CRDT_ORIGIN_UNDO) {
+            edit->open = false;
+        } else if (now->origin != CRDT_ORIGIN_EDIT &&
+                   crdt_stamp_compare(&edit->first, &person->target) == 0) {
+            edit->open = false;
+        }
+    }
+}
+
+/* What is to be undone (redone) next; NULL: nothing. */
+static const own_edit *next_to_undo(const fuzz_person *person, bool redo)
+{
+    for (size_t i = person->edit_count; i > 0; i--) {
+        const own_edit *edit = &person->edits[i - 1];
+        if (edit->open && (edit->origin == CRDT_ORIGIN_UNDO) == redo) {
+            return edit;
+        }
+    }
+    return NULL;
+}
+
 void fuzz_run_after(fuzz_run *run, uint32_t place)
 {
     if (scene_snapshot_update(run->snapshots[place]) != CRDT_OK) {
@@ -319,7 +348,11 @@ void fuzz_run_after(fuzz_run *run, uint32_t place)
         forget_edit(person, 0);
     }
     own_edit *edit = &person->edits[person->edit_count++];
-    *edit = (own_edit){.first = person->first, .foreign = person->foreign};
+    *edit = (own_edit){.first = person->first,
+                       .origin = person->origin,
+                       .foreign = person->foreign,
+                       .open = true};
+    settle_stacks(person, edit);
     edit->before = person->before;
     person->before = (shown){0};
     look(&edit->after, sync_sim_document(run->sim, place));
@@ -362,11 +395,25 @@ static bool is_skipped(const scene_undo *undo, const crdt_key *key)
     return false;
 }
 
+/* A name that may not be there, for %.*s. */
+static const char *text_of(crdt_span name)
+{
+    return name.size > 0 ? (const char *)name.data : "";
+}
+
 static bool fail_at(fuzz_run *run, const crdt_key *key, const char *what)
 {
     return fuzz_run_fail(run, "undo", "%.*s.%.*s.%.*s %s", (int)key->object.size,
-                         key->object.data, (int)key->part.size, key->part.data,
-                         (int)key->field.size, key->field.data, what);
+                         text_of(key->object), (int)key->part.size, text_of(key->part),
+                         (int)key->field.size, text_of(key->field), what);
+}
+
+/* A move, so an undo of one, first writes the shown parent of whom it would let go from a
+ * cycle: that one stays where it is shown. */
+static bool is_parent(const crdt_key *key)
+{
+    return key->depth == CRDT_FIELD &&
+           crdt_span_equal(key->field, crdt_span_of("parent"));
 }
 
 /* `undone` was undone; `now` is the undo as an edit. */
@@ -380,7 +427,9 @@ static void check_undone(fuzz_run *run, const own_edit *undone, const own_edit *
         for (size_t j = 0; j < all[i]->count; j++) {
             const crdt_key *key = &all[i]->items[j].key;
             bool touched = !is_same(&undone->before, &undone->after, key);
-            if (!touched && alone && !is_same(&now->before, &now->after, key)) {
+            if (!touched && alone && !is_parent(key) &&
+                find_shown(&now->before, key) != NULL && /* or it was hidden */
+                !is_same(&now->before, &now->after, key)) {
                 fail_at(run, key, "was changed by an undo of something else");
                 return;
             }
@@ -399,10 +448,8 @@ static void check_others(fuzz_run *run, const own_edit *now)
 {
     for (size_t i = 0; i < now->before.count && now->after.whole; i++) {
         const shown_item *item = &now->before.items[i];
-        /* but a parent, which is written as shown where it would begin to count */
-        bool parent = item->key.depth == CRDT_FIELD &&
-                      crdt_span_equal(item->key.field, crdt_span_of("parent"));
-        if (!parent && !crdt_actor_equal(&item->stamp.actor, &now->first.actor) &&
+        if (!is_parent(&item->key) &&
+            !crdt_actor_equal(&item->stamp.actor, &now->first.actor) &&
             !is_same(&now->before, &now->after, &item->key)) {
             fail_at(run, &item->key, "of somebody else was changed by an undo");
             return;
@@ -410,13 +457,39 @@ static void check_others(fuzz_run *run, const own_edit *now)
     }
 }
 
+/* What others have hung below an entity since the edit still has it; "since" goes by Lamport
+ * time, so a concurrent move of a lesser time does not count. */
+static void check_hung(fuzz_run *run, const own_edit *undone, const own_edit *now)
+{
+    for (size_t i = 0; i < now->before.count && now->after.whole; i++) {
+        const shown_item *item = &now->before.items[i];
+        char text[SCENE_PARENT_TEXT_SIZE];
+        crdt_span id;
+        if (!is_parent(&item->key) ||
+            crdt_actor_equal(&item->stamp.actor, &now->first.actor) ||
+            item->stamp.time <= undone->first.time ||
+            is_same(&undone->before, &now->before, &item->key) ||
+            !scene_layout_parent(item->value, text, &id)) {
+            continue;
+        }
+        crdt_key parent = crdt_key_object(id);
+        if (find_shown(&now->before, &parent) != NULL &&
+            find_shown(&now->after, &parent) == NULL) {
+            fail_at(run, &parent,
+                    "goes by an undo, though others hung something below");
+        }
+    }
+}
+
 static void check(fuzz_run *run, fuzz_person *person, const scene_undo *undo)
 {
+
     const own_edit *now = &person->edits[person->edit_count - 1];
     check_others(run, now);
     for (size_t i = person->edit_count - 1; i > 0; i--) {
         const own_edit *edit = &person->edits[i - 1];
         if (crdt_stamp_compare(&edit->first, &person->target) == 0) {
+            check_hung(run, edit, now);
             check_undone(run, edit, now, edit->foreign == person->foreign, undo);
             return;
         }
@@ -428,6 +501,34 @@ static void feed(const fuzz_person *person, scene_undo *undo)
     size_t i = person->record_count;
     while (i > 0 && scene_undo_visit(undo, crdt_buf_span(&person->records[i - 1]))) {
         i--;
+    }
+}
+
+/* Did the edit change what shows? Operations past the editor may not. */
+static bool shows(const own_edit *edit)
+{
+    bool changed = edit->before.count != edit->after.count;
+    for (size_t i = 0; i < edit->after.count && !changed; i++) {
+        changed = !is_same(&edit->before, &edit->after, &edit->after.items[i].key);
+    }
+    return changed && edit->before.whole && edit->after.whole;
+}
+
+/* What nobody else has touched is the first to be undone. */
+static void check_target(fuzz_run *run, const fuzz_person *person, bool redo,
+                         const scene_undo *undo, crdt_err err)
+{
+    size_t skipped = 0;
+    const own_edit *next = next_to_undo(person, redo);
+    scene_undo_skips(undo, &skipped); /* a former parent may be below the entity now */
+    if (next == NULL || skipped > 0 || !shows(next) ||
+        next->foreign != person->foreign || person->record_count == RECORDS_MAX ||
+        person->edit_count == EDITS_MAX) {
+        return;
+    }
+    if (err != CRDT_OK || crdt_stamp_compare(&next->first, &person->target) != 0) {
+        fuzz_run_fail(run, "undo", "it is not the last edit that is %s",
+                      redo ? "redone" : "undone");
     }
 }
 
@@ -449,6 +550,7 @@ void fuzz_run_undo(fuzz_run *run, uint32_t place, bool redo)
     }
     feed(person, undo);
     crdt_err err = scene_undo_finish(undo, &person->target, &diag);
+    check_target(run, person, redo, undo, err);
     person->origin = redo ? CRDT_ORIGIN_REDO : CRDT_ORIGIN_UNDO;
     if (err != CRDT_OK && err != CRDT_ENOTHING) {
         fuzz_run_fail(run, "undo", "it fails: %s %s", crdt_err_name(err), diag.text);

@@ -48,6 +48,7 @@ typedef struct draw {
     fuzz_plan *plan;
     uint64_t random;
     uint32_t entities;
+    bool tree;      /* most edits are of parents */
     uint32_t edits; /* so far: values that no other edit has */
 } draw;
 
@@ -110,8 +111,10 @@ static void draw_operation(draw *d, uint32_t place)
                                       FUZZ_ADD,  FUZZ_ADD_PART, FUZZ_REMOVE,
                                       FUZZ_DROP, FUZZ_HANG};
     static const uint32_t chances[] = {40, 28, 6, 3, 2, 9, 5, 7};
+    static const uint32_t in_trees[] = {10, 4, 1, 6, 1, 10, 2, 40};
     fuzz_step step = any_edit(d, place);
-    step.verb = pick(d, chances, verbs, sizeof verbs / sizeof verbs[0]);
+    step.verb =
+        pick(d, d->tree ? in_trees : chances, verbs, sizeof verbs / sizeof verbs[0]);
     step.value = draw_value(d);
     push(d, step);
 }
@@ -121,8 +124,10 @@ static void draw_intention(draw *d, uint32_t place)
     static const fuzz_verb verbs[] = {FUZZ_CREATE, FUZZ_DELETE, FUZZ_MOVE, FUZZ_EDIT,
                                       FUZZ_CLEAR,  FUZZ_WHOLE,  FUZZ_STRIP};
     static const uint32_t chances[] = {14, 8, 20, 36, 6, 10, 6};
+    static const uint32_t in_trees[] = {20, 12, 50, 6, 1, 2, 2};
     fuzz_step step = any_edit(d, place);
-    step.verb = pick(d, chances, verbs, sizeof verbs / sizeof verbs[0]);
+    step.verb =
+        pick(d, d->tree ? in_trees : chances, verbs, sizeof verbs / sizeof verbs[0]);
     step.value = draw_value(d);
     push(d, step);
 }
@@ -188,7 +193,7 @@ static void draw_fork(draw *d, uint32_t place, uint32_t other)
 {
     static const fuzz_verb verbs[] = {FUZZ_SAVE_DISK, FUZZ_SET_BACK, FUZZ_TWIN,
                                       FUZZ_DISK_LIES};
-    static const uint32_t chances[] = {2, 0, 0, 1};
+    static const uint32_t chances[] = {2, 2, 4, 1};
     push(d, (fuzz_step){.verb = pick(d, chances, verbs, 4),
                         .place = (uint8_t)place,
                         .other = (uint8_t)other});
@@ -287,7 +292,8 @@ static void draw_world(draw *d, const fuzz_wish *wish, fuzz_profile profile)
         profile >= FUZZ_PARTITION && profile != FUZZ_HOSTILE && below(d, 5) == 0;
     plan->small = profile != FUZZ_HOSTILE && below(d, 3) == 0;
     plan->scene = wish->scene == NULL ? NULL : strdup(wish->scene);
-    d->entities = 2 + below(d, wish->scene == NULL ? 5 : 20);
+    d->tree = below(d, 3) == 0;
+    d->entities = 2 + below(d, d->tree ? 8 : wish->scene == NULL ? 5 : 20);
 }
 
 void fuzz_profile_draw(fuzz_plan *plan, const fuzz_wish *wish, uint64_t seed)
