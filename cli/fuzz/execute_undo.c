@@ -243,27 +243,32 @@ void fuzz_run_closing(void *ctx, uint32_t place, crdt_document *doc)
     }
 }
 
-/* Who told what later is what is known: presence never goes back. */
+/* Who told what later is what is known: presence never goes back, but of who had left. */
 void fuzz_run_noticed(void *ctx, uint32_t place, const sync_notice *notice)
 {
     fuzz_run *run = ctx;
-    if (notice->kind != SYNC_NOTICE_PRESENCE || notice->bytes.size < 4 ||
-        run->sim == NULL) {
+    uint32_t number = 0;
+    bool left = notice->kind == SYNC_NOTICE_LEFT;
+    if (run->sim == NULL || run->forked ||
+        (!left && (notice->kind != SYNC_NOTICE_PRESENCE || notice->bytes.size < 4))) {
         return;
     }
-    char text[16];
-    snprintf(text, sizeof text, "%.*s", (int)notice->bytes.size,
-             (const char *)notice->bytes.data);
-    uint32_t number = (uint32_t)strtoul(text + 3, NULL, 10);
+    if (!left) {
+        char text[16];
+        snprintf(text, sizeof text, "%.*s", (int)notice->bytes.size,
+                 (const char *)notice->bytes.data);
+        number = (uint32_t)strtoul(text + 3, NULL, 10);
+    }
     for (uint32_t i = 0; i < run->plan->place_count; i++) {
         crdt_actor actor = sync_sim_actor(run->sim, i);
-        if (crdt_actor_equal(&actor, &notice->actor) && !run->forked) {
-            if (number < run->told[place][i]) {
-                fuzz_run_fail(run, "presence",
-                              "place %u forgets what place %u told last", place, i);
-            }
-            run->told[place][i] = number;
+        if (!crdt_actor_equal(&actor, &notice->actor)) {
+            continue;
         }
+        if (!left && number < run->told[place][i]) {
+            fuzz_run_fail(run, "presence", "place %u forgets what place %u told last",
+                          place, i);
+        }
+        run->told[place][i] = number;
     }
 }
 

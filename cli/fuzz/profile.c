@@ -48,6 +48,7 @@ typedef struct draw {
     fuzz_plan *plan;
     uint64_t random;
     uint32_t entities;
+    bool unnoticed; /* disks may be copied and set back without anybody knowing */
     bool tree;      /* most edits are of parents */
     uint32_t edits; /* so far: values that no other edit has */
 } draw;
@@ -194,7 +195,8 @@ static void draw_fork(draw *d, uint32_t place, uint32_t other)
     static const fuzz_verb verbs[] = {FUZZ_SAVE_DISK, FUZZ_SET_BACK, FUZZ_TWIN,
                                       FUZZ_DISK_LIES};
     static const uint32_t chances[] = {2, 2, 4, 1};
-    push(d, (fuzz_step){.verb = pick(d, chances, verbs, 4),
+    static const uint32_t noticed[] = {2, 0, 0, 1};
+    push(d, (fuzz_step){.verb = pick(d, d->unnoticed ? chances : noticed, verbs, 4),
                         .place = (uint8_t)place,
                         .other = (uint8_t)other});
 }
@@ -301,6 +303,7 @@ void fuzz_profile_draw(fuzz_plan *plan, const fuzz_wish *wish, uint64_t seed)
     draw d = {.plan = plan, .random = seed * UINT64_C(0xd1342543de82ef95) + 1};
     fuzz_plan_deinit(plan);
     plan->seed = seed;
+    d.unnoticed = wish->profile == FUZZ_HOSTILE;
     fuzz_profile profile = wish->profile;
     if (profile == FUZZ_EVERYTHING) {
         static const fuzz_profile any[] = {FUZZ_CALM,    FUZZ_LOSSY,     FUZZ_LOSSY,

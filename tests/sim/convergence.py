@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Draw how long replicas need to be equal, by share of packets lost: docs/convergence.svg.
 
-usage: scenesync fuzz --convergence --runs 30 --json | tests/sim/convergence.py > docs/convergence.svg
+usage: scenesync fuzz --convergence --runs 10 --json | tests/sim/convergence.py > docs/convergence.svg
 """
 
 import json, math, sys
