@@ -13,8 +13,9 @@
  * when peers have told what they know, they are tried again (`from`). Nothing is deleted.
  * A crash at any moment leaves the damaged store or the new one in its place.
  *
- * What only the damaged part held is gone, where no peer has it. The history, a part of the
- * store of its own, often still tells what it was: such edits are handed to `lost`. */
+ * What only the damaged part held is gone, where no peer has it, and with it what its author
+ * did afterwards and nobody heard: that depends on it. The history, a part of the store of
+ * its own, often still tells what it was: such edits are handed to `lost`. */
 
 #include "sync/salvage.h"
 

@@ -17,17 +17,15 @@
  * Edit n sets the field f(n mod 16) of one of 4 objects to n. */
 
 #include "tests/sync/crash_calls.h"
+#include "tests/sync/crash_folder.h"
 #include "tests/sync/store_box.h"
 
 #include "tests/support/temp_dir.h"
 
-#include <dirent.h>
-#include <fcntl.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -55,20 +53,11 @@ typedef struct totals {
     uint64_t images, torn, moments, whole_moments, lives, written, kept, edits;
 } totals;
 
-/* A file that lies in the image's folder. */
-typedef struct slot {
-    char path[CRASH_NAME_MAX];
-    int fd; /* -1: it does not exist */
-    uint8_t *bytes;
-    size_t size, capacity;
-} slot;
-
 static struct {
     char root[64], image_root[64];
     char store[96], image_store[96], state[96], image_state[96];
     crash_watch watch;
-    slot slots[CRASH_FILE_MAX];
-    size_t slot_count;
+    crash_folder folder; /* where images lie */
     crash_unit units[CRASH_UNIT_MAX];
     crash_image image;
     crash_image next; /* the next life begins from it */
@@ -105,124 +94,6 @@ static bool draw(void *ctx, void *bytes, size_t size)
         at[i] = (uint8_t)gen_next(g);
     }
     return true;
-}
-
-/* ---- laying an image ---- */
-
-static slot *find_slot(const char *path)
-{
-    for (size_t i = 0; i < run.slot_count; i++) {
-        if (strcmp(run.slots[i].path, path) == 0) {
-            return &run.slots[i];
-        }
-    }
-    if (run.slot_count == CRASH_FILE_MAX) {
-        abort();
-    }
-    slot *s = &run.slots[run.slot_count++];
-    *s = (slot){.fd = -1};
-    snprintf(s->path, sizeof s->path, "%s", path);
-    return s;
-}
-
-static void slot_path(const slot *s, char path[192])
-{
-    snprintf(path, 192, "%s/%s", run.image_root, s->path);
-}
-
-static void fill_slot(slot *s, const crash_image_file *file)
-{
-    char path[192];
-    slot_path(s, path);
-    if (s->fd < 0) {
-        s->fd = open(path, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
-        s->size = 0;
-    }
-    if (s->capacity < file->size) {
-        s->capacity = file->size * 2;
-        s->bytes = realloc(s->bytes, s->capacity);
-    }
-    if (s->fd < 0 || (s->capacity > 0 && s->bytes == NULL)) {
-        abort();
-    }
-    if (s->size != file->size && ftruncate(s->fd, (off_t)file->size) != 0) {
-        abort();
-    }
-    for (size_t at = 0; at < file->size; at += CRASH_SECTOR) {
-        size_t left = file->size - at;
-        size_t size = left < CRASH_SECTOR ? left : CRASH_SECTOR;
-        if (at + size <= s->size &&
-            memcmp(s->bytes + at, file->bytes + at, size) == 0) {
-            continue;
-        }
-        if (pwrite(s->fd, file->bytes + at, size, (off_t)at) != (ssize_t)size) {
-            abort();
-        }
-        memcpy(s->bytes + at, file->bytes + at, size);
-    }
-    s->size = file->size;
-}
-
-static void drop_slot(slot *s)
-{
-    char path[192];
-    if (s->fd >= 0) {
-        slot_path(s, path);
-        unlink(path);
-        close(s->fd);
-        s->fd = -1;
-    }
-}
-
-static void lay(const crash_image *image)
-{
-    for (size_t i = 0; i < run.slot_count; i++) {
-        bool there = false;
-        for (size_t k = 0; k < image->count; k++) {
-            there = there || strcmp(run.slots[i].path, image->files[k].path) == 0;
-        }
-        if (!there) {
-            drop_slot(&run.slots[i]);
-        }
-    }
-    for (size_t k = 0; k < image->count; k++) {
-        fill_slot(find_slot(image->files[k].path), &image->files[k]);
-    }
-    run.watch.image = image;
-}
-
-/* Make the folder, and remove the files in it. */
-static void empty_folder(const char *root, const char *below)
-{
-    char path[512];
-    snprintf(path, sizeof path, "%s%s", root, below);
-    mkdir(path, 0700);
-    DIR *dir = opendir(path);
-    if (dir == NULL) {
-        abort();
-    }
-    for (struct dirent *entry; (entry = readdir(dir)) != NULL;) {
-        snprintf(path, sizeof path, "%s%s/%s", root, below, entry->d_name);
-        (void)unlink(path); /* folders stay */
-    }
-    closedir(dir);
-}
-
-static void make_folders(const char *root)
-{
-    empty_folder(root, "");
-    empty_folder(root, "/store");
-    empty_folder(root, "/state");
-    empty_folder(root, "/state/stores");
-}
-
-/* After the image was written to: nothing is known of what lies there. */
-static void sweep_image(void)
-{
-    for (size_t i = 0; i < run.slot_count; i++) {
-        drop_slot(&run.slots[i]);
-    }
-    make_folders(run.image_root);
 }
 
 /* ---- looking at an image ---- */
@@ -354,7 +225,7 @@ static void go_on(void)
     look();
     run.owed = owed;
     run.sum.written++;
-    sweep_image();
+    crash_folder_sweep(&run.folder);
 }
 
 static void keep_for_next(const crash_image *image)
@@ -379,7 +250,8 @@ static void examine(const crash_unit *units, size_t count, const uint8_t *choice
 {
     uint64_t garbage = gen_chance(&run.g, 30) ? gen_next(&run.g) : 0;
     crash_model_build(run.watch.model, units, count, choice, tear, garbage, &run.image);
-    lay(&run.image);
+    crash_folder_lay(&run.folder, &run.image);
+    run.watch.image = &run.image;
     run.sum.images++;
     run.sum.torn += tear->unit != SIZE_MAX ? 1 : 0;
     look();
@@ -549,7 +421,7 @@ static void work(store_box *box)
 /* Lay what the next life begins from, and a model of it. */
 static void begin_life(void)
 {
-    make_folders(run.root);
+    crash_folder_empty(run.root);
     for (size_t i = 0; i < run.next.count; i++) {
         char path[192];
         snprintf(path, sizeof path, "%s/%s", run.root, run.next.files[i].path);
@@ -596,7 +468,7 @@ static void run_all(uint64_t images, uint64_t seed, bool lie)
     snprintf(run.image_state, sizeof run.image_state, "%s/state", run.image_root);
     run.watch = (crash_watch){
         .root = run.root, .image_root = run.image_root, .at_sync = at_sync, .lie = lie};
-    sweep_image();
+    crash_folder_open(&run.folder, run.image_root);
     while (run.sum.images < images) {
         if (gen_chance(&run.g, 10)) { /* anew */
             crash_image_deinit(&run.next);
@@ -606,6 +478,7 @@ static void run_all(uint64_t images, uint64_t seed, bool lie)
         }
         live();
     }
+    crash_folder_close(&run.folder);
     temp_remove(run.root);
     temp_remove(run.image_root);
 }
