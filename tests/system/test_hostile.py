@@ -168,7 +168,7 @@ def test_strangers_on_a_sealed_bus(world):
     before = worker.mark, worker.snapshot
     other = world.path("other.key")
     world.run("key", "--output", other)
-    for attack, key in (("push", None), ("flipped", None), ("hello", other)):
+    for attack, key in (("flipped", None), ("hello", other)):
         told = rogue(world, worker, attack, 8, key)
         assert not told["met"] and told["answered"] == 0, (attack, told)
     assert (worker.mark, worker.snapshot) == before
