@@ -85,9 +85,7 @@ static void judge(const job_process *job, const job_slot *slot, int status, bool
         *verdict = slot->verdict;
         return;
     }
-    off_t size = lseek(job->errors, 0, SEEK_END);
-    off_t from = size > (off_t)sizeof said - 1 ? size - (off_t)sizeof said + 1 : 0;
-    ssize_t got = size < 0 ? 0 : pread(job->errors, said, sizeof said - 1, from);
+    ssize_t got = pread(job->errors, said, sizeof said - 1, 0); /* what came first */
     said[got < 0 ? 0 : got] = '\0';
     for (char *at = said; *at != '\0'; at++) {
         *at = *at == '\n' ? ' ' : *at;

@@ -129,7 +129,9 @@ static void spread_version(fuzz_full_history *h, const crdt_stamp *stamps, size_
     for (size_t i = 0; i < count; i++) {
         number_of_actor(h, &stamps[i].actor);
     }
-    memset(h->seen.items, 0, h->seen.count * sizeof *h->seen.items);
+    if (h->seen.count > 0) {
+        memset(h->seen.items, 0, h->seen.count * sizeof *h->seen.items);
+    }
     for (size_t i = 0; i < count; i++) {
         h->seen.items[number_of_actor(h, &stamps[i].actor)] = stamps[i].time;
     }
@@ -281,7 +283,7 @@ static void put_entry(fuzz_full_history *h, uint32_t key, const remover_node *by
                         .remover = NONE};
     if (is_value) {
         entry.value = must(malloc(value.size + 1));
-        memcpy(entry.value, value.data, value.size);
+        memcpy(entry.value, value.data, value.size); /* a value has a byte at least */
         entry.value_size = value.size;
     }
     h->keys.items[key].entry = PUSH(h->entries, entry);
