@@ -153,7 +153,7 @@ def formats():
     for letter, name in (("S", "scene-state-definition"), ("C", "composite"), ("B", "builder")):
         text = (scenes / f"courtyard.{name}.json").read_bytes()
         put("format", name, letter.encode() + text)
-    put("format", "state_small", b'{"entities":[{"id":"a","components":[{"id":"Transform","value":'
+    put("format", "state_small", b'{"schemaVersion":1,"title":"t","entities":[{"id":"a","components":[{"type":"Transform","value":'
         b'{"position":{"x":1,"y":2,"z":3}}}]}]}')
     put("format", "composite_small", b'{"version":1,"components":[{"name":"core::Transform","jsonSchema":'
         b'{"type":"object"},"data":{"512":{"json":{"position":{"x":1,"y":0,"z":0},"parent":0}}}}]}')
