@@ -437,9 +437,13 @@ void replica_pack_flush(sync_replica *replica)
     replica->pack_size = 0;
 }
 
-/* The version told to others grows by one entry of unsent. */
+/* The version told to others grows by one entry of unsent, and its digest with it; not
+ * while an entry is missing, then it grows by all at once (on_stored). */
 static void speak_entry(sync_replica *replica, const sync_unsent_entry *entry)
 {
+    if (replica->spoken_stale) {
+        return;
+    }
     crdt_err err = CRDT_OK;
     if (entry->stamp.time > 0) {
         err = crdt_version_raise(&replica->spoken, &entry->stamp);
@@ -449,6 +453,7 @@ static void speak_entry(sync_replica *replica, const sync_unsent_entry *entry)
     if (err != CRDT_OK) {
         replica->spoken_stale = true;
         replica_note_err(replica, err);
+        return;
     }
     if (!MUTANT(257)) {
         replica->spoken_digest = entry->digest;

@@ -12,6 +12,9 @@ scenesync_test(sim/test_stories SOURCES sim/sim_oracle.c
 foreach(noun sim_disk sim_fuzz sim_net sim_world)
     scenesync_test(sim/test_${noun} LIBS scenesync_sim scenesync_sync scenesync_crdt)
 endforeach()
+scenesync_test(sim/test_sim_memory
+    LIBS scenesync_sim scenesync_sync scenesync_crdt scenesync_test_support)
+target_link_options(test_sim_memory PRIVATE -Wl,--wrap=sync_replica_step)
 # What a reader may copy, built and run as it stands.
 add_executable(example_fuzz ${PROJECT_SOURCE_DIR}/docs/example_fuzz.c)
 target_link_libraries(example_fuzz PRIVATE
