@@ -54,8 +54,9 @@ static struct {
 
 static void fail(const char *text, const crdt_diag *diag)
 {
-    fprintf(stderr, "bit_flips: %s at %" PRIu64 ": %s: %s\n  left in %s\n", run.what,
-            run.place, text, diag != NULL ? diag->text : "", run.dir);
+    fprintf(stderr, "bit_flips: %s at %" PRIu64 ": %s: %s\n", run.what, run.place, text,
+            diag != NULL ? diag->text : "");
+    temp_remove(run.dir);
     _exit(1);
 }
 

@@ -190,7 +190,7 @@ int rename(const char *from, const char *to)
     const char *name = watch != NULL ? below(from, watch->root) : NULL;
     if (result == 0 && name != NULL) {
         unsigned file = find_name(name);
-        crash_model_rename(watch->model, name, below(to, watch->root));
+        crash_model_rename(watch->model, name, below(to, watch->root), file);
         forget_name(name);
         know_name(below(to, watch->root), file);
     }

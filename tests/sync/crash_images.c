@@ -73,13 +73,15 @@ static struct {
 
 static void fail(const char *what, const crdt_diag *diag)
 {
+    bool keep = getenv("SCENESYNC_KEEP") != NULL;
     fprintf(stderr,
             "crash_images: %s: %s\n  image %" PRIu64
             ", acknowledged up to edit %" PRId64 ", setting %" PRId64
-            "; left in %s\n  again: crash_images %" PRIu64 " %" PRIu64 "\n",
+            "\n  again: %scrash_images %" PRIu64 " %" PRIu64 "%s%s\n",
             what, diag != NULL ? diag->text : "", run.sum.images, run.owed.edit,
-            run.owed.setting, run.image_root, run.wanted, run.seed);
-    if (run.watch.lie) { /* as it should be */
+            run.owed.setting, keep ? "" : "SCENESYNC_KEEP=1 ", run.wanted, run.seed,
+            keep ? "; left in " : " (leaves the files)", keep ? run.image_root : "");
+    if (!keep) {
         temp_remove(run.root);
         temp_remove(run.image_root);
     }

@@ -31,7 +31,7 @@ typedef struct change {
     change_kind kind;
     char path[CRASH_NAME_MAX];
     char to[CRASH_NAME_MAX]; /* of a rename */
-    unsigned file;           /* of a link */
+    unsigned file;           /* of a link, and what is renamed */
 } change;
 
 typedef struct name {
@@ -269,12 +269,11 @@ static void apply_change(name_list *list, const change *c)
     case CHANGE_UNLINK:
         list_remove(list, c->path);
         break;
-    case CHANGE_RENAME:
-        if (from != NULL) {
-            unsigned file = from->file;
+    case CHANGE_RENAME: /* of this file, whatever has its former name by now */
+        if (from != NULL && from->file == c->file) {
             list_remove(list, c->path);
-            list_put(list, c->to, file);
         }
+        list_put(list, c->to, c->file);
         break;
     }
 }
@@ -299,9 +298,10 @@ void crash_model_unlink(crash_model *m, const char *path)
     add_change(m, CHANGE_UNLINK, path);
 }
 
-void crash_model_rename(crash_model *m, const char *from, const char *to)
+void crash_model_rename(crash_model *m, const char *from, const char *to, unsigned file)
 {
     change *c = add_change(m, CHANGE_RENAME, from);
+    c->file = file;
     snprintf(c->to, sizeof c->to, "%s", to);
 }
 

@@ -48,7 +48,8 @@ void crash_model_sync_range(crash_model *m, unsigned file, uint64_t offset,
                             size_t size);
 void crash_model_link(crash_model *m, const char *path, unsigned file);
 void crash_model_unlink(crash_model *m, const char *path);
-void crash_model_rename(crash_model *m, const char *from, const char *to);
+void crash_model_rename(crash_model *m, const char *from, const char *to,
+                        unsigned file);
 /* The names right below `dir` are durable now ("": the root). */
 void crash_model_sync_dir(crash_model *m, const char *dir);
 
