@@ -116,6 +116,10 @@ static bool confine(cli_run *run, const worker_options *options,
     cli_confine_make(&plan, store);
     if (!cli_confine_is_broad(store)) {
         cli_confine_write_beside(&plan, store, around);
+    } else if (!cli_args_has(run->args, "--no-confine")) {
+        note(run, "the store stands right in a folder that it is not given (home, one "
+                  "above it, or a shared one); should the scene live on in another "
+                  "edition, it cannot be brought over: better a folder of its own");
     }
     cli_confine_write_beside(&plan, options->save_file, saved);
     return cli_run_confine(run, &plan, said);
