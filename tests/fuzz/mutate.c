@@ -248,7 +248,9 @@ typedef void (*change)(gen *g, const mutate_source *source, crdt_buf *out);
 
 static crdt_span pick_input(gen *g, const mutate_source *source)
 {
-    return source->inputs[gen_below(g, source->input_count)];
+    bool good = source->good_count > 0 && gen_chance(g, 50);
+    return source
+        ->inputs[gen_below(g, good ? source->good_count : source->input_count)];
 }
 
 static void flip_bit(gen *g, const mutate_source *source, crdt_buf *out)

@@ -23,6 +23,8 @@ void mutate_words_close(mutate_words *words);
 typedef struct mutate_source {
     const crdt_span *inputs; /* of the corpus; at least one */
     size_t input_count;
+    size_t
+        good_count; /* the first so many are good: every other one made comes of them */
     const mutate_words *words;
     size_t size_max; /* bytes of what is made */
 } mutate_source;
