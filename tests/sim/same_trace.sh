@@ -32,6 +32,10 @@ first=
 for program in build/*/scenesync; do
     [ -x "$program" ] || continue
     case $program in build/mutants/* | build/coverage/* | build/fuzz/*) continue ;; esac
+    if [ -n "$(find crdt scene sync cli -name '*.[ch]*' -newer "$program" -print -quit)" ]; then
+        echo "$program: older than its source"
+        continue
+    fi
     hash=$("$program" fuzz --seed 1 --runs "$seeds" --json | sed -n 's/.*"summary".*"hash":"\([0-9a-f]*\)".*/\1/p')
     if [ -z "$hash" ]; then
         # An older build does not know the verb: it says nothing about this source.
