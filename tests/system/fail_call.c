@@ -9,7 +9,7 @@
  * `ever`: all later calls of this kind fail alike. A line of the list: NAME VARIANT-COUNT.
  *
  * Exit code: the program's; 128 + n: it was ended by signal n; 77: there is no ptrace here.
- * FAIL_CALL_SPARED in the environment names calls that do not fail.
+ * FAIL_CALL_SPARED in the environment names calls that do not fail, FAIL_CALL_ONLY those that do.
  * What fails is told on standard error: "fail_call: pwrite64: ENOSPC". */
 
 #include <errno.h>
@@ -115,10 +115,9 @@ static struct {
     thread threads[THREAD_MAX];
 } run;
 
-/* Is it named in FAIL_CALL_SPARED ("mmap clone3")? */
-static bool is_spared(const char *name)
+/* Is it named in a list like "mmap clone3"? */
+static bool is_listed(const char *name, const char *list)
 {
-    const char *list = getenv("FAIL_CALL_SPARED");
     size_t size = strlen(name);
     for (const char *at = list; at != NULL && (at = strstr(at, name)) != NULL;
          at += size) {
@@ -133,7 +132,10 @@ static const way *find_way(uint64_t number)
 {
     for (size_t i = 0; i < WAY_COUNT; i++) {
         if (WAYS[i].number == (long)number) {
-            return is_spared(WAYS[i].name) ? NULL : &WAYS[i];
+            const char *only = getenv("FAIL_CALL_ONLY");
+            bool wanted = only == NULL || is_listed(WAYS[i].name, only);
+            bool spared = is_listed(WAYS[i].name, getenv("FAIL_CALL_SPARED"));
+            return wanted && !spared ? &WAYS[i] : NULL;
         }
     }
     return NULL;

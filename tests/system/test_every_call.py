@@ -231,6 +231,47 @@ def test_worker(world):
     faults.report()
 
 
+def test_worker_whose_disk_fails(world):
+    """After a sync that failed no edit is accepted any more, and the worker ends and says why."""
+    scene = world.write("scene.json", lamp_scene(3))
+    world.run("import", "--store", world.path("store"), "--scene", world.scene, scene)
+    world.environment["FAIL_CALL_ONLY"] = "fdatasync"
+    struck = 0
+    for index in range(4, 28, 4):
+        worker = world.worker(f"w{index}", "--no-confine", store="store", listen=False, start=False)
+        worker.prefix = [str(FAIL_CALL), "ever", str(index), "0"]
+        worker.start(wait=False)
+        world.wait(lambda: worker.ready or not worker.running, "it is there, or has ended")
+        if worker.running:
+            renderer = world.renderer(worker, f"r{index}", ready=False)
+            edits = late = 0
+            while worker.running and edits < 200:
+                failed = "fail_call: fdatasync" in worker.errors()
+                if not renderer.ready:
+                    world.pump(0.01)
+                    continue
+                said = renderer.add(f"e{index}-{edits}", {"Transform": {"position": {"x": 1, "y": 0, "z": 0}}})
+                edits += 1
+                while worker.running and said not in renderer.answers and not renderer.socket.closed:
+                    world.pump(0.01)
+                if failed and said in renderer.answers:
+                    late += 1
+                    assert not renderer.answers[said]["ok"], (index, edits, renderer.answers[said])
+            renderer.close()
+            world.renderers.remove(renderer)
+        if worker.process.wait(LIMIT) == 77:
+            raise Skip("there is no ptrace here")
+        struck += "fail_call: fdatasync" in worker.errors()
+        assert worker.process.returncode not in (0, *CRASH), (worker.process.returncode, worker.errors())
+        assert len(worker.errors().splitlines()) > 1, worker.errors()
+        world.unregister(worker)
+        world.processes.remove(worker)
+        worker.process.stdout.close()
+        verified(world, world.path("store"), f"sync {index}")
+    print(f"every_call: the disk of a worker failed {struck} times")
+    assert struck > 2
+
+
 def main():
     global CHOSEN
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
