@@ -236,6 +236,9 @@ static void collect_entity(composite_write *write, const scene_export_entity *en
             wanted = (uint32_t)place;
         }
         crdt_span written = column_key(export, component.written, 1); /* kept */
+        if (export->writer.err != CRDT_OK) {
+            break;
+        }
         written = (crdt_span){written.data + 2, written.size - 2};
         uint32_t column = find_column(write, written, wanted);
         while (export->writer.err == CRDT_OK &&
