@@ -49,11 +49,6 @@ crdt_err crdt_context_merge(crdt_context *context, const crdt_context *other)
     return CRDT_OK;
 }
 
-crdt_seen crdt_seen_version(const crdt_version *version)
-{
-    return (crdt_seen){.stamps = version->stamps, .stamp_count = version->stamp_count};
-}
-
 bool crdt_seen_includes(const crdt_seen *seen, const crdt_actors *actors, crdt_dot dot)
 {
     uint64_t time = crdt_dot_time(dot);

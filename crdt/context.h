@@ -44,7 +44,6 @@ typedef struct crdt_seen {
     uint64_t time;
 } crdt_seen;
 
-crdt_seen crdt_seen_version(const crdt_version *version);
 bool crdt_seen_includes(const crdt_seen *seen, const crdt_actors *actors, crdt_dot dot);
 
 #endif /* CRDT_CONTEXT_H */
