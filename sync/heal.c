@@ -120,6 +120,9 @@ static void weigh_mine(healer *h, const pair *p, verdict *v)
         if (f == FATE_GONE) {
             continue;
         }
+        if (h->o->rescue && p->mine.depth == CRDT_FIELD && is_forked(h, &entry.stamp)) {
+            f = FATE_ONLY; /* under this stamp a third party may drop it yet */
+        }
         if (f == FATE_ONLY) {
             h->counts->mine++;
             h->counts->own += crdt_actor_equal(&entry.stamp.actor, &h->o->actor);

@@ -930,3 +930,45 @@ Test(bugs, who_may_be_a_copy_is_told_before_it_joins)
         sync_sim_close(sim);
     }
 }
+
+/* Who heard a machine before it was set back had forgotten how it started (its own process
+ * ended), so it takes the copy of the set-back one for the one it knows. The copy sees that
+ * more was written under its name, and what it is told about its starts is what it has said
+ * itself a moment ago: that says nothing about where the other history begins. */
+Test(bugs, an_echo_tells_nothing_of_another_history)
+{
+    for (uint64_t seed = 1; seed <= 100; seed++) {
+        sync_sim_options o = sync_sim_options_default();
+        o.place_count = 3;
+        o.seed = seed;
+        o.check = false; /* two write as one actor for a while */
+        o.faults.delay_ms_max = 1;
+        o.disk_ms_max = 1;
+        sync_sim *sim = sync_sim_open(&o);
+        sync_sim_mesh(sim);
+        sync_sim_run(sim, 11 + seed % 10 * 5);
+        sync_sim_cut(sim, 1, 2);
+        sync_sim_save_disk(sim, 2);
+        sync_sim_set(sim, 2, "o", "first", 1);
+        sync_sim_set(sim, 2, "o", "second", 1);
+        sync_sim_run(sim, 4);
+        sync_sim_crash(sim, 0, false);
+        sync_sim_start_place(sim, 0, SYNC_SIM_KEEP);
+        sync_sim_crash(sim, 2, false);
+        sync_sim_restore_disk(sim, 2);
+        sync_sim_start_place(sim, 2, SYNC_SIM_KEEP);
+        sync_sim_set(sim, 2, "o", "after", 1);
+        sync_sim_cut(sim, 0, 2);
+        sync_sim_run(sim, 25);
+        sync_sim_crash(sim, 1, false);
+        sync_sim_copy_disk(sim, 2, 1);
+        sync_sim_start_place(sim, 1, SYNC_SIM_KEEP);
+        sync_sim_run(sim, 200 + seed);
+        sync_sim_heal_all(sim);
+        sync_sim_run(sim, 2000);
+        cr_assert_neq(sync_sim_run_until_equal(sim, 60000), UINT64_MAX, "seed %llu",
+                      (unsigned long long)seed);
+        cr_assert(shows(sim, 0, "after"), "seed %llu", (unsigned long long)seed);
+        sync_sim_close(sim);
+    }
+}
