@@ -177,7 +177,10 @@ bool fuzz_run_commit_ops(fuzz_run *run, uint32_t place, const crdt_op *ops,
     size_t before = 0;
     size_t after = 0;
     sync_sim_batches(run->sim, &before);
-    crdt_err err = sync_sim_commit(run->sim, place, ops, op_count);
+    char who[16];
+    snprintf(who, sizeof who, "person %u", place);
+    crdt_edit edit = {.who = crdt_span_of(who)};
+    crdt_err err = sync_sim_commit_as(run->sim, place, &edit, ops, op_count);
     const sync_sim_batch *batches = sync_sim_batches(run->sim, &after);
     bool running = sync_sim_running(run->sim, place); /* its disk may have failed */
     if (err != CRDT_OK && err != CRDT_ENOTHING) {

@@ -239,6 +239,8 @@ void fuzz_full_history_add(fuzz_full_history *h, const crdt_batch *batch)
 {
     uint32_t author = number_of_actor(h, &batch->actor);
     batch_node node = {.author = author};
+    snprintf(node.who, sizeof node.who, "%.*s", (int)batch->who.size,
+             batch->who.size > 0 ? (const char *)batch->who.data : "");
     uint32_t number = PUSH(h->batches, node);
     uint64_t time = crdt_batch_first_time(batch);
     fuzz_full_history_spread(h, batch->deps, batch->dep_count);

@@ -27,7 +27,7 @@ void fuzz_full_history_add(fuzz_full_history *history, const crdt_batch *batch);
 void fuzz_full_history_lose(fuzz_full_history *history, size_t index);
 
 /* What a check found. `oracle` names the promise that is broken: "lost write", "add wins",
- * "resurrection", "invention", "value", "conflicts", "counts", "shown". */
+ * "resurrection", "invention", "value", "who", "conflicts", "counts", "shown". */
 typedef struct fuzz_finding {
     const char *oracle; /* NULL: all is well */
     char text[256];

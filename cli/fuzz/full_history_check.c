@@ -148,6 +148,11 @@ static bool check_entries(check *c, const key_node *node, const entry_node **top
             return fail(c, "value", &node->key, "holds another value than was written",
                         &stamp);
         }
+        const char *who = c->h->batches.items[entry->batch].who;
+        if (held.who.size < sizeof c->h->batches.items->who &&
+            !crdt_span_equal(held.who, crdt_span_of(who))) {
+            return fail(c, "who", &node->key, "is put down to somebody else", &stamp);
+        }
         crdt_stamp best = {0};
         if (*top != NULL) {
             best = (crdt_stamp){(*top)->time, c->h->actors.items[(*top)->author]};

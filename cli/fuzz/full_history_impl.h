@@ -44,6 +44,7 @@ typedef struct remover_node {
 
 typedef struct batch_node {
     uint32_t author;
+    char who[16]; /* the beginning of the person's name */
     bool lost;
 } batch_node;
 
