@@ -320,3 +320,14 @@ Test(history, without_memory)
         }
     }
 }
+
+/* Names are printed and stand in JSON: they do not change. */
+Test(history, origins_have_names)
+{
+    static const char *const names[] = {"edit",         "undo",   "redo",  "import",
+                                        "housekeeping", "remote", "answer"};
+    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
+        cr_expect_str_eq(crdt_origin_name((crdt_origin)i), names[i]);
+    }
+    cr_expect_str_eq(crdt_origin_name((crdt_origin)77), "unknown");
+}

@@ -204,3 +204,28 @@ Test(version, stamp_zero_is_no_stamp)
     cr_assert_eq(version.stamp_count, 0);
     crdt_version_deinit(&version);
 }
+
+/* The check sees what it is there for. */
+Test(version, a_broken_version_is_seen)
+{
+    crdt_stamp stamps[] = {{3, gen_actor(0)}, {4, gen_actor(1)}, {5, gen_actor(2)}};
+    bool falls = crdt_actor_compare(&stamps[0].actor, &stamps[1].actor) > 0;
+    crdt_version version = {.stamps = stamps, .stamp_count = 1, .stamp_capacity = 3};
+    cr_assert(crdt_version_check(&version));
+    version.stamp_count = 4;
+    cr_expect_not(crdt_version_check(&version), "more than there is room for");
+    version.stamp_count = 2;
+    if (!falls) {
+        stamps[2] = stamps[0];
+        stamps[0] = stamps[1];
+        stamps[1] = stamps[2];
+    }
+    cr_expect_not(crdt_version_check(&version), "not sorted");
+    stamps[1] = stamps[0];
+    cr_expect_not(crdt_version_check(&version), "one actor twice");
+    version.stamp_count = 1;
+    stamps[0].time = 0;
+    cr_expect_not(crdt_version_check(&version), "no time");
+    stamps[0].time = CRDT_TIME_MAX + 1;
+    cr_expect_not(crdt_version_check(&version), "beyond all times");
+}

@@ -201,3 +201,11 @@ Test(resolve, the_order_of_entities_does_not_matter)
         }
     }
 }
+
+/* Names stand in snapshots: they do not change. */
+Test(resolve, repairs_have_names)
+{
+    cr_expect_str_eq(scene_repair_name(SCENE_REPAIR_NONE), "none");
+    cr_expect_str_eq(scene_repair_name(SCENE_REPAIR_CYCLE), "cycle");
+    cr_expect_str_eq(scene_repair_name(SCENE_REPAIR_ORPHAN), "orphan");
+}

@@ -927,3 +927,16 @@ Test(undo, of_what_was_too_large)
     assert_text(map(&w, 0), "{\"y\":1}");
     world_close(&w);
 }
+
+/* Each reason is a sentence of its own. */
+Test(undo, every_reason_is_told_in_words)
+{
+    const char *unknown = scene_undo_reason_text((scene_undo_reason)77);
+    for (int i = SCENE_UNDO_OVERWRITTEN; i <= SCENE_UNDO_CUT; i++) {
+        const char *text = scene_undo_reason_text((scene_undo_reason)i);
+        cr_expect_str_neq(text, unknown);
+        for (int j = SCENE_UNDO_OVERWRITTEN; j < i; j++) {
+            cr_expect_str_neq(text, scene_undo_reason_text((scene_undo_reason)j));
+        }
+    }
+}
