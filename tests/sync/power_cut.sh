@@ -13,6 +13,12 @@ skip() {
 [ "$(id -u)" = 0 ] || skip "needs root"
 command -v mkfs.ext4 >/dev/null || skip "needs mkfs.ext4"
 
+# In a place of its own: else a process that is put into another one meanwhile takes the mount
+# along, and the file system that was shut down lives on there.
+if [ -z "${POWER_CUT_APART:-}" ] && unshare --mount --propagation private true 2>/dev/null; then
+    POWER_CUT_APART=1 exec unshare --mount --propagation private "$0" "$@"
+fi
+
 scratch=$(mktemp -d) || exit 2
 mnt=$scratch/mnt
 writer=

@@ -204,7 +204,8 @@ def test_worker(world):
                     break
             renderer.close()
             world.renderers.remove(renderer)
-        if worker.running:  # to the program below fail_call
+        asked = worker.running
+        if asked:  # to the program below fail_call
             subprocess.run(["pkill", "-TERM", "-P", str(worker.process.pid)], check=False)
         try:
             code = worker.process.wait(LIMIT)
@@ -213,6 +214,8 @@ def test_worker(world):
         world.unregister(worker)
         world.processes.remove(worker)
         worker.process.stdout.close()
+        if asked and code == 143 and "cannot go on" in worker.errors():
+            code = 1  # it was asked to end while it was ending by itself
         return code, worker.errors(), accepted
     code, errors, accepted = live(["list", listed], "first")
     if code == 77:
