@@ -35,7 +35,7 @@ class Person:
         self.random = random.Random(f"{seed}/{name}")
         self.renderer = world.renderer(worker, name, ready=False)
         self.name = name
-        self.number = int(name[1:])
+        self.number = int(name[1:]) + 1  # what it writes is what no template has
         self.count = 0
         self.claims = []  # [id, entity, component, field, value, actor or None]
         self.next_at = 0.0
