@@ -8,6 +8,7 @@
 
 #include "sync/journal.h"
 #include "tests/fuzz/fuzz.h"
+#include "tests/fuzz/fuzz_input.h"
 
 #include <assert.h>
 #include <stdlib.h>
@@ -30,29 +31,6 @@ typedef struct file {
     uint64_t reached;
 } file;
 
-typedef struct input {
-    const uint8_t *at;
-    size_t left;
-} input;
-
-static unsigned take(input *in)
-{
-    if (in->left == 0) {
-        return 0;
-    }
-    in->left--;
-    return *in->at++;
-}
-
-static crdt_span take_span(input *in, size_t size)
-{
-    size = size < in->left ? size : in->left;
-    crdt_span span = {in->at, size};
-    in->at += size;
-    in->left -= size;
-    return span;
-}
-
 static void lay(file *f, size_t at, crdt_span bytes)
 {
     if (at < f->size && bytes.size > 0) {
@@ -61,11 +39,11 @@ static void lay(file *f, size_t at, crdt_span bytes)
     }
 }
 
-static void add_group(file *f, input *in)
+static void add_group(file *f, fuzz_input *in)
 {
-    size_t at = take(in) % 8 * SYNC_JOURNAL_SECTOR;
-    uint8_t number = (uint8_t)take(in);
-    crdt_span bytes = take_span(in, 4 * take(in));
+    size_t at = fuzz_take(in) % 8 * SYNC_JOURNAL_SECTOR;
+    uint8_t number = (uint8_t)fuzz_take(in);
+    crdt_span bytes = fuzz_take_span(in, 4 * fuzz_take(in));
     if (f->count == GROUP_MAX) {
         return;
     }
@@ -96,22 +74,22 @@ static crdt_err visit(void *ctx, const sync_journal_group *group, crdt_diag *dia
 
 bool fuzz_target(const uint8_t *data, size_t size)
 {
-    input in = {data, size};
+    fuzz_input in = {data, size};
     file f = {.count = 0};
-    f.half_size = (1 + take(&in) % 4) * SYNC_JOURNAL_SECTOR;
+    f.half_size = (1 + fuzz_take(&in) % 4) * SYNC_JOURNAL_SECTOR;
     f.size = 2 * f.half_size;
-    uint64_t after = take(&in);
+    uint64_t after = fuzz_take(&in);
     f.reached = after;
     while (in.left > 0) {
-        unsigned step = take(&in);
+        unsigned step = fuzz_take(&in);
         if (step % 3 == 0) {
             add_group(&f, &in);
             continue;
         }
-        size_t place = take(&in) << 8;
-        place += take(&in);
+        size_t place = fuzz_take(&in) << 8;
+        place += fuzz_take(&in);
         if (step % 3 == 1) {
-            lay(&f, place, take_span(&in, take(&in)));
+            lay(&f, place, fuzz_take_span(&in, fuzz_take(&in)));
         } else {
             f.size = place < f.size ? place : f.size;
         }

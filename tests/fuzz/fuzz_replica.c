@@ -20,6 +20,7 @@
 #include "sync/message.h"
 #include "sync/replica.h"
 #include "tests/fuzz/fuzz.h"
+#include "tests/fuzz/fuzz_input.h"
 
 #include <assert.h>
 #include <string.h>
@@ -64,29 +65,11 @@ static struct {
     size_t asker_count;
 } world;
 
-typedef struct input {
-    const uint8_t *at;
-    size_t left;
-} input;
-
-static unsigned take(input *in)
+static crdt_span take_sized(fuzz_input *in)
 {
-    if (in->left == 0) {
-        return 0;
-    }
-    in->left--;
-    return *in->at++;
-}
-
-static crdt_span take_span(input *in)
-{
-    size_t size = take(in);
-    size |= (size_t)take(in) << 8;
-    size = size < in->left ? size : in->left;
-    crdt_span span = {in->at, size};
-    in->at += size;
-    in->left -= size;
-    return span;
+    size_t size = fuzz_take(in);
+    size |= (size_t)fuzz_take(in) << 8;
+    return fuzz_take_span(in, size);
 }
 
 static void fly(uint8_t to, sync_replica_event_kind kind, uint64_t token,
@@ -289,7 +272,7 @@ static void say_packed(place *p, sync_message_kind kind, crdt_span bytes, uint8_
 }
 
 /* Message `index` arrives. */
-static void arrive(size_t index, input *in, unsigned how)
+static void arrive(size_t index, fuzz_input *in, unsigned how)
 {
     flight f = world.flights[index];
     sync_replica_event event = {.kind = f.kind, .peer = 1, .token = f.token};
@@ -309,9 +292,9 @@ static void arrive(size_t index, input *in, unsigned how)
     }
     event.bytes = (crdt_span){copy, f.bytes.size};
     if (how & 2 && f.bytes.size > 0) {
-        size_t at = take(in) << 8;
-        at += take(in);
-        copy[at % f.bytes.size] ^= (uint8_t)take(in);
+        size_t at = fuzz_take(in) << 8;
+        at += fuzz_take(in);
+        copy[at % f.bytes.size] ^= (uint8_t)fuzz_take(in);
     }
     if (!(how & 1)) {
         crdt_buf_deinit(&world.flights[index].bytes);
@@ -321,26 +304,26 @@ static void arrive(size_t index, input *in, unsigned how)
     step(&world.places[f.to], event);
 }
 
-static void carry(input *in, unsigned which)
+static void carry(fuzz_input *in, unsigned which)
 {
-    unsigned how = take(in) % 4;
+    unsigned how = fuzz_take(in) % 4;
     size_t most = how == 3 ? FLIGHT_MAX : 1;
     for (size_t i = 0; i < most && world.count > 0; i++) {
         arrive(how == 3 ? 0 : which % world.count, in, how == 3 ? 0 : how);
     }
 }
 
-static void run_step(place *p, input *in)
+static void run_step(place *p, fuzz_input *in)
 {
-    unsigned kind = take(in) % 13;
-    uint8_t who = (uint8_t)take(in);
+    unsigned kind = fuzz_take(in) % 13;
+    uint8_t who = (uint8_t)fuzz_take(in);
     static const sync_replica_event_kind events[] = {SYNC_ON_RECEIVED, SYNC_ON_REQUEST,
                                                      SYNC_ON_REPLY};
     static const sync_message_kind packed[] = {SYNC_MESSAGE_ANSWER, SYNC_MESSAGE_PUSH,
                                                SYNC_MESSAGE_BATCHES};
     crdt_arena_reset(&p->arena);
     if (kind <= 2) {
-        say(p, events[kind], address(p, take_span(in)), who);
+        say(p, events[kind], address(p, take_sized(in)), who);
     } else if (kind == 3) {
         say(p, SYNC_ON_FAILED, (crdt_span){NULL, 0}, who);
     } else if (kind == 4) {
@@ -353,7 +336,7 @@ static void run_step(place *p, input *in)
              (sync_replica_event){.kind = who & 2 ? SYNC_ON_LINK_UP : SYNC_ON_LINK_DOWN,
                                   .peer = 1 + who % 2u});
     } else if (kind == 6) {
-        step(p, (sync_replica_event){.kind = SYNC_ON_ADD_PEER, .url = take_span(in)});
+        step(p, (sync_replica_event){.kind = SYNC_ON_ADD_PEER, .url = take_sized(in)});
     } else if (kind == 7) {
         edit(p, who);
     } else if (kind == 11) {
@@ -361,13 +344,13 @@ static void run_step(place *p, input *in)
     } else if (kind == 12) {
         carry(in, who);
     } else {
-        say_packed(p, packed[kind - 8], take_span(in), who);
+        say_packed(p, packed[kind - 8], take_sized(in), who);
     }
 }
 
 bool fuzz_target(const uint8_t *data, size_t size)
 {
-    input in = {data, size};
+    fuzz_input in = {data, size};
     world.count = world.asker_count = 0;
     for (uint8_t i = 0; i < 2; i++) {
         open_place(&world.places[i], i);

@@ -11,6 +11,7 @@
 
 #include "sync/link_sealed.h"
 #include "tests/fuzz/fuzz.h"
+#include "tests/fuzz/fuzz_input.h"
 
 #include <assert.h>
 #include <stdlib.h>
@@ -219,61 +220,42 @@ static bool give(end *e, sync_link_event_kind kind, uint64_t token, crdt_span me
 
 /* ---- the input ---- */
 
-typedef struct input {
-    const uint8_t *at;
-    size_t left;
-} input;
-
-static unsigned take(input *in)
+static crdt_span take_said(fuzz_input *in, size_t size)
 {
-    if (in->left == 0) {
-        return 0;
-    }
-    in->left--;
-    return *in->at++;
-}
-
-static crdt_span take_span(input *in, size_t size)
-{
-    size = size < in->left ? size : in->left;
-    size = size < SIZE_MAX_SAID ? size : SIZE_MAX_SAID;
-    crdt_span span = {in->at, size};
-    in->at += size;
-    in->left -= size;
-    return span;
+    return fuzz_take_span(in, size < SIZE_MAX_SAID ? size : SIZE_MAX_SAID);
 }
 
 static const sync_link_event_kind KINDS[] = {SYNC_LINK_PUBLISHED, SYNC_LINK_REQUEST,
                                              SYNC_LINK_REPLY};
 
-static bool carry(end ends[2], input *in, unsigned step)
+static bool carry(end ends[2], fuzz_input *in, unsigned step)
 {
     if (world.wire_count == 0) {
         return false;
     }
-    size_t index = take(in) % world.wire_count;
-    sync_link_event_kind kind = KINDS[take(in) % 3];
-    end *to = &ends[take(in) % 2];
+    size_t index = fuzz_take(in) % world.wire_count;
+    sync_link_event_kind kind = KINDS[fuzz_take(in) % 3];
+    end *to = &ends[fuzz_take(in) % 2];
     bytes message = world.wire[index];
     if (step != 2) {
-        size_t place = (take(in) << 8) % 1024;
-        place = (place + take(in)) % (message.size + 1);
+        size_t place = (fuzz_take(in) << 8) % 1024;
+        place = (place + fuzz_take(in)) % (message.size + 1);
         if (step == 4) {
             message.size = place;
         } else if (place < message.size) {
-            message.data[place] ^= (uint8_t)take(in);
+            message.data[place] ^= (uint8_t)fuzz_take(in);
         }
     }
     return give(to, kind, world.tokens[index], (crdt_span){message.data, message.size});
 }
 
-static bool run_step(end ends[2], input *in)
+static bool run_step(end ends[2], fuzz_input *in)
 {
     static uint64_t token;
-    unsigned step = take(in) % 7;
+    unsigned step = fuzz_take(in) % 7;
     if (step < 2) {
-        end *by = &ends[take(in) % 2];
-        crdt_span text = take_span(in, TOPIC_SIZE + take(in));
+        end *by = &ends[fuzz_take(in) % 2];
+        crdt_span text = take_said(in, TOPIC_SIZE + fuzz_take(in));
         if (text.size < TOPIC_SIZE) {
             return false;
         }
@@ -290,17 +272,17 @@ static bool run_step(end ends[2], input *in)
         return carry(ends, in, step);
     }
     if (step == 5) {
-        world.clock_ms += 100 * take(in);
+        world.clock_ms += 100 * fuzz_take(in);
         return false;
     }
-    end *to = &ends[take(in) % 2];
-    sync_link_event_kind kind = KINDS[take(in) % 3];
-    return give(to, kind, take(in), take_span(in, take(in)));
+    end *to = &ends[fuzz_take(in) % 2];
+    sync_link_event_kind kind = KINDS[fuzz_take(in) % 3];
+    return give(to, kind, fuzz_take(in), take_said(in, fuzz_take(in)));
 }
 
 bool fuzz_target(const uint8_t *data, size_t size)
 {
-    input in = {data, size};
+    fuzz_input in = {data, size};
     end ends[2];
     memset(&world, 0, sizeof world);
     world.clock_ms = 1000000;

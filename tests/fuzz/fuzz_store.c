@@ -11,6 +11,7 @@
 
 #include "sync/store.h"
 #include "tests/fuzz/fuzz.h"
+#include "tests/fuzz/fuzz_input.h"
 #include "tests/support/temp_dir.h"
 #include "tests/sync/store_box.h"
 
@@ -132,47 +133,33 @@ static void make_store(void)
 
 /* ---- the input ---- */
 
-typedef struct input {
-    const uint8_t *at;
-    size_t left;
-} input;
-
-static unsigned take(input *in)
+static void change_bytes(file *f, size_t place, fuzz_input *in, bool over)
 {
-    if (in->left == 0) {
-        return 0;
-    }
-    in->left--;
-    return *in->at++;
-}
-
-static void change_bytes(file *f, size_t place, input *in, bool over)
-{
-    size_t size = take(in);
+    size_t size = fuzz_take(in);
     for (size_t i = 0; i < size && in->left > 0; i++) {
-        uint8_t byte = (uint8_t)take(in);
+        uint8_t byte = (uint8_t)fuzz_take(in);
         if (place + i < f->now_size) {
             f->now[place + i] = over ? byte : f->now[place + i] ^ byte;
         }
     }
 }
 
-static void damage(file *f, unsigned kind, size_t place, input *in)
+static void damage(file *f, unsigned kind, size_t place, fuzz_input *in)
 {
     size_t page = place / PAGE_SIZE * PAGE_SIZE;
     if (kind < 2) {
         change_bytes(f, place, in, kind == 1);
     } else if (kind == 2) {
-        size_t from = take(in) * PAGE_SIZE;
+        size_t from = fuzz_take(in) * PAGE_SIZE;
         if (from + PAGE_SIZE <= f->now_size && page + PAGE_SIZE <= f->now_size) {
             memmove(f->now + page, f->now + from, PAGE_SIZE);
         }
     } else if (kind == 3) {
         f->now_size = place;
     } else {
-        size_t at = page + 2 * take(in);
+        size_t at = page + 2 * fuzz_take(in);
         for (size_t i = 0; i < 2; i++) {
-            uint8_t byte = (uint8_t)take(in);
+            uint8_t byte = (uint8_t)fuzz_take(in);
             if (at + i < f->now_size) {
                 f->now[at + i] = byte;
             }
@@ -180,7 +167,7 @@ static void damage(file *f, unsigned kind, size_t place, input *in)
     }
 }
 
-static void damage_files(input *in)
+static void damage_files(fuzz_input *in)
 {
     for (size_t i = 0; i < 2; i++) {
         memcpy(files[i].now, files[i].bytes, files[i].size);
@@ -188,11 +175,11 @@ static void damage_files(input *in)
         files[i].damaged = false;
     }
     while (in->left > 0) {
-        file *f = &files[take(in) % 2];
-        unsigned kind = take(in) % 5;
-        size_t place = take(in);
-        place |= (size_t)take(in) << 8;
-        place |= (size_t)take(in) << 16;
+        file *f = &files[fuzz_take(in) % 2];
+        unsigned kind = fuzz_take(in) % 5;
+        size_t place = fuzz_take(in);
+        place |= (size_t)fuzz_take(in) << 8;
+        place |= (size_t)fuzz_take(in) << 16;
         damage(f, kind, f->now_size == 0 ? 0 : place % f->now_size, in);
         f->damaged = true;
     }
@@ -219,7 +206,7 @@ bool fuzz_target(const uint8_t *data, size_t size)
     if (files[0].bytes == NULL) {
         make_store();
     }
-    input in = {data, size};
+    fuzz_input in = {data, size};
     damage_files(&in);
     for (size_t i = 0; i < 2; i++) {
         if (files[i].damaged) {

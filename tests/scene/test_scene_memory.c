@@ -32,120 +32,35 @@ static bool lacks(void)
     return true;
 }
 
-crdt_err __real_crdt_op_list_add(crdt_op_list *a, crdt_key b);
-crdt_err __wrap_crdt_op_list_add(crdt_op_list *a, crdt_key b);
-crdt_err __wrap_crdt_op_list_add(crdt_op_list *a, crdt_key b)
-{
-    return lacks() ? CRDT_ENOMEM : __real_crdt_op_list_add(a, b);
-}
+/* clang-format off */
+/* The linker calls the second function for the first; without memory it gives `none`. */
+#define FAILING(result, none, name, parameters, arguments)                             \
+    result __real_##name parameters;                                                   \
+    result __wrap_##name parameters;                                                   \
+    result __wrap_##name parameters                                                    \
+    {                                                                                  \
+        return lacks() ? (none) : __real_##name arguments;                             \
+    }
+#define FAILING_ERR(name, parameters, arguments)                                       \
+    FAILING(crdt_err, CRDT_ENOMEM, name, parameters, arguments)
 
-crdt_err __real_crdt_op_list_push(crdt_op_list *a, const crdt_op *b);
-crdt_err __wrap_crdt_op_list_push(crdt_op_list *a, const crdt_op *b);
-crdt_err __wrap_crdt_op_list_push(crdt_op_list *a, const crdt_op *b)
-{
-    return lacks() ? CRDT_ENOMEM : __real_crdt_op_list_push(a, b);
-}
-
-crdt_err __real_crdt_op_list_remove(crdt_op_list *a, crdt_key b);
-crdt_err __wrap_crdt_op_list_remove(crdt_op_list *a, crdt_key b);
-crdt_err __wrap_crdt_op_list_remove(crdt_op_list *a, crdt_key b)
-{
-    return lacks() ? CRDT_ENOMEM : __real_crdt_op_list_remove(a, b);
-}
-
-crdt_err __real_crdt_op_list_unset(crdt_op_list *a, crdt_key b);
-crdt_err __wrap_crdt_op_list_unset(crdt_op_list *a, crdt_key b);
-crdt_err __wrap_crdt_op_list_unset(crdt_op_list *a, crdt_key b)
-{
-    return lacks() ? CRDT_ENOMEM : __real_crdt_op_list_unset(a, b);
-}
-
-crdt_err __real_crdt_op_list_set(crdt_op_list *a, crdt_key b, crdt_span c);
-crdt_err __wrap_crdt_op_list_set(crdt_op_list *a, crdt_key b, crdt_span c);
-crdt_err __wrap_crdt_op_list_set(crdt_op_list *a, crdt_key b, crdt_span c)
-{
-    return lacks() ? CRDT_ENOMEM : __real_crdt_op_list_set(a, b, c);
-}
-
-crdt_err __real_crdt_value_write_null(crdt_buf *a);
-crdt_err __wrap_crdt_value_write_null(crdt_buf *a);
-crdt_err __wrap_crdt_value_write_null(crdt_buf *a)
-{
-    return lacks() ? CRDT_ENOMEM : __real_crdt_value_write_null(a);
-}
-
-crdt_err __real_crdt_value_write_bool(crdt_buf *a, bool b);
-crdt_err __wrap_crdt_value_write_bool(crdt_buf *a, bool b);
-crdt_err __wrap_crdt_value_write_bool(crdt_buf *a, bool b)
-{
-    return lacks() ? CRDT_ENOMEM : __real_crdt_value_write_bool(a, b);
-}
-
-crdt_err __real_crdt_value_write_integer(crdt_buf *a, int64_t b);
-crdt_err __wrap_crdt_value_write_integer(crdt_buf *a, int64_t b);
-crdt_err __wrap_crdt_value_write_integer(crdt_buf *a, int64_t b)
-{
-    return lacks() ? CRDT_ENOMEM : __real_crdt_value_write_integer(a, b);
-}
-
-crdt_err __real_crdt_value_write_number(crdt_buf *a, double b);
-crdt_err __wrap_crdt_value_write_number(crdt_buf *a, double b);
-crdt_err __wrap_crdt_value_write_number(crdt_buf *a, double b)
-{
-    return lacks() ? CRDT_ENOMEM : __real_crdt_value_write_number(a, b);
-}
-
-crdt_err __real_crdt_value_write_string(crdt_buf *a, crdt_span b);
-crdt_err __wrap_crdt_value_write_string(crdt_buf *a, crdt_span b);
-crdt_err __wrap_crdt_value_write_string(crdt_buf *a, crdt_span b)
-{
-    return lacks() ? CRDT_ENOMEM : __real_crdt_value_write_string(a, b);
-}
-
-crdt_err __real_crdt_value_write_array(crdt_buf *a, uint32_t b);
-crdt_err __wrap_crdt_value_write_array(crdt_buf *a, uint32_t b);
-crdt_err __wrap_crdt_value_write_array(crdt_buf *a, uint32_t b)
-{
-    return lacks() ? CRDT_ENOMEM : __real_crdt_value_write_array(a, b);
-}
-
-crdt_err __real_crdt_value_write_map(crdt_buf *a, uint32_t b);
-crdt_err __wrap_crdt_value_write_map(crdt_buf *a, uint32_t b);
-crdt_err __wrap_crdt_value_write_map(crdt_buf *a, uint32_t b)
-{
-    return lacks() ? CRDT_ENOMEM : __real_crdt_value_write_map(a, b);
-}
-
-crdt_err __real_crdt_buf_grow(crdt_buf *a, size_t b);
-crdt_err __wrap_crdt_buf_grow(crdt_buf *a, size_t b);
-crdt_err __wrap_crdt_buf_grow(crdt_buf *a, size_t b)
-{
-    return lacks() ? CRDT_ENOMEM : __real_crdt_buf_grow(a, b);
-}
-
-crdt_err __real_scene_json_encode(const scene_json_node *a, crdt_alloc b, crdt_buf *c);
-crdt_err __wrap_scene_json_encode(const scene_json_node *a, crdt_alloc b, crdt_buf *c);
-crdt_err __wrap_scene_json_encode(const scene_json_node *a, crdt_alloc b, crdt_buf *c)
-{
-    return lacks() ? CRDT_ENOMEM : __real_scene_json_encode(a, b, c);
-}
-
-crdt_err __real_scene_text_map_put(scene_text_map *a, crdt_span b, uint64_t c,
-                                   uint64_t **d, bool *e);
-crdt_err __wrap_scene_text_map_put(scene_text_map *a, crdt_span b, uint64_t c,
-                                   uint64_t **d, bool *e);
-crdt_err __wrap_scene_text_map_put(scene_text_map *a, crdt_span b, uint64_t c,
-                                   uint64_t **d, bool *e)
-{
-    return lacks() ? CRDT_ENOMEM : __real_scene_text_map_put(a, b, c, d, e);
-}
-
-void *__real_crdt_arena_alloc(crdt_arena *a, size_t b);
-void *__wrap_crdt_arena_alloc(crdt_arena *a, size_t b);
-void *__wrap_crdt_arena_alloc(crdt_arena *a, size_t b)
-{
-    return lacks() ? NULL : __real_crdt_arena_alloc(a, b);
-}
+FAILING_ERR(crdt_op_list_add, (crdt_op_list *a, crdt_key b), (a, b))
+FAILING_ERR(crdt_op_list_push, (crdt_op_list *a, const crdt_op *b), (a, b))
+FAILING_ERR(crdt_op_list_remove, (crdt_op_list *a, crdt_key b), (a, b))
+FAILING_ERR(crdt_op_list_unset, (crdt_op_list *a, crdt_key b), (a, b))
+FAILING_ERR(crdt_op_list_set, (crdt_op_list *a, crdt_key b, crdt_span c), (a, b, c))
+FAILING_ERR(crdt_value_write_null, (crdt_buf *a), (a))
+FAILING_ERR(crdt_value_write_bool, (crdt_buf *a, bool b), (a, b))
+FAILING_ERR(crdt_value_write_integer, (crdt_buf *a, int64_t b), (a, b))
+FAILING_ERR(crdt_value_write_number, (crdt_buf *a, double b), (a, b))
+FAILING_ERR(crdt_value_write_string, (crdt_buf *a, crdt_span b), (a, b))
+FAILING_ERR(crdt_value_write_array, (crdt_buf *a, uint32_t b), (a, b))
+FAILING_ERR(crdt_value_write_map, (crdt_buf *a, uint32_t b), (a, b))
+FAILING_ERR(crdt_buf_grow, (crdt_buf *a, size_t b), (a, b))
+FAILING_ERR(scene_json_encode, (const scene_json_node *a, crdt_alloc b, crdt_buf *c), (a, b, c))
+FAILING_ERR(scene_text_map_put, (scene_text_map *a, crdt_span b, uint64_t c, uint64_t **d, bool *e), (a, b, c, d, e))
+FAILING(void *, NULL, crdt_arena_alloc, (crdt_arena *a, size_t b), (a, b))
+/* clang-format on */
 
 /* ---- what is done ---- */
 
