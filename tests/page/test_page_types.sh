@@ -1,0 +1,10 @@
+#!/usr/bin/env bash
+# The page's TypeScript holds what its types promise: tsc, strict.
+set -u
+cd "$(dirname "$0")" || exit 2
+./setup.sh || exit $?
+[ -d ../../cli/page/node_modules/preact ] || {
+    echo "the page's own packages are not installed: it was not built here"
+    exit 77
+}
+exec node_modules/.bin/tsc --noEmit -p ../../cli/page
