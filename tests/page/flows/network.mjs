@@ -43,6 +43,18 @@ export async function cut_off_and_healed(world) {
     assert.equal((await ana.ids()).length, 5);
 }
 
+/* A cable that is pulled tells nobody: an edit that is not answered has to. */
+export async function a_silent_cut(world) {
+    const { relay, ana, ben } = await behind(world);
+    relay.freeze();
+    await ben.in(() => window.scenesync.session.edits.place('lamp', { position: [2, 2, 2] }));
+    await ben.phase('reconnecting');
+    relay.mend();
+    await ben.settled();
+    await world.same(ana, ben);
+    assert.deepEqual([...(await ana.place('lamp')).position], [2, 2, 2]);
+}
+
 export async function a_reload_keeps_what_waits(world) {
     const { relay, worker, ana, ben } = await behind(world);
     relay.cutLinks();

@@ -11,6 +11,7 @@ export class Relay {
     constructor(port) {
         this.target = port;
         this.up = true;
+        this.frozen = false;
         this.links = true; /* false: pages come through, WebSockets do not */
         this.pairs = new Set();
     }
@@ -43,6 +44,11 @@ export class Relay {
         near.on('error', () => near.destroy());
         if (!this.up) {
             near.destroy();
+            return;
+        }
+        if (this.frozen) {
+            this.pairs.add({ near, far: near });
+            near.pause();
             return;
         }
         near.once('data', (first) => {
@@ -80,9 +86,24 @@ export class Relay {
         this.drop();
     }
 
+    /* As a cable that is pulled: nothing comes through, and nobody is told. */
+    freeze() {
+        this.frozen = true;
+        for (const { near, far } of this.pairs) {
+            near.unpipe(far);
+            far.unpipe(near);
+            near.pause();
+            far.pause();
+        }
+    }
+
     mend() {
         this.up = true;
         this.links = true;
+        if (this.frozen) {
+            this.frozen = false;
+            this.drop();
+        }
     }
 
     drop() {
