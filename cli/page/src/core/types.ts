@@ -187,6 +187,10 @@ export interface Session {
     readonly selection: Signal<readonly EntityId[]>;
     say(tone: Notice['tone'], text: string, action?: Notice['action']): void;
     dismiss(id: number): void;
+    /* It is decided: nobody is shown it any more, unless it comes anew. */
+    dismissConflict(conflict: Conflict): void;
+    /* Try again at once, while reconnecting. */
+    retry(): void;
     /* Told to others, at most ten times a second. */
     showCamera(position: readonly number[], rotation: readonly number[]): void;
     showEditing(what: Person['editing'] | null): void;

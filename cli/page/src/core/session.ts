@@ -1,0 +1,534 @@
+/* One page at one worker: puts link, scene, outbox and people together.
+ *
+ *      connecting ──▶ loading ──▶ live ──▶ reconnecting ──▶ loading ──▶ live ...
+ *                                  └──▶ closed (no right any more; nothing is tried again)
+ *
+ * What is shown stays while it reconnects, and can be edited: the outbox keeps it. */
+
+import { computed, effect, signal } from '@preact/signals-core';
+import { openVisit, cleanName, rememberName, shareLink } from './address.ts';
+import { Calls, infoOf } from './calls.ts';
+import { Conflicts } from './conflicts.ts';
+import type { Edit } from './edit.ts';
+import { Editing } from './edits.ts';
+import { equal, listOf, member, numberOf, textOf } from './json.ts';
+import { Keep } from './keep.ts';
+import { Link, linkAddress } from './link.ts';
+import { Notices } from './notices.ts';
+import { Outbox, type Entry } from './outbox.ts';
+import { People, Self } from './people.ts';
+import type { Platform } from './platform.ts';
+import { SceneStore } from './scene.ts';
+import { Sender, type Refusal } from './sender.ts';
+import type { Conflict, EntityId, Json, LinkState, Notice, Person, Role, SaveState, Session } from './types.ts';
+import { readMessage, saveStateOf, stateEvent, type Told } from './wire.ts';
+
+const SAVE_LOOK_MS = 6000; /* so long after a change without a word of it being saved, ask */
+
+interface Standing {
+    readonly phase: LinkState['phase'];
+    readonly mode: LinkState['mode'];
+    readonly retryAt?: number;
+    readonly text?: string;
+}
+
+export function openSession(platform: Platform): Session {
+    return new PageSession(platform);
+}
+
+function modeOf(state: string): LinkState['mode'] {
+    return state === 'editing' || state === 'running' ? state : 'loading';
+}
+
+class PageSession implements Session {
+    private readonly visit;
+    private readonly calls;
+    private readonly standing = signal<Standing>({ phase: 'connecting', mode: 'loading' });
+    private readonly waiting = signal(0);
+    private readonly saved = signal<SaveState>({ state: 'unknown' });
+    private readonly identity;
+    private readonly notes;
+    private readonly persons = new People();
+    private readonly self;
+    private readonly outbox: Outbox;
+    private readonly store: SceneStore;
+    private readonly clashes: Conflicts;
+    private readonly sender: Sender;
+    private readonly connection: Link;
+    private readonly tab: string;
+    private readonly stops: (() => void)[] = [];
+    private readonly lost = new Map<EntityId, Edit[]>(); /* refused since their entity was gone */
+    private keep: Keep | undefined;
+    private scene_ = '';
+    private loaded = false;
+    private stopSaveLook: (() => void) | undefined;
+    private silent = 0; /* ids of what only asks whether the worker lives: below 0 */
+
+    readonly edits: Editing;
+    readonly selection = signal<readonly EntityId[]>([]);
+    readonly link = computed<LinkState>(() => ({
+        ...this.standing.value, readOnly: this.readOnly(), pending: this.waiting.value,
+    }));
+
+    constructor(private readonly platform: Platform) {
+        this.visit = openVisit(platform);
+        this.scene_ = this.visit.scene;
+        this.calls = new Calls(platform, this.visit.token);
+        this.identity = signal({ id: '', name: this.visit.name, color: this.visit.color, role: 'edit' as Role });
+        this.notes = new Notices(platform);
+        this.self = new Self(platform, (payload) => this.tell('Presence', payload));
+        this.tab = platform.random(12);
+        this.outbox = new Outbox((entry, gone) => this.kept(entry, gone));
+        const me = (): string => this.identity.peek().name;
+        this.store = new SceneStore(this.outbox, me, () => this.clashes.repairs);
+        this.clashes = new Conflicts(me, (ids) => this.store.remark(ids));
+        this.sender = new Sender(platform, this.outbox, this.store, {
+            send: (text) => this.connection.send(text),
+            sceneName: () => this.scene_,
+            refused: (refusals) => this.refused(refusals),
+            undone: (edit, payload) => this.undone(edit, payload),
+        });
+        this.edits = new Editing(platform, this.store, this.outbox, {
+            hindrance: () => this.hindrance(),
+            live: () => this.standing.peek().phase === 'live',
+            say: (tone, text) => this.say(tone, text),
+            wake: () => this.sender.wake(),
+        });
+        this.connection = new Link(platform, {
+            address: () => linkAddress(platform.address, this.visit.token, this.identity.peek().name, this.visit.color),
+            opened: () => undefined,
+            message: (text) => this.hear(text),
+            broken: (retryAt) => this.broken(retryAt),
+            refused: (text) => this.closed(text),
+            ask: () => this.connection.send(stateEvent(this.scene_, 'Presence', {}, { id: --this.silent })),
+            status: () => this.calls.ask('GET', '/v1/status'),
+        });
+        platform.hold(`scenesync/${this.tab}`);
+        this.stops.push(
+            this.store.watch((change) => this.changed(change.removed)),
+            effect(() => this.self.select(this.selection.value)),
+            platform.listen({
+                online: () => this.connection.hurry(),
+                offline: () => this.connection.hurry(),
+                leave: () => this.leave(),
+            }));
+        if (this.visit.scene !== '') {
+            this.openKeep();
+        }
+        this.connection.connect();
+    }
+
+    /* ---- to look at ---- */
+
+    get sceneName(): string {
+        return this.scene_;
+    }
+    get scene(): SceneStore {
+        return this.store;
+    }
+    get me(): Session['me'] {
+        return this.identity;
+    }
+    get save(): Session['save'] {
+        return this.saved;
+    }
+    get people(): Session['people'] {
+        return this.persons.all;
+    }
+    get conflicts(): Session['conflicts'] {
+        return this.clashes.all;
+    }
+    get notices(): Session['notices'] {
+        return this.notes.all;
+    }
+
+    private readOnly(): boolean {
+        return this.identity.value.role === 'view' || this.standing.value.mode === 'running';
+    }
+
+    private hindrance(): string | undefined {
+        const { phase, mode } = this.standing.peek();
+        if (this.identity.peek().role === 'view') {
+            return 'You may look at this scene, but not edit it.';
+        }
+        if (mode === 'running') {
+            return 'The scene is running. Stop it to go on editing.';
+        }
+        return phase === 'closed' ? 'The link to the worker is closed: nothing can be edited.'
+             : this.loaded ? undefined : 'The scene is still loading.';
+    }
+
+    /* ---- the link ---- */
+
+    private hear(text: string): void {
+        let own = true;
+        for (const told of readMessage(text)) {
+            own = own && told.type === 'answer';
+            this.take(told);
+        }
+        this.sender.report();
+        this.store.show(own);
+        this.sender.wake();
+    }
+
+    private take(told: Told): void {
+        switch (told.type) {
+        case 'add':
+            this.store.add(told.entity, told.parts, told.name, told.author, told.stamp);
+            this.comeBack(told.entity);
+            break;
+        case 'set':
+            this.store.set(told.entity, told.part, told.author, told.stamp);
+            break;
+        case 'drop':
+            this.store.drop(told.entity, told.component);
+            break;
+        case 'remove':
+            this.store.remove(told.entity);
+            break;
+        case 'answer':
+            this.sender.answered(told.id, told.ok, told.stamp, told.code, told.error, told.payload);
+            break;
+        case 'presence':
+            this.persons.hear(told.people, told.left, told.all);
+            break;
+        case 'conflict':
+            this.clash(told.conflict);
+            break;
+        case 'conflicts':
+            this.clashes.stand(told.conflicts);
+            break;
+        case 'saved':
+            this.setSave(told.save);
+            break;
+        case 'welcome':
+            this.welcome(told.scene, told.state, told.you);
+            break;
+        case 'finished':
+            this.finished();
+            break;
+        case 'state':
+            this.stateChanged(told.state, told.text);
+            break;
+        case 'role':
+            this.identity.value = { ...this.identity.value, role: told.role };
+            break;
+        }
+    }
+
+    private welcome(scene: string, state: string, you: { id: string; name: string; role: Role }): void {
+        if (scene !== this.scene_) {
+            this.otherScene(scene);
+        }
+        this.identity.value = { ...this.identity.value, id: you.id, role: you.role, name: you.name || this.visit.name };
+        this.standing.value = { phase: 'loading', mode: modeOf(state) };
+        this.store.begin();
+        if (this.keep === undefined) {
+            this.openKeep();
+        }
+    }
+
+    /* The worker edits another scene than the address says: what was kept of that one stays. */
+    private otherScene(scene: string): void {
+        if (this.scene_ !== '') {
+            this.say('warning', `This worker edits the scene ${scene}, not ${this.scene_}.`);
+        }
+        const { keep } = this;
+        keep?.leave();
+        this.keep = undefined;
+        for (const entry of [...this.outbox.all()]) {
+            this.outbox.remove(entry);
+        }
+        this.scene_ = scene;
+    }
+
+    private finished(): void {
+        this.store.finish();
+        this.loaded = true;
+        this.standing.value = { ...this.standing.value, phase: 'live' };
+        this.self.renew();
+        if (this.standing.value.mode !== 'running') {
+            this.sender.start();
+            this.adopt();
+        }
+        this.store.show(false);
+        this.askSaved();
+    }
+
+    private stateChanged(state: string, text: string): void {
+        const { phase } = this.standing.value;
+        this.standing.value = { phase, mode: modeOf(state), ...(text && { text }) };
+    }
+
+    private broken(retryAt: number): void {
+        const { mode } = this.standing.value;
+        this.unsend();
+        this.persons.clear();
+        this.standing.value = { phase: this.loaded ? 'reconnecting' : 'connecting', mode, retryAt };
+    }
+
+    private unsend(): void {
+        if (this.sender.stop() > 0) {
+            this.say('info', 'The connection was lost during an undo: look whether it was done.');
+        }
+    }
+
+    private closed(text: string): void {
+        this.unsend();
+        this.persons.clear();
+        this.standing.value = { phase: 'closed', mode: this.standing.value.mode, text };
+    }
+
+    /* False: there is no link to tell it on. */
+    private tell(type: string, payload: Json): boolean {
+        const live = this.connection?.open === true && this.identity.peek().id !== '';
+        if (live) {
+            this.connection.send(stateEvent(this.scene_, type, payload));
+        }
+        return live;
+    }
+
+    /* ---- edits ---- */
+
+    private kept(entry: Entry, gone: boolean): void {
+        this.waiting.value = this.outbox.count;
+        this.keep?.told(entry, gone);
+    }
+
+    private openKeep(): void {
+        this.keep = new Keep(this.platform, this.scene_, this.tab, () =>
+            this.say('warning', 'This browser keeps no more: changes that wait would be lost with a reload.'));
+        this.adopt();
+    }
+
+    /* Edits that pages before this one, or others that crashed, did not get to the worker. */
+    private adopt(): void {
+        void this.keep?.adopt((edits) => {
+            for (const edit of edits) {
+                this.outbox.push(edit);
+                this.store.touch(edit.entity);
+            }
+            if (edits.length > 0) {
+                this.say('info', edits.length === 1 ? 'A change from before was kept.'
+                                                    : `${edits.length} changes from before were kept.`);
+            }
+            if (this.standing.peek().phase === 'live') {
+                this.sender.settleDone();
+            }
+            this.store.show(true);
+            this.sender.wake();
+        });
+    }
+
+    private leave(): void {
+        this.sender.flush();
+        this.keep?.leave();
+    }
+
+    private refused(refusals: readonly Refusal[]): void {
+        const gone = refusals.filter((refusal) => refusal.code === 'not-found' && refusal.edit.entity !== '' &&
+                                                  refusal.edit.kind !== 'restore');
+        const removed = new Set(gone.filter(({ edit }) => !this.store.has(edit.entity)).map(({ edit }) => edit.entity));
+        for (const { edit } of gone) {
+            if (removed.has(edit.entity)) {
+                this.lose(edit);
+            }
+        }
+        for (const entity of removed) {
+            this.say('warning', `“${this.store.label(entity)}” was removed while you edited it.`,
+                     { label: 'Restore', run: () => this.edits.restore(entity) });
+        }
+        const texts = new Map<string, number>();
+        for (const refusal of refusals) {
+            if (!removed.has(refusal.edit.entity)) {
+                const text = this.refusalText(refusal);
+                texts.set(text, (texts.get(text) ?? 0) + 1);
+            }
+        }
+        for (const [text, count] of texts) {
+            this.say(text.startsWith('There is nothing') ? 'info' : 'warning', count > 1 ? `${text} (${count} times)` : text);
+        }
+    }
+
+    private refusalText({ edit, code, error }: Refusal): string {
+        const sentence = error.charAt(0).toUpperCase() + error.slice(1);
+        if (edit.entity === '') {
+            return /[.!]$/.test(sentence) ? sentence : `${sentence}.`;
+        }
+        const what = `“${this.store.label(edit.entity)}”`;
+        return code === 'forbidden' ? `${what} was not changed: ${error}.`
+             : `The change of ${what} was taken back: ${error}.`;
+    }
+
+    /* Kept, so that who restores the entity gets it too. */
+    private lose(edit: Edit): void {
+        this.lost.set(edit.entity, [...(this.lost.get(edit.entity) ?? []), edit].slice(-100));
+        if (this.lost.size > 100) {
+            this.lost.delete(this.lost.keys().next().value!);
+        }
+        this.clashes.lose({ kind: 'edited-while-removed', entity: edit.entity, author: this.identity.peek().name,
+                            ...(edit.component !== undefined && { component: edit.component }) });
+    }
+
+    /* The entity is there again. If it is restored from here, with what was refused. */
+    private comeBack(entity: EntityId): void {
+        this.clashes.found(entity);
+        const edits = this.lost.get(entity);
+        this.lost.delete(entity);
+        if (edits && this.restoring.delete(entity)) {
+            this.platform.soon(() => edits.forEach(({ component, fields, data, step }) => {
+                if (component !== undefined && fields) {
+                    this.edits.set(entity, component, fields, step);
+                } else if (component !== undefined && data !== undefined) {
+                    this.edits.replace(entity, component, data, step);
+                }
+            }));
+        }
+    }
+
+    private get restoring(): Set<EntityId> {
+        return this.edits.restoring;
+    }
+
+    private undone(edit: Edit, payload: Json): void {
+        const skips = listOf(payload, 'skips');
+        if (skips.length === 0) {
+            return;
+        }
+        const count = skips.length + (numberOf(payload, 'more') ?? 0);
+        const first = skips[0]!;
+        const label = this.store.label(textOf(first, 'entityId') ?? textOf(first, 'entity') ?? '');
+        const reason = textOf(first, 'reason') ?? 'somebody else has changed it since';
+        const what = count === 1 ? `“${label}” was left alone` : `${count} changes were left alone, the first at “${label}”`;
+        this.say('info', `${edit.kind === 'undo' ? 'Undo' : 'Redo'}: ${what}: ${reason}.`);
+    }
+
+    /* ---- conflicts ---- */
+
+    private clash(told: Omit<Conflict, 'mine'>): void {
+        if (!this.clashes.pass(told as never)) {
+            return;
+        }
+        const conflict: Conflict = { ...told, mine: told.author === this.identity.peek().name };
+        if (conflict.mine && conflict.component !== undefined && this.store.get(conflict.entity)) {
+            const by = this.store.get(conflict.entity)?.components.get(conflict.component)?.author ?? 'Somebody';
+            const what = conflict.field ?? conflict.component;
+            this.say('warning', `${by} changed ${what} of “${this.store.label(conflict.entity)}” at the same time.`,
+                     conflict.value === undefined ? undefined
+                                                  : { label: 'Take mine', run: () => this.edits.take(conflict) });
+        }
+    }
+
+    dismissConflict(conflict: Conflict): void {
+        this.clashes.dismiss(conflict);
+        this.lost.delete(conflict.entity);
+        const { entity, component, field, stamp } = conflict;
+        this.tell('DismissConflict', { entityId: entity, ...(component !== undefined && { component }),
+                                       ...(field !== undefined && { field }), ...(stamp !== undefined && { stamp }) });
+    }
+
+    /* ---- what else changes ---- */
+
+    private changed(removed: ReadonlySet<EntityId>): void {
+        if (removed.size > 0 && this.selection.peek().some((id) => removed.has(id))) {
+            this.selection.value = this.selection.peek().filter((id) => !removed.has(id));
+        }
+        if (this.standing.peek().phase === 'live' && this.saved.peek().state === 'saved') {
+            this.setSave({ ...this.saved.peek(), state: 'unsaved' });
+        }
+    }
+
+    private setSave(save: SaveState): void {
+        this.stopSaveLook?.();
+        this.stopSaveLook = save.state === 'unsaved' || save.state === 'saving'
+            ? this.platform.after(SAVE_LOOK_MS, () => this.askSaved()) : undefined;
+        if (!equal(save as unknown as Json, this.saved.peek() as unknown as Json)) {
+            this.saved.value = save;
+        }
+    }
+
+    private askSaved(): void {
+        if (this.standing.peek().phase === 'live' && this.standing.peek().mode !== 'running') {
+            this.calls.status().then((status) => this.setSave(saveStateOf(member(status, 'save'))), () => undefined);
+        }
+    }
+
+    /* ---- calls ---- */
+
+    say(tone: Notice['tone'], text: string, action?: Notice['action']): void {
+        this.notes.say(tone, text, action);
+    }
+    dismiss(id: number): void {
+        this.notes.dismiss(id);
+    }
+    showCamera(position: readonly number[], rotation: readonly number[]): void {
+        this.self.look(position, rotation);
+    }
+    showEditing(what: Person['editing'] | null): void {
+        this.self.edit(what);
+    }
+
+    setName(name: string): void {
+        const clean = cleanName(name);
+        if (clean !== '' && clean !== this.identity.peek().name) {
+            rememberName(this.platform, clean);
+            this.identity.value = { ...this.identity.peek(), name: clean };
+            this.reconnect();
+        }
+    }
+
+    retry(): void {
+        this.connection.hurry();
+    }
+
+    private reconnect(): void {
+        this.sender.flush();
+        this.unsend();
+        this.standing.value = { phase: this.loaded ? 'reconnecting' : 'connecting', mode: this.standing.peek().mode };
+        this.connection.connect();
+    }
+
+    async saveNow(force = false): Promise<void> {
+        this.sender.flush();
+        const before = this.saved.peek();
+        this.setSave({ ...before, state: 'saving' });
+        try {
+            this.setSave(saveStateOf(await this.calls.save(force)));
+        } catch (error) {
+            this.setSave({ ...before, state: 'failing', error: (error as Error).message });
+            throw error;
+        }
+    }
+    play(): Promise<void> {
+        this.sender.flush();
+        return this.calls.play();
+    }
+    stop(): Promise<void> {
+        return this.calls.stop();
+    }
+    preparePublish(): ReturnType<Session['preparePublish']> {
+        this.sender.flush();
+        return this.calls.prepare();
+    }
+    confirmPublish(id: string, authChain?: Json, asPrepared?: boolean): Promise<void> {
+        return this.calls.confirm(id, authChain, asPrepared);
+    }
+    history(before?: string): ReturnType<Session['history']> {
+        return this.calls.history(before);
+    }
+    async info(): ReturnType<Session['info']> {
+        return infoOf(await this.calls.info(), this.scene_);
+    }
+    shareLink(): string {
+        return shareLink(this.platform, this.scene_, this.visit.token);
+    }
+
+    close(): void {
+        this.leave();
+        this.unsend();
+        this.stopSaveLook?.();
+        this.stops.forEach((stop) => stop());
+        this.connection.close();
+        this.standing.value = { phase: 'closed', mode: this.standing.peek().mode };
+    }
+}
