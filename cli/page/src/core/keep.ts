@@ -99,7 +99,7 @@ export class Keep {
     async adopt(take: (edits: readonly Edit[]) => void): Promise<void> {
         for (const tab of this.tabs()) {
             const left = member(parse(this.store.getItem(this.base + tab) ?? ''), 'left') === true;
-            await this.platform.claim(`${this.base}${tab}`, left, () => this.takeOver(tab, take));
+            await this.platform.claim(`scenesync/${tab}`, left, () => this.takeOver(tab, take));
         }
     }
 
