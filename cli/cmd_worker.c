@@ -137,6 +137,7 @@ static void say_ready(cli_run *run, const worker *w, const char *confined)
         cli_report_end(&report);
     } else {
         const char *http = worker_http_url(w); /* http://..., and so ws://... */
+        fprintf(run->out, "page:      %s/\n", http);
         fprintf(run->out, "programs:  %s/v1/status\n", http);
         fprintf(run->out, "renderers: ws%s/renderer\n", http + strlen("http"));
         if (worker_peer_url(w)[0] != '\0') {

@@ -204,14 +204,17 @@ const cli_verb cli_verbs[] = {
      .arguments = "",
      .summary = "be the edition worker of a scene until stopped",
      .details =
-         "Renderers connect to ws://ADDR/renderer and edit the scene together; "
-         "programs\n"
-         "ask by HTTP; other workers of the scene are met as a node meets them. The\n"
-         "scene comes from whoever edits it already, else from the content or the\n"
-         "builder server, else from the store. Who may do what stands in the access\n"
-         "file (`scenesync access`); without one, callers on this machine may edit "
-         "and\n"
-         "nobody else may anything. SIGTERM: what is unsaved is saved, peers are "
+         "http://ADDR/ is the page where people see the scene and edit it together,\n"
+         "http://ADDR/status tells how its replicas are. Other renderers connect to\n"
+         "ws://ADDR/renderer; programs ask by HTTP; other workers of the scene are "
+         "met\n"
+         "as a node meets them. The scene comes from whoever edits it already, else\n"
+         "from the content or the builder server, else from the store. Who may do\n"
+         "what stands in the access file (`scenesync access`); without one, callers "
+         "on\n"
+         "this machine may edit and nobody else may anything. SIGTERM: what is "
+         "unsaved\n"
+         "is saved, peers are "
          "told.\n"
          "The other verbs on its store are done by the running worker.",
      .examples =
@@ -665,8 +668,8 @@ const cli_verb cli_verbs[] = {
          "The running worker: FILE (bin/game.js) is run once, in a process of its own\n"
          "with limits on time and memory and without access to anything but the "
          "object\n"
-         "`dcl`. Renderers see what it built at ws://ADDRESS/renderer; edits are "
-         "refused.\n"
+         "`dcl`. http://ADDR/ shows what it built, and ws://ADDR/renderer tells it to\n"
+         "renderers; edits are refused.\n"
          "A script that fails is no end: what it built until then is shown, with its\n"
          "error. --print writes what is built as JSON, and ends: 0, or 1 with an "
          "error.",

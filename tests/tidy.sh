@@ -19,7 +19,7 @@ breach_each() { # breach_each TEXT
     done
 }
 
-mapfile -t sources < <(find crdt scene sync cli tests bench docs \
+mapfile -t sources < <(find crdt scene sync cli tests bench docs -name node_modules -prune -o \
     \( -name '*.c' -o -name '*.h' -o -name '*.cpp' -o -name '*.hpp' \) -print 2>/dev/null | sort)
 mapfile -t product < <(printf '%s\n' "${sources[@]}" | grep -E '^(crdt|scene|sync|cli)/')
 
@@ -86,6 +86,20 @@ one_file 'duktape' 'cli/play/engine\.c' duktape
 code 'crdt|scene|sync|cli|bench' | grep -E 'include[[:space:]]*<criterion' |
     breach_each 'criterion belongs to tests/'
 
+# The page: core <- view, core <- ui (and status); view and ui never meet; main.tsx wires them.
+page_imports() { # page_imports FOLDER FORBIDDEN-REGEX WHY
+    grep -rnE "(from|import)[[:space:](]*['\"]($2)" "cli/page/src/$1" --include='*.ts' --include='*.tsx' 2>/dev/null |
+        breach_each "$3"
+}
+page_imports core 'three|preact|@preact/signals['"'"'"]|[^'"'"'"]*/(view|ui|status)/' 'core is pure: it meets no view, no ui'
+page_imports view 'preact|@preact/signals['"'"'"]|[^'"'"'"]*/(ui|status)/' 'view meets three and core alone'
+page_imports ui 'three|[^'"'"'"]*/(view|status)/' 'ui meets preact and core alone'
+page_imports status 'three|[^'"'"'"]*/(view|ui)/' 'status meets preact and core alone'
+grep -rnE '\b(innerHTML|outerHTML|insertAdjacentHTML|dangerouslySetInnerHTML|document\.write|eval\(|new Function)' cli/page/src 2>/dev/null |
+    breach_each 'banned: what others say is shown as text, and nothing is run'
+grep -rnE '\b(document|window|localStorage|sessionStorage)\.' cli/page/src/core 2>/dev/null | grep -vE ':[0-9]+:[[:space:]]*(/?\*|//)' |
+    breach_each 'core is pure: what the browser has comes in as an argument'
+
 # ---- 3. include guards are the first and the last line ----
 for file in "${sources[@]}"; do
     [[ $file == *.h || $file == *.hpp ]] || continue
@@ -131,7 +145,7 @@ else
 fi
 
 # ---- 6. file names are unique in the repository ----
-find crdt scene sync cli tests bench \
+find crdt scene sync cli tests bench -name node_modules -prune -o \
     \( -name '*.c' -o -name '*.h' -o -name '*.cpp' -o -name '*.hpp' -o -name '*.py' -o -name '*.sh' \) \
     -printf '%f %p\n' | sort | awk '
     seen[$1] { print $2 ":1:" } { seen[$1] = 1 }' | breach_each 'another file has this name'
@@ -140,13 +154,13 @@ find crdt scene sync cli tests bench \
 mapfile -t texts < <(find . \( -path ./.git -o -path ./build -o -path ./out -o -path ./docs/scenes \
     -o -path ./tests/golden -o -path ./tests/fuzz/corpus -o -name node_modules \) -prune -o -type f \
     \( -name '*.[ch]' -o -name '*.cpp' -o -name '*.md' -o -name '*.py' -o -name '*.sh' -o -name '*.txt' \
-    -o -name '*.1' -o -name '*.cmake' -o -name '*.in' -o -name run -o -name test \) -printf '%P\n' | sort)
+    -o -name '*.1' -o -name '*.cmake' -o -name '*.ts' -o -name '*.tsx' -o -name '*.mjs' -o -name '*.css' -o -name '*.html' -o -name '*.in' -o -name run -o -name test \) -printf '%P\n' | sort)
 grep -nE '[[:blank:]]+$' "${texts[@]}" | breach_each 'trailing blanks'
 grep -n $'\r' "${texts[@]}" | breach_each 'carriage return'
 for file in "${texts[@]}"; do
     [ -s "$file" ] && [ -n "$(tail -c 1 "$file")" ] && breach "$file" 'no newline at the end'
 done
-grep -nwE 'TODO|FIXME|XXX|HACK' "${sources[@]}" | breach_each 'left undone'
+grep -nwE 'TODO|FIXME|XXX|HACK' "${sources[@]}" $(printf '%s\n' "${texts[@]}" | grep -E '\.(tsx?|mjs|css)$') | breach_each 'left undone'
 # Test data outside the repository is named by the tests alone.
 grep -nF '../shared' "${texts[@]}" | grep -vE '^(tests/|docs/TESTING\.md)' |
     breach_each 'only tests refer to data outside the repository'

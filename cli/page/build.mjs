@@ -1,17 +1,20 @@
 /* Makes of cli/page what the worker serves:
  *
- *      node build.mjs OUT [--dev]
+ *      node build.mjs OUT [--dev] [--deps FILE TARGET]
  *
  *      OUT/index.html, OUT/status.html       their scripts and styles named as below
  *      OUT/page/NAME-HASH.js, -HASH.css      bundled and minified; the hash is of what is in it
  *      OUT/page/licenses.txt                 of all libraries that are in the bundles
+ *      OUT/.../NAME.gz                       each of them, gzipped
  *
  * What the pages name by <script src="src/..."> and <link href="src/..."> are the entries.
- * The same sources and libraries give the same bytes. --dev: not minified, with source maps. */
+ * The same sources and libraries give the same bytes. --dev: not minified, with source maps.
+ * --deps: write to FILE what TARGET was made of, as make reads it. */
 import { build } from 'esbuild';
 import { mkdir, readFile, readdir, rm, writeFile } from 'node:fs/promises';
-import { dirname, join, relative } from 'node:path';
+import { dirname, join, relative, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { constants, gzipSync } from 'node:zlib';
 
 const here = dirname(fileURLToPath(import.meta.url));
 const pages = ['index.html', 'status.html'];
@@ -19,7 +22,18 @@ const named = /\b(src|href)="(src\/[^"]+)"/g;
 
 const byText = (a, b) => (a < b ? -1 : a > b ? 1 : 0);
 
-/* Entry -> where its bundle is served. */
+/* The outputs that this one cannot begin without. */
+function importedBy(outputs, file, found = []) {
+    for (const one of outputs[file].imports) {
+        if (one.kind === 'import-statement' && !one.external && !found.includes(one.path)) {
+            found.push(one.path);
+            importedBy(outputs, one.path, found);
+        }
+    }
+    return found;
+}
+
+/* What each entry became ({ url, imports: urls }), and the files that all was made of. */
 async function bundle(entries, out, dev) {
     const done = await build({
         absWorkingDir: here,
@@ -31,6 +45,7 @@ async function bundle(entries, out, dev) {
         splitting: true,
         format: 'esm',
         target: ['chrome110', 'firefox115'],
+        loader: { '.svg': 'copy' },
         jsx: 'automatic',
         jsxImportSource: 'preact',
         minify: !dev,
@@ -41,13 +56,40 @@ async function bundle(entries, out, dev) {
         metafile: true,
         logLevel: 'warning',
     });
+    const { inputs, outputs } = done.metafile;
+    const urlOf = (file) => '/page/' + relative(join(out, 'page'), join(here, file));
     const served = new Map();
-    for (const [file, made] of Object.entries(done.metafile.outputs)) {
-        if (made.entryPoint) {
-            served.set(made.entryPoint, '/page/' + relative(join(out, 'page'), join(here, file)));
+    for (const [file, made] of Object.entries(outputs)) {
+        const entry = made.entryPoint ?? Object.keys(made.inputs).find((input) => entries.includes(input));
+        if (entry) {
+            served.set(entry, { url: urlOf(file), imports: importedBy(outputs, file).map(urlOf) });
         }
     }
-    return { served, inputs: Object.keys(done.metafile.inputs) };
+    return { served, inputs: Object.keys(inputs) };
+}
+
+/* A page with the names under which its entries are served; what a script imports is asked
+ * for at once. */
+function link(text, served) {
+    const preload = (url) => `<link rel="modulepreload" href="${url}">\n`;
+    return text
+        .replace(/^<script\b[^>]*\bsrc="(src\/[^"]+)"/gm, (tag, entry) => served.get(entry).imports.map(preload).join('') + tag)
+        .replace(named, (_, what, entry) => `${what}="${served.get(entry).url}"`);
+}
+
+async function gzipAll(folder) {
+    for (const item of await readdir(folder, { withFileTypes: true })) {
+        const path = join(folder, item.name);
+        if (item.isDirectory()) {
+            await gzipAll(path);
+        } else {
+            const plain = await readFile(path);
+            const small = gzipSync(plain, { level: constants.Z_BEST_COMPRESSION, memLevel: 9 });
+            if (small.length < plain.length) {
+                await writeFile(path + '.gz', small);
+            }
+        }
+    }
 }
 
 /* The packages that the bundles hold something of, as folders. */
@@ -74,12 +116,15 @@ async function licenseOf(folder) {
 
 const args = process.argv.slice(2);
 const dev = args.includes('--dev');
-const out = args.find((word) => !word.startsWith('--'));
-if (!out) {
-    console.error('usage: node build.mjs OUT [--dev]');
+const depsAt = args.indexOf('--deps');
+const [depsFile, target] = depsAt < 0 ? [] : args.splice(depsAt, 3).slice(1);
+const folder = args.find((word) => !word.startsWith('--'));
+if (!folder || (depsAt >= 0 && !target)) {
+    console.error('usage: node build.mjs OUT [--dev] [--deps FILE TARGET]');
     process.exit(2);
 }
 
+const out = resolve(folder);
 const texts = new Map();
 const entries = new Set();
 for (const page of pages) {
@@ -94,10 +139,15 @@ await rm(out, { recursive: true, force: true });
 await mkdir(join(out, 'page'), { recursive: true });
 const { served, inputs } = await bundle([...entries].sort(byText), out, dev);
 for (const [page, text] of texts) {
-    await writeFile(join(out, page), text.replace(named, (_, what, entry) => `${what}="${served.get(entry)}"`));
+    await writeFile(join(out, page), link(text, served));
 }
 const licenses = [];
-for (const folder of packagesOf(inputs)) {
-    licenses.push(await licenseOf(folder));
+for (const library of packagesOf(inputs)) {
+    licenses.push(await licenseOf(library));
 }
 await writeFile(join(out, 'page', 'licenses.txt'), licenses.join('\n----------------\n\n'));
+await gzipAll(out);
+if (depsFile) {
+    const made = [...pages, ...inputs].map((file) => join(here, file).replaceAll(' ', '\\ '));
+    await writeFile(depsFile, `${target}: \\\n  ${made.join(' \\\n  ')}\n`);
+}

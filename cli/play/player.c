@@ -1,5 +1,6 @@
 #include "cli/play/player.h"
 
+#include "cli/page/asset.h"
 #include "cli/report.h"
 #include "cli/visitor.h"
 
@@ -211,6 +212,9 @@ const cli_route play_routes[] = {{"GET", "/v1/health", ACCESS_NONE},
                                  {"GET", "/v1/status", ACCESS_VIEW},
                                  {"GET", "/v1/snapshot", ACCESS_VIEW},
                                  {"GET", "/v1/code", ACCESS_VIEW},
+                                 {"GET", "/", ACCESS_NONE},
+                                 {"GET", "/status", ACCESS_NONE},
+                                 {"GET", "/page/*", ACCESS_NONE},
                                  {"WS", "/renderer", ACCESS_VIEW}};
 const size_t play_route_count = sizeof play_routes / sizeof play_routes[0];
 
@@ -228,8 +232,12 @@ static void on_request(void *ctx, const web_request *request, web_reply *reply)
     bool get =
         strcmp(request->method, "GET") == 0 || strcmp(request->method, "HEAD") == 0;
     const cli_route *route = cli_route_find(play_routes, play_route_count, request);
-    if (route != NULL && route->role == ACCESS_NONE) {
+    if (route != NULL && strcmp(route->path, "/v1/health") == 0) {
         crdt_buf_append_span(&reply->body, crdt_span_of("{\"ok\":true}\n"));
+        return;
+    }
+    if (route != NULL && route->role == ACCESS_NONE) {
+        page_asset_answer(request, reply);
         return;
     }
     access_role role = route != NULL ? route->role : ACCESS_VIEW;

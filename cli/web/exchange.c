@@ -32,6 +32,9 @@ void web_reply_error(web_reply *reply, int status, const char *format, ...)
     scene_json_writer_deinit(&writer);
     reply->status = status;
     reply->type = "application/json";
+    reply->still = (crdt_span){0};
+    reply->encoding = NULL;
+    reply->etag = NULL;
 }
 
 static void reply_init(web_socket *socket)
@@ -63,111 +66,6 @@ static bool hold(web_socket *socket, size_t size)
     return true;
 }
 
-static const char *status_text(int status)
-{
-    static const struct {
-        int status;
-        const char *text;
-    } known[] = {{200, "OK"},
-                 {201, "Created"},
-                 {202, "Accepted"},
-                 {204, "No Content"},
-                 {301, "Moved Permanently"},
-                 {302, "Found"},
-                 {304, "Not Modified"},
-                 {400, "Bad Request"},
-                 {401, "Unauthorized"},
-                 {403, "Forbidden"},
-                 {404, "Not Found"},
-                 {405, "Method Not Allowed"},
-                 {409, "Conflict"},
-                 {411, "Length Required"},
-                 {413, "Content Too Large"},
-                 {415, "Unsupported Media Type"},
-                 {421, "Misdirected Request"},
-                 {422, "Unprocessable Content"},
-                 {426, "Upgrade Required"},
-                 {429, "Too Many Requests"},
-                 {431, "Request Header Fields Too Large"},
-                 {500, "Internal Server Error"},
-                 {501, "Not Implemented"},
-                 {502, "Bad Gateway"},
-                 {503, "Service Unavailable"},
-                 {504, "Gateway Timeout"}};
-    for (size_t i = 0; i < sizeof known / sizeof *known; i++) {
-        if (known[i].status == status) {
-            return known[i].text;
-        }
-    }
-    return "Status";
-}
-
-/* One header; a value with a line break in it is left out. */
-static void add_header(crdt_buf *out, crdt_err *err, const char *name,
-                       const char *value)
-{
-    if (value == NULL || strpbrk(value, "\r\n") != NULL) {
-        return;
-    }
-    const char *parts[] = {name, ": ", value, "\r\n"};
-    for (size_t i = 0; i < 4 && *err == CRDT_OK; i++) {
-        *err = crdt_buf_append_span(out, crdt_span_of(parts[i]));
-    }
-}
-
-/* What browsers are told; who is no browser does not mind. */
-static void add_page_headers(const web_socket *socket, crdt_buf *out, crdt_err *err)
-{
-    const char *type = socket->reply.type;
-    bool page = type != NULL && strncmp(type, "text/html", 9) == 0;
-    add_header(out, err, "X-Content-Type-Options", "nosniff");
-    add_header(out, err, "X-Frame-Options", "DENY");
-    add_header(out, err, "Referrer-Policy", "no-referrer"); /* tokens stand in URLs */
-    add_header(out, err, "Content-Security-Policy",
-               page ? "default-src 'self'; frame-ancestors 'none'"
-                    : "default-src 'none'; frame-ancestors 'none'");
-    if (socket->cors[0] == '\0') {
-        add_header(out, err, "Cross-Origin-Resource-Policy", "same-origin");
-        return;
-    }
-    add_header(out, err, "Access-Control-Allow-Origin", socket->cors);
-    add_header(out, err, "Vary", "Origin");
-    if (strcmp(socket->method, "OPTIONS") == 0) {
-        add_header(out, err, "Access-Control-Allow-Methods",
-                   "GET, HEAD, POST, PUT, DELETE");
-        add_header(out, err, "Access-Control-Allow-Headers",
-                   "authorization, content-type, x-identity-timestamp, "
-                   "x-identity-metadata, x-identity-auth-chain-0, "
-                   "x-identity-auth-chain-1, x-identity-auth-chain-2");
-    }
-}
-
-crdt_err web_exchange_head(const web_socket *socket, crdt_buf *out)
-{
-    const web_reply *reply = &socket->reply;
-    crdt_err err = CRDT_OK;
-    char text[64];
-    int status = reply->status >= 200 && reply->status <= 599 ? reply->status : 500;
-    int size =
-        snprintf(text, sizeof text, "HTTP/1.1 %d %s\r\n", status, status_text(status));
-    err = crdt_buf_append(out, text, (size_t)size);
-    add_header(out, &err, "Server", "scenesync");
-    if (status != 204 && status != 304) {
-        snprintf(text, sizeof text, "%zu", reply->body.size);
-        add_header(out, &err, "Content-Type",
-                   reply->type == NULL ? "application/json" : reply->type);
-        add_header(out, &err, "Content-Length", text);
-    }
-    add_header(out, &err, "Cache-Control",
-               reply->cache == NULL ? "no-store" : reply->cache);
-    add_header(out, &err, "Location", reply->location);
-    add_page_headers(socket, out, &err);
-    if (socket->close_after) {
-        add_header(out, &err, "Connection", "close");
-    }
-    return err == CRDT_OK ? crdt_buf_append(out, "\r\n", 2) : err;
-}
-
 static bool send_head(web_socket *socket)
 {
     crdt_buf head;
@@ -182,8 +80,8 @@ static bool send_head(web_socket *socket)
 static bool is_bodiless(const web_socket *socket)
 {
     int status = socket->reply.status;
-    return socket->head_only || socket->reply.body.size == 0 || status == 204 ||
-           status == 304;
+    return socket->head_only || web_body_of(&socket->reply).size == 0 ||
+           status == 204 || status == 304;
 }
 
 /* The caller takes more later: soon enough, and fast enough on the whole.
@@ -233,14 +131,14 @@ web_verdict web_exchange_writable(web_socket *socket)
     if (!socket->head_sent && !send_head(socket)) {
         return WEB_CLOSE;
     }
-    const crdt_buf *body = &socket->reply.body;
+    crdt_span body = web_body_of(&socket->reply);
     bool whole = is_bodiless(socket);
     for (size_t turn = 0; !whole && turn < WEB_TURN_SIZE && web_wire_can_write(socket);
          turn += WEB_FRAGMENT_SIZE) {
-        size_t size = body->size - socket->out_sent;
+        size_t size = body.size - socket->out_sent;
         size = size < WEB_FRAGMENT_SIZE ? size : WEB_FRAGMENT_SIZE;
-        crdt_span piece = {body->data + socket->out_sent, size};
-        whole = socket->out_sent + size == body->size;
+        crdt_span piece = {body.data + socket->out_sent, size};
+        whole = socket->out_sent + size == body.size;
         if (!web_wire_write(socket, whole ? WEB_WIRE_BODY_LAST : WEB_WIRE_BODY, piece,
                             false, whole)) {
             return WEB_CLOSE;
@@ -279,7 +177,8 @@ static void start_reply(web_socket *socket)
     }
     socket->phase = WEB_PHASE_REPLY;
     web_wire_patient(socket);
-    uint64_t allowed_s = WEB_BODY_WAIT_S + socket->reply.body.size / WEB_BODY_RATE;
+    uint64_t allowed_s =
+        WEB_BODY_WAIT_S + web_body_of(&socket->reply).size / WEB_BODY_RATE;
     socket->out_late_s = web_wire_now_s() + allowed_s;
     web_wire_timer(socket, WEB_BODY_WAIT_S);
     web_wire_want_write(socket);
@@ -607,7 +506,7 @@ static int ask_upgrade(web_socket *socket, const char *protocol)
             ? 404
             : handlers->socket_open(handlers->ctx, socket, &request, &socket->user);
     if (status != 101) {
-        web_reply_error(&socket->reply, status, "%s", status_text(status));
+        web_reply_error(&socket->reply, status, "%s", web_exchange_status(status));
     }
     return status;
 }

@@ -22,7 +22,8 @@
  * Memory: what large bodies and answers hold at once is bounded (held_max): who asks for much
  * and does not read it costs others a 503, not the machine its memory.
  *
- * HTTP/1.1, bodies with Content-Length; no chunked bodies (411), no HTTP/2, no compression.
+ * HTTP/1.1, bodies with Content-Length; no chunked bodies (411), no HTTP/2; nothing is
+ * compressed here (but web_reply.encoding says what a handler did).
  *
  * Threads: all callbacks run in the thread of web_server_run. From other threads only
  * web_server_wake, web_server_stop and web_server_answer may be called. */
@@ -68,8 +69,17 @@ typedef struct web_reply {
     int status;       /* default 200 */
     const char *type; /* default "application/json"; static text */
     crdt_buf body;
+    /* In place of `body`, unless its data is NULL: bytes that stay where they are as long as
+     * the server runs. They are not copied, nor counted among what is held. */
+    crdt_span still;
     const char *location; /* NULL, or for 301, 302; copied after the handler returned */
     const char *cache;    /* Cache-Control; default "no-store" */
+    /* Static texts; NULL: not sent. */
+    const char *etag;     /* with its quotes */
+    const char *encoding; /* Content-Encoding */
+    const char *policy; /* Content-Security-Policy; default: nothing may be loaded, by a
+                             page what is of this server */
+    bool varies;        /* by Accept-Encoding */
     bool deferred;
     uint64_t token; /* given by the server */
 } web_reply;

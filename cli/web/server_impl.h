@@ -4,7 +4,7 @@
 /* What the parts of the server share.
  *
  *     server.c     the loop, connections; the only one that meets the library; `wire`
- *     exchange.c   a connection's requests and answers
+ *     exchange.c   a connection's requests and answers; exchange_head.c: their headers
  *     socket.c     a connection that became a WebSocket: messages in and out
  *
  * exchange.c and socket.c see the library only as the web_wire_* functions, so that tests
@@ -103,6 +103,12 @@ static inline crdt_span web_span_of(const crdt_buf *buf)
     return buf->size > 0 ? crdt_buf_span(buf) : crdt_span_of("");
 }
 
+/* What is sent of it after the headers. */
+static inline crdt_span web_body_of(const web_reply *reply)
+{
+    return reply->still.data != NULL ? reply->still : crdt_buf_span(&reply->body);
+}
+
 /* ---- exchange.c ---- */
 
 void web_exchange_init(web_socket *socket, web_core *core);
@@ -121,8 +127,13 @@ web_verdict web_exchange_late(web_socket *socket);
 void web_exchange_deliver(web_socket *socket, web_reply *reply);
 /* It asks for `protocol`. 0: let it; 1: refused and answered; -1: close. */
 int web_exchange_upgrade(web_socket *socket, const char *protocol);
+
+/* ---- exchange_head.c ---- */
+
 /* The status line and the headers of socket->reply as text. Errors: CRDT_ENOMEM. */
 crdt_err web_exchange_head(const web_socket *socket, crdt_buf *out);
+/* 404: "Not Found". */
+const char *web_exchange_status(int status);
 
 /* ---- socket.c ---- */
 

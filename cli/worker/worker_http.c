@@ -1,5 +1,6 @@
 /* The HTTP calls of docs/RENDERER.md: who may, and who does it. */
 
+#include "cli/page/asset.h"
 #include "cli/worker/text.h"
 #include "cli/worker/worker_impl.h"
 
@@ -163,22 +164,38 @@ static void answer_conflicts(worker *w, const web_request *request, web_reply *r
     worker_clerk_read(w, reply, worker_read_conflicts, 0, NULL);
 }
 
+static void answer_page(worker *w, const web_request *request, web_reply *reply)
+{
+    (void)w;
+    page_asset_answer(request, reply);
+}
+
 const cli_route worker_routes[] = {
     {"GET", "/v1/health", ACCESS_NONE},      {"GET", "/v1/status", ACCESS_VIEW},
     {"GET", "/v1/snapshot", ACCESS_VIEW},    {"GET", "/v1/export", ACCESS_VIEW},
     {"GET", "/v1/code", ACCESS_VIEW},        {"GET", "/v1/conflicts", ACCESS_VIEW},
     {"POST", "/v1/save", ACCESS_EDIT},       {"POST", "/v1/publish", ACCESS_PUBLISH},
-    {"POST", "/v1/unpublish", ACCESS_ADMIN}, {"WS", "/renderer", ACCESS_VIEW},
+    {"POST", "/v1/unpublish", ACCESS_ADMIN}, {"GET", "/", ACCESS_NONE},
+    {"GET", "/status", ACCESS_NONE},         {"GET", "/page/*", ACCESS_NONE},
+    {"WS", "/renderer", ACCESS_VIEW},
 };
 const size_t worker_route_count = sizeof worker_routes / sizeof worker_routes[0];
 
 /* Who answers, in the order of the table; renderers come to the desk. */
 static const answer_fn ANSWERS[] = {
-    answer_health,         answer_status,
-    answer_snapshot,       answer_export,
-    answer_code,           answer_conflicts,
-    worker_wish_save,      worker_wish_publish,
-    worker_wish_unpublish, NULL,
+    answer_health,
+    answer_status,
+    answer_snapshot,
+    answer_export,
+    answer_code,
+    answer_conflicts,
+    worker_wish_save,
+    worker_wish_publish,
+    worker_wish_unpublish,
+    answer_page,
+    answer_page,
+    answer_page,
+    NULL,
 };
 static_assert(sizeof ANSWERS / sizeof ANSWERS[0] ==
                   sizeof worker_routes / sizeof worker_routes[0],

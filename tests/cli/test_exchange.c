@@ -176,6 +176,17 @@ static void on_request(void *ctx, const web_request *request, web_reply *reply)
     fill(&reply->body, told.answer_size);
     reply->deferred = told.defer;
     snprintf(last_location, sizeof last_location, "/moved-to");
+    if (strcmp(request->path, "/still") == 0) {
+        static uint8_t still[3 * WEB_FRAGMENT_SIZE];
+        memset(still, 's', sizeof still);
+        reply->still = (crdt_span){still, sizeof still};
+        reply->type = "text/html; charset=utf-8";
+        reply->etag = "\"e\"";
+        reply->encoding = "gzip";
+        reply->policy = "default-src 'self'";
+        reply->varies = true;
+        reply->status = strcmp(request->query, "have") == 0 ? 304 : 200;
+    }
     if (strcmp(request->path, "/moved") == 0) {
         reply->status = 302;
         reply->location = last_location;
@@ -299,6 +310,54 @@ Test(exchange, an_answer)
     cr_assert_str_eq((const char *)wire.out.data, wanted);
     cr_assert_eq(wire.nexts, 1);
     cr_assert_eq(one.phase, WEB_PHASE_IDLE);
+}
+
+/* Bytes that stay where they are: sent in pieces, not held, with what the handler says of
+ * them; to HEAD only their size, and to who has them nothing. */
+Test(exchange, still)
+{
+    const size_t size = 3 * (size_t)WEB_FRAGMENT_SIZE;
+    char length[64];
+    snprintf(length, sizeof length, "\r\nContent-Length: %zu\r\n", size);
+    wire.path = "/still";
+    core.options.held_max = 1;
+    core.held = 1; /* others hold all that may be held */
+    web_exchange_request(&one);
+    cr_assert_eq(drain(), WEB_GO_ON);
+    cr_assert_eq(core.held, 1);
+    crdt_buf_append(&wire.out, "", 1);
+    const char *head = (const char *)wire.out.data;
+    const char *body = strstr(head, "\r\n\r\n") + 4;
+    const char *const wanted[] = {"HTTP/1.1 200 OK\r\n",
+                                  "\r\nContent-Encoding: gzip\r\n",
+                                  "\r\nETag: \"e\"\r\n",
+                                  "\r\nVary: Accept-Encoding\r\n",
+                                  "\r\nContent-Security-Policy: default-src 'self'\r\n",
+                                  "\r\nCross-Origin-Opener-Policy: same-origin\r\n",
+                                  length};
+    for (size_t i = 0; i < sizeof wanted / sizeof *wanted; i++) {
+        cr_assert_not_null(strstr(head, wanted[i]), "%s", wanted[i]);
+    }
+    cr_assert_eq(strspn(body, "s"), size);
+    cr_assert_eq(wire.out.size - 1 - (size_t)(body - head), size);
+
+    crdt_buf_clear(&wire.out);
+    wire.method = "HEAD";
+    web_exchange_request(&one);
+    cr_assert_eq(drain(), WEB_GO_ON);
+    cr_assert_eq(status(), 200);
+    cr_assert_not_null(strstr((const char *)wire.out.data, length));
+    cr_assert_null(strstr((const char *)wire.out.data, "sss"));
+
+    crdt_buf_clear(&wire.out);
+    wire.method = "GET";
+    wire.query[0] = "have";
+    web_exchange_request(&one);
+    cr_assert_eq(drain(), WEB_GO_ON);
+    cr_assert_eq(status(), 304);
+    cr_assert_not_null(strstr((const char *)wire.out.data, "\r\nETag: \"e\"\r\n"));
+    cr_assert_null(strstr((const char *)wire.out.data, "Content-Length"));
+    cr_assert_null(strstr((const char *)wire.out.data, "sss"));
 }
 
 /* In pieces, no more than the wire takes, and not too much in one turn. */

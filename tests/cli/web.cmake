@@ -8,7 +8,10 @@ set(web ${PROJECT_SOURCE_DIR}/cli/web)
 scenesync_test(cli/test_url SOURCES ${web}/url.c LIBS scenesync_crdt)
 scenesync_test(cli/test_origin SOURCES ${web}/origin.c)
 scenesync_test(cli/test_listen SOURCES ${web}/listen.c LIBS scenesync_crdt)
-scenesync_test(cli/test_exchange SOURCES ${web}/exchange.c ${web}/socket.c ${web}/url.c ${web}/origin.c
+scenesync_test(cli/test_accept SOURCES ${web}/accept.c)
+scenesync_test(cli/test_asset SOURCES ${PROJECT_SOURCE_DIR}/cli/page/asset.c ${web}/accept.c
+    LIBS scenesync_crdt)
+scenesync_test(cli/test_exchange SOURCES ${web}/exchange.c ${web}/exchange_head.c ${web}/socket.c ${web}/url.c ${web}/origin.c
     LIBS scenesync_scene scenesync_crdt scenesync_test_support)
 scenesync_test(cli/test_postbox THREADED SOURCES ${web}/postbox.c LIBS scenesync_crdt Threads::Threads)
 scenesync_test(cli/race_web THREADED

@@ -32,12 +32,19 @@ KNOWN = {
     "worker": {("GET", "/v1/health", "none"), ("GET", "/v1/status", "view"), ("GET", "/v1/snapshot", "view"),
                ("GET", "/v1/export", "view"), ("GET", "/v1/code", "view"), ("GET", "/v1/conflicts", "view"),
                ("POST", "/v1/save", "edit"), ("POST", "/v1/publish", "publish"), ("POST", "/v1/unpublish", "admin"),
-               ("WS", "/renderer", "view")},
+               ("GET", "/", "none"), ("GET", "/status", "none"), ("GET", "/page/*", "none"), ("WS", "/renderer", "view")},
     "kernel": {("GET", "/v1/health", "none"), ("GET", "/scenes", "view"), ("GET", "/scenes/*", "view"),
                ("POST", "/scenes/*/edit", "edit"), ("POST", "/scenes/*/play", "edit"), ("POST", "/scenes/*/stop", "edit")},
     "play": {("GET", "/v1/health", "none"), ("GET", "/v1/status", "view"), ("GET", "/v1/snapshot", "view"),
-             ("GET", "/v1/code", "view"), ("WS", "/renderer", "view")},
+             ("GET", "/v1/code", "view"), ("GET", "/", "none"), ("GET", "/status", "none"), ("GET", "/page/*", "none"),
+             ("WS", "/renderer", "view")},
 }
+# A path that each pattern stands for.
+SAMPLES = {"/page/*": "/page/licenses.txt"}
+
+
+def sample(pattern):
+    return SAMPLES.get(pattern, pattern.replace("*", "0,0"))
 
 
 def routes_of(server):
@@ -62,7 +69,7 @@ class Door:
                         f"https://{own}": False, f"http://127.0.0.1:{self.port % 60000 + 1}": False,
                         f"http://{own}.evil.example": False, "https://editor.example.evil.example": False,
                         "file://": False, f"{LISTED}:444": False}
-        paths = [r[1].replace("*", "0,0") for r in self.routes]
+        paths = [sample(r[1]) for r in self.routes]
         twisted = []
         for path in paths:
             twisted += [path + "/", "/" + path, path.replace("/", "//", 2)[1:] if path.count("/") > 1 else "//" + path,
@@ -75,13 +82,14 @@ class Door:
         """The role that a well-formed call takes; None: there is no such call."""
         method = "GET" if method == "HEAD" else method
         for m, p, role in self.routes:
-            if m == method and p.replace("*", "0,0") == path:
+            if m == method and sample(p) == path:
                 return ROLES.index(role)
         return None
 
     def meant(self, path):
         """The path as a server may understand it: decoded, without empty and dotted parts."""
         path = unquote(path.split("?")[0].split("#")[0])
+        path = path[:-1] if path.endswith("/\0") else path  # the library drops a NUL there
         return "/" + posixpath.normpath("/" + path).lstrip("/")
 
     def tolerated(self, host, origin, token, method, path):
@@ -105,7 +113,7 @@ class Door:
         good_token = max(self.tokens, key=lambda t: ROLES.index(self.tokens[t]))
         near = []
         for m, p, _ in self.routes:
-            p = p.replace("*", "0,0")
+            p = sample(p)
             near += [(h, None, good_token, m, p) for h in self.hosts]
             near += [(good_host, o, good_token, m, p) for o in self.origins]
             near += [(good_host, None, t, m, p) for t in self.tokens]
