@@ -116,6 +116,7 @@ class Run:
         self.seconds = options.seconds
         self.live = sys.stdout.isatty()
         self.said = ""
+        self.open = options.open and self.live
         if options.fresh and self.dir.exists():
             shutil.rmtree(self.dir)
         self.dir.mkdir(parents=True, exist_ok=True)
@@ -190,6 +191,10 @@ class Run:
         program = os.path.relpath(self.program)
         place = json.dumps({"x": 8, "y": 4, "z": 8}, separators=(",", ":"))
         print(f"""
+  Open the scene:     {self.page(http)}
+  at Ben's worker:    {self.page(ben.http, "Ben")}    (in a second window: edit it together)
+  how all are:        {http}/status
+
 Scene {SCENE} ({self.scene.name}, {found[0]["entities"]} entities) is edited by three workers, which hold the same.
 
   the kernel          {kernel}/scenes
@@ -211,6 +216,19 @@ Try, in another terminal:
 
 Ctrl+C ends all of it; what is edited is kept in {os.path.relpath(self.dir)} (--fresh begins anew).
 """, flush=True)
+
+    @staticmethod
+    def page(http, name=None):
+        """Where a browser sees the scene. Callers on this machine need no token."""
+        return f"{http}/?scene={SCENE}" + (f"&name={name}" if name else "")
+
+    def show(self):
+        """Open the page, where there is a desktop and somebody at the terminal."""
+        opener = shutil.which("xdg-open")
+        desktop = os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")
+        if self.open and opener and desktop:
+            subprocess.Popen([opener, self.page(self.edition["http"])], stdin=subprocess.DEVNULL,
+                             stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True)
 
     def store(self, name):
         return os.path.relpath(self.dir / name / "store")
@@ -270,6 +288,7 @@ def main():
     parser.add_argument("--dir")
     parser.add_argument("--fresh", action="store_true")
     parser.add_argument("--seconds", type=float)
+    parser.add_argument("--no-open", dest="open", action="store_false")
     parser.add_argument("scene", nargs="?")
     run = Run(parser.parse_args())
     signal.signal(signal.SIGTERM, interrupted)
@@ -277,6 +296,7 @@ def main():
     try:
         run.start()
         run.tell()
+        run.show()
         code = 0 if run.watch() else 1
     except KeyboardInterrupt:
         code = 0

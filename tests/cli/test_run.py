@@ -4,6 +4,7 @@
 import json
 import os
 import shlex
+import shutil
 import signal
 import subprocess
 import sys
@@ -11,7 +12,7 @@ import threading
 import urllib.request
 from pathlib import Path
 
-from harness import PROGRAM, await_until, processes, run_tests
+from harness import PROGRAM, Skip, await_until, processes, run_tests
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 
@@ -61,9 +62,22 @@ def test_starts_says_and_ends(bench):
     assert (bench.path("run") / "kernel/scenes/0,0/store/data.mdb").exists()
 
 
+def get(url):
+    with urllib.request.urlopen(url, timeout=60) as answer:
+        return answer.headers, answer.read().decode()
+
+
 def test_what_it_says_to_try(bench):
     run = Started(bench)
     run.await_text("all equal")
+    # The page is at the very top: of the kernel's worker, of Ben's, and about them.
+    first = [text for text in run.text.splitlines() if text.strip()][1:4]
+    links = [next(word for word in text.split() if word.startswith("http://")) for text in first]
+    assert links[0].endswith("/?scene=0,0") and links[1].endswith("/?scene=0,0&name=Ben"), links
+    assert links[2].endswith("/status"), links
+    for link in links:
+        headers, text = get(link)
+        assert headers["Content-Type"] == "text/html; charset=utf-8" and "<title>" in text, text
     line = next(text for text in run.text.splitlines() if "edit at Ben's" in text)
     command = shlex.split(line.split("Ben's", 1)[1])
     done = subprocess.run(command, cwd=bench.folder, capture_output=True, env=bench.environment)
@@ -85,6 +99,41 @@ def test_what_it_says_to_try(bench):
     assert at_cyn()
     os.kill(again.process.pid, signal.SIGTERM)
     assert again.end() == 0, again.text
+
+
+def opened(bench, terminal, environment, *arguments):
+    """What the desktop is asked to open, by a run in a terminal or none."""
+    tools = bench.path("tools")
+    tools.mkdir(exist_ok=True)
+    asked = bench.path("asked")
+    asked.unlink(missing_ok=True)
+    opener = bench.write("tools/xdg-open", f'#!/bin/sh\necho "$@" >{asked}.part\nmv {asked}.part {asked}\n')
+    opener.chmod(0o755)
+    environment = {**bench.environment, "PATH": f"{tools}:{os.environ['PATH']}", **environment}
+    for name in ("DISPLAY", "WAYLAND_DISPLAY"):
+        environment.setdefault(name, "")
+    command = [sys.executable, str(ROOT / "cli/start.py"), "--program", PROGRAM, "--scenes", str(ROOT / "docs/scenes"),
+               "--default-dir", str(bench.path("run")), "--seconds", "0.1", *arguments,
+               str(ROOT / "docs/scenes/courtyard.builder.json")]
+    if terminal:
+        command = ["script", "--quiet", "--return", "--command", shlex.join(command), "/dev/null"]
+    done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True, cwd=bench.folder,
+                          env=environment, timeout=180)
+    assert done.returncode == 0, done.stdout + done.stderr
+    if not asked.exists():
+        return None, done.stdout
+    return asked.read_text().strip(), done.stdout
+
+
+def test_opens_the_page(bench):
+    """Only where somebody sits at a terminal of a desktop, and has not said no."""
+    if shutil.which("script") is None:
+        raise Skip("script (a terminal for tests) is not installed")
+    link, text = opened(bench, True, {"DISPLAY": ":99"})
+    assert link and link.endswith("/?scene=0,0") and link in text, (link, text)
+    assert opened(bench, True, {"WAYLAND_DISPLAY": "w"}, "--no-open")[0] is None
+    assert opened(bench, True, {})[0] is None
+    assert opened(bench, False, {"DISPLAY": ":99"})[0] is None
 
 
 if __name__ == "__main__":
