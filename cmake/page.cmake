@@ -5,11 +5,13 @@
 #     BUILD/page_assets.c       the table of them (page_assets.cmake)
 #
 # Without npm, or with SCENESYNC_PAGE off, it is a page that says so (cli/page/without).
-# Sets page_assets_source.
+# Sets page_assets_source, which the target scenesync_page makes: a target of its own, so that
+# it waits for no library.
 
 option(SCENESYNC_PAGE "Build the page that workers serve (needs Node.js 18 and npm)" ON)
 
-set(page_dir ${PROJECT_SOURCE_DIR}/cli/page)
+set(page_dir ${CMAKE_CURRENT_LIST_DIR}/../cli/page)
+cmake_path(NORMAL_PATH page_dir)
 set(page_assets_source ${PROJECT_BINARY_DIR}/page_assets.c)
 find_program(NODE_PROGRAM NAMES node nodejs)
 find_program(NPM_PROGRAM npm)
@@ -27,7 +29,8 @@ else()
     endif()
 endif()
 
-set(page_table ${PROJECT_SOURCE_DIR}/cmake/page_assets.cmake)
+add_custom_target(scenesync_page DEPENDS ${page_assets_source})
+set(page_table ${CMAKE_CURRENT_LIST_DIR}/page_assets.cmake)
 if(page_why)
     if(SCENESYNC_PAGE)
         message(WARNING "The workers' page is left out: ${page_why}.")
@@ -47,9 +50,9 @@ endif()
 set(page_modules ${page_dir}/node_modules/.scenesync)
 add_custom_command(OUTPUT ${page_modules}
     COMMAND ${CMAKE_COMMAND} -DFOLDER=${page_dir} -DNPM=${NPM_PROGRAM}
-        -P ${PROJECT_SOURCE_DIR}/cmake/page_modules.cmake
+        -P ${CMAKE_CURRENT_LIST_DIR}/page_modules.cmake
     DEPENDS ${page_dir}/package.json ${page_dir}/package-lock.json
-        ${PROJECT_SOURCE_DIR}/cmake/page_modules.cmake
+        ${CMAKE_CURRENT_LIST_DIR}/page_modules.cmake
     COMMENT "Libraries of the page"
     VERBATIM)
 add_custom_command(OUTPUT ${page_assets_source}

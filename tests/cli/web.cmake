@@ -16,6 +16,7 @@ scenesync_test(cli/test_exchange SOURCES ${web}/exchange.c ${web}/exchange_head.
 scenesync_test(cli/test_postbox THREADED SOURCES ${web}/postbox.c LIBS scenesync_crdt Threads::Threads)
 scenesync_test(cli/race_web THREADED
     LIBS scenesync_cli scenesync_scene scenesync_sync scenesync_crdt)
+scenesync_script(cli/test_page_build.sh)
 scenesync_script(cli/test_web_client.py THREADED)
 scenesync_script(cli/test_web_server.py THREADED)
 set_tests_properties(test_web_server PROPERTIES COST 100) # the longest: it tries the limits of time
