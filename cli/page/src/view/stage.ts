@@ -1,0 +1,206 @@
+/* The canvas, the light and the camera; and when a frame is drawn: only when something asks for
+ * it with `wake`. A view that nobody touches costs nothing. */
+import {
+    Color, DirectionalLight, HemisphereLight, MathUtils, PerspectiveCamera, PCFShadowMap, PMREMGenerator, Scene,
+    SRGBColorSpace, Vector2, WebGLRenderer,
+} from 'three';
+import type { Box3, Object3D, Texture } from 'three';
+import { RoomEnvironment } from 'three/addons/environments/RoomEnvironment.js';
+import { Vector3 } from 'three';
+
+export interface Palette {
+    readonly sky: number;
+    readonly ink: number;
+    readonly fill: number;
+    readonly accent: number;
+    readonly shade: number; /* opacity of shadows on the ground */
+    readonly above: number; /* light */
+    readonly below: number;
+    readonly bright: number;
+    readonly mark: number; /* how much of the accent the base parcel has */
+}
+
+export const PALETTES: { readonly light: Palette; readonly dark: Palette } = {
+    light: { sky: 0xdde2e8, ink: 0x5b6675, fill: 0xf0f2f5, accent: 0x3b6ef5, shade: 0.2, above: 0xffffff, below: 0xb4bac6, bright: 1.15, mark: 0.05 },
+    dark: { sky: 0x17191d, ink: 0x8a94a3, fill: 0x202329, accent: 0x6a95ff, shade: 0.42, above: 0xe4ebff, below: 0x50545e, bright: 0.9, mark: 0.018 },
+};
+
+const SHADOW_SIDE = 2048; /* texels */
+const FRAMES_KEPT = 60;
+
+/* One part of a frame. True: it is in motion, another frame is wanted. */
+export type Step = (now: number) => boolean;
+
+export class Stage {
+    readonly renderer: WebGLRenderer;
+    readonly scene = new Scene();
+    readonly camera = new PerspectiveCamera(45, 1, 0.1, 3000);
+    private readonly sun = new DirectionalLight(0xfff6ea, 2.0);
+    private readonly sky = new HemisphereLight(0xffffff, 0x888888, 1.6);
+    private environment: Texture | null = null;
+    private handle = 0;
+    private count = 0;
+    private readonly times: number[] = [];
+    private moving = false;
+    private lost = false;
+    private readonly watcher: ResizeObserver;
+    readonly steps: Step[] = [];
+    /* Drawn after the scene, over it. */
+    readonly overlays: (() => void)[] = [];
+    /* After each frame; whether it left something in motion. */
+    after: (moving: boolean) => void = () => undefined;
+    /* The context was lost (true), and came back (false). */
+    onLost: (lost: boolean) => void = () => undefined;
+
+    constructor(readonly canvas: HTMLCanvasElement) {
+        const context = canvas.getContext('webgl2', { antialias: true, alpha: false, powerPreference: 'high-performance' });
+        if (!context) {
+            throw new Error('This browser shows no 3D (WebGL 2 is off or missing).');
+        }
+        this.renderer = new WebGLRenderer({ canvas, context });
+        this.renderer.outputColorSpace = SRGBColorSpace;
+        this.renderer.shadowMap.enabled = true;
+        this.renderer.shadowMap.type = PCFShadowMap;
+        this.renderer.shadowMap.autoUpdate = false;
+        this.sun.castShadow = true;
+        this.sun.shadow.mapSize.set(SHADOW_SIDE, SHADOW_SIDE);
+        this.sun.shadow.bias = -0.0005;
+        this.sun.shadow.normalBias = 0.05;
+        this.scene.add(this.sky, this.sun, this.sun.target);
+        this.scene.background = new Color();
+        this.watcher = new ResizeObserver(() => this.resize());
+        this.watcher.observe(canvas);
+        canvas.addEventListener('webglcontextlost', this.contextLost);
+        canvas.addEventListener('webglcontextrestored', this.contextRestored);
+        this.resize();
+    }
+
+    add(...objects: Object3D[]): void {
+        this.scene.add(...objects);
+    }
+
+    private readonly contextLost = (event: Event): void => {
+        event.preventDefault(); /* or the browser does not give it back */
+        this.lost = true;
+        this.onLost(true);
+    };
+
+    private readonly contextRestored = (): void => {
+        this.lost = false;
+        this.environment = null;
+        this.scene.environment = null;
+        this.renderer.shadowMap.needsUpdate = true;
+        this.onLost(false);
+        this.wake();
+    };
+
+    private resize(): void {
+        const width = Math.max(1, this.canvas.clientWidth);
+        const height = Math.max(1, this.canvas.clientHeight);
+        const ratio = Math.min(2, window.devicePixelRatio || 1);
+        const size = this.renderer.getSize(new Vector2());
+        if (size.x === width && size.y === height && this.renderer.getPixelRatio() === ratio) {
+            return;
+        }
+        this.renderer.setPixelRatio(ratio);
+        this.renderer.setSize(width, height, false);
+        this.camera.aspect = width / height;
+        this.camera.updateProjectionMatrix();
+        this.wake();
+        if (this.count > 0 && !this.lost) {
+            this.draw(); /* or it would be empty until the next frame */
+        }
+    }
+
+    paint(palette: Palette): void {
+        (this.scene.background as Color).set(palette.sky);
+        this.sky.color.set(palette.above);
+        this.sky.groundColor.set(palette.below);
+        this.sky.intensity = palette.bright;
+        this.wake();
+    }
+
+    /* The sun shines on all of `box`, and its shadows are as sharp as that allows. */
+    light(box: Box3): void {
+        const middle = box.getCenter(new Vector3());
+        const radius = MathUtils.clamp(box.min.distanceTo(box.max) / 2, 8, 400);
+        this.sun.target.position.copy(middle);
+        this.sun.position.set(-0.5, 1, 0.62).normalize().multiplyScalar(radius * 2).add(middle);
+        const { camera } = this.sun.shadow;
+        camera.left = camera.bottom = -radius;
+        camera.right = camera.top = radius;
+        camera.near = radius * 0.2;
+        camera.far = radius * 4;
+        camera.updateProjectionMatrix();
+        this.shadows();
+    }
+
+    /* Something that casts a shadow moved. */
+    shadows(): void {
+        this.renderer.shadowMap.needsUpdate = true;
+    }
+
+    /* Metals need something to mirror. Made when the first model is there, for it takes a while. */
+    surround(): void {
+        if (!this.environment && !this.lost) {
+            const maker = new PMREMGenerator(this.renderer);
+            this.environment = maker.fromScene(new RoomEnvironment(), 0.04, 0.1, 100, { size: 64 }).texture;
+            maker.dispose();
+            this.scene.environment = this.environment;
+            this.scene.environmentIntensity = 0.35;
+            this.wake();
+        }
+    }
+
+    wake(): void {
+        this.handle ||= requestAnimationFrame(this.frame);
+    }
+
+    private readonly frame = (now: number): void => {
+        this.handle = 0;
+        if (this.lost) {
+            return;
+        }
+        this.resize();
+        const start = performance.now();
+        this.moving = false;
+        for (const step of this.steps) {
+            this.moving = step(now) || this.moving;
+        }
+        this.draw();
+        this.count++;
+        this.times.push(performance.now() - start);
+        if (this.times.length > FRAMES_KEPT) {
+            this.times.shift();
+        }
+        if (this.moving) {
+            this.wake();
+        }
+        this.after(this.moving);
+    };
+
+    private draw(): void {
+        this.renderer.setRenderTarget(null);
+        this.renderer.render(this.scene, this.camera);
+        for (const overlay of this.overlays) {
+            overlay();
+        }
+    }
+
+    /* How many were drawn, and what one costs on this thread: the mean of the last ones. */
+    frames(): { count: number; ms: number } {
+        const sum = this.times.reduce((a, b) => a + b, 0);
+        return { count: this.count, ms: this.times.length > 0 ? sum / this.times.length : 0 };
+    }
+
+    dispose(): void {
+        cancelAnimationFrame(this.handle);
+        this.handle = -1; /* no frame any more */
+        this.watcher.disconnect();
+        this.canvas.removeEventListener('webglcontextlost', this.contextLost);
+        this.canvas.removeEventListener('webglcontextrestored', this.contextRestored);
+        this.environment?.dispose();
+        this.sun.shadow.dispose();
+        this.renderer.dispose();
+    }
+}

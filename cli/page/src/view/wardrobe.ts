@@ -1,0 +1,237 @@
+/* From what an entity looks like (look.ts) to what is drawn: geometries and materials, each made
+ * once and shared by all that look the same, so that the crowd draws them in one call. */
+import {
+    Box3, BoxGeometry, BufferGeometry, CanvasTexture, CircleGeometry, Color, CylinderGeometry, DoubleSide, Matrix4,
+    MeshBasicMaterial, MeshLambertMaterial, OctahedronGeometry, PlaneGeometry, SphereGeometry, SRGBColorSpace,
+    TorusGeometry, Vector3,
+} from 'three';
+import type { Material } from 'three';
+import { RoundedBoxGeometry } from 'three/addons/geometries/RoundedBoxGeometry.js';
+import type { Part } from './crowd';
+import type { Form, Look, Mark } from './look';
+import type { Model } from './model';
+
+export interface Piece {
+    readonly part: Part;
+    readonly offset: Matrix4 | null; /* null: none */
+    readonly color: Color | null;
+}
+
+export interface Outfit {
+    readonly pieces: readonly Piece[];
+    readonly box: Box3; /* around all pieces, in the entity's own space */
+}
+
+const TEXTS_MAX = 256; /* textures of texts; more are shown as marks */
+const MARK_SIZE = 0.5;
+
+interface TextPart {
+    readonly part: Part;
+    users: number;
+}
+
+/* Opacities by tenths: few materials, however many values a scene has. */
+const tenths = (opacity: number): number => Math.max(1, Math.round(opacity * 10));
+
+function formGeometry(form: Form): BufferGeometry {
+    switch (form.shape) {
+    case 'box':
+        return new BoxGeometry(1, 1, 1);
+    case 'plane':
+        return new PlaneGeometry(1, 1);
+    case 'disc':
+        return new CircleGeometry(1, 48);
+    case 'sphere':
+        return new SphereGeometry(form.radius, 32, 20);
+    case 'cylinder':
+        return new CylinderGeometry(form.top, form.bottom, form.height, 40);
+    }
+}
+
+function markGeometry(mark: Mark): BufferGeometry {
+    switch (mark) {
+    case 'script':
+        return new RoundedBoxGeometry(MARK_SIZE, MARK_SIZE, MARK_SIZE, 2, 0.08);
+    case 'sound':
+        return new TorusGeometry(0.2, 0.07, 12, 28);
+    case 'light':
+        return new SphereGeometry(0.2, 20, 14);
+    case 'picture':
+        return new BoxGeometry(1, 1, 0.06);
+    case 'video':
+        return new BoxGeometry(1.6, 0.9, 0.06);
+    case 'area':
+        return new BoxGeometry(1, 1, 1);
+    case 'avatar':
+        return new CylinderGeometry(0.22, 0.28, 1.8, 24).translate(0, 0.9, 0) as BufferGeometry;
+    case 'place':
+        return new OctahedronGeometry(0.18, 0);
+    }
+}
+
+/* The text as a picture; the size in metres is about the engine's. */
+function drawText(text: string, color: string, size: number): { texture: CanvasTexture; width: number; height: number } {
+    const canvas = document.createElement('canvas');
+    const pen = canvas.getContext('2d')!;
+    const lines = text.split('\n', 12);
+    const pixels = 64;
+    const font = `600 ${pixels}px system-ui, sans-serif`;
+    pen.font = font;
+    const widest = Math.max(...lines.map((line) => pen.measureText(line).width));
+    canvas.width = Math.min(2048, Math.ceil(widest) + 16);
+    canvas.height = Math.min(1024, lines.length * pixels * 1.25 + 16);
+    pen.font = font;
+    pen.fillStyle = color;
+    pen.textAlign = 'center';
+    pen.textBaseline = 'middle';
+    pen.lineWidth = 5;
+    pen.lineJoin = 'round';
+    pen.strokeStyle = 'rgb(20 22 26 / 55%)'; /* a white text on light ground is read by its edge */
+    lines.forEach((line, i) => {
+        const y = 8 + (i + 0.5) * pixels * 1.25;
+        pen.strokeText(line, canvas.width / 2, y, canvas.width - 8);
+        pen.fillText(line, canvas.width / 2, y, canvas.width - 8);
+    });
+    const texture = new CanvasTexture(canvas);
+    texture.colorSpace = SRGBColorSpace;
+    const metres = (size * 0.1) / pixels;
+    return { texture, width: canvas.width * metres, height: canvas.height * metres };
+}
+
+export class Wardrobe {
+    private readonly parts = new Map<string, Part>();
+    private readonly texts = new Map<string, TextPart>();
+    private readonly textOf = new Map<Part, TextPart>();
+
+    private part(key: string, geometry: () => BufferGeometry, material: () => Material, shadow: boolean): Part {
+        let part = this.parts.get(key);
+        if (!part) {
+            part = { geometry: geometry(), material: material(), shadow, tinted: true };
+            this.parts.set(key, part);
+        }
+        return part;
+    }
+
+    private solid(key: string, geometry: () => BufferGeometry, opacity: number, lit: boolean, flat: boolean): Part {
+        const tenth = tenths(opacity);
+        const options = {
+            transparent: tenth < 10, opacity: tenth / 10, depthWrite: tenth >= 10,
+            ...(flat ? { side: DoubleSide } : {}),
+        };
+        return this.part(`${key} ${tenth} ${lit}`, geometry,
+            () => (lit ? new MeshLambertMaterial(options) : new MeshBasicMaterial(options)), lit && tenth >= 10);
+    }
+
+    /* A model that is not there: a block of about the size things have. */
+    private block(tint: number, loading: boolean): Piece {
+        const part = this.solid('block', () => new RoundedBoxGeometry(1, 1, 1, 3, 0.07), loading ? 0.3 : 1, true, false);
+        return { part, offset: new Matrix4().makeTranslation(0, 0.5, 0), color: new Color(tint) };
+    }
+
+    private form(look: Look & { kind: 'form' }): Piece {
+        const key = JSON.stringify(look.form);
+        const flat = look.form.shape === 'plane' || look.form.shape === 'disc';
+        const part = this.solid(key, () => formGeometry(look.form), look.opacity, look.lit, flat);
+        return { part, offset: null, color: new Color(look.color) };
+    }
+
+    private mark(mark: Mark, color: number): Piece {
+        const part = this.solid(`mark ${mark}`, () => markGeometry(mark), mark === 'area' ? 0.2 : 1, mark !== 'light', false);
+        return { part, offset: null, color: new Color(color) };
+    }
+
+    private text(look: Look & { kind: 'text' }): Piece {
+        const key = JSON.stringify(look);
+        let found = this.texts.get(key);
+        if (!found && this.texts.size >= TEXTS_MAX) {
+            this.dropTexts();
+        }
+        if (!found && this.texts.size >= TEXTS_MAX) {
+            return this.mark('picture', 0x8b95a5);
+        }
+        if (!found) {
+            const { texture, width, height } = drawText(look.text, look.color, look.size);
+            const material = new MeshBasicMaterial({ map: texture, transparent: true, alphaTest: 0.05, side: DoubleSide });
+            const part: Part = { geometry: new PlaneGeometry(width, height), material, shadow: false, tinted: false };
+            found = { part, users: 0 };
+            this.texts.set(key, found);
+            this.textOf.set(part, found);
+        }
+        found.users++;
+        return { part: found.part, offset: null, color: null };
+    }
+
+    private dropTexts(): void {
+        for (const [key, { part, users }] of this.texts) {
+            if (users === 0) {
+                this.texts.delete(key);
+                this.textOf.delete(part);
+                disposePart(part);
+            }
+        }
+    }
+
+    /* `model` is that of the look's entity; `tint` colours the block that stands for it. Each
+     * outfit wants its `release`. */
+    dress(looks: readonly Look[], model: Model | null, tint: number): Outfit {
+        const pieces: Piece[] = [];
+        for (const look of looks) {
+            if (look.kind === 'form') {
+                pieces.push(this.form(look));
+            } else if (look.kind === 'text') {
+                pieces.push(this.text(look));
+            } else if (look.kind === 'mark') {
+                pieces.push(this.mark(look.mark, look.color));
+            } else if (model?.state === 'ready') {
+                pieces.push(...model.parts.map((part) => ({ part, offset: null, color: null })));
+            } else {
+                pieces.push(this.block(tint, model?.state === 'loading'));
+            }
+        }
+        if (pieces.length === 0 && looks.length > 0) {
+            pieces.push(this.mark('place', 0x8b95a5)); /* a model of nothing but colliders */
+        }
+        return { pieces, box: boxOf(pieces) };
+    }
+
+    release(outfit: Outfit): void {
+        for (const { part } of outfit.pieces) {
+            const text = this.textOf.get(part);
+            if (text) {
+                text.users--;
+            }
+        }
+    }
+
+    dispose(): void {
+        for (const part of this.parts.values()) {
+            disposePart(part);
+        }
+        for (const { part } of this.texts.values()) {
+            disposePart(part);
+        }
+        this.parts.clear();
+        this.texts.clear();
+    }
+}
+
+function disposePart(part: Part): void {
+    (part.material as MeshBasicMaterial).map?.dispose();
+    part.geometry.dispose();
+    part.material.dispose();
+}
+
+const around = new Box3();
+const LEAST = new Vector3(0.02, 0.02, 0.02); /* a plane has a box, too */
+
+function boxOf(pieces: readonly Piece[]): Box3 {
+    const box = new Box3();
+    for (const { part, offset } of pieces) {
+        if (!part.geometry.boundingBox) {
+            part.geometry.computeBoundingBox();
+        }
+        around.copy(part.geometry.boundingBox!);
+        box.union(offset ? around.applyMatrix4(offset) : around);
+    }
+    return box.isEmpty() ? new Box3(LEAST.clone().negate(), LEAST.clone()) : box.expandByVector(LEAST);
+}
