@@ -1,0 +1,191 @@
+/* Menus: one at a time, at a button or where the pointer is. Plain ones are a `menu`; long ones
+ * have a search and are a `listbox`. Escape, a press elsewhere and Tab close them, and the
+ * keyboard goes back to where it was. */
+import { useEffect, useLayoutEffect, useRef, useState } from 'preact/hooks';
+import type { ComponentChildren, JSX } from 'preact';
+import { Icon, type IconName } from './icon.tsx';
+import { useUi } from './context.ts';
+
+export interface MenuItem {
+    readonly label: string;
+    readonly icon?: IconName;
+    readonly detail?: string; /* said after the label, quieter */
+    readonly keys?: string;
+    readonly disabled?: boolean;
+    readonly danger?: boolean;
+    readonly checked?: boolean;
+    readonly section?: string; /* a heading where it changes; '' is a line */
+    run(): void;
+}
+
+export interface MenuState {
+    readonly name: string;
+    readonly at: { readonly left: number; readonly right: number; readonly top: number; readonly bottom: number };
+    readonly items: readonly MenuItem[];
+    readonly head?: ComponentChildren;
+    readonly search?: string; /* its placeholder */
+    readonly opener: HTMLElement | null;
+}
+
+/* For a button: opens the menu below it, or closes it. */
+export function menuAt(opener: HTMLElement, name: string, items: readonly MenuItem[], more?: Partial<MenuState>): MenuState {
+    return { name, at: opener.getBoundingClientRect(), items, opener, ...more };
+}
+
+export function MenuHost(): JSX.Element | null {
+    const ui = useUi();
+    const menu = ui.menu.value;
+    return menu ? <Menu key={menu.name + menu.at.left} menu={menu} /> : null;
+}
+
+function Menu({ menu }: { menu: MenuState }): JSX.Element {
+    const ui = useUi();
+    const box = useRef<HTMLDivElement>(null);
+    const [text, setText] = useState('');
+    const [active, setActive] = useState(0);
+    const wanted = text.trim().toLowerCase();
+    const items = menu.items.filter((item) => wanted === '' || `${item.label} ${item.detail ?? ''}`.toLowerCase().includes(wanted));
+    const at = Math.min(active, items.length - 1);
+
+    const close = (refocus: boolean): void => {
+        ui.menu.value = null;
+        if (refocus) {
+            menu.opener?.focus();
+        }
+    };
+    const choose = (item: MenuItem | undefined): void => {
+        if (item && !item.disabled) {
+            close(true);
+            item.run();
+        }
+    };
+
+    useLayoutEffect(() => placeAt(box.current!, menu.at), [menu, items.length]);
+    useEffect(() => {
+        const focus = menu.search !== undefined ? 'input' : '[role^=menuitem]:not([aria-disabled=true])';
+        (box.current!.querySelector<HTMLElement>(focus) ?? box.current!).focus();
+        const outside = (event: Event): void => {
+            const target = event.target as Node;
+            if (!box.current?.contains(target) && !menu.opener?.contains(target)) {
+                close(false);
+            }
+        };
+        const resized = (): void => close(false);
+        document.addEventListener('pointerdown', outside, true);
+        window.addEventListener('resize', resized);
+        return () => {
+            document.removeEventListener('pointerdown', outside, true);
+            window.removeEventListener('resize', resized);
+        };
+    }, [menu]);
+
+    const step = (by: number): void => {
+        if (items.length === 0) {
+            return;
+        }
+        let next = at;
+        for (let tried = 0; tried < items.length; tried++) {
+            next = (next + by + items.length) % items.length;
+            if (!items[next]!.disabled) {
+                break;
+            }
+        }
+        setActive(next);
+        const row = box.current!.querySelectorAll<HTMLElement>('[data-item]')[next];
+        row?.scrollIntoView({ block: 'nearest' });
+        if (menu.search === undefined) {
+            row?.focus();
+        }
+    };
+    const keys = (event: KeyboardEvent): void => {
+        event.stopPropagation();
+        const does: { [key: string]: () => void } = {
+            ArrowDown: () => step(1),
+            ArrowUp: () => step(-1),
+            Escape: () => close(true),
+            Tab: () => close(true),
+            Enter: () => choose(items[at]),
+        };
+        if (menu.search === undefined) {
+            does[' '] = does.Enter!;
+        }
+        const act = does[event.key];
+        if (act) {
+            event.preventDefault();
+            act();
+        }
+    };
+    const listbox = menu.search !== undefined;
+    return (
+        <div
+            ref={box} class={`menu${listbox ? ' menu-search' : ''}`} onKeyDown={keys} tabIndex={-1}
+            role={listbox ? 'dialog' : undefined} aria-label={listbox ? menu.name : undefined}
+        >
+            {menu.head && <div class="menu-head">{menu.head}</div>}
+            {listbox && (
+                <input
+                    type="text" role="combobox" class="menu-input" placeholder={menu.search} aria-label={menu.search}
+                    aria-expanded="true" aria-controls="menu-list" aria-autocomplete="list" spellcheck={false}
+                    aria-activedescendant={items.length > 0 ? `menu-item-${at}` : undefined} value={text}
+                    onInput={(event) => {
+                        setText(event.currentTarget.value);
+                        setActive(0);
+                    }}
+                />
+            )}
+            <div class="menu-list" id="menu-list" role={listbox ? 'listbox' : 'menu'} aria-label={menu.name} tabIndex={listbox ? -1 : undefined}>
+                {items.map((item, index) => (
+                    <MenuRow
+                        key={index} item={item} index={index} active={index === at} listbox={listbox}
+                        heading={item.section !== undefined && item.section !== items[index - 1]?.section ? item.section : undefined}
+                        choose={() => choose(item)} hover={() => setActive(index)}
+                    />
+                ))}
+                {items.length === 0 && <div class="menu-none" role={listbox ? 'option' : undefined} aria-disabled="true" aria-selected="false">Nothing is called that</div>}
+            </div>
+        </div>
+    );
+}
+
+interface RowProps {
+    item: MenuItem;
+    index: number;
+    active: boolean;
+    listbox: boolean;
+    heading?: string;
+    choose(): void;
+    hover(): void;
+}
+
+function MenuRow({ item, index, active, listbox, heading, choose, hover }: RowProps): JSX.Element {
+    const role = listbox ? 'option' : item.checked === undefined ? 'menuitem' : 'menuitemcheckbox';
+    return (
+        <>
+            {heading !== undefined && <div class={heading.trim() === '' ? 'menu-line' : 'menu-heading'} role="presentation">{heading.trim()}</div>}
+            <div
+                class="menu-item" data-item id={`menu-item-${index}`} role={role} tabIndex={-1} data-danger={item.danger || undefined}
+                data-active={active || undefined} aria-disabled={item.disabled || undefined}
+                aria-checked={!listbox && item.checked !== undefined ? item.checked : undefined}
+                aria-selected={listbox ? active : undefined} aria-label={item.label} onClick={choose} onPointerMove={active ? undefined : hover}
+            >
+                <span class="menu-icon">{item.checked ? <Icon name="check" /> : item.icon && <Icon name={item.icon} />}</span>
+                <span class="menu-label">{item.label}</span>
+                {item.detail && <span class="menu-detail">{item.detail}</span>}
+                {item.keys && <kbd>{item.keys}</kbd>}
+            </div>
+        </>
+    );
+}
+
+/* Below the opener, else above it, and never beyond the window. */
+function placeAt(box: HTMLElement, at: MenuState['at']): void {
+    const gap = 4;
+    const edge = 8;
+    const { width, height } = box.getBoundingClientRect();
+    const below = at.bottom + gap;
+    const above = at.top - gap - height;
+    const top = below + height > innerHeight - edge && above >= edge ? above : Math.min(below, innerHeight - edge - height);
+    const left = at.left + width > innerWidth - edge ? at.right - width : at.left;
+    box.style.top = `${Math.max(edge, top)}px`;
+    box.style.left = `${Math.max(edge, Math.min(left, innerWidth - edge - width))}px`;
+}

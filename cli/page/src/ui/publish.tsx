@@ -1,0 +1,139 @@
+/* Publishing, in two steps: see what would be deployed, then do it. */
+import { useState } from 'preact/hooks';
+import type { JSX } from 'preact';
+import type { Json, Prepared } from '../core/types.ts';
+import { now } from './beat.ts';
+import { useUi } from './context.ts';
+import { Dialog } from './dialog.tsx';
+import { Icon } from './icon.tsx';
+import { readJson } from './json_text.ts';
+import { plural, sizeOf } from './phrases.ts';
+
+type Step =
+    | { readonly at: 'begin' | 'preparing' }
+    | { readonly at: 'prepared' | 'publishing' | 'done'; readonly prepared: Prepared };
+
+export function PublishDialog(): JSX.Element {
+    const ui = useUi();
+    const [step, setStep] = useState<Step>({ at: 'begin' });
+    const [trouble, setTrouble] = useState<string | null>(null);
+    const [chain, setChain] = useState('');
+    const read = chain.trim() === '' ? null : readJson(chain);
+    const fault = read && 'fault' in read ? read.fault : null;
+
+    const prepare = async (): Promise<void> => {
+        setTrouble(null);
+        setStep({ at: 'preparing' });
+        try {
+            setStep({ at: 'prepared', prepared: await ui.session.preparePublish() });
+        } catch (error) {
+            setTrouble(wordsOf(error));
+            setStep({ at: 'begin' });
+        }
+    };
+    const publish = async (prepared: Prepared, asPrepared: boolean): Promise<void> => {
+        const authChain: Json | undefined = read && 'value' in read ? read.value : undefined;
+        setTrouble(null);
+        setStep({ at: 'publishing', prepared });
+        try {
+            await ui.session.confirmPublish(prepared.id, authChain, asPrepared);
+            setStep({ at: 'done', prepared });
+        } catch (error) {
+            setTrouble(wordsOf(error));
+            setStep({ at: 'prepared', prepared });
+        }
+    };
+    const close = (): void => {
+        ui.dialog.value = null;
+    };
+    const changed = trouble !== null && /chang/i.test(trouble);
+    return (
+        <Dialog title="Publish" actions={actionsOf()}>
+            {trouble && <div class="banner bad" role="alert"><Icon name="bad" size={14} /><span>{trouble}</span></div>}
+            {(step.at === 'begin' || step.at === 'preparing') && (
+                <p>
+                    The scene as it is now becomes what visitors of {ui.session.sceneName} see. First look at what would be deployed; nothing is changed by that.
+                </p>
+            )}
+            {'prepared' in step && step.at !== 'done' && <Plan prepared={step.prepared} chain={chain} setChain={setChain} fault={fault?.text ?? null} />}
+            {step.at === 'done' && (
+                <div class="empty"><Icon name="good" size={28} /><p>Published.</p><p class="quiet">{step.prepared.pointers.join('  ')} shows it now.</p></div>
+            )}
+        </Dialog>
+    );
+
+    function actionsOf(): JSX.Element {
+        switch (step.at) {
+            case 'begin':
+            case 'preparing':
+                return <button type="button" class="button primary" data-first aria-disabled={step.at === 'preparing' || undefined} onClick={() => step.at === 'begin' && void prepare()}>{step.at === 'preparing' ? 'Preparing …' : 'Prepare'}</button>;
+            case 'prepared':
+            case 'publishing': {
+                const { prepared } = step;
+                const busy = step.at === 'publishing' || fault !== null;
+                return (
+                    <>
+                        {changed && <button type="button" class="button" onClick={() => void publish(prepared, true)}>Publish as prepared</button>}
+                        <button type="button" class="button" onClick={() => void prepare()}>Prepare again</button>
+                        <button type="button" class="button primary" aria-disabled={busy || undefined} onClick={() => !busy && void publish(prepared, false)}>
+                            {step.at === 'publishing' ? 'Publishing …' : 'Publish now'}
+                        </button>
+                    </>
+                );
+            }
+            case 'done':
+                return <button type="button" class="button primary" onClick={close}>Done</button>;
+        }
+    }
+}
+
+interface PlanProps {
+    prepared: Prepared;
+    chain: string;
+    setChain(text: string): void;
+    fault: string | null;
+}
+
+function Plan({ prepared, chain, setChain, fault }: PlanProps): JSX.Element {
+    const seconds = prepared.expires === undefined ? null : Math.round((prepared.expires - now.value) / 1000);
+    return (
+        <>
+            {prepared.missing.length > 0 && (
+                <Warnings tone="bad" title={`${plural(prepared.missing.length, 'file')} that nobody has`} lines={prepared.missing} />
+            )}
+            {prepared.warnings.length > 0 && <Warnings tone="warning" title={plural(prepared.warnings.length, 'warning')} lines={prepared.warnings} />}
+            <dl class="facts-list">
+                <dt>Place</dt><dd>{prepared.pointers.join('  ')}</dd>
+                <dt>Files</dt><dd>{plural(prepared.files.length, 'file')}, {sizeOf(prepared.size)}</dd>
+                <dt>Name</dt><dd class="mono long">{prepared.entityId}</dd>
+                {seconds !== null && seconds < 600 && <><dt>Valid</dt><dd>{seconds > 0 ? `for ${seconds} s` : 'no longer; prepare again'}</dd></>}
+            </dl>
+            <div class="files" tabIndex={0} role="group" aria-label="Files">
+                <table>
+                    <tbody>
+                        {prepared.files.map((file) => <tr key={file.file}><td class="mono">{file.file}</td><td>{sizeOf(file.size)}</td></tr>)}
+                    </tbody>
+                </table>
+            </div>
+            <details>
+                <summary>Signed by a wallet</summary>
+                <p class="quiet">Networks take a scene only from who may publish there. Sign <span class="mono">{prepared.sign ?? prepared.entityId}</span> and put the auth chain here. Servers of this machine need none.</p>
+                <textarea class="text mono" rows={4} aria-label="Auth chain" spellcheck={false} value={chain} aria-invalid={fault !== null || undefined} onInput={(event) => setChain(event.currentTarget.value)} />
+                {fault && <p class="fault">{fault}</p>}
+            </details>
+        </>
+    );
+}
+
+function Warnings({ tone, title, lines }: { tone: string; title: string; lines: readonly string[] }): JSX.Element {
+    return (
+        <div class={`banner ${tone}`} role="note">
+            <Icon name="warning" size={14} />
+            <div><b>{title}</b><ul>{lines.slice(0, 20).map((line, index) => <li key={index}>{line}</li>)}</ul></div>
+        </div>
+    );
+}
+
+function wordsOf(error: unknown): string {
+    return error instanceof Error ? error.message : String(error);
+}
