@@ -89,7 +89,11 @@ function followInfo(ui: Ui): void {
                 (info) => {
                     ui.info.value = info;
                 },
-                () => undefined, /* the page works without */
+                () => {
+                    const [x = 0, y = 0] = ui.session.sceneName.split(',').map(Number);
+                    const base = { x: x || 0, y: y || 0 };
+                    ui.info.value = { parcels: [base], base, canPlay: false, canSave: true, canPublish: true };
+                },
             );
         }
     });

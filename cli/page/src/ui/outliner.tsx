@@ -37,7 +37,7 @@ export function Outliner(): JSX.Element {
     return (
         <aside class="panel left" aria-label="Outliner">
             <header class="panel-head">
-                <h2>Scene</h2>
+                <h2>Entities</h2>
                 <span class="count">{void ui.shown.value}{ui.session.scene.entities.size || ''}</span>
                 <IconButton
                     small name="Add" tip={ui.blocked.value ?? 'Add entity'} icon="plus" menu at="left" disabled={ui.blocked.value !== null}
