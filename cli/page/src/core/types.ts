@@ -216,6 +216,17 @@ export interface SceneInfo {
     readonly canPlay: boolean;
     readonly canSave: boolean;
     readonly canPublish: boolean;
+    readonly models: ModelTable;
+}
+
+/* The files of the scene's models, as hashes that GET /v1/contents/{hash} takes:
+ * core/models.ts makes a ModelUrl of it. */
+export interface ModelTable {
+    /* Assets of the Builder by id: the path of the model, and all files by path. */
+    readonly assets: { readonly [id: string]: { readonly model?: string;
+                                                readonly files: { readonly [path: string]: string } } };
+    /* Files of the scene by path, as a `src` names them. */
+    readonly files: { readonly [path: string]: string };
 }
 
 /* Where the file of a shape is; null: nobody has it. `entity` has the component with it. */
