@@ -7,9 +7,17 @@ courtyard  small, one file a format, with everything that is odd but allowed: co
            that several entities share, or none, or that do not exist; scripts that refer
            to entities by name; unknown fields and types; null, absent and {}.
 village    real size: 604 entities of the builder on 8 x 8 parcels, 24 shared models.
+models     what they show, as binary glTF: made here too (models.py), free of any rights (CC0).
 """
+import base64
+import hashlib
 import json
+import math
 import os
+import sys
+
+sys.dont_write_bytecode = True  # the folder holds what is made, nothing else
+import models  # noqa: E402
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 
@@ -51,16 +59,40 @@ def at(x, z, y=0, turn=0, size=1):
             "scale": {"x": size, "y": size, "z": size}}
 
 
+def turned(x, z, y, degrees, size):
+    """The same for any angle."""
+    half = math.radians(degrees) / 2
+    return dict(at(x, z, y, 0, size), rotation={"x": 0, "y": round(math.sin(half), 6), "z": 0,
+                                                "w": round(math.cos(half), 6)})
+
+
+def slug_of(name):
+    return name.lower().replace(" ", "_")
+
+
+MADE = {}  # slug -> (CID, triangles)
+
+
+def make_models():
+    os.makedirs(os.path.join(HERE, "models"), exist_ok=True)
+    for number, name in enumerate(models.MODELS):
+        content, triangles = models.make(name, Random(100 + number))
+        assert len(content) <= 262144, "its CID would be that of a tree"
+        digest = b"\x01\x55\x12\x20" + hashlib.sha256(content).digest()
+        MADE[slug_of(name)] = ("b" + base64.b32encode(digest).decode().lower().rstrip("="), triangles)
+        with open(os.path.join(HERE, "models", slug_of(name) + ".glb"), "wb") as file:
+            file.write(content)
+
+
 def asset(random, name, category, script=None, parameters=(), actions=()):
-    slug = name.lower().replace(" ", "_")
+    slug = slug_of(name)
+    cid, triangles = MADE[slug]
     return {"id": random.uuid(), "assetPackId": "6d1c2a4e-5b0f-4c77-a1de-0f3b8a9c7e10",
             "name": name, "model": slug + ".glb", "script": script,
             "thumbnail": "https://assets.example.org/" + slug + ".png",
             "tags": [category, "sample"], "category": category,
-            "contents": {slug + ".glb": "Qm%032x" % random.bits()},
-            "metrics": {"triangles": 40 + random.below(900), "materials": 1 + random.below(3),
-                        "meshes": 1 + random.below(4), "bodies": 1, "entities": 1,
-                        "textures": random.below(3)},
+            "contents": {slug + ".glb": cid},
+            "metrics": {"triangles": triangles, "materials": 1, "meshes": 1, "bodies": 1, "entities": 1, "textures": 0},
             "parameters": list(parameters), "actions": list(actions)}
 
 
@@ -198,9 +230,9 @@ def courtyard_composite():
                                          "514": {"value": "Lantern 🏮"},
                                          "515": {"value": "Cart"}}, jsonSchema=name_schema),
             column("core::GltfContainer", {
-                "512": {"src": "assets/ground.glb", "visibleMeshesCollisionMask": 0,
+                "512": {"src": "models/stone_ground.glb", "visibleMeshesCollisionMask": 0,
                         "invisibleMeshesCollisionMask": 3},
-                "513": {"src": "assets/cart.glb"}}),
+                "513": {"src": "models/cart.glb"}}),
             column("inspector::Config", {"513": {"fields": []}}),
             column("sample::Bell", {"514": {"tone": 440.5, "rope": 513}, "513": {"tone": 220}},
                    jsonSchema=bell_schema, origin={"made": "by hand"}),
@@ -218,18 +250,153 @@ def courtyard_composite():
                 jsonSchema={"type": "object", "properties": {}, "serializationType": "map"})]})
 
 
+class Village:
+    """Who stands where: two roads that cross at a square, houses along them, gardens and fields
+    behind, woods around. x and z from 0 to 128 m."""
+
+    SIDE = 128
+    MIDDLE = 64
+
+    def __init__(self, random):
+        self.random = random
+        self.things = []   # (model, x, z, y, turn, size)
+        self.circles = []  # what is taken: x, z, radius
+
+    def number(self, low, high):
+        """Between these, in centimetres."""
+        return low + self.random.below(int((high - low) * 100) + 1) / 100
+
+    def put(self, name, x, z, turn=0, size=1, y=0, radius=0):
+        self.things.append((name, round(x, 2), round(z, 2), y, turn % 360, size))
+        if radius > 0:
+            self.circles.append((x, z, radius * size))
+
+    def along(self, x, z, turn, forward, aside):
+        """A place as seen from somebody at x, z who looks towards `turn`."""
+        s, c = math.sin(math.radians(turn)), math.cos(math.radians(turn))
+        return x + s * forward + c * aside, z + c * forward - s * aside
+
+    def is_free(self, x, z, radius):
+        near_road = min(abs(x - self.MIDDLE), abs(z - self.MIDDLE)) < 4.5 + radius
+        return not near_road and all((x - a) ** 2 + (z - b) ** 2 > (r + radius) ** 2 for a, b, r in self.circles)
+
+    def scatter(self, names, count, radius, low, high, wanted):
+        """So many of these where `wanted` says and nothing stands yet."""
+        tries = 0
+        while count > 0 and tries < 100000:
+            tries += 1
+            x, z = self.number(1.5, self.SIDE - 1.5), self.number(1.5, self.SIDE - 1.5)
+            size = self.number(low, high)
+            if wanted(x, z) and self.is_free(x, z, radius * size):
+                self.put(names[self.random.below(len(names))], x, z, self.random.below(360), size, radius=radius)
+                count -= 1
+        assert count == 0, "the village is full"
+
+    # ---- what there is ----
+
+    def roads(self):
+        m = self.MIDDLE
+        for k in range(-7, 8):
+            self.put("Cobbles", m + 8 * k, m)
+            if k != 0:
+                self.put("Cobbles", m, m + 8 * k)
+        for x in (-8, 8):
+            for z in (-8, 8):
+                self.put("Cobbles", m + x, m + z)
+
+    def square(self):
+        m = self.MIDDLE
+        self.put("Well", m, m, 20, 1.1, y=0.05)
+        for x, z, turn in ((-9, -4.6, 90), (-9, 4.8, 90), (9.2, 4.6, 270), (4.6, -9.4, 0), (-4.6, 9.2, 180)):
+            self.put("Market Stall", m + x, m + z, turn, y=0.05, radius=2)
+        for x, z, turn in ((4.2, 2.4, 240), (-3.2, -3.6, 40), (3.4, -4.2, 320), (-4.4, 3.2, 130)):
+            self.put("Bench", m + x, m + z, turn, y=0.05)
+        for x in (-11, 11):
+            for z in (-11, 11):
+                self.put("Lantern", m + x, m + z, 45, y=0.05, radius=0.5)
+        for x, z in ((-7.4, -9.8), (-10.6, -8.2), (10.4, 8.4), (9.6, 10.2), (-9.4, 10.6)):
+            self.put("Barrel" if x < 0 else "Crate", m + x, m + z, self.random.below(90), y=0.05, radius=0.6)
+        self.put("Cart", m + 8.6, m - 8.8, 205, y=0.05, radius=1.6)
+        self.put("Signpost", m - 5.4, m - 6.2, 30, y=0.05)
+
+    def houses(self):
+        """Three on each side of each road's four arms; the chapel, the bakery and the smithy
+        next to the square."""
+        special = {(0, 1, 0): "Chapel", (1, -1, 0): "Bakery", (2, 1, 0): "Smithy"}
+        for arm in range(4):
+            for side in (-1, 1):
+                for row in range(3):
+                    name = special.get((arm, side, row))
+                    distance = 19.5 + 13 * row + self.number(-0.6, 0.6)
+                    back = 12.5 if name == "Chapel" else 11 + self.number(-0.4, 1.6)
+                    x, z = self.along(self.MIDDLE, self.MIDDLE, 90 * arm, distance, back * side)
+                    turn = 90 * arm - 90 * side  # to the road
+                    self.house(name or ("Timber House", "Stone House")[self.random.below(2)], x, z, turn)
+
+    def house(self, name, x, z, turn):
+        self.put(name, x, z, turn + self.number(-4, 4), 1, radius=5.4 if name == "Chapel" else 4.6)
+        if name == "Chapel":
+            for aside in (-3.6, 3.6):
+                self.put("Flowers", *self.along(x, z, turn, 6.2, aside), self.random.below(360), 1)
+            return
+        for thing, forward, aside, radius in (("Flowers", 3.7, -2.0, 0), ("Barrel", 3.1, 3.0, 0.6), ("Crate", 0.6, 3.8, 0.7)):
+            if self.random.below(5) < 3:
+                self.put(thing, *self.along(x, z, turn, forward, aside), self.random.below(360),
+                         self.number(0.85, 1.1), radius=radius)
+        garden = ("Hedge", "Fence")[self.random.below(2)]
+        for i in range(3):  # behind the house
+            self.put(garden, *self.along(x, z, turn, -6.6, 2.6 * (i - 1)), turn, radius=1.2)
+        for forward in (-5.2, -2.6):
+            self.put(garden, *self.along(x, z, turn, forward, -5.2), turn + 90, radius=1.2)
+
+    def lights(self):
+        for arm in range(4):
+            for k in range(5):
+                side = 1 if (arm + k) % 2 else -1
+                at = self.along(self.MIDDLE, self.MIDDLE, 90 * arm, 17 + 9 * k, 4.9 * side)
+                self.put("Lantern", *at, 90 * arm, radius=0.4)
+            self.put("Gate", *self.along(self.MIDDLE, self.MIDDLE, 90 * arm, 58.5, 0), 90 * arm, 1.9, y=0.05)
+            self.put("Signpost", *self.along(self.MIDDLE, self.MIDDLE, 90 * arm, 55, 5.6), 90 * arm + 40)
+            self.put("Bench", *self.along(self.MIDDLE, self.MIDDLE, 90 * arm, 26, 5.1), 90 * arm - 90, radius=1)
+
+    def distance(self, x, z):
+        return math.hypot(x - self.MIDDLE, z - self.MIDDLE)
+
+    def fields(self):
+        self.scatter(["Haystack"], 12, 1.3, 0.9, 1.25, lambda x, z: 34 < self.distance(x, z) < 48)
+        self.scatter(["Cart"], 3, 1.9, 1, 1, lambda x, z: 34 < self.distance(x, z) < 48)
+        self.scatter(["Flowers"], 26, 0.9, 0.8, 1.4, lambda x, z: 14 < self.distance(x, z) < 54)
+
+    def woods(self, count):
+        """Thick at the edge, and single trees between the houses."""
+        rim = lambda x, z: min(x, z, self.SIDE - x, self.SIDE - z) < 17
+        self.scatter(["Rock"], 18, 1.2, 0.6, 1.6, rim)
+        count -= 18
+        inner = count // 7
+        self.scatter(["Oak", "Birch", "Birch"], inner, 2.1, 0.7, 1.1, lambda x, z: not rim(x, z) and self.distance(x, z) > 20)
+        self.scatter(["Oak", "Birch", "Pine", "Pine", "Pine", "Oak"], count - inner, 1.5, 0.8, 1.5, rim)
+
+    def build(self, count):
+        self.roads()
+        self.square()
+        self.houses()
+        self.lights()
+        self.fields()
+        self.woods(count - len(self.things))
+        return self.things
+
+
 def village():
     random = Random(2)
-    names = ["Cobble Ground", "Timber House", "Stone House", "Bakery", "Smithy", "Chapel",
+    names = ["Meadow", "Cobbles", "Timber House", "Stone House", "Bakery", "Smithy", "Chapel",
              "Well", "Market Stall", "Oak", "Birch", "Pine", "Hedge", "Fence", "Gate", "Bench",
-             "Barrel", "Crate", "Cart", "Lantern", "Signpost", "Haystack", "Rock", "Flowers",
-             "Mushrooms"]
+             "Barrel", "Crate", "Cart", "Lantern", "Signpost", "Haystack", "Rock", "Flowers"]
     assets = {}
-    order = []
+    order = {}
     for name in names:
         made = asset(random, name, "ground" if not order else "village")
         assets[made["id"]] = made
-        order.append(made["id"])
+        order[name] = made["id"]
     components = {}
     entities = {}
     shape_of = {}
@@ -241,11 +408,11 @@ def village():
         components[key] = {"id": key, "type": kind, "data": data}
         return key
 
-    def entity(index, place, script=None, **extra):
-        model = order[index]
+    def entity(title, place, script=None, **extra):
+        model = order[title]
         if model not in shape_of:
             shape_of[model] = component("GLTFShape", {"assetId": model})
-        words = names[index].split()
+        words = title.split()
         base = words[0].lower() + "".join(words[1:])
         counts[base] = counts.get(base, 0) + 1
         name = base if counts[base] == 1 else base + str(counts[base])
@@ -255,21 +422,17 @@ def village():
         key = random.uuid()
         entities[key] = dict({"id": key, "components": listed, "name": name}, **extra)
         shown.append(model)
-        return name
 
     rows = cols = 8
     for i in range(rows):
         for j in range(cols):
-            entity(0, at(16 * i + 8, 16 * j + 8), disableGizmos=True)
-    for n in range(540):
-        index = 1 + random.below(len(names) - 1)
-        place = at(random.below(16 * rows * 100) / 100, random.below(16 * cols * 100) / 100,
-                   0, 90 * random.below(4), 0.5 + random.below(6) / 4)
+            entity("Meadow", at(16 * i + 8, 16 * j + 8), disableGizmos=True)
+    for n, (title, x, z, y, turn, size) in enumerate(Village(random).build(540)):
         script = None
-        if names[index] in ("Gate", "Lantern") and n % 3 == 0:
+        if title == "Gate" or (title == "Lantern" and n % 3 == 0):
             script = {"onClick": [{"entityName": "well", "actionId": "splash", "values": {}}],
                       "text": "No. %d" % n}
-        entity(index, place, script)
+        entity(title, turned(x, z, y, turn, size), script)
     scene = random.uuid()
     write("village.builder.json", {
         "version": 10,
@@ -277,10 +440,11 @@ def village():
         "scene": {"id": scene, "entities": entities, "components": components,
                   "assets": assets, "metrics": metrics(assets, shown),
                   "limits": limits(rows * cols),
-                  "ground": {"assetId": order[0], "componentId": shape_of[order[0]]}}})
+                  "ground": {"assetId": order["Meadow"], "componentId": shape_of[order["Meadow"]]}}})
 
 
 if __name__ == "__main__":
+    make_models()
     courtyard_state()
     courtyard_builder()
     courtyard_composite()

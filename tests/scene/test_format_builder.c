@@ -325,7 +325,7 @@ Test(format_builder, scenes_of_other_formats_become_manifests)
         "\"name\":\"cart\"",
         "\"name\":\"cart2\"",
         "\"name\":\"lantern\"",
-        "\"model\":\"assets/cart.glb\"",
+        "\"model\":\"models/cart.glb\"",
         "\"type\":\"Transform\"",
         "\"type\":\"GLTFShape\"",
         ("\"limits\":{\"bodies\":300,\"entities\":200,\"materials\":20,\"meshes\":200,"
