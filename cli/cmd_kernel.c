@@ -155,6 +155,7 @@ int cli_cmd_kernel(cli_run *run)
         (kernel_settings){.program = "/proc/self/exe",
                           .dir = cli_args_get(run->args, "--dir"),
                           .content = cli_args_get(run->args, "--content"),
+                          .builder = cli_args_get(run->args, "--builder"),
                           .host = host,
                           .bus = bus,
                           .edit_words = edition.all,

@@ -82,6 +82,14 @@ static int print(cli_run *run, play_options *options)
     return code;
 }
 
+/* What pages ask of the world outside. */
+static void read_outside(const cli_run *run, play_options *options)
+{
+    options->content_url = cli_args_get(run->args, "--content");
+    options->builder_url = cli_args_get(run->args, "--builder");
+    options->kernel_url = cli_args_get(run->args, "--kernel");
+}
+
 static int play(cli_run *run, play_options *options)
 {
     const char *hosts[CLI_LIST_MAX + 1];
@@ -92,6 +100,7 @@ static int play(cli_run *run, play_options *options)
     cli_args_all(run->args, "--origin", origins);
     options->hosts = hosts;
     options->origins = origins;
+    read_outside(run, options);
     options->access.alloc = crdt_alloc_default();
     options->access.file = cli_args_get(run->args, "--access");
     options->access.master = cli_run_master(run);
@@ -124,15 +133,25 @@ int cli_cmd_play(cli_run *run)
     }
     crdt_diag diag = {0};
     crdt_buf code;
+    crdt_buf info;
     crdt_buf_init(&code, crdt_alloc_default());
+    crdt_buf_init(&info, crdt_alloc_default());
+    const char *failed = path;
     crdt_err err = cli_files_read(path, PLAY_CODE_SIZE_MAX, &code, &diag);
+    const char *info_path = cli_args_get(run->args, "--info");
+    if (err == CRDT_OK && info_path != NULL) {
+        failed = info_path;
+        err = cli_files_read(info_path, PLAY_INFO_SIZE_MAX, &info, &diag);
+    }
     int result;
     if (err != CRDT_OK) {
-        result = cli_run_fail(run, err, &diag, "read %s", path);
+        result = cli_run_fail(run, err, &diag, "read %s", failed);
     } else {
         options.code = crdt_buf_span(&code);
+        options.info = crdt_buf_span(&info);
         result = play(run, &options);
     }
+    crdt_buf_deinit(&info);
     crdt_buf_deinit(&code);
     return result;
 }

@@ -21,6 +21,7 @@ typedef struct servers_run {
     cli_run *run;
     servers *servers;
     web_server *web;
+    servers_seed_files *files; /* to be deployed along; NULL: none */
     const char *hosts[CLI_LIST_MAX + 1];
     const char *origins[CLI_LIST_MAX + 1];
     uint64_t missed; /* lines that nobody read in time */
@@ -175,8 +176,9 @@ static int plant(servers_run *state, const char *option, const char *text)
     if (code == CLI_DONE) {
         crdt_diag diag = {.text = ""};
         crdt_span bytes = crdt_buf_span(&file);
-        crdt_err err = scene ? servers_seed_scene(api, name, bytes, id, &diag)
-                             : servers_seed_project(api, name, bytes, &fresh, &diag);
+        crdt_err err =
+            scene ? servers_seed_scene(api, name, bytes, state->files, id, &diag)
+                  : servers_seed_project(api, name, bytes, &fresh, &diag);
         if (err != CRDT_OK) {
             code =
                 cli_run_fail(run, err, &diag, "%s %s", scene ? "deploy" : "put", text);
@@ -190,8 +192,20 @@ static int plant(servers_run *state, const char *option, const char *text)
     return code;
 }
 
+static int read_files(servers_run *state)
+{
+    crdt_diag diag = {.text = ""};
+    const char *folder = cli_args_get(state->run->args, "--files");
+    crdt_err err = folder == NULL
+                       ? CRDT_OK
+                       : servers_seed_files_open(&state->files, crdt_alloc_default(),
+                                                 folder, &diag);
+    return err == CRDT_OK ? CLI_DONE
+                          : cli_run_fail(state->run, err, &diag, "read %s", folder);
+}
+
 /* Projects first: a scene names its project only if that is there. */
-static int plant_all(servers_run *state)
+static int plant_seeds(servers_run *state)
 {
     static const char *const options[] = {"--project", "--deploy"};
     for (size_t i = 0; i < 2; i++) {
@@ -205,6 +219,15 @@ static int plant_all(servers_run *state)
         }
     }
     return CLI_DONE;
+}
+
+static int plant_all(servers_run *state)
+{
+    int code = read_files(state);
+    code = code == CLI_DONE ? plant_seeds(state) : code;
+    servers_seed_files_close(state->files);
+    state->files = NULL;
+    return code;
 }
 
 /* ---- serving ---- */

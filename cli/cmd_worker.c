@@ -94,6 +94,7 @@ static bool parse_options(cli_run *run, worker_options *options, worker_lists *l
         cli_args_has(args, "--http") ? cli_args_get(args, "--http") : options->http;
     options->content_url = cli_args_get(args, "--content");
     options->builder_url = cli_args_get(args, "--builder");
+    options->kernel_url = cli_args_get(args, "--kernel");
     options->project = cli_args_get(args, "--project");
     options->save_file = cli_args_get(args, "--save");
     options->access_file = cli_args_get(args, "--access");

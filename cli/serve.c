@@ -107,6 +107,7 @@ static bool check_urls(cli_run *run)
         const char *form;
     } all[] = {{"--content", false, "http://HOST:PORT or https://HOST"},
                {"--builder", false, "http://HOST:PORT or https://HOST"},
+               {"--kernel", true, "http://HOST:PORT"},
                {"--origin", true, "http://HOST[:PORT] or https://HOST[:PORT]"}};
     for (size_t i = 0; i < sizeof all / sizeof all[0]; i++) {
         size_t index = 0;

@@ -111,6 +111,7 @@ class Run:
     def __init__(self, options):
         self.program = options.program
         self.dir = Path(options.dir or options.default_dir).resolve()
+        self.scenes = Path(options.scenes).resolve()
         self.scene = Path(options.scene or Path(options.scenes) / "village.builder.json").resolve()
         self.processes = []
         self.seconds = options.seconds
@@ -127,13 +128,18 @@ class Run:
         print(f"Starting servers, kernel and three workers in {self.dir} ...", flush=True)
         self.servers = Process(
             self, "servers", "servers", "--dir", self.dir / "servers", "--http", f"127.0.0.1:{free_port(8801)}",
-            "--deploy", f"{SCENE}={self.scene}").await_ready()
+            "--deploy", f"{SCENE}={self.scene}", *self.models()).await_ready()
         self.kernel = Process(
             self, "kernel", "kernel", "--dir", self.dir / "kernel", "--http", f"127.0.0.1:{free_port(8800)}",
             "--content", self.servers.http, "--builder", self.servers.http).await_ready()
         self.edition = self.ask("edit")
         self.peers = [self.peer(name) for name in ("ben", "cyn")]
         self.await_sync()
+
+    def models(self):
+        """The files that the sample scenes show."""
+        folder = self.scenes / "models"
+        return ("--files", folder) if folder.is_dir() else ()
 
     def ask(self, what):
         answer = call("POST", f"{self.kernel.http}/scenes/{SCENE}/{what}", READY_SECONDS + 10)

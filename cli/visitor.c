@@ -1,5 +1,6 @@
 #include "cli/visitor.h"
 
+#include <stdio.h>
 #include <string.h>
 #include <strings.h>
 
@@ -17,24 +18,29 @@ const cli_route *cli_route_find(const cli_route *routes, size_t count,
     return NULL;
 }
 
+void cli_visitor_token(const web_request *request, char token[CLI_VISITOR_TOKEN_SIZE])
+{
+    static const char scheme[] = "Bearer ";
+    char header[sizeof scheme + CLI_VISITOR_TOKEN_SIZE] = "";
+    token[0] = '\0';
+    bool given = web_request_header(request, "authorization", header, sizeof header);
+    if (given) {
+        bool bearer = strncasecmp(header, scheme, sizeof scheme - 1) == 0;
+        snprintf(token, CLI_VISITOR_TOKEN_SIZE, "%.*s", CLI_VISITOR_TOKEN_SIZE - 1,
+                 bearer ? header + sizeof scheme - 1 : "?");
+    } else if (!web_request_parameter(request, "token", token, ACCESS_TOKEN_SIZE) &&
+               strstr(request->query, "token=") != NULL) {
+        snprintf(token, CLI_VISITOR_TOKEN_SIZE, "?");
+    }
+}
+
 access_person cli_visitor_of(cli_access *access, const web_request *request,
                              uint64_t now_ms)
 {
-    static const char scheme[] = "Bearer ";
-    /* One byte more than a token may have: a longer one is cut, and wrong. */
-    char header[sizeof scheme + ACCESS_TOKEN_SIZE] = "";
-    char token[ACCESS_TOKEN_SIZE] = "";
+    char token[CLI_VISITOR_TOKEN_SIZE];
     const char *why = NULL;
-    bool given = web_request_header(request, "authorization", header, sizeof header);
-    const char *shown = token;
-    if (given) {
-        bool bearer = strncasecmp(header, scheme, sizeof scheme - 1) == 0;
-        shown = bearer ? header + sizeof scheme - 1 : "?";
-    } else if (!web_request_parameter(request, "token", token, sizeof token) &&
-               strstr(request->query, "token=") != NULL) {
-        shown = "?"; /* one that does not fit is no token, not none */
-    }
-    return cli_access_check(access, shown, request->loopback, now_ms, &why);
+    cli_visitor_token(request, token);
+    return cli_access_check(access, token, request->loopback, now_ms, &why);
 }
 
 bool cli_visitor_may(cli_access *access, const web_request *request, access_role role,

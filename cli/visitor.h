@@ -18,6 +18,12 @@ typedef struct cli_route {
 const cli_route *cli_route_find(const cli_route *routes, size_t count,
                                 const web_request *request);
 
+/* The token that a request shows: that of `Authorization: Bearer TOKEN`, else of
+ * `?token=TOKEN`; "": none. What is given and can be none comes as something that is none.
+ * One byte more than a token may have: a longer one is cut, and wrong. */
+#define CLI_VISITOR_TOKEN_SIZE (ACCESS_TOKEN_SIZE + 1)
+void cli_visitor_token(const web_request *request, char token[CLI_VISITOR_TOKEN_SIZE]);
+
 /* Who sent it: by `Authorization: Bearer TOKEN`, else by `?token=TOKEN`; without a token by
  * the loopback. `now_ms` is Unix time. */
 access_person cli_visitor_of(cli_access *access, const web_request *request,

@@ -48,7 +48,7 @@ _scenesync()
         export) words="--store --format --saved --output --help" ;;
         codegen) words="--store --output --help" ;;
         node) words="--store --listen --peer --no-discover --scene --for --fault --message-max --key --tls-cert --tls-key --tls-ca --tls-name --as --no-confine --json --help" ;;
-        worker) words="--store --scene --http --content --builder --project --save --autosave --access --loopback-role --host --origin --http-cert --http-key --tick --listen --peer --no-discover --fault --key --tls-cert --tls-key --tls-ca --tls-name --no-confine --json --help" ;;
+        worker) words="--store --scene --http --content --builder --kernel --project --save --autosave --access --loopback-role --host --origin --http-cert --http-key --tick --listen --peer --no-discover --fault --key --tls-cert --tls-key --tls-ca --tls-name --no-confine --json --help" ;;
         sync) words="--store --peer --timeout --scene --key --tls-cert --tls-key --tls-ca --tls-name --json --help" ;;
         key) words="--output --check --json --help" ;;
         add) words="--store --parent --as --json --help" ;;
@@ -63,7 +63,7 @@ _scenesync()
         conflicts) words="--store --clear --json --help" ;;
         blame) words="--store --json --help" ;;
         diff) words="--json --help" ;;
-        servers) words="--dir --http --deploy --project --body-max --size-max --any-age --open --host --origin --tls-cert --tls-key --no-confine --json --help" ;;
+        servers) words="--dir --http --deploy --files --project --body-max --size-max --any-age --open --host --origin --tls-cert --tls-key --no-confine --json --help" ;;
         verify) words="--store --json --help" ;;
         repair) words="--store --peer --from --key --tls-cert --tls-key --tls-ca --tls-name --json --help" ;;
         watch) words="--store --for --json --help" ;;
@@ -71,7 +71,7 @@ _scenesync()
         unpublish) words="--scene --content --builder --folder --confirm --auth-chain --header --json --help" ;;
         access) words="--file --role --expires --json --help" ;;
         kernel) words="--http --dir --content --builder --listen --peer --no-discover --key --tick --autosave --tls-cert --tls-key --tls-ca --tls-name --access --loopback-role --host --origin --no-confine --json --help" ;;
-        play) words="--code --scene --http --print --seconds --access --loopback-role --host --origin --no-confine --json --help" ;;
+        play) words="--code --scene --http --content --builder --kernel --info --print --seconds --access --loopback-role --host --origin --no-confine --json --help" ;;
         fuzz) words="--seed --runs --minutes --jobs --profile --replicas --steps --loss --scene --scopes --letters --convergence --replay --trace --output-dir --no-shrink --json --help" ;;
         esac
         mapfile -t COMPREPLY < <(compgen -W "$words" -- "$word")

@@ -232,8 +232,11 @@ crdt_err content_deploy_fetch(const content_publish_options *options, crdt_span 
     if (!content_cid_valid(cid)) {
         return crdt_diag_set(diag, CRDT_ECORRUPT, 0, "its hash is none");
     }
-    crdt_err err = fetch_from(options, options->content_url, "/content/contents/", cid,
-                              size_max, out, diag);
+    crdt_err err = CRDT_ENOTFOUND;
+    if (options->content_url != NULL) {
+        err = fetch_from(options, options->content_url, "/content/contents/", cid,
+                         size_max, out, diag);
+    }
     if (err == CRDT_OK || err == CRDT_ECLOSED || err == CRDT_ENOMEM ||
         options->builder_url == NULL) {
         return err;

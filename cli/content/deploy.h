@@ -41,8 +41,8 @@ bool content_deployed_next_file(const content_deployed *found,
                                 content_deployed_cursor *cursor, crdt_span *file,
                                 crdt_span *hash);
 
-/* Append a file by its hash, from the content server or else from the builder's storage;
- * it is what the hash names. CRDT_ENOTFOUND: neither has it. */
+/* Append a file by its hash, from the content server (NULL: none) or else from the
+ * builder's storage; it is what the hash names. CRDT_ENOTFOUND: neither has it. */
 crdt_err content_deploy_fetch(const content_publish_options *options, crdt_span hash,
                               size_t size_max, crdt_buf *out, crdt_diag *diag);
 /* Append the builder's answer about these assets. */

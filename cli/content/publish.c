@@ -133,8 +133,8 @@ static crdt_err choose_parcels(publish_job *job)
         err = content_parcels_parse(parcels, given, job->diag);
     } else if (job->former.entity != NULL) {
         err = former_parcels(job, parcels);
-    } else if (!content_parcels_layout(parcels, job->pointer, job->scene.rows,
-                                       job->scene.cols)) {
+    } else if (!content_parcels_layout(parcels, job->pointer, job->scene.project.rows,
+                                       job->scene.project.cols)) {
         (void)content_parcels_layout(parcels, job->pointer, 1, 1);
     }
     if (err == CRDT_OK) {
@@ -418,9 +418,10 @@ static crdt_err finish(publish_job *job)
                                  .parcels = &prepared->parcels,
                                  .empty = wanted == NULL};
     if (wanted != NULL) {
-        metadata.title = text_or(wanted->title, job->scene.title);
-        metadata.description = text_or(wanted->description, job->scene.description);
-        metadata.project = text_or(wanted->project, job->scene.project);
+        metadata.title = text_or(wanted->title, job->scene.project.title);
+        metadata.description =
+            text_or(wanted->description, job->scene.project.description);
+        metadata.project = text_or(wanted->project, job->scene.project.id);
         metadata.thumbnail = wanted->thumbnail.size > 0;
     }
     crdt_buf scene_text;

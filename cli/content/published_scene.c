@@ -51,7 +51,7 @@ crdt_err content_state_version(crdt_span state, crdt_alloc alloc, crdt_buf *vers
 }
 
 static crdt_err read_document(content_published_scene *scene, crdt_span state,
-                              crdt_diag *diag)
+                              scene_format kind, crdt_diag *diag)
 {
     crdt_op_list ops;
     crdt_arena arena;
@@ -59,7 +59,7 @@ static crdt_err read_document(content_published_scene *scene, crdt_span state,
     crdt_edit edit = {.actor = {{1}}};
     crdt_document_options options = crdt_document_options_default();
     scene_format_options format = scene_format_options_default();
-    format.format = SCENE_FORMAT_STATE;
+    format.format = kind;
     format.limits.size_max = CONTENT_STATE_SIZE_MAX;
     options.alloc = scene->alloc;
     crdt_op_list_init(&ops, scene->alloc);
@@ -77,70 +77,17 @@ static crdt_err read_document(content_published_scene *scene, crdt_span state,
     return err == CRDT_OK ? scene_tree_build(scene->tree, scene->doc) : err;
 }
 
-/* ---- the project ---- */
+/* ---- the whole ---- */
 
-static bool project_value(const content_published_scene *scene, const char *name,
-                          crdt_span *value)
-{
-    crdt_object object =
-        crdt_document_find_object(scene->doc, crdt_span_of(SCENE_NAME_SCENE));
-    if (object.id == 0 || !crdt_document_object_live(scene->doc, object)) {
-        return false;
-    }
-    crdt_part part = scene_part_find(scene->doc, object, crdt_span_of("project"));
-    crdt_entry entry;
-    crdt_field field = {0};
-    if (part.id != 0) {
-        field = crdt_document_find_field(scene->doc, part, crdt_span_of(name));
-    }
-    if (field.id == 0 || !crdt_document_field_value(scene->doc, field, 0, &entry)) {
-        return false;
-    }
-    *value = entry.value;
-    return true;
-}
-
-static crdt_span project_text(const content_published_scene *scene, const char *name)
-{
-    crdt_span value;
-    crdt_span text;
-    if (project_value(scene, name, &value) && scene_value_text(value, &text)) {
-        return text;
-    }
-    return (crdt_span){0};
-}
-
-static uint32_t whole_number(crdt_span value)
-{
-    crdt_value_reader reader = crdt_value_read_open(value);
-    crdt_value_token token = crdt_value_read(&reader);
-    bool good = token.type == CRDT_VALUE_NUMBER && token.integral &&
-                token.integer > 0 && token.integer <= CONTENT_PARCELS_MAX;
-    return good ? (uint32_t)token.integer : 0;
-}
-
-/* In a file `layout` holds both, at a server they stand by themselves. */
-static uint32_t layout_number(const content_published_scene *scene, const char *name)
-{
-    crdt_span value;
-    crdt_span inner;
-    if (project_value(scene, "layout", &value) &&
-        crdt_value_type_of(value) == CRDT_VALUE_MAP &&
-        crdt_value_map_find(value, name, &inner)) {
-        return whole_number(inner);
-    }
-    return project_value(scene, name, &value) ? whole_number(value) : 0;
-}
-
-crdt_err content_published_scene_read(content_published_scene *scene, crdt_alloc alloc,
-                                      crdt_span state, crdt_diag *diag)
+static crdt_err read_scene(content_published_scene *scene, crdt_alloc alloc,
+                           crdt_span state, scene_format kind, crdt_diag *diag)
 {
     *scene = (content_published_scene){.alloc = alloc};
     content_asset_list_init(&scene->assets, alloc);
     crdt_buf_init(&scene->version, alloc);
     crdt_err err =
         content_state_version(state, alloc, &scene->version, scene->lineage, diag);
-    err = err == CRDT_OK ? read_document(scene, state, diag) : err;
+    err = err == CRDT_OK ? read_document(scene, state, kind, diag) : err;
     err = err == CRDT_OK ? content_asset_list_read(&scene->assets, scene->doc) : err;
     if (err != CRDT_OK) {
         if (diag != NULL && diag->text[0] == '\0') {
@@ -150,12 +97,21 @@ crdt_err content_published_scene_read(content_published_scene *scene, crdt_alloc
     }
     scene->origin = scene_origin_of(scene->doc);
     scene->entity_count = scene_tree_count(scene->tree);
-    scene->title = project_text(scene, "title");
-    scene->description = project_text(scene, "description");
-    scene->project = project_text(scene, "id");
-    scene->rows = layout_number(scene, "rows");
-    scene->cols = layout_number(scene, "cols");
+    content_project_read(&scene->project, scene->doc);
     return CRDT_OK;
+}
+
+crdt_err content_published_scene_read(content_published_scene *scene, crdt_alloc alloc,
+                                      crdt_span state, crdt_diag *diag)
+{
+    return read_scene(scene, alloc, state, SCENE_FORMAT_STATE, diag);
+}
+
+crdt_err content_published_scene_read_any(content_published_scene *scene,
+                                          crdt_alloc alloc, crdt_span file,
+                                          crdt_diag *diag)
+{
+    return read_scene(scene, alloc, file, SCENE_FORMAT_NONE, diag);
 }
 
 void content_published_scene_deinit(content_published_scene *scene)

@@ -9,6 +9,7 @@
 
 #include "cli/content/asset_list.h"
 #include "cli/content/parcels.h"
+#include "cli/content/project.h"
 #include "crdt/document.h"
 #include "scene/layout.h"
 #include "scene/tree.h"
@@ -24,17 +25,17 @@ typedef struct content_published_scene {
     size_t entity_count;
     crdt_buf version; /* JSON {actor: time}, canonical; empty: the file does not say */
     char lineage[40]; /* "": likewise */
-    crdt_span title;  /* of the project; empty: none. Borrowed from doc */
-    crdt_span description;
-    crdt_span project;
-    uint32_t rows; /* of the project, in parcels; 0: not told */
-    uint32_t cols;
+    content_project project; /* borrowed from doc */
 } content_published_scene;
 
 /* Read a state file. Free with deinit in every case. Errors: CRDT_ECORRUPT, CRDT_ELIMIT,
  * CRDT_ENOMEM, in `diag`. */
 crdt_err content_published_scene_read(content_published_scene *scene, crdt_alloc alloc,
                                       crdt_span state, crdt_diag *diag);
+/* The same of a scene file of any format. */
+crdt_err content_published_scene_read_any(content_published_scene *scene,
+                                          crdt_alloc alloc, crdt_span file,
+                                          crdt_diag *diag);
 void content_published_scene_deinit(content_published_scene *scene);
 
 /* The version that a state file names, as canonical JSON; empty: none. Errors as read. */

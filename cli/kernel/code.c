@@ -75,6 +75,26 @@ static void read_refusal(const web_answer *answer, kernel_saved *saved)
     scene_json_close(json);
 }
 
+/* What pages need to know of it beside what it builds: which files its models are. Without
+ * it they show shapes. */
+static void keep_info(const kernel_code *code, const char *http, const char *token)
+{
+    web_answer answer = {0};
+    crdt_diag why = {0};
+    crdt_err err = ask(code, "GET", http, "/v1/info", token, CALL_MS, &answer, &why);
+    if (err == CRDT_OK && answer.status == 200) {
+        (void)write_file(code, "info.json", crdt_buf_span(&answer.body), &why);
+    }
+    web_answer_deinit(&answer);
+}
+
+static void forget_info(const kernel_code *code)
+{
+    char path[KERNEL_PATH_SIZE];
+    kernel_place_path(code->place, "info.json", path);
+    remove(path);
+}
+
 crdt_err kernel_code_ask(const kernel_code *code, const char *http, const char *token,
                          kernel_saved *saved, crdt_diag *diag)
 {
@@ -100,6 +120,9 @@ crdt_err kernel_code_ask(const kernel_code *code, const char *http, const char *
         err = write_file(code, "game.js", crdt_buf_span(&answer.body), diag);
     }
     web_answer_deinit(&answer);
+    if (err == CRDT_OK) {
+        keep_info(code, http, token);
+    }
     return err;
 }
 
@@ -222,6 +245,7 @@ crdt_err kernel_code_deployed(const kernel_code *code, crdt_diag *diag)
     if (err != CRDT_OK) {
         return err;
     }
+    forget_info(code); /* that was another scene */
     char hash[CONTENT_TEXT_SIZE];
     crdt_buf bytes;
     crdt_buf_init(&bytes, crdt_alloc_default());

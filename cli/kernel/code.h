@@ -8,6 +8,9 @@
  *   never edited                 the deployed bin/game.js; else it is made of the deployed
  *                                scene file                           (kernel_code_deployed)
  *
+ * What the edition worker says in GET /v1/info is kept beside it as info.json: the running
+ * worker tells it on (which files its models are). Of what is deployed there is none.
+ *
  * Blocking. Scene files of others are read by processes of their own. The file is replaced
  * whole or not at all. */
 

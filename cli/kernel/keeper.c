@@ -117,6 +117,14 @@ static void add_all(command_words *line, const char *const *words)
     }
 }
 
+static void add_pair(command_words *line, const char *option, const char *value)
+{
+    if (value != NULL) {
+        add(line, option);
+        add(line, value);
+    }
+}
+
 static crdt_err start(kernel_keeper *keeper, crdt_diag *diag)
 {
     const kernel_settings *settings = keeper->settings;
@@ -125,6 +133,7 @@ static crdt_err start(kernel_keeper *keeper, crdt_diag *diag)
     char bus[KERNEL_URL_SIZE];
     char store[KERNEL_PATH_SIZE];
     char code[KERNEL_PATH_SIZE];
+    char info[KERNEL_PATH_SIZE];
     char log[KERNEL_PATH_SIZE];
     char token[192];
     if (kernel_place_choose_ports(place, settings->host)) {
@@ -137,17 +146,24 @@ static crdt_err start(kernel_keeper *keeper, crdt_diag *diag)
     snprintf(token, sizeof token, "SCENESYNC_MASTER_TOKEN=%s", settings->token);
     kernel_place_path(place, "store", store);
     kernel_place_path(place, "game.js", code);
+    kernel_place_path(place, "info.json", info);
     kernel_place_path(place, "log", log);
     bool edit = keeper->state.kind == KERNEL_EDIT;
     command_words line = {.count = 0};
     const char *const edit_words[] = {"scenesync", "worker", "--store", store,
                                       "--listen",  bus,      NULL};
     const char *const play_words[] = {"scenesync", "play", "--code", code, NULL};
-    const char *const both[] = {"--scene", keeper->name, "--http",
-                                http,      "--json",     NULL};
+    const char *const both[] = {"--scene",  keeper->name,      "--http", http,
+                                "--kernel", settings->own_url, "--json", NULL};
     add_all(&line, edit ? edit_words : play_words);
     add_all(&line, both);
-    add_all(&line, edit ? settings->edit_words : NULL);
+    if (edit) {
+        add_all(&line, settings->edit_words);
+    } else {
+        add_pair(&line, "--content", settings->content);
+        add_pair(&line, "--builder", settings->builder);
+        add_pair(&line, "--info", kernel_place_has(place, "info.json") ? info : NULL);
+    }
     add_all(&line, settings->words);
     const char *const extra[] = {token, NULL};
     kernel_process_options options = {.program = settings->program,

@@ -16,6 +16,8 @@ typedef struct kernel_settings {
     const char *program; /* what workers are: /proc/self/exe */
     const char *dir;
     const char *content; /* NULL: none */
+    const char *builder; /* NULL: none */
+    const char *own_url; /* where the kernel is reached: workers pass wishes on */
     const char *host;    /* where workers serve */
     const char *bus;     /* where they meet others: "tcp://127.0.0.1" */
     const char *token;   /* lets us do all at the workers */

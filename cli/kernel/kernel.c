@@ -22,6 +22,7 @@ typedef struct wish {
     kernel_mode mode;
     bool stop; /* its mode is told when its turn comes */
     bool begun;
+    bool answered; /* nobody waits for it */
     uint64_t token;
     uint64_t until;
 } wish;
@@ -206,9 +207,19 @@ static void reply_scenes(const kernel *k, web_reply *reply)
     put_text(reply, text, size);
 }
 
+static void drop_first(scene *s)
+{
+    s->request_count--;
+    memmove(&s->requests[0], &s->requests[1], s->request_count * sizeof(wish));
+}
+
 /* Answer the first who waits: with the scene, or (status) with what is wrong. */
 static void answer_first(kernel *k, scene *s, int status, const char *error)
 {
+    if (s->requests[0].answered) {
+        drop_first(s);
+        return;
+    }
     web_reply reply = {.status = 200, .token = s->requests[0].token};
     crdt_buf_init(&reply.body, crdt_alloc_default());
     if (status == 200) {
@@ -217,8 +228,7 @@ static void answer_first(kernel *k, scene *s, int status, const char *error)
         web_reply_error(&reply, status, "%s", error);
     }
     web_server_answer(k->server, &reply);
-    s->request_count--;
-    memmove(&s->requests[0], &s->requests[1], s->request_count * sizeof(wish));
+    drop_first(s);
 }
 
 /* ---- doing what is asked ---- */
@@ -341,7 +351,8 @@ static void on_tick(void *ctx)
 
 /* ---- HTTP ---- */
 
-static void ask_for(kernel *k, const char *name, const char *what, web_reply *reply)
+static void ask_for(kernel *k, const char *name, const char *what, bool wait,
+                    web_reply *reply)
 {
     crdt_diag diag = {0};
     scene *s = find_scene(k, name);
@@ -362,12 +373,18 @@ static void ask_for(kernel *k, const char *name, const char *what, web_reply *re
         return;
     }
     kernel_mode mode = strcmp(what, "edit") == 0 ? KERNEL_EDIT : KERNEL_PLAY;
-    reply->deferred = true;
     s->requests[s->request_count++] =
         (wish){.mode = mode,
                .stop = stop,
+               .answered = !wait,
                .token = reply->token,
                .until = kernel_now_ms() + KERNEL_REQUEST_MS};
+    if (wait) {
+        reply->deferred = true;
+    } else {
+        reply_scene(s->keeper, reply);
+        reply->status = reply->status == 200 ? 202 : reply->status;
+    }
     web_server_wake(k->server); /* once this reply is known to be deferred */
 }
 
@@ -390,7 +407,9 @@ static void on_scene(kernel *k, const web_request *request, char taken[4][256],
     } else if (action ? !post_it : !get) {
         web_reply_error(reply, 405, "this takes %s", action ? "POST" : "GET");
     } else if (action) {
-        ask_for(k, taken[0], taken[1], reply);
+        char wait[8] = "";
+        web_request_parameter(request, "wait", wait, sizeof wait);
+        ask_for(k, taken[0], taken[1], strcmp(wait, "false") != 0, reply);
     } else if (find_scene(k, taken[0]) == NULL) {
         web_reply_error(reply, 404, "there is no scene %s here", taken[0]);
     } else {
@@ -552,6 +571,9 @@ crdt_err kernel_open(kernel **out, const kernel_options *options, crdt_diag *dia
     if (err == CRDT_OK) {
         end_leftovers(k);
         err = open_server(k, diag);
+    }
+    if (err == CRDT_OK) {
+        k->options.settings.own_url = web_server_url(k->server);
     }
     if (err != CRDT_OK) {
         kernel_close(k);

@@ -13,7 +13,9 @@
  *
  * A POST is answered when the scene is as was asked (state as of GET), or when it will not
  * be: 502 with the reason, 504 after 60 s (it goes on trying), 503: too much is asked, or
- * the kernel ends. What is asked of one scene is done one after the other.
+ * the kernel ends. With ?wait=false it is answered at once, 202, with the scene as it is
+ * now: for who will not live to hear more, a worker. What is asked of one scene is done one
+ * after the other.
  *
  * Limits: 64 scenes at once (one that is stopped makes room for another, and is known again
  * when it is asked for), 16 requests waiting for each. */

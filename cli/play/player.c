@@ -19,6 +19,7 @@ struct play_player {
     play_audience *audience;
     cli_access *access;
     web_server *server;
+    outside *outside;
     pthread_t reader;
     bool reading;
     atomic_bool stop;
@@ -215,7 +216,12 @@ const cli_route play_routes[] = {{"GET", "/v1/health", ACCESS_NONE},
                                  {"GET", "/", ACCESS_NONE},
                                  {"GET", "/status", ACCESS_NONE},
                                  {"GET", "/page/*", ACCESS_NONE},
-                                 {"WS", "/renderer", ACCESS_VIEW}};
+                                 {"WS", "/renderer", ACCESS_VIEW},
+                                 {"GET", "/v1/info", ACCESS_VIEW},
+                                 {"GET", "/v1/contents/*", ACCESS_VIEW},
+                                 {"GET", "/v1/kernel", ACCESS_VIEW},
+                                 {"POST", "/v1/play", ACCESS_EDIT},
+                                 {"POST", "/v1/stop", ACCESS_EDIT}};
 const size_t play_route_count = sizeof play_routes / sizeof play_routes[0];
 
 static void reply_code(play_player *player, web_reply *reply)
@@ -224,6 +230,30 @@ static void reply_code(play_player *player, web_reply *reply)
     if (crdt_buf_append_span(&reply->body, player->options.code) != CRDT_OK) {
         web_reply_error(reply, 500, "out of memory");
     }
+}
+
+/* What is asked of the world outside. False: something else is. */
+static bool reply_outside(play_player *player, const cli_route *route,
+                          const web_request *request, web_reply *reply)
+{
+    char taken[4][256];
+    char token[CLI_VISITOR_TOKEN_SIZE];
+    cli_visitor_token(request, token);
+    if (strcmp(route->path, "/v1/info") == 0) {
+        outside_info(player->outside, reply);
+    } else if (strcmp(route->path, "/v1/contents/*") == 0) {
+        (void)web_path_match(request->path, route->path, taken);
+        outside_file(player->outside, taken[0], reply);
+    } else if (strcmp(route->path, "/v1/kernel") == 0) {
+        outside_kernel(player->outside, "", token, reply);
+    } else if (strcmp(route->path, "/v1/play") == 0) {
+        outside_kernel(player->outside, "play", token, reply);
+    } else if (strcmp(route->path, "/v1/stop") == 0) {
+        outside_kernel(player->outside, "stop", token, reply);
+    } else {
+        return false;
+    }
+    return true;
 }
 
 static void on_request(void *ctx, const web_request *request, web_reply *reply)
@@ -242,6 +272,9 @@ static void on_request(void *ctx, const web_request *request, web_reply *reply)
     }
     access_role role = route != NULL ? route->role : ACCESS_VIEW;
     if (!cli_visitor_may(player->access, request, role, unix_ms(), reply)) {
+        return;
+    }
+    if (route != NULL && reply_outside(player, route, request, reply)) {
         return;
     }
     if (!get) {
@@ -428,6 +461,19 @@ static crdt_err open_server(play_player *player, crdt_diag *diag)
     return web_server_open(&player->server, &options, diag);
 }
 
+static crdt_err open_outside(play_player *player, crdt_diag *diag)
+{
+    const play_options *options = &player->options;
+    const outside_options wanted = {.alloc = crdt_alloc_default(),
+                                    .web = player->server,
+                                    .scene = options->scene,
+                                    .content_url = options->content_url,
+                                    .builder_url = options->builder_url,
+                                    .kernel_url = options->kernel_url,
+                                    .told = options->info};
+    return outside_open(&player->outside, &wanted, diag);
+}
+
 crdt_err play_player_open(play_player **out, const play_options *options,
                           crdt_diag *diag)
 {
@@ -451,6 +497,9 @@ crdt_err play_player_open(play_player **out, const play_options *options,
     }
     if (err == CRDT_OK) {
         err = open_server(player, diag);
+    }
+    if (err == CRDT_OK) {
+        err = open_outside(player, diag);
     }
     if (err == CRDT_OK) {
         print_ready(player);
@@ -485,6 +534,7 @@ void play_player_close(play_player *player)
     if (player->reading) {
         pthread_join(player->reader, NULL);
     }
+    outside_close(player->outside);
     web_server_close(player->server); /* its links leave the audience */
     play_audience_close(player->audience);
     cli_access_close(player->access);

@@ -8,10 +8,13 @@
  *   GET /v1/snapshot   view               what the code built, as a scene state
  *   GET /v1/code       view               the code
  *   WS  /renderer      view               docs/RENDERER.md, state `running`
+ *   GET /v1/info, /v1/contents/{hash}, /v1/kernel; POST /v1/play, /v1/stop
+ *                                         as cli/outside/outside.h says
  *
  * A script that fails leaves the worker up: what it built until then is shown, and its
  * error is the text of State and of the status. */
 
+#include "cli/outside/outside.h"
 #include "cli/play/audience.h"
 #include "cli/play/sandbox.h"
 #include "cli/visitor.h"
@@ -22,9 +25,15 @@ typedef struct play_player play_player;
 extern const cli_route play_routes[];
 extern const size_t play_route_count;
 
+#define PLAY_INFO_SIZE_MAX (16u << 20)
+
 typedef struct play_options {
     const char *scene; /* "X,Y" */
     crdt_span code;    /* outlives the player */
+    crdt_span info;    /* what the edition said in GET /v1/info; empty: not known */
+    const char *content_url; /* as the others, NULL: none */
+    const char *builder_url;
+    const char *kernel_url;
     play_limits limits;
     play_stage_limits stage_limits;
     const char *http;

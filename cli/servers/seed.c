@@ -22,6 +22,7 @@ typedef struct seed_scene {
     long y;
     unsigned rows;
     unsigned cols;
+    servers_seed_choice needed; /* models and the like */
 } seed_scene;
 
 static const char *file_name_of(scene_format format)
@@ -174,10 +175,53 @@ static void write_entity(scene_json_writer *writer, const seed_scene *scene,
     scene_json_writer_array_begin(writer);
     write_file_entry(writer, file_name_of(scene->format), file->cid);
     write_file_entry(writer, "scene.json", json->cid);
+    for (size_t i = 0; i < scene->needed.count; i++) {
+        write_file_entry(writer, scene->needed.list[i].name, scene->needed.list[i].cid);
+    }
     scene_json_writer_array_end(writer);
     scene_json_writer_key(writer, crdt_span_of("metadata"));
     write_metadata(writer, scene);
     scene_json_writer_object_end(writer);
+}
+
+/* All that is deployed; of two files with the same bytes one. */
+static size_t list_uploads(const seed_scene *scene, const servers_upload own[3],
+                           servers_upload *uploads)
+{
+    size_t count = 3;
+    memcpy(uploads, own, 3 * sizeof own[0]);
+    for (size_t i = 0; i < scene->needed.count; i++) {
+        const servers_seed_file *file = &scene->needed.list[i];
+        bool seen = false;
+        for (size_t j = 0; j < count && !seen; j++) {
+            seen = strcmp(uploads[j].cid, file->cid) == 0;
+        }
+        if (!seen) {
+            uploads[count] = (servers_upload){.content = file->content};
+            snprintf(uploads[count++].cid, sizeof uploads[0].cid, "%s", file->cid);
+        }
+    }
+    return count;
+}
+
+static crdt_err send(const seed_scene *scene, const servers_upload own[3],
+                     crdt_diag *diag)
+{
+    servers_api *api = scene->api;
+    size_t room = 3 + scene->needed.count;
+    servers_upload *uploads = crdt_allocate(api->alloc, room * sizeof uploads[0]);
+    if (uploads == NULL) {
+        return CRDT_ENOMEM;
+    }
+    uint64_t deployed_ms;
+    servers_deployment deployment = {.id = crdt_span_of(own[2].cid),
+                                     .uploads = uploads,
+                                     .upload_count = list_uploads(scene, own, uploads),
+                                     .now_ms = api->now_ms};
+    crdt_err err =
+        servers_content_store_deploy(api->content, &deployment, &deployed_ms, diag);
+    crdt_free(api->alloc, uploads, room * sizeof uploads[0]);
+    return err;
 }
 
 static crdt_err deploy(const seed_scene *scene, char id[64], crdt_diag *diag)
@@ -205,13 +249,7 @@ static crdt_err deploy(const seed_scene *scene, char id[64], crdt_diag *diag)
     uploads[2].content = crdt_buf_span(&entity);
     content_cid(uploads[2].content, uploads[2].cid);
     if (err == CRDT_OK) {
-        uint64_t deployed_ms;
-        servers_deployment deployment = {.id = crdt_span_of(uploads[2].cid),
-                                         .uploads = uploads,
-                                         .upload_count = 3,
-                                         .now_ms = api->now_ms};
-        err =
-            servers_content_store_deploy(api->content, &deployment, &deployed_ms, diag);
+        err = send(scene, uploads, diag);
     }
     if (err == CRDT_OK) {
         snprintf(id, 64, "%s", uploads[2].cid);
@@ -222,7 +260,8 @@ static crdt_err deploy(const seed_scene *scene, char id[64], crdt_diag *diag)
 }
 
 crdt_err servers_seed_scene(servers_api *api, const char *pointer, crdt_span file,
-                            char id[64], crdt_diag *diag)
+                            const servers_seed_files *files, char id[64],
+                            crdt_diag *diag)
 {
     id[0] = '\0';
     if (!servers_pointer_valid(crdt_span_of(pointer))) {
@@ -232,14 +271,22 @@ crdt_err servers_seed_scene(servers_api *api, const char *pointer, crdt_span fil
     if (servers_content_store_active(api->content, crdt_span_of(pointer)) != NULL) {
         return CRDT_OK;
     }
-    seed_scene scene = {.api = api, .file = file, .rows = 1, .cols = 1};
+    seed_scene scene = {.api = api,
+                        .file = file,
+                        .rows = 1,
+                        .cols = 1,
+                        .needed = {.alloc = api->alloc}};
     char *end;
     scene.x = strtol(pointer, &end, 10);
     scene.y = strtol(end + 1, NULL, 10);
     crdt_err err = recognize(&scene, diag);
     if (err == CRDT_OK) {
+        err = servers_seed_choice_make(&scene.needed, files, api->alloc, file, diag);
+    }
+    if (err == CRDT_OK) {
         err = deploy(&scene, id, diag);
     }
+    servers_seed_choice_deinit(&scene.needed);
     scene_json_close(scene.json);
     return err;
 }

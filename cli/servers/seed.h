@@ -5,14 +5,16 @@
  * already stays: starting twice with the same seeds changes nothing. */
 
 #include "cli/servers/api.h"
+#include "cli/servers/seed_files.h"
 
 /* Deploy a scene file (any format of scene/format.h) at the pointer "x,y": as one file
  * beside a scene.json that is made here, over as many parcels as a Builder manifest says,
- * else one. *id: the entity there, or "" for what another seed or somebody else deployed.
+ * else one; with those of `files` (may be NULL) that it needs. *id: the entity there, or "" for what another seed or somebody else deployed.
  * Errors: CRDT_EINVAL: the pointer. CRDT_ECORRUPT and the like: the file, with the place.
  * As servers_content_store_deploy. */
 crdt_err servers_seed_scene(servers_api *api, const char *pointer, crdt_span file,
-                            char id[64], crdt_diag *diag);
+                            const servers_seed_files *files, char id[64],
+                            crdt_diag *diag);
 
 /* Put a Builder manifest as the project `id`, owned by nobody ("local"); the spelling of
  * exported files is translated. *fresh: it was not there.

@@ -256,6 +256,41 @@ static crdt_err open_desk(worker *w, crdt_diag *diag)
     return web_server_open(&w->web, &web, diag);
 }
 
+static crdt_err read_info(void *ctx, const crdt_document *doc)
+{
+    return outside_scene_info_read(ctx, doc);
+}
+
+/* For a page: what the scene at hand says of itself. */
+static crdt_err tell_outside(void *ctx, outside_scene_info *info)
+{
+    worker *w = ctx;
+    sync_node *node = worker_node_acquire(w);
+    if (node == NULL) {
+        return CRDT_ECLOSED;
+    }
+    crdt_err err = sync_node_read(node, read_info, info);
+    worker_node_release(w);
+    return err;
+}
+
+static crdt_err open_outside(worker *w, crdt_diag *diag)
+{
+    const worker_options *options = &w->options;
+    const outside_options wanted = {.alloc = w->alloc,
+                                    .web = w->web,
+                                    .scene = options->scene,
+                                    .content_url = options->content_url,
+                                    .builder_url = options->builder_url,
+                                    .kernel_url = options->kernel_url,
+                                    .can_save = options->builder_url != NULL ||
+                                                options->save_file != NULL,
+                                    .can_publish = options->content_url != NULL,
+                                    .read = tell_outside,
+                                    .ctx = w};
+    return outside_open(&w->outside, &wanted, diag);
+}
+
 /* A verb may have the store for a moment. */
 static crdt_err open_patiently(sync_node **node, const sync_node_options *options,
                                crdt_diag *diag)
@@ -377,6 +412,9 @@ crdt_err worker_open(worker **out, const worker_options *options, crdt_diag *dia
         err = worker_node_open(w, diag);
     }
     if (err == CRDT_OK) {
+        err = open_outside(w, diag);
+    }
+    if (err == CRDT_OK) {
         err = start_threads(w);
     }
     if (err != CRDT_OK) {
@@ -479,6 +517,7 @@ crdt_err worker_close(worker *w, uint32_t save_ms)
     }
     worker_clerk_close(&w->reader);
     worker_clerk_close(&w->publisher);
+    outside_close(w->outside);
     if (w->save != NULL) {
         worker_save_set_node(w->save, NULL);
     }

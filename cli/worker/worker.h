@@ -29,6 +29,7 @@ typedef struct worker_options {
     sync_node_options node; /* how the node is opened; its on_event is the worker's */
     const char *content_url;
     const char *builder_url;
+    const char *kernel_url; /* NULL: none started it */
     const char *project;
     const char *save_file;
     uint32_t autosave_ms;

@@ -158,6 +158,43 @@ static void answer_code(worker *w, const web_request *request, web_reply *reply)
     worker_clerk_read(w, reply, worker_read_code, 0, NULL);
 }
 
+static void answer_info(worker *w, const web_request *request, web_reply *reply)
+{
+    (void)request;
+    outside_info(w->outside, reply);
+}
+
+static void answer_contents(worker *w, const web_request *request, web_reply *reply)
+{
+    char taken[4][256];
+    (void)web_path_match(request->path, "/v1/contents/*", taken);
+    outside_file(w->outside, taken[0], reply);
+}
+
+/* The kernel asks for the caller's own token: who may do it here is not yet anybody there. */
+static void ask_kernel(worker *w, const char *what, const web_request *request,
+                       web_reply *reply)
+{
+    char token[CLI_VISITOR_TOKEN_SIZE];
+    cli_visitor_token(request, token);
+    outside_kernel(w->outside, what, token, reply);
+}
+
+static void answer_kernel(worker *w, const web_request *request, web_reply *reply)
+{
+    ask_kernel(w, "", request, reply);
+}
+
+static void answer_play(worker *w, const web_request *request, web_reply *reply)
+{
+    ask_kernel(w, "play", request, reply);
+}
+
+static void answer_stop(worker *w, const web_request *request, web_reply *reply)
+{
+    ask_kernel(w, "stop", request, reply);
+}
+
 static void answer_conflicts(worker *w, const web_request *request, web_reply *reply)
 {
     (void)request;
@@ -177,7 +214,9 @@ const cli_route worker_routes[] = {
     {"POST", "/v1/save", ACCESS_EDIT},       {"POST", "/v1/publish", ACCESS_PUBLISH},
     {"POST", "/v1/unpublish", ACCESS_ADMIN}, {"GET", "/", ACCESS_NONE},
     {"GET", "/status", ACCESS_NONE},         {"GET", "/page/*", ACCESS_NONE},
-    {"WS", "/renderer", ACCESS_VIEW},
+    {"WS", "/renderer", ACCESS_VIEW},        {"GET", "/v1/info", ACCESS_VIEW},
+    {"GET", "/v1/contents/*", ACCESS_VIEW},  {"GET", "/v1/kernel", ACCESS_VIEW},
+    {"POST", "/v1/play", ACCESS_EDIT},       {"POST", "/v1/stop", ACCESS_EDIT},
 };
 const size_t worker_route_count = sizeof worker_routes / sizeof worker_routes[0];
 
@@ -196,6 +235,11 @@ static const answer_fn ANSWERS[] = {
     answer_page,
     answer_page,
     NULL,
+    answer_info,
+    answer_contents,
+    answer_kernel,
+    answer_play,
+    answer_stop,
 };
 static_assert(sizeof ANSWERS / sizeof ANSWERS[0] ==
                   sizeof worker_routes / sizeof worker_routes[0],
@@ -203,8 +247,9 @@ static_assert(sizeof ANSWERS / sizeof ANSWERS[0] ==
 
 static bool is_known(const char *path)
 {
+    char taken[4][256];
     for (size_t i = 0; i < worker_route_count; i++) {
-        if (ANSWERS[i] != NULL && strcmp(path, worker_routes[i].path) == 0) {
+        if (ANSWERS[i] != NULL && web_path_match(path, worker_routes[i].path, taken)) {
             return true;
         }
     }

@@ -13,6 +13,7 @@
  *      worker_publish.c  publishing, in a thread that waits for servers */
 
 #include "cli/control.h"
+#include "cli/outside/outside.h"
 #include "cli/web/server.h"
 #include "cli/worker/load.h"
 #include "cli/worker/mailbox.h"
@@ -95,6 +96,7 @@ struct worker {
     bool web_running;
     worker_clerk reader;    /* calls that wait for the node */
     worker_clerk publisher; /* calls that wait for servers */
+    outside *outside;       /* what pages ask of the world outside */
     atomic_bool leaving;
     worker_mailbox mailbox;
     int wake_fd; /* wakes the main thread, to see to these: */

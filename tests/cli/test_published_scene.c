@@ -85,11 +85,11 @@ Test(published_scene, what_a_state_says_of_its_project)
     cr_assert_eq(content_published_scene_read(&scene, crdt_alloc_default(),
                                               crdt_span_of(STATE), &diag),
                  CRDT_OK, "%s", diag.text);
-    cr_expect(crdt_span_equal(scene.title, crdt_span_of("T")));
-    cr_expect(crdt_span_equal(scene.project, crdt_span_of("p")));
-    cr_expect_eq(scene.description.size, 0);
-    cr_expect_eq(scene.rows, 2);
-    cr_expect_eq(scene.cols, 3);
+    cr_expect(crdt_span_equal(scene.project.title, crdt_span_of("T")));
+    cr_expect(crdt_span_equal(scene.project.id, crdt_span_of("p")));
+    cr_expect_eq(scene.project.description.size, 0);
+    cr_expect_eq(scene.project.rows, 2);
+    cr_expect_eq(scene.project.cols, 3);
     cr_expect_eq(scene.entity_count, 1);
     cr_expect_eq(scene.origin, SCENE_FORMAT_BUILDER);
     cr_expect(crdt_span_equal(crdt_buf_span(&scene.version),

@@ -10,11 +10,11 @@ scenesync_test(cli/test_cid SOURCES ${PROJECT_SOURCE_DIR}/cli/content/cid.c
 scenesync_test(cli/test_control THREADED SOURCES ${PROJECT_SOURCE_DIR}/cli/control.c
     ${PROJECT_SOURCE_DIR}/cli/control_request.c
     LIBS scenesync_crdt Threads::Threads)
-foreach(noun auth_links entity_text parcels preparation)
+foreach(noun auth_links entity_text file_cache parcels preparation)
     scenesync_test(cli/test_${noun} LIBS scenesync_cli scenesync_scene scenesync_sync
         scenesync_crdt scenesync_test_support)
 endforeach()
-foreach(noun asset_list published_scene)
+foreach(noun asset_list published_scene scene_info)
     scenesync_test(cli/test_${noun} SOURCES scene/scene_files.c
         LIBS scenesync_cli scenesync_scene scenesync_sync scenesync_crdt scenesync_test_support)
 endforeach()

@@ -16,7 +16,7 @@ import sys
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
-from content import deploy_state, lamp_scene
+from content import cid_of, deploy, lamp_scene
 from world import PROGRAM, Skip, run_tests
 
 HERE = Path(__file__).resolve().parent
@@ -32,19 +32,27 @@ KNOWN = {
     "worker": {("GET", "/v1/health", "none"), ("GET", "/v1/status", "view"), ("GET", "/v1/snapshot", "view"),
                ("GET", "/v1/export", "view"), ("GET", "/v1/code", "view"), ("GET", "/v1/conflicts", "view"),
                ("POST", "/v1/save", "edit"), ("POST", "/v1/publish", "publish"), ("POST", "/v1/unpublish", "admin"),
-               ("GET", "/", "none"), ("GET", "/status", "none"), ("GET", "/page/*", "none"), ("WS", "/renderer", "view")},
+               ("GET", "/", "none"), ("GET", "/status", "none"), ("GET", "/page/*", "none"),
+               ("GET", "/v1/info", "view"), ("GET", "/v1/contents/*", "view"), ("GET", "/v1/kernel", "view"),
+               ("POST", "/v1/play", "edit"), ("POST", "/v1/stop", "edit"), ("WS", "/renderer", "view")},
     "kernel": {("GET", "/v1/health", "none"), ("GET", "/scenes", "view"), ("GET", "/scenes/*", "view"),
                ("POST", "/scenes/*/edit", "edit"), ("POST", "/scenes/*/play", "edit"), ("POST", "/scenes/*/stop", "edit")},
     "play": {("GET", "/v1/health", "none"), ("GET", "/v1/status", "view"), ("GET", "/v1/snapshot", "view"),
              ("GET", "/v1/code", "view"), ("GET", "/", "none"), ("GET", "/status", "none"), ("GET", "/page/*", "none"),
-             ("WS", "/renderer", "view")},
+             ("GET", "/v1/info", "view"), ("GET", "/v1/contents/*", "view"), ("GET", "/v1/kernel", "view"),
+             ("POST", "/v1/play", "edit"), ("POST", "/v1/stop", "edit"), ("WS", "/renderer", "view")},
 }
+LAMP = b"glTF, as far as anybody looks"  # the file of the scene's models
 # A path that each pattern stands for.
-SAMPLES = {"/page/*": "/page/licenses.txt"}
+SAMPLES = {"/page/*": "/page/licenses.txt", "/v1/contents/*": f"/v1/contents/{cid_of(LAMP)}"}
 
 
 def sample(pattern):
     return SAMPLES.get(pattern, pattern.replace("*", "0,0"))
+
+
+def deploy_lamps(servers, pointer):
+    deploy(servers, [pointer], {"scene-state-definition.json": json.dumps(lamp_scene()).encode(), "models/lamp.glb": LAMP})
 
 
 def routes_of(server):
@@ -217,7 +225,7 @@ def admin_of(tokens):
 def test_worker(world):
     path, tokens = people(world)
     servers = world.servers()
-    deploy_state(servers, world.scene, lamp_scene())
+    deploy_lamps(servers, world.scene)
     worker = world.worker("a", "--access", path, "--origin", LISTED, servers=servers, role="none")
     worker.token = admin_of(tokens)
     world.wait(lambda: worker.status["state"] == "editing", "the scene is there")
@@ -230,7 +238,7 @@ def test_worker(world):
 def test_worker_without_access_file(world):
     """Callers on this machine may edit: then Host and Origin are all that keeps pages out."""
     servers = world.servers()
-    deploy_state(servers, world.scene, lamp_scene())
+    deploy_lamps(servers, world.scene)
     worker = world.worker("a", "--origin", LISTED, servers=servers, role=None)
     world.wait(lambda: worker.status["state"] == "editing", "the scene is there")
     before = worker.mark, worker.snapshot
@@ -241,7 +249,7 @@ def test_worker_without_access_file(world):
 def test_kernel(world):
     path, tokens = people(world)
     servers = world.servers()
-    deploy_state(servers, world.scene, lamp_scene())
+    deploy_lamps(servers, world.scene)
     kernel = world.kernel("k", "--access", path, "--origin", LISTED, servers=servers)
     kernel.token = admin_of(tokens)
     kernel.post(f"/scenes/{world.scene}/edit")
@@ -258,8 +266,10 @@ def test_running_worker(world):
     from world import Process
     path, tokens = people(world)
     code = world.write("game.js", "module.exports.onStart = function () {};\n")
+    servers = world.servers()
+    deploy_lamps(servers, world.scene)
     play = Process(world, "play", "play", ["--code", code, "--http", "127.0.0.1:0", "--json", "--access", path,
-                                           "--origin", LISTED]).start()
+                                           "--origin", LISTED, "--scene", world.scene, "--content", servers.http]).start()
     play.token = admin_of(tokens)
     world.wait(lambda: play.call("GET", "/v1/snapshot").status == 200, "the code has run")
     attack(Door("play", play.http, tokens))
