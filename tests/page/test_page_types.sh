@@ -7,4 +7,6 @@ cd "$(dirname "$0")" || exit 2
     echo "the page's own packages are not installed: it was not built here"
     exit 77
 }
-exec node_modules/.bin/tsc --noEmit -p ../../cli/page
+node_modules/.bin/tsc --noEmit -p ../../cli/page || exit 1
+# Core once more, without a browser's types: it needs none.
+exec node_modules/.bin/tsc --noEmit -p core

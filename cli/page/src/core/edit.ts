@@ -174,15 +174,16 @@ export function readEdit(value: Json | undefined): Edit | undefined {
 
 /* ---- sent ---- */
 
-/* Type and payload of its event. `body`: the entity after the edit, as it is shown. */
+/* Type and payload of its event. `body`: the entity after the edit, as it is shown. Components
+ * go by their names: of the numbers some mean two (65 is Material and PBRMaterial). */
 export function eventOf(edit: Edit, body: Body | undefined): { type: string; payload: JsonObject } {
     const entityId = edit.entity;
     const name = edit.component ?? '';
     switch (edit.kind) {
     case 'set':
     case 'replace': {
-        const part = body?.components.get(name);
-        return { type: 'SetComponent', payload: { entityId, componentId: part?.id ?? name, data: part?.data ?? null } };
+        const data = body?.components.get(name)?.data ?? null;
+        return { type: 'SetComponent', payload: { entityId, componentId: name, data } };
     }
     case 'drop':
         return { type: 'RemoveComponent', payload: { entityId, componentId: name } };

@@ -59,6 +59,10 @@ export class Keep {
             }
         }
         this.changed.clear();
+        if (this.announced && this.written.size === 0) {
+            this.store.removeItem(this.own);
+            this.announced = false;
+        }
     }
 
     private write(n: number, text: string): void {
@@ -87,8 +91,6 @@ export class Keep {
         this.flush();
         if (this.written.size > 0) {
             this.announce(true);
-        } else {
-            this.store.removeItem(this.own);
         }
     }
 

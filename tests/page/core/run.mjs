@@ -1,0 +1,30 @@
+/* The tests of core (cli/page/src/core) under node's test runner.
+ *
+ *      node tests/page/core/run.mjs [NAME...]      all, or those whose file names contain a word
+ *
+ * They are TypeScript: bundled by the page's esbuild, next to the helpers that they share with the
+ * tests in browsers. */
+
+import { createRequire } from 'node:module';
+import { readdirSync, rmSync } from 'node:fs';
+import { spawnSync } from 'node:child_process';
+import path from 'node:path';
+import { fileURLToPath } from 'node:url';
+
+const here = path.dirname(fileURLToPath(import.meta.url));
+const { build } = createRequire(path.join(here, '../../../cli/page/package.json'))('esbuild');
+const out = path.join(here, '../../../build/page-core');
+const ours = { name: 'ours', setup: ({ onResolve }) => onResolve({ filter: /\.mjs$/ }, ({ path: name, resolveDir }) =>
+    ({ path: path.join(resolveDir, name), external: true })) };
+
+const words = process.argv.slice(2);
+const tests = readdirSync(here).filter((name) => name.endsWith('.test.ts') &&
+    (words.length === 0 || words.some((word) => name.includes(word)))).sort();
+rmSync(out, { recursive: true, force: true });
+await build({
+    absWorkingDir: here, entryPoints: tests, outdir: out, outExtension: { '.js': '.mjs' }, bundle: true, format: 'esm',
+    platform: 'node', target: 'node18', sourcemap: 'inline', plugins: [ours], logLevel: 'warning',
+    nodePaths: [path.join(here, '../../../cli/page/node_modules')],
+});
+const made = tests.map((name) => path.join(out, name.replace(/\.ts$/, '.mjs')));
+process.exit(spawnSync(process.execPath, ['--enable-source-maps', '--test', ...made], { stdio: 'inherit' }).status ?? 1);

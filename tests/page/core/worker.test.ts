@@ -1,0 +1,159 @@
+/* Core at a real worker: what a page sees is what the worker has. */
+
+import assert from 'node:assert/strict';
+import { after, test } from 'node:test';
+import { openSession } from '../../../cli/page/src/core/session.ts';
+import type { Json, Session } from '../../../cli/page/src/core/types.ts';
+import { realPlatform, type RealPlatform } from './support/real.ts';
+import { Browser } from './support/memory.ts';
+// @ts-ignore: plain JavaScript, of the tests in browsers
+import { World } from '../support/world.mjs';
+// @ts-ignore
+import { playground } from '../support/scenes.mjs';
+
+const world = new World('core', undefined);
+after(() => world.close());
+const until = (what: string, holds: () => unknown): Promise<void> => world.until(what, async () => holds());
+
+interface Page {
+    readonly platform: RealPlatform;
+    readonly session: Session;
+}
+const pages: Page[] = [];
+after(() => pages.forEach((page) => page.platform.crash()));
+
+function open(at: string, name: string, browser?: Browser): Page {
+    const platform = realPlatform(`${at}/?scene=0,0&name=${name}`, browser);
+    const page = { platform, session: openSession(platform) };
+    pages.push(page);
+    return page;
+}
+
+function live(page: Page): Promise<void> {
+    return until('the page is live', () => page.session.link.value.phase === 'live');
+}
+
+function settled(...all: Page[]): Promise<void> {
+    return until('nothing is on its way', () => all.every(({ session }) => session.link.value.phase === 'live' &&
+                                                                           session.link.value.pending === 0));
+}
+
+function data(page: Page, entity: string, component: string): Json | undefined {
+    return page.session.scene.get(entity)?.components.get(component)?.data;
+}
+
+/* As the worker's snapshot spells it, without what it tells of conflicts. */
+function seen(page: Page): Map<string, Map<string, Json>> {
+    return new Map([...page.session.scene.entities].sort(([a], [b]) => (a < b ? -1 : 1)).map(([id, entity]) =>
+        [id, new Map([...entity.components].sort(([a], [b]) => (a < b ? -1 : 1)).map(([name, part]) => [name, part.data]))]));
+}
+async function snapshot(worker: { get(path: string): Promise<{ entities: any[] }> }): Promise<Map<string, Map<string, Json>>> {
+    const { entities } = await worker.get('/v1/snapshot');
+    return new Map(entities.sort((a, b) => (a.id < b.id ? -1 : 1)).map((entity) =>
+        [entity.id, new Map(entity.components.map((part: any) => [part.type, part.value]).sort(
+            ([a]: [string], [b]: [string]) => (a < b ? -1 : 1)))]));
+}
+
+test('two pages at one worker', async (t) => {
+    const relay = await world.relay();
+    const worker = await world.worker('one', { scene: playground(), relay });
+    const at = `http://127.0.0.1:${relay.port}`;
+    const ana = open(at, 'Ana');
+    const ben = open(at, 'Ben');
+    await Promise.all([live(ana), live(ben)]);
+
+    await t.test('see what there is, and each other', async () => {
+        assert.deepEqual(seen(ana), await snapshot(worker));
+        assert.equal(ana.session.scene.label('lamp'), 'Lamp');
+        await until('they see each other', () => ana.session.people.value[0]?.name === 'Ben' && ben.session.people.value[0]?.name === 'Ana');
+    });
+
+    await t.test('an edit shows at once, and at the other soon', async () => {
+        ana.session.edits.place('lamp', { position: [1, 2, 3] });
+        assert.deepEqual(ana.session.scene.place('lamp').position, [1, 2, 3]);
+        assert.equal(ana.session.scene.get('lamp')!.components.get('Transform')!.pending, true);
+        await settled(ana);
+        await until('Ben sees it', () => ben.session.scene.place('lamp').position[0] === 1);
+        assert.equal(ana.session.scene.get('lamp')!.components.get('Transform')!.pending, false);
+        assert.equal(ben.session.scene.get('lamp')!.components.get('Transform')!.author, 'Ana');
+    });
+
+    await t.test('fields of one component that both edit both stay', async () => {
+        ana.session.edits.place('ball', { position: [9, 9, 9] });
+        ben.session.edits.place('ball', { scale: [2, 2, 2] });
+        await settled(ana, ben);
+        await until('both see both', () => [ana, ben].every(({ session }) =>
+            session.scene.place('ball').position[0] === 9 && session.scene.place('ball').scale[0] === 2));
+    });
+
+    await t.test('an entity is added, copied, moved below another, and removed', async () => {
+        const { edits, scene } = ana.session;
+        const box = edits.add({ Transform: { position: { x: 1, y: 0, z: 0 } }, BoxShape: {} });
+        assert.equal(edits.move(box, 'lamp'), true);
+        assert.equal(edits.move('lamp', box), false, 'not below itself');
+        const [copy] = edits.duplicate(['lamp']);
+        assert.equal(scene.label(copy!), 'Lamp 2');
+        assert.equal(scene.children(copy!).length, 1);
+        await settled(ana);
+        await until('Ben sees the copy', () => ben.session.scene.children(copy!).length === 1);
+        assert.deepEqual(seen(ben), await snapshot(worker));
+        edits.remove([copy!]);
+        await settled(ana);
+        await until('Ben sees that it is gone', () => !ben.session.scene.get(copy!));
+        assert.deepEqual(seen(ana), await snapshot(worker));
+    });
+
+    await t.test('undo and redo', async () => {
+        const before = data(ana, 'sign', 'TextShape');
+        ana.session.edits.set('sign', 'TextShape', { value: 'Bye' });
+        ana.session.edits.undo();
+        await settled(ana);
+        await until('it is as before', () => JSON.stringify(data(ana, 'sign', 'TextShape')) === JSON.stringify(before));
+        ana.session.edits.redo();
+        await settled(ana);
+        await until('it is done again', () => (data(ben, 'sign', 'TextShape') as any)?.value === 'Bye');
+    });
+
+    await t.test('edits while the link is cut are kept, over a reload too', async () => {
+        const browser = new Browser();
+        const cleo = open(at, 'Cleo', browser);
+        await live(cleo);
+        relay.cut();
+        await until('it is noticed', () => cleo.session.link.value.phase === 'reconnecting');
+        const made = cleo.session.edits.add({ Name: { value: 'Made offline' } });
+        cleo.session.edits.set('ball', 'Material', { metallic: 0.75 });
+        cleo.platform.leave();
+        relay.mend();
+        const again = open(at, 'Cleo', browser);
+        await settled(again);
+        await until('all see it', () => [ana, ben, again].every((page) =>
+            page.session.scene.label(made) === 'Made offline' && (data(page, 'ball', 'Material') as any).metallic === 0.75));
+        again.platform.leave();
+        assert.equal([...browser.local.items.keys()].filter((key) => key.startsWith('scenesync/0,0/')).length, 0);
+        again.session.close();
+    });
+
+    await t.test('kill -9 of the worker under both', async () => {
+        await settled(ana, ben);
+        ana.session.edits.place('tower', { position: [5, 5, 5] });
+        await worker.kill();
+        ben.session.edits.place('tower', { scale: [3, 3, 3] });
+        await worker.start();
+        await settled(ana, ben);
+        await until('nothing is lost', () => [ana, ben].every(({ session }) =>
+            session.scene.place('tower').position[0] === 5 && session.scene.place('tower').scale[0] === 3));
+        assert.deepEqual(seen(ana), await snapshot(worker));
+        assert.deepEqual(seen(ben), await snapshot(worker));
+    });
+
+    await t.test('deleted under the one who edits it: said, and restored with what was refused', async () => {
+        await settled(ana, ben);
+        ben.session.edits.remove(['sign']);
+        await settled(ben);
+        /* Ana may not know yet, or does: either way her edit does not bring half of it back. */
+        ana.session.edits.set('sign', 'TextShape', { value: 'Late' });
+        await settled(ana);
+        await until('it is gone', () => !ana.session.scene.get('sign'));
+        assert.deepEqual(seen(ana), await snapshot(worker));
+    });
+});
