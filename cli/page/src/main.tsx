@@ -1,23 +1,15 @@
 /* The page: wires core, view and ui. `window.scenesync` is for the console and the tests. */
+import { signal } from '@preact/signals';
 import type { Session } from './core/types.ts';
 import { browserPlatform } from './browser.ts';
 import { openSession } from './core/session.ts';
+import { openView, type ModelFiles, type View } from './view/view.ts';
 import { openPage } from './ui/app.tsx';
 import { openSettings } from './ui/settings.ts';
-import { openBlank } from './blank_view.ts';
-
-interface Handle {
-    readonly session: Session;
-    readonly view: {
-        screen(entity: string): { x: number; y: number } | null;
-        frames(): { count: number; ms: number };
-        settled(): Promise<void>;
-    };
-}
 
 declare global {
     interface Window {
-        scenesync?: Handle;
+        scenesync?: { readonly session: Session; readonly view?: View };
     }
 }
 
@@ -25,17 +17,19 @@ function storage(): Storage | null {
     try {
         return localStorage;
     } catch {
-        return null;
+        return null; /* not allowed here */
     }
 }
 
 const session = openSession(browserPlatform());
 const settings = openSettings(storage(), matchMedia('(prefers-color-scheme: dark)'));
+const models = signal<ModelFiles | null>({ url: () => null, beside: () => null });
+window.scenesync = { session };
 openPage(document.getElementById('app')!, {
     session,
     settings,
-    openViewport: (canvas) => {
-        const view = openBlank(canvas);
+    openViewport: (canvas, info) => {
+        const view = openView(canvas, session, { theme: settings.shownTheme, info, models });
         window.scenesync = { session, view };
         return view;
     },

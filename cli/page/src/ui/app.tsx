@@ -1,7 +1,7 @@
 /* The page as a whole: bar, list, view, panels, line. */
 import { computed, effect, signal } from '@preact/signals';
 import { render } from 'preact';
-import { useEffect, useRef } from 'preact/hooks';
+import { useEffect, useRef, useState } from 'preact/hooks';
 import type { JSX } from 'preact';
 import type { SceneInfo, Session } from '../core/types.ts';
 import { openActions } from './actions.ts';
@@ -25,8 +25,8 @@ import { Toolbar } from './toolbar.tsx';
 export interface PageOptions {
     readonly session: Session;
     readonly settings: Settings;
-    /* Called once, with the canvas in its place. */
-    openViewport(canvas: HTMLCanvasElement): Viewport;
+    /* Called once, with the canvas in its place. Throws an Error for people if it cannot draw. */
+    openViewport(canvas: HTMLCanvasElement, info: Ui['info']): Viewport;
 }
 
 export function openPage(root: HTMLElement, options: PageOptions): Ui {
@@ -132,16 +132,29 @@ function App({ openViewport }: Pick<PageOptions, 'openViewport'>): JSX.Element {
     );
 }
 
-function Canvas({ open }: { open(canvas: HTMLCanvasElement): Viewport }): JSX.Element {
+function Canvas({ open }: { open: PageOptions['openViewport'] }): JSX.Element {
     const ui = useUi();
     const canvas = useRef<HTMLCanvasElement>(null);
+    const [trouble, setTrouble] = useState<string | null>(null);
     useEffect(() => {
         try {
-            ui.viewport.value = open(canvas.current!);
+            ui.viewport.value = open(canvas.current!, ui.info);
         } catch (error) {
-            ui.session.say('bad', `The scene cannot be drawn: ${error instanceof Error ? error.message : String(error)}`);
+            setTrouble(error instanceof Error ? error.message : String(error));
         }
     }, []);
+    if (trouble !== null) {
+        return (
+            <div class="overlay solid">
+                <div class="card">
+                    <span class="card-icon"><Icon name="box" size={28} /></span>
+                    <h2>The scene cannot be drawn here</h2>
+                    <p class="quiet">{trouble}</p>
+                    <p class="quiet">List and inspector work all the same.</p>
+                </div>
+            </div>
+        );
+    }
     return <canvas ref={canvas} class="canvas" role="application" aria-label="Scene in 3D" tabIndex={0} />;
 }
 
