@@ -3,7 +3,7 @@
 import { isObject, listOf, member, numberOf, parse, textOf } from './json.ts';
 import { errorText } from './link.ts';
 import type { Answer, Platform } from './platform.ts';
-import type { HistoryEntry, Json, JsonObject, Prepared, SceneInfo, Stamp } from './types.ts';
+import type { HistoryEntry, Json, JsonObject, ModelTable, Prepared, SceneInfo, Stamp } from './types.ts';
 
 const HISTORY_LIMIT = 50;
 
@@ -64,6 +64,11 @@ export class Calls {
     info(): Promise<JsonObject> {
         return this.call('GET', '/v1/info');
     }
+    /* What the scene's kernel does with it, and what went wrong last. */
+    async kernel(): Promise<{ state: string; trouble: string | undefined }> {
+        const kernel = member(await this.call('GET', '/v1/kernel'), 'kernel');
+        return { state: textOf(kernel, 'state') ?? '', trouble: textOf(kernel, 'trouble') };
+    }
 }
 
 /* ---- what they say ---- */
@@ -122,6 +127,24 @@ function parcelOf(value: Json | undefined): { x: number; y: number } | undefined
     return Number.isSafeInteger(x) && Number.isSafeInteger(y) ? { x: x!, y: y! } : undefined;
 }
 
+/* Files by path: names and hashes, which models.ts looks into. */
+function filesOf(value: Json | undefined): { [path: string]: string } {
+    const entries = isObject(value) ? Object.entries(value) : [];
+    return Object.fromEntries(entries.filter((entry): entry is [string, string] => typeof entry[1] === 'string'));
+}
+
+function modelsOf(value: Json | undefined): ModelTable {
+    const assets = member(value, 'assets');
+    const entries = isObject(assets) ? Object.entries(assets) : [];
+    return {
+        assets: Object.fromEntries(entries.map(([id, asset]) => {
+            const model = textOf(asset, 'model');
+            return [id, { ...(model !== undefined && { model }), files: filesOf(member(asset, 'files')) }];
+        })),
+        files: filesOf(member(value, 'files')),
+    };
+}
+
 const PARCELS_MAX = 4096;
 
 /* At least one parcel, whatever was said. `scene`: "0,0". */
@@ -134,5 +157,6 @@ export function infoOf(said: Json | undefined, scene: string): SceneInfo {
         ...(title && { title }), parcels: parcels.length > 0 ? parcels : [base], base,
         canPlay: member(said, 'canPlay') === true, canSave: member(said, 'canSave') === true,
         canPublish: member(said, 'canPublish') === true,
+        models: modelsOf(member(said, 'models')),
     };
 }

@@ -24,6 +24,8 @@ import type { Conflict, EntityId, Json, LinkState, Notice, Person, Role, SaveSta
 import { readMessage, saveStateOf, stateEvent, type Told } from './wire.ts';
 
 const SAVE_LOOK_MS = 6000; /* so long after a change without a word of it being saved, ask */
+const SWITCH_MS = 90_000;  /* from editing to running, or back */
+const SWITCH_LOOK_MS = 400;
 
 interface Standing {
     readonly phase: LinkState['phase'];
@@ -122,6 +124,9 @@ class PageSession implements Session {
 
     get sceneName(): string {
         return this.scene_;
+    }
+    get token(): string {
+        return this.visit.token;
     }
     get scene(): SceneStore {
         return this.store;
@@ -499,12 +504,32 @@ class PageSession implements Session {
             throw error;
         }
     }
-    play(): Promise<void> {
+    async play(): Promise<void> {
         this.sender.flush();
-        return this.calls.play();
+        await this.calls.play();
+        await this.arrive('running');
     }
-    stop(): Promise<void> {
-        return this.calls.stop();
+    async stop(): Promise<void> {
+        await this.calls.stop();
+        await this.arrive('editing');
+    }
+
+    /* One worker ends and another begins, while the link is opened again and again. */
+    private async arrive(mode: LinkState['mode']): Promise<void> {
+        const end = this.platform.now() + SWITCH_MS;
+        const before = this.standing.peek().mode;
+        let left = false;
+        while (this.standing.peek().mode !== mode || this.standing.peek().phase !== 'live') {
+            await new Promise<void>((done) => this.platform.after(SWITCH_LOOK_MS, done));
+            const kernel = await this.calls.kernel().catch(() => undefined);
+            if (kernel && left && kernel.state === before) {
+                throw new Error(kernel.trouble ?? 'the kernel did not do it, and does not say why');
+            }
+            left = left || (kernel !== undefined && kernel.state !== before);
+            if (this.platform.now() > end || this.standing.peek().phase === 'closed') {
+                throw new Error(kernel?.trouble ?? 'it takes longer than it should');
+            }
+        }
     }
     preparePublish(): ReturnType<Session['preparePublish']> {
         this.sender.flush();

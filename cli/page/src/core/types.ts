@@ -175,6 +175,7 @@ export interface Edits {
 
 export interface Session {
     readonly sceneName: string; /* "0,0" */
+    readonly token: string; /* of the calls; "": none is needed */
     readonly me: ReadonlySignal<{ id: string; name: string; color: string; role: Role }>;
     readonly scene: Scene;
     readonly edits: Edits;
@@ -197,6 +198,7 @@ export interface Session {
     setName(name: string): void; /* reconnects, and is remembered */
     /* Calls of the worker. Errors: an Error whose message is for people. */
     saveNow(force?: boolean): Promise<void>;
+    /* Done when the scene runs, or is edited again. */
     play(): Promise<void>;
     stop(): Promise<void>;
     preparePublish(): Promise<Prepared>;
