@@ -38,6 +38,10 @@ static void print_text(cli_run *run, const crdt_history_record *record)
                 told ? (const char *)record->who.data : "unknown", record->first_time,
                 author);
     }
+    if (record->step.size > 0) {
+        fprintf(run->out, ", step %.*s", (int)record->step.size,
+                (const char *)record->step.data);
+    }
     fputc('\n', run->out);
     for (size_t i = 0; i < record->op_count; i++) {
         const crdt_op *op = &record->ops[i];
@@ -118,6 +122,9 @@ static void print_json(cli_run *run, const char *event,
         cli_report_stamp(&report, "first", &first);
         cli_report_stamp(&report, "last", &last);
         cli_report_span(&report, "who", record->who);
+    }
+    if (record->step.size > 0) {
+        cli_report_span(&report, "step", record->step);
     }
     if (record->target.time != 0) {
         cli_report_stamp(&report, "target", &record->target);

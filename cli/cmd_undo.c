@@ -2,10 +2,13 @@
 #include "cli/verbs.h"
 #include "scene/undo.h"
 
+#include <string.h>
+
 /* One undo or redo; what was left alone is printed. */
 typedef struct undo_intent {
     cli_run *run;
-    sync_edit edit; /* its target is found by `work_out` */
+    sync_edit edit; /* its target and step are found by `work_out` */
+    char step[CRDT_STEP_SIZE_MAX];
     scene_undo_options options;
     crdt_actor actor;
 } undo_intent;
@@ -31,6 +34,24 @@ static void report_skips(cli_run *run, const scene_undo *undo)
     }
 }
 
+/* What is undone or redone, where it has a name. */
+static void report_step(cli_run *run, crdt_span step)
+{
+    if (step.size == 0) {
+        return;
+    }
+    if (run->json) {
+        cli_report report;
+        cli_report_begin(&report, run->out);
+        cli_report_text(&report, "event", "step");
+        cli_report_span(&report, "step", step);
+        cli_report_end(&report);
+    } else {
+        fprintf(run->out, "%s: step %.*s\n", run->args->verb->name, (int)step.size,
+                (const char *)step.data);
+    }
+}
+
 /* In the node's thread: read the history, fill in operations and target. */
 static crdt_err work_out(void *ctx, const crdt_document *doc, crdt_op_list *ops,
                          crdt_diag *diag)
@@ -45,6 +66,12 @@ static crdt_err work_out(void *ctx, const crdt_document *doc, crdt_op_list *ops,
     err = sync_node_history(intent->run->node, scene_undo_visit, undo, NULL);
     if (err == CRDT_OK) {
         err = scene_undo_finish(undo, &intent->edit.target, diag);
+    }
+    crdt_span step = scene_undo_step(undo);
+    if (step.size > 0) {
+        memcpy(intent->step, step.data, step.size);
+        intent->edit.step = (crdt_span){(const uint8_t *)intent->step, step.size};
+        report_step(intent->run, step);
     }
     report_skips(intent->run, undo);
     scene_undo_close(undo);

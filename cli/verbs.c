@@ -372,7 +372,8 @@ const cli_verb cli_verbs[] = {
          "Only one's own edits are taken back, and only where nobody has written "
          "since:\n"
          "what others changed stays theirs and is named. An entity that was removed\n"
-         "comes back with its id and its values.",
+         "comes back with its id and its values. What a renderer did in one step (a\n"
+         "drag) is taken back at once, and the step is named.",
      .examples = "scenesync undo --store a",
      .flags = CLI_VERB_FORWARD,
      .run = cli_cmd_undo,
@@ -410,7 +411,8 @@ const cli_verb cli_verbs[] = {
                 "output\n"
                 "says if older ones are gone. With --json each operation lists what it "
                 "dropped:\n"
-                "also values that a concurrent edit hid.",
+                "also values that a concurrent edit hid. Edits of one step of a\n"
+                "renderer (a drag) carry its name.",
      .examples = "scenesync log --store a --count 20",
      .flags = CLI_VERB_FORWARD,
      .run = cli_cmd_log,

@@ -5,7 +5,8 @@
 #include <assert.h>
 #include <string.h>
 
-#define HISTORY_FORMAT 3u
+#define HISTORY_FORMAT 4u
+#define HISTORY_FORMAT_STEPLESS 3u /* as written before there were steps; still read */
 #define DROP_BYTES_MAX_DEFAULT ((size_t)8 << 20)
 #define ACTOR_SIZE 16u
 
@@ -180,8 +181,8 @@ static void read_drop(drop_coder *coder, crdt_msgpack_reader *reader,
 
 static crdt_err put_head(const crdt_history_record *record, crdt_buf *out)
 {
-    crdt_err err = crdt_buf_reserve(out, 9 * CRDT_MSGPACK_SIZE_MAX + 2 * ACTOR_SIZE +
-                                             record->who.size);
+    crdt_err err = crdt_buf_reserve(out, 10 * CRDT_MSGPACK_SIZE_MAX + 2 * ACTOR_SIZE +
+                                             record->who.size + record->step.size);
     if (err != CRDT_OK) {
         return err;
     }
@@ -192,6 +193,7 @@ static crdt_err put_head(const crdt_history_record *record, crdt_buf *out)
         at = crdt_msgpack_put_bin(at, actor_span(&record->author));
         at = crdt_msgpack_put_uint(at, record->first_time);
         at = crdt_msgpack_put_str(at, record->who);
+        at = crdt_msgpack_put_str(at, record->step);
     }
     at = crdt_msgpack_put_uint(at, record->wall_ms);
     at = crdt_msgpack_put_uint(at, record->target.time);
@@ -249,7 +251,8 @@ static void read_ops(crdt_msgpack_reader *reader, crdt_arena *arena,
 static void read_head(crdt_msgpack_reader *reader, crdt_history_record *record)
 {
     uint64_t format = crdt_msgpack_read_uint(reader, UINT64_MAX);
-    if (reader->err == CRDT_OK && format != HISTORY_FORMAT) {
+    if (reader->err == CRDT_OK && format != HISTORY_FORMAT &&
+        format != HISTORY_FORMAT_STEPLESS) {
         reader->at = reader->begin;
         crdt_msgpack_fail(reader, CRDT_EVERSION, "unknown history format");
         return;
@@ -264,6 +267,9 @@ static void read_head(crdt_msgpack_reader *reader, crdt_history_record *record)
             crdt_msgpack_fail(reader, CRDT_ECORRUPT, "operation at time 0");
         }
         record->who = crdt_msgpack_read_str(reader, CRDT_NAME_SIZE_MAX);
+        if (format == HISTORY_FORMAT) {
+            record->step = crdt_msgpack_read_str(reader, CRDT_STEP_SIZE_MAX);
+        }
     }
     record->wall_ms = crdt_msgpack_read_uint(reader, UINT64_MAX);
     record->target.time = crdt_msgpack_read_uint(reader, CRDT_TIME_MAX);
@@ -271,6 +277,15 @@ static void read_head(crdt_msgpack_reader *reader, crdt_history_record *record)
         crdt_msgpack_read_fixed(reader, record->target.actor.bytes, ACTOR_SIZE);
     }
     record->cut = crdt_msgpack_read_bool(reader);
+}
+
+crdt_err crdt_history_decode_head(crdt_span bytes, crdt_history_record *record,
+                                  crdt_diag *diag)
+{
+    crdt_msgpack_reader reader = crdt_msgpack_read_open(bytes, diag);
+    *record = (crdt_history_record){.origin = CRDT_ORIGIN_EDIT};
+    read_head(&reader, record);
+    return reader.err;
 }
 
 crdt_err crdt_history_decode(crdt_span bytes, crdt_arena *arena,
@@ -414,16 +429,19 @@ crdt_listener crdt_history_listener(crdt_history *history)
     return (crdt_listener){.ctx = history, .dropped = on_dropped};
 }
 
-crdt_err crdt_history_finish(crdt_history *history, crdt_origin origin,
-                             const crdt_batch *batch, const crdt_stamp *target,
-                             uint64_t wall_ms, crdt_buf *out)
+crdt_err crdt_history_finish(crdt_history *history, const crdt_batch *batch,
+                             const crdt_history_note *note, crdt_buf *out)
 {
-    assert((batch == NULL) == (origin == CRDT_ORIGIN_ANSWER));
+    assert((batch == NULL) == (note->origin == CRDT_ORIGIN_ANSWER));
+    assert(note->step.size <= CRDT_STEP_SIZE_MAX);
     if (history->err != CRDT_OK) {
         return history->err;
     }
-    crdt_history_record record = {.origin = origin, .wall_ms = wall_ms};
-    record.cut = history->cut;
+    crdt_history_record record = {.origin = note->origin,
+                                  .target = note->target,
+                                  .step = note->step,
+                                  .wall_ms = note->wall_ms,
+                                  .cut = history->cut};
     if (batch != NULL) {
         record.author = batch->actor;
         record.first_time = crdt_batch_first_time(batch);
@@ -431,9 +449,6 @@ crdt_err crdt_history_finish(crdt_history *history, crdt_origin origin,
         record.wall_ms = batch->wall_ms;
         record.ops = batch->ops;
         record.op_count = batch->op_count;
-    }
-    if (target != NULL) {
-        record.target = *target;
     }
     size_t begin = out->size;
     crdt_err err = put_record(&record, history->drop_count, out);

@@ -22,6 +22,8 @@ typedef enum crdt_origin {
 
 const char *crdt_origin_name(crdt_origin origin); /* "edit", ... */
 
+#define CRDT_STEP_SIZE_MAX 64u /* bytes of a step's name */
+
 /* An entry that went away, and by which operation. */
 typedef struct crdt_history_drop {
     size_t op_index; /* in ops; SIZE_MAX: by an answer */
@@ -36,10 +38,13 @@ typedef struct crdt_history_record {
     uint64_t first_time; /* of the operations; ANSWER: 0 */
     uint64_t last_time;
     crdt_span who;
+    crdt_span
+        step; /* batches of one person with the same step are undone together; of an
+                     * UNDO or REDO: the step that it undid or redid. Empty: none */
     uint64_t wall_ms;
     crdt_stamp
         target; /* UNDO, REDO: first-op stamp of the transaction that is undone or
-                          * redone; else time 0 */
+                        * redone (of a step: of its newest batch); else time 0 */
     const crdt_op *ops;
     size_t op_count;
     const crdt_history_drop *drops;
@@ -53,6 +58,10 @@ crdt_err crdt_history_encode(const crdt_history_record *record, crdt_buf *out);
  * CRDT_EVERSION, CRDT_ENOMEM. */
 crdt_err crdt_history_decode(crdt_span bytes, crdt_arena *arena,
                              crdt_history_record *record, crdt_diag *diag);
+/* The same without operations and drops, which are not looked at: for who passes over
+ * many records. O(1). Errors: CRDT_ECORRUPT, CRDT_ELIMIT, CRDT_EVERSION. */
+crdt_err crdt_history_decode_head(crdt_span bytes, crdt_history_record *record,
+                                  crdt_diag *diag);
 
 /* ---- the recorder: a listener that collects drops ---- */
 
@@ -66,11 +75,17 @@ crdt_listener crdt_history_listener(crdt_history *history);
 
 /* Forget what was collected: call it right before a commit, apply or merge. */
 void crdt_history_begin(crdt_history *history);
+/* What a record says that the batch does not. */
+typedef struct crdt_history_note {
+    crdt_origin origin;
+    crdt_stamp target; /* time 0: none */
+    crdt_span step;    /* UTF-8, CRDT_STEP_SIZE_MAX; empty: none */
+    uint64_t wall_ms;  /* of an answer; a batch has its own */
+} crdt_history_note;
+
 /* After the change succeeded: append the encoded record to `out`. `batch` NULL: an answer.
- * `target` may be NULL; `wall_ms` is used for an answer only (a batch has its own).
  * Errors: CRDT_ENOMEM (also if it befell the listener); `out` as before. */
-crdt_err crdt_history_finish(crdt_history *history, crdt_origin origin,
-                             const crdt_batch *batch, const crdt_stamp *target,
-                             uint64_t wall_ms, crdt_buf *out);
+crdt_err crdt_history_finish(crdt_history *history, const crdt_batch *batch,
+                             const crdt_history_note *note, crdt_buf *out);
 
 #endif /* CRDT_HISTORY_H */

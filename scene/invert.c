@@ -4,30 +4,21 @@
 
 #include "scene/edit_parent.h"
 #include "scene/name_set.h"
+#include "scene/touch.h"
 
 #include <assert.h>
-#include <stdlib.h>
 #include <string.h>
 
-#define NO_OP SIZE_MAX
+#define NO_OP SCENE_TOUCH_NO_OP
 
-/* All that the transaction did to one key. */
-typedef struct touch {
-    crdt_key key;
-    size_t last_op;                  /* the last one on this very key, NO_OP: none */
-    const crdt_history_drop *former; /* what lived or showed before; NULL: nothing */
-    bool moves;  /* turning it round changes what the entity says of its parent */
-    bool cyclic; /* and would hang it below itself: it is left alone */
-} touch;
+typedef scene_touch touch;
 
 typedef struct inverter {
-    const crdt_history_record *record;
     const scene_invert_who *who;
     const crdt_document *doc;
     scene_edit *edit;
     bool rehearsal; /* nothing is reported */
-    touch *touches; /* in key order */
-    size_t touch_count;
+    scene_touches did;
     scene_name_set occupied; /* created entities below which others hung something */
 } inverter;
 
@@ -42,76 +33,10 @@ static crdt_err emit(const inverter *inv, crdt_op_kind kind, const crdt_key *key
     return scene_edit_push(inv->edit, kind, *key, value);
 }
 
-static crdt_stamp op_stamp(const inverter *inv, size_t op)
+/* Is the last that was done to the very key of this kind? */
+static bool ends_with(const inverter *inv, const touch *t, crdt_op_kind kind)
 {
-    return (crdt_stamp){inv->record->first_time + op, inv->record->author};
-}
-
-/* ---- what it did, key by key ---- */
-
-static int compare_touches(const void *a, const void *b)
-{
-    return crdt_key_compare(&((const touch *)a)->key, &((const touch *)b)->key);
-}
-
-static crdt_err collect(inverter *inv, crdt_arena *scratch)
-{
-    const crdt_history_record *record = inv->record;
-    size_t count = record->op_count + record->drop_count;
-    if (count > SIZE_MAX / sizeof(touch)) {
-        return CRDT_ENOMEM;
-    }
-    touch *all = crdt_arena_alloc(scratch, count * sizeof *all);
-    if (all == NULL) {
-        return CRDT_ENOMEM;
-    }
-    for (size_t i = 0; i < record->op_count; i++) {
-        all[i] = (touch){.key = record->ops[i].key, .last_op = i};
-    }
-    for (size_t i = 0; i < record->drop_count; i++) {
-        const crdt_history_drop *drop = &record->drops[i];
-        all[record->op_count + i] = (touch){
-            .key = drop->key, .last_op = NO_OP, .former = drop->was_live ? drop : NULL};
-    }
-    qsort(all, count, sizeof *all, compare_touches);
-    size_t kept = 0;
-    for (size_t i = 0; i < count; i++) {
-        touch *last = kept > 0 ? &all[kept - 1] : NULL;
-        if (last == NULL || !crdt_key_equal(&last->key, &all[i].key)) {
-            all[kept++] = all[i];
-            continue;
-        }
-        if (all[i].last_op != NO_OP &&
-            (last->last_op == NO_OP ||
-             (all[i].last_op > last->last_op) != MUTANT(411))) {
-            last->last_op = all[i].last_op;
-        }
-        /* Several dots of one key may have been live; any of them will do. */
-        if (last->former == NULL) {
-            last->former = all[i].former;
-        }
-    }
-    inv->touches = all;
-    inv->touch_count = kept;
-    return CRDT_OK;
-}
-
-static bool is_below(const crdt_key *key, const crdt_key *above)
-{
-    return crdt_span_equal(key->object, above->object) &&
-           (above->depth == CRDT_OBJECT ||
-            (key->depth >= CRDT_PART && crdt_span_equal(key->part, above->part)));
-}
-
-/* One past the touches at or below the first one's key. */
-static size_t end_of(const inverter *inv, size_t first)
-{
-    size_t end = first + 1;
-    while (end < inv->touch_count &&
-           is_below(&inv->touches[end].key, &inv->touches[first].key)) {
-        end++;
-    }
-    return end;
+    return t->last_op != NO_OP && inv->did.ops[t->last_op].op->kind == kind;
 }
 
 /* ---- who else was here ---- */
@@ -177,10 +102,9 @@ static crdt_err find_occupied(inverter *inv)
     scene_name_set created;
     scene_name_set_init(&created, inv->edit->ops->alloc);
     crdt_err err = CRDT_OK;
-    for (size_t i = 0; i < inv->touch_count && err == CRDT_OK; i++) {
-        const touch *t = &inv->touches[i];
-        if (t->key.depth == CRDT_OBJECT && t->last_op != NO_OP &&
-            inv->record->ops[t->last_op].kind == CRDT_OP_ADD) {
+    for (size_t i = 0; i < inv->did.count && err == CRDT_OK; i++) {
+        const touch *t = &inv->did.items[i];
+        if (t->key.depth == CRDT_OBJECT && ends_with(inv, t, CRDT_OP_ADD)) {
             err = scene_name_set_add(&created, t->key.object);
         }
     }
@@ -190,7 +114,7 @@ static crdt_err find_occupied(inverter *inv)
         scene_parent parent;
         scene_entity_parent(inv->doc, entity, &parent);
         if (parent.named && scene_name_set_has(&created, parent.id) &&
-            parent.stamp.time > inv->record->first_time &&
+            parent.stamp.time > inv->did.first_time &&
             !inv->who->is_own(inv->who->ctx, &parent.stamp, parent.who)) {
             err = scene_name_set_add(&inv->occupied, parent.id);
         }
@@ -261,10 +185,10 @@ static crdt_err restore_hidden(const inverter *inv, const crdt_key *part_key,
  * is gone now, so what the document still holds there, others wrote meanwhile. */
 static crdt_err restore_part(const inverter *inv, size_t first, size_t end, bool hidden)
 {
-    const crdt_key *part_key = &inv->touches[first].key;
+    const crdt_key *part_key = &inv->did.items[first].key;
     crdt_err err = emit(inv, CRDT_OP_ADD, part_key, (crdt_span){0});
     for (size_t i = first + 1; i < end && err == CRDT_OK; i++) {
-        const touch *t = &inv->touches[i];
+        const touch *t = &inv->did.items[i];
         crdt_span value;
         if (t->former == NULL || MUTANT(412)) {
             continue;
@@ -275,7 +199,7 @@ static crdt_err restore_part(const inverter *inv, size_t first, size_t end, bool
         err = emit(inv, CRDT_OP_SET, &t->key, value);
     }
     if (err == CRDT_OK && hidden && !MUTANT(413)) {
-        err = restore_hidden(inv, part_key, &inv->touches[first], end - first);
+        err = restore_hidden(inv, part_key, &inv->did.items[first], end - first);
     }
     return err;
 }
@@ -284,15 +208,15 @@ static crdt_err restore_part(const inverter *inv, size_t first, size_t end, bool
 static crdt_err restore_object(const inverter *inv, size_t first, size_t end,
                                bool hidden)
 {
-    const crdt_key *object_key = &inv->touches[first].key;
+    const crdt_key *object_key = &inv->did.items[first].key;
     crdt_err err = emit(inv, CRDT_OP_ADD, object_key, (crdt_span){0});
     for (size_t i = first + 1; i < end && err == CRDT_OK;) {
-        if (inv->touches[i].key.depth != CRDT_PART) {
+        if (inv->did.items[i].key.depth != CRDT_PART) {
             i++; /* a field whose part did not live */
             continue;
         }
-        size_t part_end = end_of(inv, i);
-        if (inv->touches[i].former != NULL) {
+        size_t part_end = scene_touches_end(&inv->did, i);
+        if (inv->did.items[i].former != NULL) {
             err = restore_part(inv, i, part_end, hidden);
         }
         i = part_end;
@@ -305,7 +229,7 @@ static crdt_err restore_object(const inverter *inv, size_t first, size_t end,
         crdt_key key =
             crdt_key_part(object_key->object, crdt_document_part_name(inv->doc, part));
         if (crdt_document_part_dot(inv->doc, part, 0, &dot) &&
-            !has_former(&inv->touches[first], end - first, &key)) {
+            !has_former(&inv->did.items[first], end - first, &key)) {
             err = emit(inv, CRDT_OP_ADD, &key, (crdt_span){0});
             if (err == CRDT_OK) {
                 err = restore_hidden(inv, &key, NULL, 0);
@@ -317,7 +241,7 @@ static crdt_err restore_object(const inverter *inv, size_t first, size_t end,
 
 static crdt_err restore(const inverter *inv, size_t first, size_t end, bool hidden)
 {
-    bool object = inv->touches[first].key.depth == CRDT_OBJECT;
+    bool object = inv->did.items[first].key.depth == CRDT_OBJECT;
     return object ? restore_object(inv, first, end, hidden)
                   : restore_part(inv, first, end, hidden);
 }
@@ -327,10 +251,10 @@ static crdt_err restore(const inverter *inv, size_t first, size_t end, bool hidd
 /* An entity or a component that the transaction added, removed, or both. */
 static crdt_err invert_key(const inverter *inv, size_t first, size_t end)
 {
-    touch *t = &inv->touches[first];
+    touch *t = &inv->did.items[first];
     const crdt_key *key = &t->key;
     bool before = t->former != NULL;
-    bool after = inv->record->ops[t->last_op].kind == CRDT_OP_ADD;
+    bool after = ends_with(inv, t, CRDT_OP_ADD);
     crdt_key object_key = crdt_key_object(key->object);
     bool object_live = crdt_document_live(inv->doc, &object_key);
     if (!before && !after) {
@@ -371,7 +295,7 @@ static holding look(const inverter *inv, const touch *t, crdt_field field)
     crdt_entry entry;
     crdt_stamp written = {0};
     if (t->last_op != NO_OP) {
-        written = op_stamp(inv, t->last_op);
+        written = inv->did.ops[t->last_op].stamp;
     }
     for (; field.id != 0 && crdt_document_field_value(inv->doc, field, h.count, &entry);
          h.count++) {
@@ -402,8 +326,7 @@ static crdt_err write_field(const inverter *inv, touch *t, const crdt_span *valu
 static crdt_err invert_field(const inverter *inv, touch *t)
 {
     const crdt_span *former = t->former == NULL ? NULL : &t->former->entry.value;
-    bool after =
-        t->last_op != NO_OP && inv->record->ops[t->last_op].kind == CRDT_OP_SET;
+    bool after = ends_with(inv, t, CRDT_OP_SET);
     if (!after && former == NULL) {
         return CRDT_OK;
     }
@@ -435,15 +358,15 @@ static crdt_err invert_field(const inverter *inv, touch *t)
 static crdt_err invert_all(const inverter *inv)
 {
     crdt_err err = CRDT_OK;
-    for (size_t i = 0; i < inv->touch_count && err == CRDT_OK;) {
-        touch *t = &inv->touches[i];
+    for (size_t i = 0; i < inv->did.count && err == CRDT_OK;) {
+        touch *t = &inv->did.items[i];
         if (t->key.depth == CRDT_FIELD) {
             err = invert_field(inv, t);
             i++;
         } else if (t->last_op == NO_OP) {
             i++; /* dropped from above, or dead dots: what is below speaks for itself */
         } else {
-            size_t end = end_of(inv, i);
+            size_t end = scene_touches_end(&inv->did, i);
             err = invert_key(inv, i, end);
             i = end;
         }
@@ -461,8 +384,8 @@ static crdt_err invert_all(const inverter *inv)
 static touch *find_cyclic(const inverter *inv, const scene_edit *dry)
 {
     touch *found = NULL;
-    for (size_t i = 0; i < inv->touch_count; i++) {
-        touch *t = &inv->touches[i];
+    for (size_t i = 0; i < inv->did.count; i++) {
+        touch *t = &inv->did.items[i];
         crdt_span hidden;
         if (t->moves && t->key.depth == CRDT_FIELD &&
             (found == NULL || t->last_op < found->last_op) &&
@@ -503,9 +426,9 @@ static crdt_err rehearse(inverter *inv, bool *again)
 /* Does turning round change what this entity says of its parent? */
 static bool moves_entity(const inverter *inv, crdt_span entity)
 {
-    for (size_t i = 0; i < inv->touch_count; i++) {
-        if (inv->touches[i].moves &&
-            crdt_span_equal(inv->touches[i].key.object, entity)) {
+    for (size_t i = 0; i < inv->did.count; i++) {
+        if (inv->did.items[i].moves &&
+            crdt_span_equal(inv->did.items[i].key.object, entity)) {
             return true;
         }
     }
@@ -521,8 +444,8 @@ static crdt_err settle_tree(inverter *inv)
     for (size_t i = 0; i < REHEARSALS_MAX && again && err == CRDT_OK; i++) {
         err = rehearse(inv, &again);
     }
-    for (size_t i = 0; i < inv->touch_count && err == CRDT_OK; i++) {
-        const touch *t = &inv->touches[i];
+    for (size_t i = 0; i < inv->did.count && err == CRDT_OK; i++) {
+        const touch *t = &inv->did.items[i];
         crdt_span hidden;
         if (t->moves && scene_edit_find_cycle(inv->edit, t->key.object, &hidden) &&
             !moves_entity(inv, hidden)) {
@@ -532,12 +455,13 @@ static crdt_err settle_tree(inverter *inv)
     return err;
 }
 
-crdt_err scene_invert(const crdt_history_record *record, const scene_invert_who *who,
-                      scene_edit *edit, crdt_arena *scratch)
+crdt_err scene_invert(const crdt_history_record *const *records, size_t count,
+                      const scene_invert_who *who, scene_edit *edit,
+                      crdt_arena *scratch)
 {
-    inverter inv = {.record = record, .who = who, .doc = edit->doc, .edit = edit};
+    inverter inv = {.who = who, .doc = edit->doc, .edit = edit};
     scene_name_set_init(&inv.occupied, edit->ops->alloc);
-    crdt_err err = collect(&inv, scratch);
+    crdt_err err = scene_touches_collect(&inv.did, records, count, who, scratch);
     if (err == CRDT_OK) {
         err = find_occupied(&inv);
     }
@@ -549,4 +473,23 @@ crdt_err scene_invert(const crdt_history_record *record, const scene_invert_who 
     }
     scene_name_set_deinit(&inv.occupied);
     return err;
+}
+
+/* ---- of whomever ---- */
+
+static bool is_anyones(void *ctx, const crdt_stamp *stamp, crdt_span who)
+{
+    (void)ctx;
+    (void)stamp;
+    (void)who;
+    return true;
+}
+
+crdt_err scene_invert_removal(const crdt_history_record *record, scene_edit *edit,
+                              crdt_arena *scratch)
+{
+    const scene_invert_who anyone = {.is_own = is_anyones};
+    inverter inv = {.who = &anyone, .doc = edit->doc, .edit = edit};
+    crdt_err err = scene_touches_collect(&inv.did, &record, 1, &anyone, scratch);
+    return err == CRDT_OK ? restore_object(&inv, 0, inv.did.count, true) : err;
 }

@@ -21,10 +21,17 @@ typedef struct scene_invert_who {
     crdt_err (*skip)(void *ctx, const crdt_key *key, scene_undo_reason reason);
 } scene_invert_who;
 
-/* Put the operations into `edit`. `scratch` is for the call. O(n log n) in the record's
- * operations and drops, and O(entities) once if it created any.
+/* Put the operations into `edit`. `records`: those of the transaction, newest first: one,
+ * or those of a step. `scratch` is for the call. O(n log n) in their operations and drops,
+ * and O(entities) once if it created any.
  * Errors: CRDT_ENOMEM, and what `skip` returned. */
-crdt_err scene_invert(const crdt_history_record *record, const scene_invert_who *who,
-                      scene_edit *edit, crdt_arena *scratch);
+crdt_err scene_invert(const crdt_history_record *const *records, size_t count,
+                      const scene_invert_who *who, scene_edit *edit,
+                      crdt_arena *scratch);
+
+/* Bring back an entity that the record took away: `record` holds what it dropped of it, and
+ * nothing else. Errors: CRDT_ENOMEM. */
+crdt_err scene_invert_removal(const crdt_history_record *record, scene_edit *edit,
+                              crdt_arena *scratch);
 
 #endif /* SCENE_INVERT_H */

@@ -1,10 +1,9 @@
 #include "scene/undo.h"
 
 #include "crdt/mutant.h"
-#include "crdt/digest.h"
 #include "scene/array.h"
-#include "scene/id_map.h"
 #include "scene/invert.h"
+#include "scene/stand_in.h"
 
 #include <string.h>
 
@@ -27,20 +26,25 @@ const char *scene_undo_reason_text(scene_undo_reason reason)
     return "unknown reason";
 }
 
-/* An undo or redo restored a write: its own stands for the former one. `name` is a digest
- * of the key and the stamp. */
-typedef struct alias {
-    crdt_digest name;
-    crdt_stamp former;
-} alias;
+/* A step that a newer undo took off the stack, as far as it was read. */
+typedef struct taken_step {
+    crdt_span who;
+    crdt_span step;
+    crdt_stamp target;
+    uint64_t wall_ms; /* of its oldest batch so far */
+} taken_step;
 
-/* One field that an undo or redo wrote, waiting for the record of its target: that tells
- * what was there before. `name` is a digest of the key and the target's stamp. */
-typedef struct restored {
-    crdt_digest name;
-    crdt_digest value;
-    crdt_digest written; /* name of the alias to be */
-} restored;
+/* A transaction on the stack, while batches of its step may still come, or those of one
+ * before it. */
+typedef struct entry {
+    crdt_span who;
+    crdt_span step;
+    uint64_t wall_ms;   /* of its oldest batch so far */
+    bool whole;         /* no more will come */
+    crdt_span *records; /* newest first */
+    size_t record_count;
+    size_t record_capacity;
+} entry;
 
 typedef struct stamp_list {
     crdt_stamp *stamps;
@@ -56,45 +60,29 @@ struct scene_undo {
     bool person;
     crdt_span who;
 
-    crdt_arena kept;     /* what the skips point to, until close */
-    crdt_arena scratch;  /* one record */
+    crdt_arena kept;     /* what skips, steps and entries point to, until close */
+    crdt_arena scratch;  /* one record, or those of one transaction */
     stamp_list own;      /* actors (times of no meaning) */
     stamp_list consumed; /* targets of newer undos and redos: off the stacks */
-    alias *aliases;
-    size_t alias_count;
-    size_t alias_capacity;
-    scene_id_map alias_map;
-    restored *restored;
-    size_t restored_count;
-    size_t restored_capacity;
-    scene_id_map restored_map;
+    taken_step *taken;
+    size_t taken_count;
+    size_t taken_capacity;
+    entry *entries; /* on the stack, newest first */
+    size_t entry_count;
+    size_t entry_capacity;
+    size_t entry_first; /* those before were tried */
+    scene_stand_ins stand_ins;
     scene_undo_skip *skips;
     size_t skip_count;
     size_t skip_capacity;
 
-    crdt_stamp at; /* first stamp of the transaction being turned round */
-    bool found;    /* `at` is it */
-    bool ended;    /* no older record matters */
+    crdt_stamp at;  /* first stamp of the transaction being turned round */
+    crdt_span step; /* of it */
+    bool found;     /* `at` is it */
+    bool ended;     /* no older record matters */
     crdt_err err;
     crdt_diag diag;
 };
-
-static crdt_span digest_span(const crdt_digest *digest)
-{
-    return (crdt_span){(const uint8_t *)digest, sizeof *digest};
-}
-
-static crdt_span alias_name(const void *ctx, uint32_t number)
-{
-    const scene_undo *undo = ctx;
-    return digest_span(&undo->aliases[number].name);
-}
-
-static crdt_span restored_name(const void *ctx, uint32_t number)
-{
-    const scene_undo *undo = ctx;
-    return digest_span(&undo->restored[number].name);
-}
 
 static crdt_err add_stamp(scene_undo *undo, stamp_list *list, const crdt_stamp *stamp)
 {
@@ -144,8 +132,7 @@ crdt_err scene_undo_open(scene_undo **out, crdt_alloc alloc, const crdt_document
                          .person = options->person};
     crdt_arena_init(&undo->kept, alloc);
     crdt_arena_init(&undo->scratch, alloc);
-    scene_id_map_init(&undo->alias_map, alloc, alias_name);
-    scene_id_map_init(&undo->restored_map, alloc, restored_name);
+    scene_stand_ins_init(&undo->stand_ins, alloc);
     crdt_err err = own_actor(undo, actor);
     uint8_t *who = crdt_arena_alloc(&undo->kept, options->who.size);
     if (err != CRDT_OK || who == NULL) {
@@ -167,116 +154,17 @@ void scene_undo_close(scene_undo *undo)
     }
     free_stamps(undo, &undo->own);
     free_stamps(undo, &undo->consumed);
-    crdt_free(undo->alloc, undo->aliases, undo->alias_capacity * sizeof(alias));
-    crdt_free(undo->alloc, undo->restored, undo->restored_capacity * sizeof(restored));
+    for (size_t i = 0; i < undo->entry_count; i++) {
+        crdt_free(undo->alloc, undo->entries[i].records,
+                  undo->entries[i].record_capacity * sizeof(crdt_span));
+    }
+    crdt_free(undo->alloc, undo->entries, undo->entry_capacity * sizeof(entry));
+    crdt_free(undo->alloc, undo->taken, undo->taken_capacity * sizeof(taken_step));
     crdt_free(undo->alloc, undo->skips, undo->skip_capacity * sizeof(scene_undo_skip));
-    scene_id_map_deinit(&undo->alias_map);
-    scene_id_map_deinit(&undo->restored_map);
+    scene_stand_ins_deinit(&undo->stand_ins);
     crdt_arena_deinit(&undo->kept);
     crdt_arena_deinit(&undo->scratch);
     crdt_free(undo->alloc, undo, sizeof *undo);
-}
-
-/* ---- what stands for what ---- */
-
-static crdt_digest name_of(const crdt_key *key, const crdt_stamp *stamp)
-{
-    return crdt_digest_entry(key, stamp, (crdt_span){0});
-}
-
-static crdt_err add_alias(scene_undo *undo, const crdt_digest *name,
-                          const crdt_stamp *former)
-{
-    crdt_span id = digest_span(name);
-    if (scene_id_map_find(&undo->alias_map, undo, id) != SCENE_ID_NONE) {
-        return CRDT_OK;
-    }
-    alias *aliases = scene_array_grow(undo->alloc, undo->aliases, undo->alias_count,
-                                      &undo->alias_capacity, sizeof *aliases);
-    if (aliases == NULL) {
-        return CRDT_ENOMEM;
-    }
-    undo->aliases = aliases;
-    if (scene_id_map_reserve(&undo->alias_map) != CRDT_OK) {
-        return CRDT_ENOMEM;
-    }
-    aliases[undo->alias_count] = (alias){*name, *former};
-    scene_id_map_insert(&undo->alias_map, id, (uint32_t)undo->alias_count);
-    undo->alias_count++;
-    return CRDT_OK;
-}
-
-/* An undo or redo is met before its target: remember what it wrote. */
-static crdt_err note_restored(scene_undo *undo, const crdt_history_record *record)
-{
-    for (size_t i = 0; i < record->op_count; i++) {
-        const crdt_op *op = &record->ops[i];
-        crdt_stamp stamp = {record->first_time + i, record->author};
-        restored r = {.name = name_of(&op->key, &record->target),
-                      .value = crdt_hash128(op->value),
-                      .written = name_of(&op->key, &stamp)};
-        if (op->kind != CRDT_OP_SET ||
-            scene_id_map_find(&undo->restored_map, undo, digest_span(&r.name)) !=
-                SCENE_ID_NONE) {
-            continue;
-        }
-        restored *grown =
-            scene_array_grow(undo->alloc, undo->restored, undo->restored_count,
-                             &undo->restored_capacity, sizeof *grown);
-        if (grown == NULL) {
-            return CRDT_ENOMEM;
-        }
-        undo->restored = grown;
-        if (scene_id_map_reserve(&undo->restored_map) != CRDT_OK) {
-            return CRDT_ENOMEM;
-        }
-        grown[undo->restored_count] = r;
-        scene_id_map_insert(&undo->restored_map, digest_span(&r.name),
-                            (uint32_t)undo->restored_count);
-        undo->restored_count++;
-    }
-    return CRDT_OK;
-}
-
-/* The target is met: what was written for it stands for what it had dropped. */
-static crdt_err settle_restored(scene_undo *undo, const crdt_history_record *record,
-                                const crdt_stamp *first)
-{
-    crdt_err err = CRDT_OK;
-    for (size_t i = 0; i < record->drop_count && err == CRDT_OK; i++) {
-        const crdt_history_drop *drop = &record->drops[i];
-        if (undo->restored_count == 0 || drop->key.depth != CRDT_FIELD ||
-            !drop->was_live) {
-            continue;
-        }
-        crdt_digest name = name_of(&drop->key, first);
-        uint32_t number =
-            scene_id_map_find(&undo->restored_map, undo, digest_span(&name));
-        if (number != SCENE_ID_NONE &&
-            crdt_digest_equal(undo->restored[number].value,
-                              crdt_hash128(drop->entry.value))) {
-            crdt_digest written = undo->restored[number].written;
-            err = MUTANT(408) ? CRDT_OK : add_alias(undo, &written, &drop->entry.stamp);
-        }
-    }
-    return err;
-}
-
-/* Housekeeping changes nothing that is seen: what it wrote stands for what it dropped. */
-static crdt_err note_housekeeping(scene_undo *undo, const crdt_history_record *record)
-{
-    crdt_err err = CRDT_OK;
-    for (size_t i = 0; i < record->drop_count && err == CRDT_OK; i++) {
-        const crdt_history_drop *drop = &record->drops[i];
-        if (drop->key.depth == CRDT_FIELD && drop->was_live &&
-            drop->op_index < record->op_count &&
-            record->ops[drop->op_index].kind == CRDT_OP_SET) {
-            crdt_stamp stamp = {record->first_time + drop->op_index, record->author};
-            crdt_digest name = name_of(&drop->key, &stamp);
-            err = add_alias(undo, &name, &drop->entry.stamp);
-        }
-    }
-    return err;
 }
 
 /* ---- whom scene_invert asks ---- */
@@ -292,21 +180,7 @@ static bool is_same(void *ctx, const crdt_key *key, const crdt_stamp *held,
                     const crdt_stamp *written)
 {
     const scene_undo *undo = ctx;
-    crdt_stamp at = *held;
-    /* Each alias leads to an older write, so the chain is no longer than they are. */
-    for (size_t steps = 0; steps <= undo->alias_count; steps++) {
-        if (crdt_stamp_compare(&at, written) == 0) {
-            return true;
-        }
-        crdt_digest name = name_of(key, &at);
-        uint32_t number = scene_id_map_find(
-            &undo->alias_map, undo, (crdt_span){(const uint8_t *)&name, sizeof name});
-        if (number == SCENE_ID_NONE) {
-            return false;
-        }
-        at = undo->aliases[number].former;
-    }
-    return false;
+    return scene_stand_ins_same(&undo->stand_ins, key, held, written);
 }
 
 static crdt_err keep_span(scene_undo *undo, crdt_span *span)
@@ -346,77 +220,246 @@ static crdt_err note_skip(void *ctx, const crdt_key *key, scene_undo_reason reas
     return err;
 }
 
-/* ---- the stacks ---- */
+/* ---- one transaction turned round ---- */
 
-static bool take_consumed(scene_undo *undo, const crdt_stamp *first)
+static crdt_err turn_round(scene_undo *undo, const crdt_history_record *const *records,
+                           size_t count)
 {
-    stamp_list *list = &undo->consumed;
-    for (size_t i = 0; i < list->count; i++) {
-        if (crdt_stamp_compare(&list->stamps[i], first) == 0) {
-            list->stamps[i] = list->stamps[--list->count];
-            return true;
+    undo->at = (crdt_stamp){records[0]->first_time, records[0]->author};
+    undo->step = records[0]->step;
+    for (size_t i = 0; i < count; i++) {
+        if (records[i]->cut) {
+            crdt_key key = records[i]->ops[0].key;
+            return note_skip(undo, &key, SCENE_UNDO_CUT);
         }
-    }
-    return false;
-}
-
-static crdt_err turn_round(scene_undo *undo, const crdt_history_record *record)
-{
-    if (record->cut) {
-        crdt_key key = record->ops[0].key;
-        return note_skip(undo, &key, SCENE_UNDO_CUT);
     }
     const scene_invert_who who = {undo, is_own, is_same, note_skip};
     scene_edit edit;
     crdt_err err = scene_edit_open(&edit, undo->doc, undo->ops);
     if (err == CRDT_OK) {
-        err = scene_invert(record, &who, &edit, &undo->scratch);
+        err = scene_invert(records, count, &who, &edit, &undo->scratch);
         scene_edit_close(&edit);
     }
     undo->found = err == CRDT_OK && undo->ops->op_count > 0;
+    return err == CRDT_OK && undo->found ? keep_span(undo, &undo->step) : err;
+}
+
+/* ---- the stacks ---- */
+
+/* Too far apart for one step? Of what has no time nobody knows. */
+static bool apart(uint64_t newer_ms, uint64_t older_ms)
+{
+    return newer_ms != 0 && older_ms != 0 && newer_ms > older_ms &&
+           newer_ms - older_ms > SCENE_UNDO_PAUSE_MS && !MUTANT(424);
+}
+
+static crdt_err take_step(scene_undo *undo, const crdt_history_record *record,
+                          const crdt_stamp *first)
+{
+    taken_step *taken = scene_array_grow(undo->alloc, undo->taken, undo->taken_count,
+                                         &undo->taken_capacity, sizeof *taken);
+    if (taken == NULL) {
+        return CRDT_ENOMEM;
+    }
+    undo->taken = taken;
+    taken_step *one = &taken[undo->taken_count];
+    *one = (taken_step){record->who, record->step, *first, record->wall_ms};
+    crdt_err err = keep_span(undo, &one->who);
+    err = err == CRDT_OK ? keep_span(undo, &one->step) : err;
+    undo->taken_count += err == CRDT_OK;
     return err;
 }
 
-/* One of the person's own edits, undos and redos. */
-static crdt_err visit_own(scene_undo *undo, const crdt_history_record *record)
+/* Is the record off the stacks? Then *target is what the undo of it names. */
+static crdt_err take_consumed(scene_undo *undo, const crdt_history_record *record,
+                              bool *consumed, crdt_stamp *target)
 {
-    undo->at = (crdt_stamp){record->first_time, record->author};
-    bool consumed = take_consumed(undo, &undo->at);
-    crdt_err err = settle_restored(undo, record, &undo->at);
+    stamp_list *list = &undo->consumed;
+    bool stepped = record->origin == CRDT_ORIGIN_EDIT && record->step.size > 0;
+    *target = (crdt_stamp){record->first_time, record->author};
+    *consumed = false;
+    for (size_t i = 0; i < list->count; i++) {
+        if (crdt_stamp_compare(&list->stamps[i], target) == 0) {
+            list->stamps[i] = list->stamps[--list->count];
+            *consumed = true;
+            return stepped ? take_step(undo, record, target) : CRDT_OK;
+        }
+    }
+    for (size_t i = undo->taken_count; stepped && i > 0 && !MUTANT(425); i--) {
+        taken_step *taken = &undo->taken[i - 1];
+        if (crdt_span_equal(taken->step, record->step) &&
+            crdt_span_equal(taken->who, record->who) &&
+            !apart(taken->wall_ms, record->wall_ms)) {
+            taken->wall_ms = record->wall_ms;
+            *target = taken->target;
+            *consumed = true;
+            break;
+        }
+    }
+    return CRDT_OK;
+}
+
+/* The entry whose step the record continues, NULL: it begins one. */
+static entry *find_entry(scene_undo *undo, const crdt_history_record *record)
+{
+    for (size_t i = undo->entry_first; i < undo->entry_count; i++) {
+        entry *at = &undo->entries[i];
+        if (!at->whole && record->origin == CRDT_ORIGIN_EDIT &&
+            crdt_span_equal(at->step, record->step) &&
+            (crdt_span_equal(at->who, record->who) || MUTANT(426))) {
+            return at;
+        }
+    }
+    return NULL;
+}
+
+static entry *add_entry(scene_undo *undo, const crdt_history_record *record)
+{
+    entry *entries = scene_array_grow(undo->alloc, undo->entries, undo->entry_count,
+                                      &undo->entry_capacity, sizeof *entries);
+    if (entries == NULL) {
+        return NULL;
+    }
+    undo->entries = entries;
+    entry *made = &entries[undo->entry_count];
+    *made =
+        (entry){.who = record->who,
+                .step = record->step,
+                .whole = record->origin != CRDT_ORIGIN_EDIT || record->step.size == 0};
+    if (keep_span(undo, &made->who) != CRDT_OK ||
+        keep_span(undo, &made->step) != CRDT_OK) {
+        return NULL;
+    }
+    undo->entry_count++;
+    return made;
+}
+
+/* It waits until the batches before it, and those of its step, are read. */
+static crdt_err push(scene_undo *undo, const crdt_history_record *record,
+                     crdt_span bytes)
+{
+    entry *into = find_entry(undo, record);
+    into = into != NULL ? into : add_entry(undo, record);
+    if (into == NULL) {
+        return CRDT_ENOMEM;
+    }
+    crdt_span *records =
+        scene_array_grow(undo->alloc, into->records, into->record_count,
+                         &into->record_capacity, sizeof *records);
+    if (records == NULL) {
+        return CRDT_ENOMEM;
+    }
+    into->records = records;
+    into->wall_ms = record->wall_ms;
+    records[into->record_count] = bytes;
+    crdt_err err = keep_span(undo, &records[into->record_count]);
+    into->record_count += err == CRDT_OK;
+    return err;
+}
+
+/* Steps that a record of this time is too old for are whole. */
+static void end_steps(scene_undo *undo, uint64_t wall_ms, bool all)
+{
+    for (size_t i = undo->entry_first; i < undo->entry_count; i++) {
+        entry *at = &undo->entries[i];
+        at->whole = at->whole || all || apart(at->wall_ms, wall_ms);
+    }
+}
+
+static crdt_err turn_entry(scene_undo *undo, const entry *at)
+{
+    crdt_arena_reset(&undo->scratch);
+    crdt_history_record *records =
+        crdt_arena_alloc(&undo->scratch, at->record_count * sizeof *records);
+    const crdt_history_record **list =
+        crdt_arena_alloc(&undo->scratch, at->record_count * sizeof *list);
+    if (records == NULL || list == NULL) {
+        return CRDT_ENOMEM;
+    }
+    for (size_t i = 0; i < at->record_count; i++) {
+        list[i] = &records[i];
+        crdt_err err = crdt_history_decode(at->records[i], &undo->scratch, &records[i],
+                                           &undo->diag);
+        if (err != CRDT_OK) {
+            return err;
+        }
+    }
+    return turn_round(undo, list, at->record_count);
+}
+
+/* Try what is whole, newest first, until something can be undone. */
+static crdt_err try_entries(scene_undo *undo)
+{
+    crdt_err err = CRDT_OK;
+    while (err == CRDT_OK && !undo->found && undo->entry_first < undo->entry_count &&
+           undo->entries[undo->entry_first].whole) {
+        err = turn_entry(undo, &undo->entries[undo->entry_first]);
+        undo->entry_first++;
+    }
+    return err;
+}
+
+/* It is on the stack that is asked for. */
+static crdt_err meet(scene_undo *undo, const crdt_history_record *record,
+                     crdt_span bytes)
+{
+    bool stepped = record->origin == CRDT_ORIGIN_EDIT && record->step.size > 0;
+    if (stepped || undo->entry_first < undo->entry_count) {
+        return push(undo, record, bytes);
+    }
+    return turn_round(undo, &record, 1);
+}
+
+/* One of the person's own edits, undos and redos. */
+static crdt_err visit_own(scene_undo *undo, const crdt_history_record *record,
+                          crdt_span bytes)
+{
+    bool consumed;
+    crdt_stamp target;
+    crdt_err err = take_consumed(undo, record, &consumed, &target);
+    if (err == CRDT_OK && consumed) {
+        err = scene_stand_ins_settle(&undo->stand_ins, record, &target);
+    }
     if (err != CRDT_OK) {
         return err;
     }
     if (record->origin == CRDT_ORIGIN_EDIT) {
         undo->ended =
             undo->redo && !MUTANT(415); /* an edit clears what could be redone */
-        return undo->redo || consumed ? CRDT_OK : turn_round(undo, record);
+        return undo->redo || consumed ? CRDT_OK : meet(undo, record, bytes);
     }
     err = MUTANT(407) ? CRDT_OK : add_stamp(undo, &undo->consumed, &record->target);
     if (err == CRDT_OK) {
-        err = note_restored(undo, record);
+        err = scene_stand_ins_note(&undo->stand_ins, record);
     }
     bool on_stack = (record->origin == CRDT_ORIGIN_UNDO) == undo->redo;
-    return err == CRDT_OK && on_stack && !consumed ? turn_round(undo, record) : err;
+    return err == CRDT_OK && on_stack && !consumed ? meet(undo, record, bytes) : err;
 }
 
 static crdt_err visit(scene_undo *undo, crdt_span bytes)
 {
     crdt_history_record record;
-    crdt_arena_reset(&undo->scratch);
-    crdt_err err = crdt_history_decode(bytes, &undo->scratch, &record, &undo->diag);
+    crdt_err err = crdt_history_decode_head(bytes, &record, &undo->diag);
     if (err != CRDT_OK || record.origin == CRDT_ORIGIN_REMOTE ||
         record.origin == CRDT_ORIGIN_ANSWER) {
         return err;
     }
-    err = own_actor(undo, &record.author);
+    crdt_arena_reset(&undo->scratch);
+    err = crdt_history_decode(bytes, &undo->scratch, &record, &undo->diag);
+    if (err == CRDT_OK) {
+        err = own_actor(undo, &record.author);
+    }
     if (err == CRDT_OK && record.origin == CRDT_ORIGIN_HOUSEKEEPING) {
-        return note_housekeeping(undo, &record);
+        return scene_stand_ins_keep_house(&undo->stand_ins, &record);
     }
-    if (err != CRDT_OK || record.origin == CRDT_ORIGIN_IMPORT || record.op_count == 0 ||
-        (undo->person && !crdt_span_equal(record.who, undo->who))) {
-        return err;
+    if (err == CRDT_OK) {
+        end_steps(undo, record.wall_ms, false);
     }
-    return visit_own(undo, &record);
+    if (err == CRDT_OK && record.origin != CRDT_ORIGIN_IMPORT && record.op_count > 0 &&
+        (!undo->person || crdt_span_equal(record.who, undo->who))) {
+        err = visit_own(undo, &record, bytes);
+    }
+    return err == CRDT_OK ? try_entries(undo) : err;
 }
 
 bool scene_undo_visit(void *ctx, crdt_span record)
@@ -430,6 +473,10 @@ bool scene_undo_visit(void *ctx, crdt_span record)
 
 crdt_err scene_undo_finish(scene_undo *undo, crdt_stamp *target, crdt_diag *diag)
 {
+    if (undo->err == CRDT_OK) {
+        end_steps(undo, 0, true);
+        undo->err = try_entries(undo);
+    }
     if (undo->err != CRDT_OK) {
         if (diag != NULL) {
             *diag = undo->diag;
@@ -444,6 +491,11 @@ crdt_err scene_undo_finish(scene_undo *undo, crdt_stamp *target, crdt_diag *diag
     }
     *target = undo->at;
     return CRDT_OK;
+}
+
+crdt_span scene_undo_step(const scene_undo *undo)
+{
+    return undo->found ? undo->step : (crdt_span){0};
 }
 
 const scene_undo_skip *scene_undo_skips(const scene_undo *undo, size_t *count)

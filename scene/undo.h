@@ -4,12 +4,20 @@
 /* Undo and redo of one's own transactions.
  *
  * There is no stack in memory: it is read from the history records, newest first, so it
- * survives restarts. A transaction is one batch. Among one's own records
+ * survives restarts. A transaction is one batch, or all batches of one step: a drag sends
+ * twenty a second, and is undone at once. Among one's own records
  *
- *   edit            pushes itself on the undo stack and clears the redo stack
- *   undo(target)    takes the target off the undo stack, pushes itself on the redo
- * stack redo(target)    takes that undo off the redo stack, pushes itself on the undo
- * stack others          (import, housekeeping, remote, ...) are on no stack
+ *   edit            pushes itself on the undo stack, or joins its step there, and clears
+ *                   the redo stack
+ *   undo(target)    takes the target off the undo stack (with all of its step so far),
+ *                   pushes itself on the redo stack
+ *   redo(target)    takes that undo off the redo stack, pushes itself on the undo stack
+ *   others          (import, housekeeping, remote, ...) are on no stack
+ *
+ * A step is named by who made it (crdt_history_record.step), and is that of one person; it
+ * lies where its newest batch does. Steps may be interleaved (two tabs). Of two batches that
+ * are more than SCENE_UNDO_PAUSE_MS apart the older is another step, whatever its name: so
+ * no more of the history is read than that.
  *
  * To undo is to make each key of the transaction again what it was before it: the
  * former value, not "nothing". Redo is the same for the undo's own transaction.
@@ -18,11 +26,13 @@
  * that it holds comes from the transaction (or from an undo or redo that restored it).
  *
  *   a field          holds only the transaction's write. If a concurrent write of
- * somebody else lost against it, that value is what shows after the undo a created
- * thing  is removed only if nobody else wrote in it or hung a child under it; else the
- * whole creation stays: no half objects a deleted thing  comes back under its own id
- * with its former values; where others wrote below it meanwhile, with theirs. Not if it
- * lives again already
+ *                    somebody else lost against it, that value is what shows after the undo
+ *   a created thing  is removed only if nobody else wrote in it or hung a child under it;
+ *                    else the whole creation stays: no half objects
+ *   a deleted thing  comes back under its own id with its former values; where others wrote
+ *                    below it meanwhile, with theirs. Not if it lives again already
+ *
+ * What somebody else did between two batches of a step comes back: scene/touch.h.
  *
  * If no key of a transaction can be undone, the next older one is tried, so that a key
  * which somebody else took never blocks the stack. */
@@ -30,6 +40,8 @@
 #include "crdt/history.h"
 #include "crdt/op_list.h"
 #include "crdt/document.h"
+
+#define SCENE_UNDO_PAUSE_MS 60000u /* between two batches of one step, at most */
 
 typedef enum scene_undo_reason {
     SCENE_UNDO_OVERWRITTEN,  /* somebody has written the field since */
@@ -71,12 +83,15 @@ void scene_undo_close(scene_undo *undo);
  * change while they are fed; the bytes are borrowed for the call. */
 bool scene_undo_visit(void *undo, crdt_span record);
 
-/* After the last record. `target` is the first stamp of what is undone: it goes into
- * the history record of the new transaction. The operations are in `ops`. Errors:
+/* After the last record. `target` is the first stamp of what is undone (of a step: of its
+ * newest batch): it goes into the history record of the new transaction. The operations are
+ * in `ops`. Errors:
  * CRDT_ENOTHING: there is nothing (more) to undo, or nothing that others left alone
  * (see the skips). CRDT_ECORRUPT: a record. CRDT_ENOMEM. */
 crdt_err scene_undo_finish(scene_undo *undo, crdt_stamp *target, crdt_diag *diag);
 
+/* The step that is undone or redone; empty: it has none. Borrowed until close. */
+crdt_span scene_undo_step(const scene_undo *undo);
 /* What was left alone, in the order it was met. Borrowed until close. */
 const scene_undo_skip *scene_undo_skips(const scene_undo *undo, size_t *count);
 

@@ -144,6 +144,7 @@ typedef struct sync_edit {
     crdt_span who;          /* empty: the node's */
     crdt_origin origin;     /* CRDT_ORIGIN_EDIT, _UNDO, _REDO, _HOUSEKEEPING, ... */
     crdt_stamp target;      /* UNDO, REDO: first stamp of the transaction meant */
+    crdt_span step;         /* crdt_history_note.step; `fn` may set it, as the target */
     const crdt_stamp *seen; /* NULL, or what the author last saw (crdt_edit.seen) */
 } sync_edit;
 
@@ -159,7 +160,7 @@ typedef struct sync_edit_result {
 /* Run, commit as one batch, and wait until it is on disk. Edits of several threads that
  * come together share one sync.
  * Errors (also in result->err; `result` may be NULL): CRDT_ENOTHING: no operation says
- * anything. What `fn` returned. CRDT_EINVAL, CRDT_ELIMIT: names, values. CRDT_EIO:
+ * anything. What `fn` returned. CRDT_EINVAL, CRDT_ELIMIT: names, values, the step. CRDT_EIO:
  * poisoned, or the sync failed: it may or may not be there after a restart.
  * CRDT_EREFUSED: read only. CRDT_ECLOSED; CRDT_ENOMEM. */
 crdt_err sync_node_edit(sync_node *node, const sync_edit *edit,

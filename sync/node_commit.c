@@ -42,15 +42,14 @@ crdt_err sync_node_append(sync_node *node, sync_record_kind kind, crdt_span byte
     return CRDT_OK;
 }
 
-void sync_node_record(sync_node *node, crdt_origin origin, const crdt_batch *batch,
-                      const crdt_stamp *target)
+void sync_node_record(sync_node *node, const crdt_batch *batch,
+                      const crdt_history_note *note)
 {
     node_record *record = crdt_allocate(node->alloc, sizeof *record);
     if (record != NULL) {
         *record = (node_record){0};
         crdt_buf_init(&record->bytes, node->alloc);
-        crdt_err err = crdt_history_finish(node->history, origin, batch, target,
-                                           sync_node_wall_ms(), &record->bytes);
+        crdt_err err = crdt_history_finish(node->history, batch, note, &record->bytes);
         if (err == CRDT_OK && node->records_last != NULL) {
             node->records_last->next = record;
         } else if (err == CRDT_OK) {

@@ -1,4 +1,5 @@
 #include "crdt/template.h"
+#include "crdt/value.h"
 
 #include "crdt/mutant.h"
 #include "sync/node_impl.h"
@@ -101,14 +102,14 @@ static crdt_err check_writable(sync_node *node, crdt_diag *diag)
 
 /* The batch is in the document: into the group with it. */
 static crdt_err keep_batch(sync_node *node, edit_task *task, const crdt_batch *batch,
-                           crdt_origin origin, const crdt_stamp *target)
+                           const crdt_history_note *note)
 {
     task->result.first =
         (crdt_stamp){.time = crdt_batch_first_time(batch), .actor = batch->actor};
     task->result.last =
         (crdt_stamp){.time = crdt_batch_last_time(batch), .actor = batch->actor};
     task->result.op_count = batch->op_count;
-    sync_node_record(node, origin, batch, target);
+    sync_node_record(node, batch, note);
     crdt_err err = sync_node_step(
         node, &(sync_replica_event){.kind = SYNC_ON_LOCAL, .batch = batch});
     if (err != CRDT_OK && !node->poisoned) {
@@ -132,6 +133,18 @@ static crdt_edit edit_as(const sync_node *node, crdt_span who)
     return edit;
 }
 
+/* The name of a step goes into the history, as text. */
+static crdt_err check_step(crdt_span step, crdt_diag *diag)
+{
+    if (step.size > CRDT_STEP_SIZE_MAX) {
+        return crdt_diag_set(diag, CRDT_ELIMIT, 0, "a step's name has at most %u bytes",
+                             CRDT_STEP_SIZE_MAX);
+    }
+    return crdt_utf8_valid(step, NULL)
+               ? CRDT_OK
+               : crdt_diag_set(diag, CRDT_EINVAL, 0, "a step's name is not UTF-8");
+}
+
 static crdt_err change_by_edit(sync_node *node, edit_task *task)
 {
     const sync_edit *asked = task->edit;
@@ -143,6 +156,9 @@ static crdt_err change_by_edit(sync_node *node, edit_task *task)
     }
     if (err == CRDT_OK && node->ops.op_count == 0) {
         err = CRDT_ENOTHING;
+    }
+    if (err == CRDT_OK) {
+        err = check_step(asked->step, diag);
     }
     if (err != CRDT_OK) {
         return err;
@@ -157,8 +173,9 @@ static crdt_err change_by_edit(sync_node *node, edit_task *task)
     if (err != CRDT_OK) {
         return err;
     }
-    const crdt_stamp *target = asked->target.time != 0 ? &asked->target : NULL;
-    return keep_batch(node, task, &batch, asked->origin, target);
+    const crdt_history_note note = {
+        .origin = asked->origin, .target = asked->target, .step = asked->step};
+    return keep_batch(node, task, &batch, &note);
 }
 
 static crdt_err change_by_import(sync_node *node, edit_task *task)
@@ -183,7 +200,8 @@ static crdt_err change_by_import(sync_node *node, edit_task *task)
     if (err != CRDT_OK || batch->op_count == 0) {
         return err;
     }
-    return keep_batch(node, task, batch, CRDT_ORIGIN_IMPORT, NULL);
+    const crdt_history_note note = {.origin = CRDT_ORIGIN_IMPORT};
+    return keep_batch(node, task, batch, &note);
 }
 
 static crdt_err change_by_housekeeping(sync_node *node, edit_task *task)
@@ -197,7 +215,8 @@ static crdt_err change_by_housekeeping(sync_node *node, edit_task *task)
     if (err != CRDT_OK) {
         return err;
     }
-    return keep_batch(node, task, &batch, CRDT_ORIGIN_HOUSEKEEPING, NULL);
+    const crdt_history_note note = {.origin = CRDT_ORIGIN_HOUSEKEEPING};
+    return keep_batch(node, task, &batch, &note);
 }
 
 /* ---- tasks ---- */

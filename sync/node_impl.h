@@ -170,8 +170,8 @@ void sync_node_open_group(sync_node *node);
 /* Queue one record. Errors: CRDT_EIO, CRDT_ENOMEM; the node is poisoned then. */
 crdt_err sync_node_append(sync_node *node, sync_record_kind kind, crdt_span bytes);
 /* Encode what the recorder has collected, as a record of this group. */
-void sync_node_record(sync_node *node, crdt_origin origin, const crdt_batch *batch,
-                      const crdt_stamp *target);
+void sync_node_record(sync_node *node, const crdt_batch *batch,
+                      const crdt_history_note *note);
 /* Hand the group's history records to the store. After the appends they belong to. */
 void sync_node_store_records(sync_node *node);
 /* Everything queued to disk, then whoever waits for it is told. */

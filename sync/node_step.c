@@ -284,7 +284,8 @@ static void on_change(void *ctx, const crdt_batch *batch)
     } else if (crdt_actor_equal(&batch->actor, &node->meta.actor)) {
         origin = CRDT_ORIGIN_HOUSEKEEPING; /* healing */
     }
-    sync_node_record(node, origin, batch, NULL);
+    const crdt_history_note note = {.origin = origin, .wall_ms = sync_node_wall_ms()};
+    sync_node_record(node, batch, &note);
 }
 
 static sync_meta read_meta(sync_node *node)

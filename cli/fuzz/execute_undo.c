@@ -290,9 +290,11 @@ void fuzz_run_changed(void *ctx, uint32_t place, const crdt_batch *batch, bool o
     }
     crdt_buf *record = &person->records[person->record_count++];
     crdt_buf_init(record, crdt_alloc_default());
-    bool targeted = own && person->target.time != 0;
-    if (crdt_history_finish(person->recorder, origin, batch,
-                            targeted ? &person->target : NULL, 0, record) != CRDT_OK) {
+    crdt_history_note note = {.origin = origin};
+    if (own) {
+        note.target = person->target;
+    }
+    if (crdt_history_finish(person->recorder, batch, &note, record) != CRDT_OK) {
         must(NULL);
     }
     crdt_history_begin(person->recorder);

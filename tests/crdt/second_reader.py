@@ -280,9 +280,11 @@ def answer(data):
 
 def history(data):
     r = Reader(data)
-    assert r.uint() == 3
+    format = r.uint()
+    assert format in (3, 4)
     out = {'origin': r.uint()}
     if out['origin'] != 6: out.update(author=r.actor(), first=r.uint(), who=r.str())
+    if out['origin'] != 6 and format == 4: out.update(step=r.str())
     out['wall'], target = r.uint(), r.uint()
     if target: out['target'] = (target, r.actor())
     out['cut'] = r.bool()
@@ -320,7 +322,8 @@ def main():
         'template': batch(golden('template.v2'))[0],
         'answer': answer(golden('answer.v2')),
         'full': answer(golden('answer_full.v2')),
-        'history': history(golden('history.v3')),
+        'history': history(golden('history.v4')),
+        'history of format 3': history(golden('history.v3')),
     }
     expected = {
         'absolute': {'author': '0001', 'deps': {'0001': 7, '1011': 300}, 'who': 'ann', 'wall': 1700000000000,
@@ -332,7 +335,11 @@ def main():
                    'deps': {'0001': (307, 'ann', 1700000000000, {'0001': 307, '1011': 300})}, 'log': LOG, 'keys': KEYS},
         'full': {'full': True, 'version': {'0001': 310, '1011': 302}, 'since': {'1011': 290, '3031': 4},
                  'floor': {'1011': 100}, 'deps': {}, 'log': LOG, 'keys': KEYS},
-        'history': {'origin': 1, 'author': '0001', 'first': 301, 'who': 'ann', 'wall': 1700000000000,
+        'history': {'origin': 1, 'author': '0001', 'first': 301, 'who': 'ann', 'step': 'drag 7', 'wall': 1700000000000,
+                    'target': (5, '0001'), 'cut': False, 'ops': 7,
+                    'drops': [(2, 'lamp.Transform.position', (6, '0001'), 'bob', True, 2),
+                              (5, 'lamp.Name', (3, '1011'), 'bob', False)]},
+        'history of format 3': {'origin': 1, 'author': '0001', 'first': 301, 'who': 'ann', 'wall': 1700000000000,
                     'target': (5, '0001'), 'cut': False, 'ops': 7,
                     'drops': [(2, 'lamp.Transform.position', (6, '0001'), 'bob', True, 2),
                               (5, 'lamp.Name', (3, '1011'), 'bob', False)]},

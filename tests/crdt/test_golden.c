@@ -270,6 +270,7 @@ Test(golden, template_and_history)
                                   .first_time = 301,
                                   .last_time = 307,
                                   .who = first.who,
+                                  .step = crdt_span_of("drag 7"),
                                   .wall_ms = first.wall_ms,
                                   .target = stamp(5, 0),
                                   .ops = ops,
@@ -278,7 +279,22 @@ Test(golden, template_and_history)
                                   .drop_count = 2};
     crdt_buf_clear(&out);
     cr_assert_eq(crdt_history_encode(&record, &out), CRDT_OK);
-    expect_file("history.v3.bin", crdt_buf_span(&out));
+    expect_file("history.v4.bin", crdt_buf_span(&out));
+
+    crdt_buf old;
+    crdt_history_record back;
+    crdt_buf_init(&old, crdt_alloc_default());
+    cr_assert(read_file(FOLDER "history.v3.bin", &old));
+    cr_assert_eq(crdt_history_decode(crdt_buf_span(&old), &arena, &back, NULL),
+                 CRDT_OK);
+    cr_assert_eq(back.step.size, 0, "format 3 knows no steps");
+    back.step = record.step;
+    crdt_buf anew;
+    crdt_buf_init(&anew, crdt_alloc_default());
+    cr_assert_eq(crdt_history_encode(&back, &anew), CRDT_OK);
+    cr_assert(crdt_span_equal(crdt_buf_span(&anew), crdt_buf_span(&out)));
+    crdt_buf_deinit(&anew);
+    crdt_buf_deinit(&old);
     crdt_buf_deinit(&out);
     crdt_arena_deinit(&arena);
 }

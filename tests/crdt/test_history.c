@@ -21,6 +21,9 @@ static crdt_history_record random_record(gen *g)
         r.ops = batch.ops;
         r.op_count = batch.op_count;
     }
+    if (r.origin != CRDT_ORIGIN_ANSWER && gen_chance(g, 40)) {
+        r.step = gen_text(g, CRDT_STEP_SIZE_MAX);
+    }
     if (r.origin == CRDT_ORIGIN_UNDO || r.origin == CRDT_ORIGIN_REDO) {
         r.target = gen_stamp(g, 5, CRDT_TIME_MAX);
     }
@@ -62,7 +65,8 @@ static bool records_equal(const crdt_history_record *a, const crdt_history_recor
 {
     bool equal = a->origin == b->origin && crdt_actor_equal(&a->author, &b->author) &&
                  a->first_time == b->first_time && a->last_time == b->last_time &&
-                 crdt_span_equal(a->who, b->who) && a->wall_ms == b->wall_ms &&
+                 crdt_span_equal(a->who, b->who) && crdt_span_equal(a->step, b->step) &&
+                 a->wall_ms == b->wall_ms &&
                  crdt_stamp_compare(&a->target, &b->target) == 0 &&
                  a->op_count == b->op_count && a->drop_count == b->drop_count &&
                  a->cut == b->cut;
@@ -135,7 +139,7 @@ Test(history, round_trip_and_all_damage)
 }
 
 /* An answer's record, then one drop. */
-#define ANSWER "03 06 00 00 c2 "
+#define ANSWER "04 06 00 00 c2 "
 #define NOBODY "c4 10 00000000000000000000000000000000"
 #define ACTOR "c4 10 10000000000000000000000000000000"
 
@@ -145,8 +149,9 @@ Test(history, bad_bytes)
         {"", CRDT_ECORRUPT, 0},
         {"01", CRDT_EVERSION, 0},
         {"02", CRDT_EVERSION, 0},
-        {"03 07", CRDT_ELIMIT, 1}, /* no such origin */
-        {"03 00 " ACTOR " 00", CRDT_ECORRUPT, 20},
+        {"05", CRDT_EVERSION, 0},
+        {"04 07", CRDT_ELIMIT, 1}, /* no such origin */
+        {"04 00 " ACTOR " 00", CRDT_ECORRUPT, 20},
         {"03 00 " ACTOR " 01 a0 00 00 c2 00 00", CRDT_ECORRUPT, 25}, /* no operation */
         {ANSWER "01", CRDT_ECORRUPT, 5},                             /* no drop */
         {ANSWER "00 00", CRDT_ECORRUPT, 6},
@@ -238,10 +243,12 @@ Test(history, recorder_keeps_what_it_heard)
                             .who = made.who,
                             .wall_ms = made.wall_ms};
         cr_assert_eq(crdt_history_encode(&made, &expected), CRDT_OK);
-        cr_assert_eq(crdt_history_finish(history, made.origin,
-                                         made.op_count > 0 ? &batch : NULL,
-                                         made.target.time != 0 ? &made.target : NULL,
-                                         made.wall_ms, &out),
+        const crdt_history_note note = {.origin = made.origin,
+                                        .target = made.target,
+                                        .step = made.step,
+                                        .wall_ms = made.wall_ms};
+        cr_assert_eq(crdt_history_finish(history, made.op_count > 0 ? &batch : NULL,
+                                         &note, &out),
                      CRDT_OK);
         cr_assert(crdt_span_equal(crdt_buf_span(&expected), crdt_buf_span(&out)));
         crdt_buf_deinit(&expected);
@@ -277,9 +284,8 @@ Test(history, what_is_over_the_limit_is_cut_and_said)
             drop_one(&listener, value);
         }
         crdt_buf_clear(&out);
-        cr_assert_eq(
-            crdt_history_finish(history, CRDT_ORIGIN_ANSWER, NULL, NULL, 7, &out),
-            CRDT_OK);
+        const crdt_history_note note = {.origin = CRDT_ORIGIN_ANSWER, .wall_ms = 7};
+        cr_assert_eq(crdt_history_finish(history, NULL, &note, &out), CRDT_OK);
         crdt_history_record record;
         cr_assert_eq(crdt_history_decode(crdt_buf_span(&out), &arena, &record, NULL),
                      CRDT_OK);
@@ -307,7 +313,8 @@ Test(history, without_memory)
         if (err == CRDT_OK) {
             crdt_listener listener = crdt_history_listener(history);
             drop_one(&listener, (crdt_span){.data = one, .size = 1});
-            err = crdt_history_finish(history, CRDT_ORIGIN_ANSWER, NULL, NULL, 0, &out);
+            const crdt_history_note note = {.origin = CRDT_ORIGIN_ANSWER};
+            err = crdt_history_finish(history, NULL, &note, &out);
         }
         bool reached = fault.fail_at == UINT64_MAX;
         cr_assert_eq(err, reached ? CRDT_ENOMEM : CRDT_OK);

@@ -940,3 +940,464 @@ Test(undo, every_reason_is_told_in_words)
         }
     }
 }
+
+/* ---- steps ---- */
+
+/* A drag sends a batch for every twentieth of a second; it is undone at once. */
+Test(undo, a_step_of_many_batches_is_one)
+{
+    world w;
+    open_map(&w, 2);
+    put(&w, 0, "x", "0");
+    w.replicas[0].step = "drag";
+    for (int i = 1; i <= 20; i++) {
+        char value[16];
+        snprintf(value, sizeof value, "%d", i);
+        put(&w, 0, "x", value);
+        put(&w, 0, i % 2 == 0 ? "even" : "odd", value);
+    }
+    cr_assert_eq(world_undo(&w, 0), CRDT_OK);
+    assert_text(map(&w, 0), "{\"x\":0}");
+    cr_assert_str_eq(world_step(&w, 0), "drag");
+    cr_assert_eq(world_redo(&w, 0), CRDT_OK);
+    assert_text(map(&w, 0), "{\"even\":20,\"odd\":19,\"x\":20}");
+    cr_assert_str_eq(world_step(&w, 0), "drag", "an undo is named as what it undid");
+    cr_assert_eq(world_undo(&w, 0), CRDT_OK);
+    assert_text(map(&w, 0), "{\"x\":0}");
+    cr_assert_eq(world_undo(&w, 0), CRDT_OK, "what was before the step");
+    assert_text(map(&w, 0), "{}");
+    cr_assert_str_eq(world_step(&w, 0), "");
+    cr_assert_eq(world_undo(&w, 0), CRDT_ENOTHING);
+    world_redo(&w, 0);
+    world_redo(&w, 0);
+    assert_text(map(&w, 0), "{\"even\":20,\"odd\":19,\"x\":20}");
+    world_sync(&w);
+    world_assert_equal(&w);
+    world_close(&w);
+}
+
+/* A value that the step came by on its way is not the one from before it. */
+Test(undo, of_a_step_that_came_by_where_it_began)
+{
+    world w;
+    open_map(&w, 2);
+    put(&w, 0, "x", "0");
+    put(&w, 0, "x", "5");
+    w.replicas[0].step = "drag";
+    put(&w, 0, "x", "6");
+    put(&w, 0, "x", "5");
+    put(&w, 0, "x", "7");
+    w.replicas[0].step = NULL;
+    for (int round = 0; round < 2; round++) {
+        cr_assert_eq(world_undo(&w, 0), CRDT_OK);
+        assert_text(map(&w, 0), "{\"x\":5}");
+        cr_assert_eq(world_undo(&w, 0), CRDT_OK, "the 5 is that of the edit before");
+        assert_text(map(&w, 0), "{\"x\":0}");
+        world_redo(&w, 0);
+        world_redo(&w, 0);
+        assert_text(map(&w, 0), "{\"x\":7}");
+    }
+    world_close(&w);
+}
+
+/* Two tabs of one person: steps may be interleaved, the one with the newest batch is the
+ * first to go, whole. */
+Test(undo, interleaved_steps_go_one_by_one)
+{
+    world w;
+    open_map(&w, 2);
+    put(&w, 0, "plain", "1");
+    for (int i = 1; i <= 4; i++) {
+        char value[16];
+        snprintf(value, sizeof value, "%d", i);
+        w.replicas[0].step = "left";
+        put(&w, 0, "a", value);
+        w.replicas[0].step = i == 3 ? NULL : "right";
+        put(&w, 0, i == 3 ? "c" : "b", value);
+    }
+    assert_text(map(&w, 0), "{\"a\":4,\"b\":4,\"c\":3,\"plain\":1}");
+    cr_assert_eq(world_undo(&w, 0), CRDT_OK);
+    assert_text(map(&w, 0), "{\"a\":4,\"c\":3,\"plain\":1}");
+    cr_assert_eq(world_undo(&w, 0), CRDT_OK);
+    assert_text(map(&w, 0), "{\"c\":3,\"plain\":1}");
+    cr_assert_eq(world_undo(&w, 0), CRDT_OK);
+    assert_text(map(&w, 0), "{\"plain\":1}");
+    world_redo(&w, 0);
+    world_redo(&w, 0);
+    world_redo(&w, 0);
+    assert_text(map(&w, 0), "{\"a\":4,\"b\":4,\"c\":3,\"plain\":1}");
+    world_close(&w);
+}
+
+/* What goes on under the name of a step that was undone meanwhile is another one. */
+Test(undo, a_step_that_goes_on_after_its_undo)
+{
+    world w;
+    open_map(&w, 2);
+    w.replicas[0].step = "drag";
+    put(&w, 0, "x", "1");
+    put(&w, 0, "x", "2");
+    cr_assert_eq(world_undo(&w, 0), CRDT_OK);
+    assert_text(map(&w, 0), "{}");
+    put(&w, 0, "x", "3");
+    put(&w, 0, "y", "4");
+    cr_assert_eq(world_undo(&w, 0), CRDT_OK);
+    assert_text(map(&w, 0), "{}");
+    cr_assert_eq(world_undo(&w, 0), CRDT_ENOTHING);
+    world_redo(&w, 0);
+    assert_text(map(&w, 0), "{\"x\":3,\"y\":4}");
+    world_close(&w);
+}
+
+/* The step of one person is not that of another with the same name for it; nor is it the
+ * same after a long pause. */
+Test(undo, whose_step_and_when)
+{
+    world w;
+    open_map(&w, 2);
+    w.replicas[0].step = "1";
+    put(&w, 0, "x", "1");
+    w.replicas[0].who = "eve";
+    put(&w, 0, "y", "2");
+    w.replicas[0].who = "ann";
+    put(&w, 0, "z", "3");
+    cr_assert_eq(world_undo(&w, 0), CRDT_OK);
+    assert_text(map(&w, 0), "{\"y\":2}");
+    world_close(&w);
+
+    open_map(&w, 2);
+    w.replicas[0].step = "drag";
+    w.replicas[0].wall_ms = 1000000;
+    put(&w, 0, "a", "1");
+    w.replicas[0].wall_ms += SCENE_UNDO_PAUSE_MS + 1;
+    put(&w, 0, "b", "2");
+    w.replicas[0].wall_ms += SCENE_UNDO_PAUSE_MS;
+    put(&w, 0, "c", "3");
+    cr_assert_eq(world_undo(&w, 0), CRDT_OK);
+    assert_text(map(&w, 0), "{\"a\":1}");
+    cr_assert_eq(world_undo(&w, 0), CRDT_OK);
+    assert_text(map(&w, 0), "{}");
+    cr_assert_eq(world_undo(&w, 0), CRDT_ENOTHING);
+    world_redo(&w, 0);
+    world_redo(&w, 0);
+    assert_text(map(&w, 0), "{\"a\":1,\"b\":2,\"c\":3}");
+    world_close(&w);
+}
+
+/* Where no person is asked for, everybody's edits here are undone: each step still by
+ * itself. */
+Test(undo, steps_of_everybody)
+{
+    world w;
+    open_map(&w, 2);
+    w.replicas[0].step = "1";
+    put(&w, 0, "x", "1");
+    w.replicas[0].who = "eve";
+    put(&w, 0, "y", "2");
+    size_t op_count = 0;
+    cr_assert_eq(feed(&w, crdt_alloc_default(), false, (crdt_span){0}, &op_count),
+                 CRDT_OK);
+    cr_assert_eq(op_count, 1, "eve's");
+    world_close(&w);
+}
+
+/* Somebody else writes between two batches of a drag: what was theirs comes back. */
+Test(undo, of_a_step_brings_back_what_others_wrote_between)
+{
+    world w;
+    open_map(&w, 3);
+    put(&w, 0, "x", "0");
+    w.replicas[0].step = "drag";
+    put(&w, 0, "x", "1");
+    put(&w, 0, "y", "1");
+    world_sync(&w);
+    put(&w, 1, "x", "77");
+    world_sync(&w);
+    put(&w, 0, "x", "2");
+    put(&w, 0, "y", "2");
+    cr_assert_eq(world_undo(&w, 0), CRDT_OK);
+    assert_text(map(&w, 0), "{\"x\":77}");
+    world_sync(&w);
+    world_assert_equal(&w);
+    world_close(&w);
+}
+
+/* A concurrent write loses against the step, and a later batch of it clears it away: without
+ * the step it would show. */
+Test(undo, of_a_step_shows_what_had_lost_against_it)
+{
+    world w;
+    open_map(&w, 3);
+    put(&w, 1, "x", "0");
+    world_sync(&w);
+    w.replicas[1].step = "drag";
+    put(&w, 0, "x", "50");
+    put(&w, 1, "x", "1"); /* equal time, greater actor: wins */
+    world_sync(&w);
+    assert_text(map(&w, 1), "{\"x\":1}");
+    put(&w, 1, "x", "2");
+    world_sync(&w);
+    cr_assert_eq(world_undo(&w, 1), CRDT_OK);
+    assert_text(map(&w, 1), "{\"x\":50}");
+    world_sync(&w);
+    world_assert_equal(&w);
+    world_close(&w);
+}
+
+/* A step makes a thing and takes it away again; meanwhile somebody has coloured it. Undone,
+ * it is there with its colour: to take it back to nothing would take the colour too. */
+Test(undo, of_a_step_that_made_and_took_what_others_edited)
+{
+    world w;
+    open_map(&w, 2);
+    w.replicas[0].step = "paste";
+    world_set(&w, 0, "note", "Text", "{\"text\":\"hello\"}");
+    world_sync(&w);
+    world_set_field(&w, 1, "note", "Text", "color", "\"red\"");
+    world_sync(&w);
+    world_remove(&w, 0, "note");
+    cr_assert_eq(world_undo(&w, 0), CRDT_OK);
+    assert_text(world_component(&w, 0, "note", "Text"),
+                "{\"color\":\"red\",\"text\":\"hello\"}");
+    world_close(&w);
+
+    open_map(&w, 2); /* and with nobody else: nothing is left of it */
+    w.replicas[0].step = "paste";
+    world_set(&w, 0, "note", "Text", "{\"text\":\"hello\"}");
+    world_remove(&w, 0, "note");
+    put(&w, 0, "x", "1");
+    cr_assert_eq(world_undo(&w, 0), CRDT_OK);
+    assert_text(map(&w, 0), "{}");
+    assert_text(world_component(&w, 0, "note", "Text"), "-");
+    world_close(&w);
+}
+
+/* A step that others have taken over whole is left alone, and the one before it goes. */
+Test(undo, of_a_step_that_others_took_over)
+{
+    world w;
+    open_map(&w, 2);
+    put(&w, 0, "y", "1");
+    w.replicas[0].step = "first";
+    put(&w, 0, "z", "1");
+    put(&w, 0, "z", "2");
+    w.replicas[0].step = "second";
+    put(&w, 0, "x", "1");
+    put(&w, 0, "x", "2");
+    world_sync(&w);
+    put(&w, 1, "x", "3");
+    world_sync(&w);
+    cr_assert_eq(world_undo(&w, 0), CRDT_OK);
+    assert_text(map(&w, 0), "{\"x\":3,\"y\":1}");
+    cr_assert_str_eq(world_step(&w, 0), "first");
+    cr_assert(world_skipped(&w, 0, "m", "M", "x", SCENE_UNDO_OVERWRITTEN));
+    world_close(&w);
+}
+
+/* One of `steps` open steps, each with things of its own: entities e<step>0 to e<step>3. */
+static crdt_err edit_of_step(world *w, gen *g, size_t step, size_t value_number)
+{
+    char id[8];
+    char other[8];
+    char value[16];
+    snprintf(id, sizeof id, "e%zu%d", step, (int)gen_below(g, 4));
+    snprintf(other, sizeof other, "e%zu%d", step, (int)gen_below(g, 4));
+    snprintf(value, sizeof value, "%zu", value_number % 7); /* values come again */
+    switch (gen_below(g, 8)) {
+    case 0:
+        return world_remove(w, 0, id);
+    case 1:
+        return world_set(w, 0, id, "C", gen_chance(g, 50) ? value : "{}");
+    case 2:
+        return world_remove_component(w, 0, id, gen_chance(g, 50) ? "C" : "Transform");
+    case 3:
+        return world_move(w, 0, id, gen_chance(g, 70) ? other : NULL);
+    default:
+        return world_set_field(w, 0, id, "C", gen_chance(g, 50) ? "x" : "y", value);
+    }
+}
+
+/* Steps of one to eight batches, one after the other, with undo and redo between: each walk
+ * shows the state from before and after each of them. */
+static void walk_steps(uint64_t seed)
+{
+    enum { STEPS = 40 };
+    gen g = gen_open(seed, NULL);
+    world w;
+    open_map(&w, 2);
+    char *states[STEPS + 1];
+    size_t top = 0;
+    size_t end = 0;
+    char name[16];
+    states[0] = strdup(world_json(&w, 0));
+    for (size_t i = 0; i < STEPS; i++) {
+        uint64_t kind = gen_below(&g, 3);
+        if (kind == 0) {
+            snprintf(name, sizeof name, "step %zu", i);
+            w.replicas[0].step = name;
+            bool any = false;
+            for (uint64_t n = gen_below(&g, 8) + 1; n > 0; n--) {
+                any = edit_of_step(&w, &g, 0, gen_below(&g, 100)) == CRDT_OK || any;
+            }
+            w.replicas[0].step = NULL;
+            if (any) {
+                if (strcmp(world_json(&w, 0), states[top]) == 0) {
+                    break; /* it cancels out: undo may pass over it, or not */
+                }
+                while (end > top) {
+                    free(states[end--]);
+                }
+                states[++top] = strdup(world_json(&w, 0));
+                end = top;
+            }
+        } else if (kind == 1) {
+            cr_assert_eq(world_undo(&w, 0), top > 0 ? CRDT_OK : CRDT_ENOTHING,
+                         "seed %llu step %zu", (unsigned long long)seed, i);
+            top -= top > 0;
+        } else {
+            cr_assert_eq(world_redo(&w, 0), top < end ? CRDT_OK : CRDT_ENOTHING,
+                         "seed %llu step %zu", (unsigned long long)seed, i);
+            top += top < end;
+        }
+        cr_assert_str_eq(world_json(&w, 0), states[top], "seed %llu step %zu",
+                         (unsigned long long)seed, i);
+    }
+    for (size_t i = 0; i <= end; i++) {
+        free(states[i]);
+    }
+    world_sync(&w);
+    world_assert_equal(&w);
+    world_close(&w);
+}
+
+Test(undo, chains_of_steps_against_a_model)
+{
+    uint64_t first = gen_seed(1);
+    for (uint64_t seed = first; seed < first + 300; seed++) {
+        walk_steps(seed);
+    }
+}
+
+/* What a step's entities look like, all in one text. */
+static char *look_at_step(world *w, size_t step)
+{
+    char *text = NULL;
+    size_t size = 0;
+    FILE *out = open_memstream(&text, &size);
+    for (int i = 0; i < 4; i++) {
+        char id[8];
+        snprintf(id, sizeof id, "e%zu%d", step, i);
+        fprintf(out, "%s %s %s\n", id, world_component(w, 0, id, "C"),
+                world_place(w, 0, id));
+    }
+    fclose(out);
+    return text;
+}
+
+/* Several steps at once, batch by batch in turn, on things of their own: undone one by one,
+ * newest last batch first, each is what it was before; redone, as it was after. */
+static void interleave_steps(uint64_t seed)
+{
+    enum { STEPS = 4 };
+    gen g = gen_open(seed, NULL);
+    world w;
+    open_map(&w, 2);
+    static const char *const names[STEPS] = {"zero", "one", "two", "three"};
+    char *before[STEPS];
+    char *after[STEPS];
+    size_t order[STEPS]; /* the one written last is the last */
+    size_t count = 0;
+    for (size_t step = 0; step < STEPS; step++) {
+        for (int i = 0; i < 3; i++) {
+            edit_of_step(&w, &g, step, gen_below(&g, 100));
+        }
+        before[step] = look_at_step(&w, step);
+    }
+    for (int i = 0; i < 30; i++) {
+        size_t step = gen_below(&g, STEPS);
+        w.replicas[0].step = names[step];
+        if (edit_of_step(&w, &g, step, gen_below(&g, 100)) != CRDT_OK) {
+            continue;
+        }
+        size_t at = 0;
+        while (at < count && order[at] != step) {
+            at++;
+        }
+        count += at == count;
+        memmove(&order[at], &order[at + 1], (count - at - 1) * sizeof *order);
+        order[count - 1] = step;
+    }
+    w.replicas[0].step = NULL;
+    for (size_t step = 0; step < STEPS; step++) {
+        after[step] = look_at_step(&w, step);
+    }
+    for (size_t i = count; i > 0; i--) {
+        size_t step = order[i - 1];
+        if (strcmp(before[step], after[step]) == 0) {
+            goto done; /* it cancels out: undo may pass over it, or not */
+        }
+        cr_assert_eq(world_undo(&w, 0), CRDT_OK);
+        cr_assert_str_eq(world_step(&w, 0), names[step], "seed %llu",
+                         (unsigned long long)seed);
+        char *now = look_at_step(&w, step);
+        cr_assert_str_eq(now, before[step], "seed %llu", (unsigned long long)seed);
+        free(now);
+    }
+    for (size_t i = 0; i < count; i++) {
+        cr_assert_eq(world_redo(&w, 0), CRDT_OK);
+        char *now = look_at_step(&w, order[i]);
+        cr_assert_str_eq(now, after[order[i]], "seed %llu", (unsigned long long)seed);
+        free(now);
+    }
+done:
+    for (size_t step = 0; step < STEPS; step++) {
+        free(before[step]);
+        free(after[step]);
+    }
+    world_close(&w);
+}
+
+Test(undo, interleaved_steps_at_random)
+{
+    uint64_t first = gen_seed(1);
+    for (uint64_t seed = first; seed < first + 200; seed++) {
+        interleave_steps(seed);
+    }
+}
+
+/* The same thing dragged by two at once, batch by batch, each seeing the other's or not: when
+ * one has undone all of theirs, what the other wrote is there. */
+Test(undo, a_step_among_others_leaves_theirs)
+{
+    uint64_t first = gen_seed(1);
+    for (uint64_t seed = first; seed < first + 100; seed++) {
+        gen g = gen_open(seed, NULL);
+        world w;
+        open_map(&w, 3);
+        put(&w, 0, "x", "0");
+        world_sync(&w);
+        w.replicas[0].step = "ann's";
+        w.replicas[1].step = "bob's";
+        char bobs[16] = "";
+        for (int i = 1; i <= 20; i++) {
+            size_t r = gen_below(&g, 2);
+            char value[16];
+            snprintf(value, sizeof value, "%d", i);
+            put(&w, r, "x", value);
+            if (r == 1) {
+                memcpy(bobs, value, sizeof bobs);
+            }
+            if (gen_chance(&g, 40)) {
+                world_sync(&w);
+            }
+        }
+        world_sync(&w);
+        while (world_undo(&w, 0) == CRDT_OK) {
+            world_sync(&w);
+        }
+        cr_assert_str_eq(world_get(&w, 2, "m", "M", "x"), bobs[0] == '\0' ? "-" : bobs,
+                         "SCENESYNC_SEED=%llu", (unsigned long long)seed);
+        world_assert_equal(&w);
+        world_close(&w);
+    }
+}

@@ -93,14 +93,13 @@ static bool has_received(const world *w, size_t to, size_t index)
     return index < r->received_capacity && r->received[index];
 }
 
-static void record(world *w, size_t r, crdt_origin origin, const crdt_batch *batch,
-                   const crdt_stamp *target)
+static void record(world *w, size_t r, const crdt_batch *batch,
+                   const crdt_history_note *note)
 {
     crdt_buf bytes;
     crdt_buf_init(&bytes, crdt_alloc_default());
-    cr_assert_eq(
-        crdt_history_finish(w->replicas[r].history, origin, batch, target, 0, &bytes),
-        CRDT_OK);
+    cr_assert_eq(crdt_history_finish(w->replicas[r].history, batch, note, &bytes),
+                 CRDT_OK);
     list_add(&w->replicas[r].records, &bytes);
     crdt_buf_deinit(&bytes);
 }
@@ -120,7 +119,7 @@ bool world_deliver(world *w, size_t to, size_t index)
     crdt_history_begin(w->replicas[to].history);
     crdt_err err = crdt_document_apply(w->replicas[to].doc, &batch, &diag);
     if (err == CRDT_OK) {
-        record(w, to, CRDT_ORIGIN_REMOTE, &batch, NULL);
+        record(w, to, &batch, &(crdt_history_note){.origin = CRDT_ORIGIN_REMOTE});
     }
     cr_assert(err == CRDT_OK || err == CRDT_EGAP || err == CRDT_EDUPLICATE, "%s: %s",
               crdt_err_name(err), diag.text);
@@ -152,7 +151,7 @@ void world_answer(world *w, size_t from, size_t to)
     crdt_history_begin(w->replicas[to].history);
     cr_assert_eq(crdt_document_merge(doc, crdt_buf_span(&answer), NULL, NULL, &diag),
                  CRDT_OK, "%s", diag.text);
-    record(w, to, CRDT_ORIGIN_ANSWER, NULL, NULL);
+    record(w, to, NULL, &(crdt_history_note){.origin = CRDT_ORIGIN_ANSWER});
     crdt_buf_deinit(&answer);
 }
 
@@ -161,7 +160,9 @@ crdt_err world_commit(world *w, size_t r, crdt_origin origin, const crdt_stamp *
     world_replica *replica = &w->replicas[r];
     crdt_arena arena;
     crdt_arena_init(&arena, crdt_alloc_default());
-    crdt_edit edit = {.actor = replica->actor, .who = crdt_span_of(replica->who)};
+    crdt_edit edit = {.actor = replica->actor,
+                      .who = crdt_span_of(replica->who),
+                      .wall_ms = replica->wall_ms};
     crdt_batch batch;
     crdt_diag diag = {.text = ""};
     crdt_history_begin(replica->history);
@@ -170,7 +171,14 @@ crdt_err world_commit(world *w, size_t r, crdt_origin origin, const crdt_stamp *
     cr_assert(err == CRDT_OK || err == CRDT_ENOTHING, "%s: %s", crdt_err_name(err),
               diag.text);
     if (err == CRDT_OK) {
-        record(w, r, origin, &batch, target);
+        crdt_history_note note = {.origin = origin};
+        if (target != NULL) {
+            note.target = *target;
+            note.step = crdt_span_of(replica->undone_step);
+        } else if (origin == CRDT_ORIGIN_EDIT && replica->step != NULL) {
+            note.step = crdt_span_of(replica->step);
+        }
+        record(w, r, &batch, &note);
         crdt_buf bytes;
         crdt_buf_init(&bytes, crdt_alloc_default());
         cr_assert_eq(crdt_batch_encode(&batch, NULL, &bytes), CRDT_OK);
@@ -373,6 +381,9 @@ static crdt_err undo_or_redo(world *w, size_t r, bool redo)
     cr_assert(err == CRDT_OK || err == CRDT_ENOTHING, "%s: %s", crdt_err_name(err),
               diag.text);
     keep_skips(replica, undo);
+    crdt_span step = scene_undo_step(undo);
+    snprintf(replica->undone_step, sizeof replica->undone_step, "%.*s", (int)step.size,
+             step.size > 0 ? (const char *)step.data : "");
     scene_undo_close(undo);
     if (err == CRDT_OK) {
         err = world_commit(w, r, redo ? CRDT_ORIGIN_REDO : CRDT_ORIGIN_UNDO, &target);
@@ -390,6 +401,11 @@ crdt_err world_undo(world *w, size_t r)
 crdt_err world_redo(world *w, size_t r)
 {
     return undo_or_redo(w, r, true);
+}
+
+const char *world_step(const world *w, size_t r)
+{
+    return w->replicas[r].undone_step;
 }
 
 bool world_skipped(const world *w, size_t r, const char *object, const char *part,

@@ -28,6 +28,8 @@ typedef struct world_replica {
     crdt_document *doc;
     crdt_actor actor;
     const char *who;
+    const char *step; /* of its edits from now on; NULL: none */
+    uint64_t wall_ms; /* its clock; 0: it has none */
     crdt_history *history;
     world_list records; /* oldest first */
     scene_snapshot *snapshot;
@@ -39,6 +41,7 @@ typedef struct world_replica {
     /* What the last undo or redo left alone. */
     scene_undo_skip skips[32];
     size_t skip_count;
+    char undone_step[CRDT_STEP_SIZE_MAX + 1];
     crdt_arena skip_names;
 } world_replica;
 
@@ -62,7 +65,7 @@ void world_answer(world *w, size_t from, size_t to);
 
 void world_begin(world *w, size_t r);
 crdt_err world_end(world *w, size_t r);
-/* Commit what is in the replica's list as made for this reason. */
+/* Commit what is in the replica's list as made for this reason; `target` may be NULL. */
 crdt_err world_commit(world *w, size_t r, crdt_origin origin, const crdt_stamp *target);
 
 crdt_err world_add(world *w, size_t r, const char *entity, const char *parent);
@@ -82,6 +85,8 @@ void world_raw(world *w, size_t r, crdt_op_kind kind, const char *object,
 
 crdt_err world_undo(world *w, size_t r);
 crdt_err world_redo(world *w, size_t r);
+/* Of what was undone or redone last; "" where it had none. */
+const char *world_step(const world *w, size_t r);
 bool world_skipped(const world *w, size_t r, const char *object, const char *part,
                    const char *field, scene_undo_reason reason);
 
