@@ -1,5 +1,6 @@
 #include "cli/worker/event.h"
 
+#include "crdt/history.h"
 #include "crdt/value.h"
 
 #include <stdarg.h>
@@ -23,6 +24,7 @@ static const shape SHAPES[] = {
     [WORKER_EVENT_PUBLISH] = {"PublishSceneState", false, false, false},
     [WORKER_EVENT_UNDO] = {"Undo", false, false, false},
     [WORKER_EVENT_REDO] = {"Redo", false, false, false},
+    [WORKER_EVENT_RESTORE] = {"Restore", true, false, false},
     [WORKER_EVENT_PRESENCE] = {"Presence", false, false, false},
 };
 #define SHAPE_COUNT (sizeof SHAPES / sizeof SHAPES[0])
@@ -119,6 +121,19 @@ static bool read_seen(worker_event *event, const scene_json_node *record)
     return event->has_seen || refuse(event, "seen is a stamp, TIME@ACTOR");
 }
 
+static bool read_step(worker_event *event, const scene_json_node *record)
+{
+    const scene_json_node *step = scene_json_find(record, "step");
+    if (step == NULL || step->type == SCENE_JSON_NULL) {
+        return true;
+    }
+    if (step->type != SCENE_JSON_STRING || step->count > CRDT_STEP_SIZE_MAX) {
+        return refuse(event, "step is a text of at most %u bytes", CRDT_STEP_SIZE_MAX);
+    }
+    event->step = scene_json_text(step);
+    return true;
+}
+
 /* The scene named is ours, or none is named. */
 static bool check_scene(worker_event *event, const scene_json_node *record,
                         crdt_span scene)
@@ -202,7 +217,7 @@ static bool read_event(worker_event *event, const scene_json_node *record,
         return refuse(event, "an event is an object");
     }
     if (!read_id(event, record) || !read_seen(event, record) ||
-        !check_scene(event, record, scene)) {
+        !read_step(event, record) || !check_scene(event, record, scene)) {
         return false;
     }
     if (!is_text(scene_json_find(record, "eventType"), "stateEvent")) {

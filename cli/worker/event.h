@@ -25,6 +25,7 @@ typedef enum worker_event_kind {
     WORKER_EVENT_PUBLISH,
     WORKER_EVENT_UNDO,
     WORKER_EVENT_REDO,
+    WORKER_EVENT_RESTORE,
     WORKER_EVENT_PRESENCE,
 } worker_event_kind;
 
@@ -38,8 +39,9 @@ typedef struct worker_event {
     const scene_json_node *id; /* text or number; NULL: no answer is asked for */
     bool has_seen;
     crdt_stamp seen;
+    crdt_span step; /* of edits: those of one step are undone together; empty: none */
     const scene_json_node *payload;
-    crdt_span entity;                 /* the four edits */
+    crdt_span entity;                 /* the four edits, RESTORE */
     const scene_json_node *component; /* SET, REMOVE_COMPONENT: number or text */
     const scene_json_node *data;      /* SET_COMPONENT */
     const scene_json_node

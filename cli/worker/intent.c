@@ -6,7 +6,8 @@
 
 #define ARENA_ROOM 64 /* bytes that an intent costs beside its copies, about */
 
-worker_batch *worker_batch_open(crdt_alloc alloc, crdt_span who, uint64_t number)
+worker_batch *worker_batch_open(crdt_alloc alloc, crdt_span who, crdt_span step,
+                                uint64_t number)
 {
     worker_batch *batch = crdt_allocate(alloc, sizeof *batch);
     if (batch == NULL) {
@@ -15,7 +16,8 @@ worker_batch *worker_batch_open(crdt_alloc alloc, crdt_span who, uint64_t number
     *batch = (worker_batch){.alloc = alloc, .number = number};
     crdt_arena_init(&batch->arena, alloc);
     batch->who = worker_batch_copy(batch, who);
-    if (batch->who.data == NULL) {
+    batch->step = worker_batch_copy(batch, step);
+    if (batch->who.data == NULL || batch->step.data == NULL) {
         worker_batch_close(batch);
         return NULL;
     }
@@ -154,7 +156,7 @@ bool worker_batch_is_undo(const worker_batch *batch)
 
 size_t worker_batch_size(const worker_batch *batch)
 {
-    return batch->arena.size +
+    return sizeof *batch + batch->arena.size +
            batch->intent_count * (sizeof(worker_intent) + ARENA_ROOM) +
            batch->await_count * sizeof(worker_await);
 }
@@ -172,6 +174,13 @@ static crdt_err refuse(worker_intent *intent, crdt_err err, const char *reason)
 static void add_clash(worker_batch *batch, crdt_span entity, crdt_span part,
                       const scene_field *old, bool removed)
 {
+    if (batch->clashes == NULL) {
+        batch->clashes = crdt_arena_alloc(&batch->arena,
+                                          WORKER_CLASHES_MAX * sizeof *batch->clashes);
+    }
+    if (batch->clashes == NULL) {
+        return; /* nobody is told of it */
+    }
     worker_clash *clash = &batch->clashes[batch->clash_count];
     *clash = (worker_clash){.removed = removed,
                             .entity = entity,
@@ -380,6 +389,7 @@ static crdt_err apply_one(worker_batch *batch, scene_edit *edit, worker_intent *
         return apply_project(edit, intent);
     case WORKER_INTENT_UNDO:
     case WORKER_INTENT_REDO:
+    case WORKER_INTENT_RESTORE:
         break;
     }
     return CRDT_EINVAL;

@@ -7,12 +7,15 @@
  *      events ──▶ intents (the last value per field wins) ──▶ operations
  *         └─────────── answers ◀── err of each intent ◀─────────┘
  *
+ * All are of one step (or of none): an event of another one begins another batch.
+ *
  * The intents of one event form a group: if one is refused, the rest of the group is left
  * out. An intent that is refused takes no other event with it.
  *
  * Memory: copies in one arena, freed with the batch. */
 
 #include "cli/worker/event.h"
+#include "cli/worker/undone.h"
 #include "scene/edit.h"
 
 typedef enum worker_intent_kind {
@@ -24,6 +27,7 @@ typedef enum worker_intent_kind {
     WORKER_INTENT_PROJECT, /* fields of the project (FF scene); alone in its batch */
     WORKER_INTENT_UNDO,    /* alone in its batch */
     WORKER_INTENT_REDO,
+    WORKER_INTENT_RESTORE, /* the entity, as it was; alone in its batch */
 } worker_intent_kind;
 
 /* One field to be set or unset. */
@@ -78,19 +82,22 @@ typedef struct worker_batch {
     crdt_arena arena;
     uint64_t number; /* among the batches of its session */
     crdt_span who;
+    crdt_span step; /* of all its intents; empty: none */
     worker_intent *intents;
     size_t intent_count;
     size_t intent_capacity;
     worker_await *awaits;
     size_t await_count;
     size_t await_capacity;
-    worker_clash clashes[WORKER_CLASHES_MAX];
+    worker_clash *clashes; /* in the arena; NULL: there are none */
     size_t clash_count;
-    bool alone; /* no more intents may join */
+    worker_undone undone; /* of an undo or redo: what became of it */
+    bool alone;           /* no more intents may join */
 } worker_batch;
 
 /* NULL: no memory. */
-worker_batch *worker_batch_open(crdt_alloc alloc, crdt_span who, uint64_t number);
+worker_batch *worker_batch_open(crdt_alloc alloc, crdt_span who, crdt_span step,
+                                uint64_t number);
 void worker_batch_close(worker_batch *batch);
 
 /* A copy in the arena. Data NULL: no memory (or nothing to copy). */
@@ -113,7 +120,7 @@ bool worker_batch_is_undo(const worker_batch *batch);
 /* Bytes of memory. */
 size_t worker_batch_size(const worker_batch *batch);
 
-/* In the node's thread: turn all intents but UNDO and REDO into operations; each one's
+/* In the node's thread: turn all intents but UNDO, REDO, RESTORE into operations; each one's
  * `err` says whether it was taken. `doc` is the document as it is.
  * Errors: CRDT_ENOMEM. */
 crdt_err worker_batch_apply(worker_batch *batch, const crdt_document *doc,

@@ -286,14 +286,22 @@ bool worker_session_tell(worker_session *session, crdt_span event)
     return true;
 }
 
+typedef struct answer {
+    crdt_span id;
+    const char *code; /* NULL: it is done */
+    crdt_span reason;
+    const crdt_stamp *stamp; /* NULL: it said nothing new */
+    crdt_span more;          /* members */
+} answer;
+
 /* Answers are as many as events: they are not dropped, the socket waits instead. */
-void worker_session_answer(worker_session *session, crdt_span id, const char *code,
-                           crdt_span reason)
+static void push_answer(worker_session *session, const answer *a)
 {
     crdt_buf text;
     crdt_buf_init(&text, session->alloc);
-    crdt_err err = code == NULL ? worker_word_accepted(id, NULL, &text)
-                                : worker_word_refused(id, code, reason, &text);
+    crdt_err err = a->code == NULL
+                       ? worker_word_accepted(a->id, a->stamp, a->more, &text)
+                       : worker_word_refused(a->id, a->code, a->reason, a->more, &text);
     if (err == CRDT_OK) {
         push_notice(session, crdt_buf_span(&text));
     } else {
@@ -302,20 +310,14 @@ void worker_session_answer(worker_session *session, crdt_span id, const char *co
     crdt_buf_deinit(&text);
 }
 
-static void accept(worker_session *session, crdt_span id, const crdt_stamp *stamp)
+void worker_session_answer(worker_session *session, crdt_span id, const char *code,
+                           crdt_span reason)
 {
-    crdt_buf text;
-    crdt_buf_init(&text, session->alloc);
-    if (worker_word_accepted(id, stamp, &text) == CRDT_OK) {
-        push_notice(session, crdt_buf_span(&text));
-    } else {
-        session->broken = true;
-    }
-    crdt_buf_deinit(&text);
+    const answer a = {.id = id, .code = code, .reason = reason};
+    push_answer(session, &a);
 }
 
-void worker_session_refuse(worker_session *session, crdt_span id, const char *code,
-                           const char *reason)
+static void count_refusal(worker_session *session, const char *code)
 {
     if (strcmp(code, "forbidden") == 0) {
         session->counts.forbidden++;
@@ -324,6 +326,12 @@ void worker_session_refuse(worker_session *session, crdt_span id, const char *co
     } else {
         session->counts.other++;
     }
+}
+
+void worker_session_refuse(worker_session *session, crdt_span id, const char *code,
+                           const char *reason)
+{
+    count_refusal(session, code);
     worker_session_answer(session, id, code, crdt_span_of(reason));
 }
 
@@ -436,11 +444,24 @@ static void answer_await(worker_session *session, const worker_batch *batch,
         err = intent->err;
         reason = intent->reason;
     }
-    if (err != CRDT_OK) {
-        worker_session_refuse(session, await->id, code_of(err), reason);
-    } else if (await->id.size > 0) {
-        accept(session, await->id, stamp);
+    crdt_buf more;
+    crdt_buf_init(&more, session->alloc);
+    if (worker_batch_is_undo(batch) &&
+        worker_undone_write(&batch->undone,
+                            batch->intents[0].kind == WORKER_INTENT_REDO,
+                            session->options.hub, &more) != CRDT_OK) {
+        session->broken = true;
     }
+    answer a = {.id = await->id, .stamp = stamp, .more = crdt_buf_span(&more)};
+    if (err != CRDT_OK) {
+        a.code = code_of(err);
+        a.reason = crdt_span_of(reason);
+        count_refusal(session, a.code);
+    }
+    if (err != CRDT_OK || await->id.size > 0) {
+        push_answer(session, &a);
+    }
+    crdt_buf_deinit(&more);
     session->unanswered--;
 }
 

@@ -55,8 +55,9 @@ static bool open_batch(arrival *at, bool alone)
 {
     worker_session *session = at->session;
     worker_batch *batch = session->open;
-    if (batch == NULL || batch->alone || alone) {
-        batch = worker_batch_open(session->alloc, session->options.name,
+    crdt_span step = at->event->step;
+    if (batch == NULL || batch->alone || alone || !crdt_span_equal(batch->step, step)) {
+        batch = worker_batch_open(session->alloc, session->options.name, step,
                                   session->batch_number + 1);
         if (batch == NULL) {
             fail(at);
@@ -553,6 +554,11 @@ static void undo_or_redo(arrival *at, worker_intent_kind kind)
     add_intent(at, kind, (crdt_span){0}, (crdt_span){0});
 }
 
+static void restore_entity(arrival *at)
+{
+    add_intent(at, WORKER_INTENT_RESTORE, at->event->entity, (crdt_span){0});
+}
+
 static const char *const PROJECT_NAMES[] = {"title", "description"};
 #define PROJECT_NAME_COUNT (sizeof PROJECT_NAMES / sizeof PROJECT_NAMES[0])
 
@@ -630,11 +636,13 @@ static void edit(arrival *at)
     }
     bool alone = at->event->kind == WORKER_EVENT_UNDO ||
                  at->event->kind == WORKER_EVENT_REDO ||
+                 at->event->kind == WORKER_EVENT_RESTORE ||
                  at->event->kind == WORKER_EVENT_PROJECT;
     if (!open_batch(at, alone)) {
         return;
     }
-    size_t before = worker_batch_size(at->batch);
+    bool opened = at->batch->intent_count == 0;
+    size_t before = opened ? 0 : worker_batch_size(at->batch);
     switch (at->event->kind) {
     case WORKER_EVENT_ADD_ENTITY:
         add_entity(at);
@@ -650,6 +658,9 @@ static void edit(arrival *at)
         break;
     case WORKER_EVENT_PROJECT:
         edit_project(at);
+        break;
+    case WORKER_EVENT_RESTORE:
+        restore_entity(at);
         break;
     default:
         undo_or_redo(at, at->event->kind == WORKER_EVENT_UNDO ? WORKER_INTENT_UNDO

@@ -122,7 +122,8 @@ crdt_err worker_word_finished(crdt_buf *out)
     return text.err;
 }
 
-crdt_err worker_word_accepted(crdt_span id, const crdt_stamp *stamp, crdt_buf *out)
+crdt_err worker_word_accepted(crdt_span id, const crdt_stamp *stamp, crdt_span more,
+                              crdt_buf *out)
 {
     worker_text text = worker_text_open(out);
     worker_text_put(&text, "{\"eventType\":\"Answer\",\"payload\":{\"id\":");
@@ -132,12 +133,13 @@ crdt_err worker_word_accepted(crdt_span id, const crdt_stamp *stamp, crdt_buf *o
         worker_text_put(&text, ",\"stamp\":");
         worker_text_stamp(&text, stamp);
     }
+    worker_text_raw(&text, more);
     worker_text_put(&text, "}}");
     return text.err;
 }
 
 crdt_err worker_word_refused(crdt_span id, const char *code, crdt_span reason,
-                             crdt_buf *out)
+                             crdt_span more, crdt_buf *out)
 {
     worker_text text = worker_text_open(out);
     worker_text_put(&text, "{\"eventType\":\"Answer\",\"payload\":{\"id\":");
@@ -146,6 +148,7 @@ crdt_err worker_word_refused(crdt_span id, const char *code, crdt_span reason,
     worker_text_put(&text, code);
     worker_text_put(&text, "\",\"error\":");
     worker_text_string(&text, reason);
+    worker_text_raw(&text, more);
     worker_text_put(&text, "}}");
     return text.err;
 }

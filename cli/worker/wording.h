@@ -18,10 +18,12 @@ crdt_err worker_word_remove_part(const worker_hub *hub, const worker_entity *ent
                                  uint32_t type, crdt_buf *out);
 crdt_err worker_word_finished(crdt_buf *out);
 
-/* {"eventType":"Answer",...}. `id`: JSON text. `stamp` NULL: it said nothing new. */
-crdt_err worker_word_accepted(crdt_span id, const crdt_stamp *stamp, crdt_buf *out);
+/* {"eventType":"Answer",...}. `id`: JSON text. `stamp` NULL: it said nothing new. `more`:
+ * members to be added, each with a comma before it. */
+crdt_err worker_word_accepted(crdt_span id, const crdt_stamp *stamp, crdt_span more,
+                              crdt_buf *out);
 crdt_err worker_word_refused(crdt_span id, const char *code, crdt_span reason,
-                             crdt_buf *out);
+                             crdt_span more, crdt_buf *out);
 
 typedef struct worker_welcome {
     crdt_span scene;

@@ -6,6 +6,7 @@
 
 #include "cli/worker/wording.h"
 #include "cli/worker/worker_impl.h"
+#include "scene/restore.h"
 #include "scene/undo.h"
 
 #include <assert.h>
@@ -29,7 +30,31 @@ static crdt_err undo(worker_job *job, const crdt_document *doc, crdt_op_list *op
     if (err == CRDT_OK) {
         err = scene_undo_finish(work, &job->edit.target, diag);
     }
+    if (err == CRDT_OK || err == CRDT_ENOTHING) {
+        worker_undone *undone = &job->batch->undone;
+        bool done = err == CRDT_OK;
+        crdt_err kept = worker_undone_take(
+            undone, work, done ? &job->edit.target : NULL, &job->batch->arena);
+        err = kept == CRDT_OK ? err : kept;
+        job->edit.step = undone->step;
+    }
     scene_undo_close(work);
+    return err;
+}
+
+static crdt_err restore(worker_job *job, const crdt_document *doc, crdt_op_list *ops,
+                        crdt_diag *diag)
+{
+    scene_restore *work = NULL;
+    crdt_err err = scene_restore_open(&work, job->w->alloc, doc,
+                                      job->batch->intents[0].entity, ops);
+    if (err == CRDT_OK) {
+        err = sync_node_history(job->node, scene_restore_visit, work, NULL);
+    }
+    if (err == CRDT_OK) {
+        err = scene_restore_finish(work, diag);
+    }
+    scene_restore_close(work);
     return err;
 }
 
@@ -40,8 +65,13 @@ static crdt_err do_job(void *ctx, const crdt_document *doc, crdt_op_list *ops,
     if (job->batch == NULL) {
         return CRDT_ENOTHING; /* a look changes nothing */
     }
-    return worker_batch_is_undo(job->batch) ? undo(job, doc, ops, diag)
-                                            : worker_batch_apply(job->batch, doc, ops);
+    if (worker_batch_is_undo(job->batch)) {
+        return undo(job, doc, ops, diag);
+    }
+    bool restores = job->batch->intent_count > 0 &&
+                    job->batch->intents[0].kind == WORKER_INTENT_RESTORE;
+    return restores ? restore(job, doc, ops, diag)
+                    : worker_batch_apply(job->batch, doc, ops);
 }
 
 void worker_view_post(worker *w)
@@ -227,6 +257,7 @@ bool worker_edit_start(worker *w, uint64_t serial, worker_batch *batch)
     job->edit = (sync_edit){.fn = do_job, .ctx = job, .origin = CRDT_ORIGIN_EDIT};
     if (batch != NULL) {
         job->edit.who = batch->who;
+        job->edit.step = batch->step;
     }
     if (batch != NULL && worker_batch_is_undo(batch)) {
         bool redo = batch->intents[0].kind == WORKER_INTENT_REDO;

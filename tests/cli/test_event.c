@@ -49,6 +49,12 @@ static const row REFUSED[] = {
      CRDT_OK, "id"},
     {EVENT("\"seen\":\"12\",\"payload\":{\"type\":\"Undo\"}"), CRDT_OK, "seen"},
     {EVENT("\"seen\":12,\"payload\":{\"type\":\"Undo\"}"), CRDT_OK, "seen"},
+    {EVENT("\"step\":12,\"payload\":{\"type\":\"Undo\"}"), CRDT_OK, "step"},
+    {EVENT(
+         "\"step\":\"12345678901234567890123456789012345678901234567890123456789012345"
+         "\",\"payload\":{\"type\":\"Undo\"}"),
+     CRDT_OK, "step is a text of at most 64 bytes"},
+    {EDIT("Restore", "{}"), CRDT_OK, "entityId"},
     {EVENT("\"sceneId\":\"1,1\",\"payload\":{\"type\":\"Undo\"}"), CRDT_OK,
      "this is the scene 0,0"},
     {EVENT("\"sceneId\":5,\"payload\":{\"type\":\"Undo\"}"), CRDT_OK, "scene"},
@@ -99,6 +105,7 @@ Test(event, kinds)
         {EDIT("PublishSceneState", "{}"), WORKER_EVENT_PUBLISH},
         {EDIT("Undo", "{}"), WORKER_EVENT_UNDO},
         {EVENT("\"payload\":{\"type\":\"Redo\"}"), WORKER_EVENT_REDO},
+        {EDIT("Restore", "{\"entityId\":\"a\"}"), WORKER_EVENT_RESTORE},
         {EDIT("Presence", "{}"), WORKER_EVENT_PRESENCE},
     };
     for (size_t i = 0; i < sizeof ROWS / sizeof ROWS[0]; i++) {
@@ -120,8 +127,10 @@ Test(event, array)
     worker_event event;
     const char *text =
         "[" EVENT("\"id\":7,\"payload\":{\"type\":\"Undo\"}") ",3," EVENT(
-            "\"id\":\"a\\\"b\",\"seen\":\"12@000102030405060708090a0b0c0d0e0f\","
-            "\"sceneId\":\"0,0\",\"payload\":{\"type\":\"Redo\"}") "]";
+            "\"id\":\"a\\\"b\",\"seen\":\"12@"
+            "000102030405060708090a0b0c0d0e0f\","
+            "\"sceneId\":\"0,0\",\"step\":\"drag\",\"payload\":{\"type\":"
+            "\"Redo\"}") "]";
     cr_assert_eq(open_text(&message, text, NULL), CRDT_OK);
     crdt_buf id;
     crdt_buf_init(&id, crdt_alloc_default());
@@ -137,6 +146,7 @@ Test(event, array)
     cr_assert(event.has_seen);
     cr_assert_eq(event.seen.time, 12);
     cr_assert_eq(event.seen.actor.bytes[15], 15);
+    cr_assert(crdt_span_equal(event.step, crdt_span_of("drag")));
     cr_assert_not(worker_message_next(&message, &event));
     crdt_buf_deinit(&id);
     worker_message_close(&message);

@@ -152,6 +152,45 @@ Test(session, last_value_of_a_tick_wins)
     gallery_close(&g);
 }
 
+static void note_step(void *ctx, size_t index, const worker_batch *batch,
+                      const crdt_op_list *ops)
+{
+    char *text = ctx;
+    (void)index;
+    (void)ops;
+    snprintf(text + strlen(text), 8, "/%.*s", (int)batch->step.size,
+             (const char *)batch->step.data);
+}
+
+/* A batch is of one step: an event of another one begins another batch, in their order. */
+Test(session, batches_are_of_one_step)
+{
+    gallery g;
+    open_lamp(&g);
+    char told[64] = "";
+    g.on_batch = note_step;
+    g.ctx = told;
+    static const char *const STEPS[] = {"\"a\"", "\"a\"", "null", "\"b\"", "\"a\""};
+    for (int i = 0; i < 5; i++) {
+        char text[256];
+        snprintf(
+            text, sizeof text,
+            "{\"eventType\":\"stateEvent\",\"id\":%d,\"step\":%s,\"payload\":{\"type\":"
+            "\"SetComponent\",\"payload\":{\"entityId\":\"lamp\",\"componentId\":1,"
+            "\"data\":{\"position\":%d,\"scale\":1}}}}",
+            1000 + i, STEPS[i], i + 10);
+        gallery_say(&g, 0, text);
+    }
+    gallery_settle(&g);
+    cr_assert_str_eq(told, "/a//b/a", "%s", told);
+    for (int i = 0; i < 5; i++) {
+        cr_assert(accepted(&g, 0, 1000 + i));
+    }
+    cr_assert_str_eq(world_component(&g.w, 0, "lamp", "Transform"),
+                     "{\"position\":14,\"scale\":1}");
+    gallery_close(&g);
+}
+
 /* What says nothing new is accepted, without a stamp. */
 Test(session, nothing_new_has_no_stamp)
 {

@@ -8,6 +8,7 @@ endfunction()
 
 scenesync_system(test_arrows 600)
 scenesync_system(test_doors 600)
+scenesync_system(test_steps 300)
 scenesync_system(test_secrets 300)
 scenesync_system(test_matrix 300)
 scenesync_system(test_page_files 300)
