@@ -105,7 +105,7 @@ const worker_type *worker_hub_type(const worker_hub *hub, uint32_t type);
 /* The number of a type by its name in the document, made if need be. WORKER_NONE: no
  * memory, or too many. */
 uint32_t worker_hub_type_of(worker_hub *hub, crdt_span part);
-/* What a renderer means: a number, or a name (a number in decimal; as shown, as `#n`; else
+/* What a renderer means that shows nothing of the entity: a number, or a name (a number in decimal; as shown, as `#n`; else
  * as it is). WORKER_NONE: a number that nothing has; no name for a component; too many. */
 uint32_t worker_hub_type_by_number(worker_hub *hub, uint32_t number);
 uint32_t worker_hub_type_by_name(worker_hub *hub, crdt_span name);

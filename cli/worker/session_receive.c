@@ -90,12 +90,45 @@ static worker_intent *add_intent(arrival *at, worker_intent_kind kind, crdt_span
 
 /* ---- components ---- */
 
+static bool has_number(const worker_hub *hub, uint32_t type, uint32_t number)
+{
+    const worker_type *named = worker_hub_type(hub, type);
+    return named->has_number && named->number == number;
+}
+
+/* What the entity at hand has under this number: two types may have one (Material and
+ * PBRMaterial), and what the renderer is shown is what it means. */
+static uint32_t find_there(const arrival *at, uint32_t number)
+{
+    const worker_hub *hub = at->session->options.hub;
+    const worker_entity *entity = worker_hub_find(hub, at->event->entity);
+    if (entity == NULL) {
+        return WORKER_NONE;
+    }
+    const worker_known *known = worker_session_find(at->session, entity);
+    for (size_t i = 0; known != NULL && i < known->part_count; i++) {
+        const worker_known_part *part = &known->parts[i];
+        if (part->value != NULL && has_number(hub, part->type, number)) {
+            return part->type;
+        }
+    }
+    for (size_t i = 0; i < entity->part_count; i++) {
+        if (has_number(hub, entity->parts[i].type, number)) {
+            return entity->parts[i].type;
+        }
+    }
+    return WORKER_NONE;
+}
+
 static uint32_t find_type(arrival *at, const scene_json_node *component)
 {
     worker_hub *hub = at->session->options.hub;
-    return component->type == SCENE_JSON_NUMBER
-               ? worker_hub_type_by_number(hub, (uint32_t)component->as.number)
-               : worker_hub_type_by_name(hub, scene_json_text(component));
+    if (component->type != SCENE_JSON_NUMBER) {
+        return worker_hub_type_by_name(hub, scene_json_text(component));
+    }
+    uint32_t number = (uint32_t)component->as.number;
+    uint32_t there = find_there(at, number);
+    return there != WORKER_NONE ? there : worker_hub_type_by_number(hub, number);
 }
 
 static bool is_script(crdt_span part)

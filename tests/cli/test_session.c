@@ -191,6 +191,37 @@ Test(session, batches_are_of_one_step)
     gallery_close(&g);
 }
 
+/* Two types have the number 65: the worker tells of `Material` under it, and a renderer that
+ * answers with 65 made a PBRMaterial beside it, which nobody saw. It means what it is shown;
+ * where it is shown nothing, the first of the two. */
+Test(session, a_number_is_what_is_shown_under_it)
+{
+    gallery g;
+    gallery_open(&g, 1);
+    world_set(&g.w, 0, "lamp", "Material", "{\"roughness\":1}");
+    world_set(&g.w, 0, "post", "Name", "{}");
+    gallery_join(&g, 0, ACCESS_EDIT, "editing");
+    gallery_run(&g, 100);
+    static const char *const PAYLOADS[] = {
+        "{\"entityId\":\"lamp\",\"componentId\":65,\"data\":{\"roughness\":2}}",
+        "{\"entityId\":\"post\",\"componentId\":65,\"data\":{\"metallic\":1}}"};
+    for (size_t i = 0; i < 2; i++) {
+        long id = gallery_edit(&g, 0, "SetComponent", PAYLOADS[i], NULL);
+        gallery_settle(&g);
+        cr_assert(accepted(&g, 0, id));
+    }
+    cr_assert_str_eq(world_component(&g.w, 0, "lamp", "Material"), "{\"roughness\":2}");
+    cr_assert_str_eq(world_component(&g.w, 0, "lamp", "PBRMaterial"), "-");
+    cr_assert_str_eq(world_component(&g.w, 0, "post", "PBRMaterial"),
+                     "{\"metallic\":1}");
+    long gone = gallery_edit(&g, 0, "RemoveComponent",
+                             "{\"entityId\":\"lamp\",\"componentId\":65}", NULL);
+    gallery_settle(&g);
+    cr_assert(accepted(&g, 0, gone));
+    cr_assert_str_eq(world_component(&g.w, 0, "lamp", "Material"), "-");
+    gallery_close(&g);
+}
+
 /* What says nothing new is accepted, without a stamp. */
 Test(session, nothing_new_has_no_stamp)
 {
