@@ -155,6 +155,25 @@ static bool run_next_task(sync_node *node)
     return true;
 }
 
+static void count_link_event(sync_node *node, const sync_link_event *from)
+{
+    switch (from->kind) {
+    case SYNC_LINK_PUBLISHED:
+    case SYNC_LINK_REPLY:
+        sync_traffic_received(&node->traffic, from->peer, from->bytes.size);
+        break;
+    case SYNC_LINK_REQUEST:
+        sync_traffic_received(&node->traffic, 0, from->bytes.size);
+        break;
+    case SYNC_LINK_UP:
+    case SYNC_LINK_DOWN:
+        sync_traffic_connect(&node->traffic, from->peer, from->kind == SYNC_LINK_UP);
+        break;
+    case SYNC_LINK_FAILED:
+        break;
+    }
+}
+
 static void take_link_event(sync_node *node, const sync_link_event *from)
 {
     static const sync_replica_event_kind kinds[] = {
@@ -162,6 +181,7 @@ static void take_link_event(sync_node *node, const sync_link_event *from)
         [SYNC_LINK_REPLY] = SYNC_ON_REPLY,        [SYNC_LINK_FAILED] = SYNC_ON_FAILED,
         [SYNC_LINK_UP] = SYNC_ON_LINK_UP,         [SYNC_LINK_DOWN] = SYNC_ON_LINK_DOWN,
     };
+    count_link_event(node, from);
     if (node->poisoned) {
         /* What cannot be stored is not taken; the asker looks for somebody else. */
         if (from->kind == SYNC_LINK_REQUEST) {
@@ -539,6 +559,7 @@ static crdt_err make_node(sync_node **out, const sync_node_options *options)
                         .wake_fd = -1};
     crdt_op_list_init(&node->ops, node->alloc);
     crdt_arena_init(&node->arena, node->alloc);
+    sync_traffic_init(&node->traffic, node->alloc);
     sync_node_init_presence(node);
     if (options->key != NULL) {
         node->key = sync_crypto_secret_open(SYNC_CRYPTO_KEY_SIZE);
@@ -632,6 +653,7 @@ crdt_err sync_node_close(sync_node *node)
     crdt_op_list_deinit(&node->ops);
     crdt_arena_deinit(&node->arena);
     crdt_buf_deinit(&node->presence);
+    sync_traffic_deinit(&node->traffic);
     crdt_free(alloc, node->troubles, node->trouble_capacity * sizeof *node->troubles);
     sync_crypto_secret_close(node->key);
     crdt_free(alloc, node->failed, node->failed_capacity * sizeof *node->failed);

@@ -22,6 +22,7 @@
 
 #include "crdt/history.h"
 #include "crdt/op_list.h"
+#include "sync/traffic.h"
 #include "sync/watch.h"
 
 typedef struct sync_node sync_node;
@@ -146,6 +147,7 @@ typedef struct sync_edit {
     crdt_stamp target;      /* UNDO, REDO: first stamp of the transaction meant */
     crdt_span step;         /* crdt_history_note.step; `fn` may set it, as the target */
     const crdt_stamp *seen; /* NULL, or what the author last saw (crdt_edit.seen) */
+    bool sweep;             /* crdt_edit.sweep: REMOVE also of what is gone already */
 } sync_edit;
 
 /* What became of an edit: the stamps of its first and last operation, and how many. */
@@ -225,8 +227,25 @@ typedef struct sync_node_peer {
     bool digest_equal;
     uint64_t heard_ms_ago; /* since its last beacon; UINT64_MAX: never */
     uint64_t lag;          /* operations' times it has and I lack; 0: none known */
-    char trouble[160];     /* why a peer that was given is not there, else "" */
+    crdt_version version;  /* the least it has, as far as it is known */
+    sync_traffic_counts traffic; /* all zero: we do not dial it */
+    char trouble[160];           /* why a peer that was given is not there, else "" */
 } sync_node_peer;
+
+/* Since the node was opened, but for what says `now`. */
+typedef struct sync_node_counts {
+    uint64_t edits;       /* batches made here */
+    uint64_t batches_out; /* published, own and others' */
+    uint64_t batches_in;  /* of others, applied */
+    uint64_t duplicates;  /* of others, known already */
+    uint64_t answers_in;  /* catch-up answers merged */
+    uint64_t answers_out; /* made for others */
+    uint64_t commits;     /* syncs of the store */
+    uint64_t forks;
+    uint64_t diverged;           /* times that equal versions had unequal digests */
+    uint64_t tasks_now;          /* edits and reads that wait for the node */
+    sync_traffic_counts traffic; /* of all links */
+} sync_node_counts;
 
 typedef struct sync_node_status {
     crdt_alloc alloc;
@@ -237,11 +256,12 @@ typedef struct sync_node_status {
     crdt_version version;
     crdt_digest digest;
     crdt_document_counts counts;
-    uint64_t bytes;                    /* of the store on disk */
-    bool poisoned;                     /* the disk failed: no more writing */
-    uint64_t held_back;                /* batches that wait for what they depend on */
-    uint64_t lag;                      /* greatest lag of any peer heard */
-    uint64_t refused;                  /* foreign messages refused since start */
+    uint64_t bytes;     /* of the store on disk */
+    bool poisoned;      /* the disk failed: no more writing */
+    uint64_t held_back; /* batches that wait for what they depend on */
+    uint64_t lag;       /* greatest lag of any peer heard */
+    uint64_t refused;   /* foreign messages refused since start */
+    sync_node_counts since;
     char (*urls)[SYNC_NODE_NAME_SIZE]; /* own, as others dial them */
     size_t url_count;
     sync_node_peer *peers;

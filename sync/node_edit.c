@@ -109,6 +109,7 @@ static crdt_err keep_batch(sync_node *node, edit_task *task, const crdt_batch *b
     task->result.last =
         (crdt_stamp){.time = crdt_batch_last_time(batch), .actor = batch->actor};
     task->result.op_count = batch->op_count;
+    node->edit_count++;
     sync_node_record(node, batch, note);
     crdt_err err = sync_node_step(
         node, &(sync_replica_event){.kind = SYNC_ON_LOCAL, .batch = batch});
@@ -166,6 +167,7 @@ static crdt_err change_by_edit(sync_node *node, edit_task *task)
     crdt_batch batch;
     crdt_edit edit = edit_as(node, asked->who);
     edit.seen = asked->seen;
+    edit.sweep = asked->sweep;
     crdt_arena_reset(&node->arena);
     crdt_history_begin(node->history);
     err = crdt_document_commit(node->doc, &edit, node->ops.ops, node->ops.op_count,

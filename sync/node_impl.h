@@ -18,6 +18,7 @@
 #include "sync/replica.h"
 #include "sync/store.h"
 #include "sync/store_mem.h"
+#include "sync/traffic.h"
 
 #include <pthread.h>
 
@@ -75,6 +76,8 @@ struct sync_node {
     sync_store *store;
     sync_replica *replica;
     sync_link *link; /* NULL: offline */
+    sync_traffic traffic;
+    uint64_t edit_count; /* batches made here since the open */
     char urls[8][SYNC_NODE_NAME_SIZE];
     size_t url_count;
 

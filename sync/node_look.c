@@ -193,6 +193,7 @@ static crdt_err copy_peers(sync_node *node, sync_node_status *status)
     if (status->peers == NULL) {
         return CRDT_ENOMEM;
     }
+    crdt_err err = CRDT_OK;
     uint64_t now = sync_node_now_ms();
     for (size_t index = 0; status->peer_count < count &&
                            sync_replica_next_peer(node->replica, &index, &peer);) {
@@ -204,7 +205,13 @@ static crdt_err copy_peers(sync_node *node, sync_node_status *status)
             .version_equal = peer.version_equal,
             .digest_equal = peer.digest_equal,
             .heard_ms_ago = peer.heard_at_ms == 0 ? UINT64_MAX : now - peer.heard_at_ms,
-            .lag = peer.lag};
+            .lag = peer.lag,
+            .traffic = sync_traffic_of(&node->traffic, peer.peer)};
+        crdt_version_init(&to->version, node->alloc);
+        if (peer.version != NULL &&
+            crdt_version_copy(&to->version, peer.version) != CRDT_OK) {
+            err = CRDT_ENOMEM; /* all are filled in: they are freed together */
+        }
         copy_text(to->url, peer.url);
         if (peer.configured && !peer.heard && node->link != NULL) {
             snprintf(to->trouble, sizeof to->trouble, "%s",
@@ -214,7 +221,25 @@ static crdt_err copy_peers(sync_node *node, sync_node_status *status)
             status->lag = peer.lag;
         }
     }
-    return CRDT_OK;
+    return err;
+}
+
+static void fill_counts(sync_node *node, sync_node_counts *since)
+{
+    sync_replica_counts counts = sync_replica_count(node->replica);
+    *since = (sync_node_counts){.edits = node->edit_count,
+                                .batches_out = counts.published + counts.relayed,
+                                .batches_in = counts.applied,
+                                .duplicates = counts.duplicates,
+                                .answers_in = counts.merged,
+                                .answers_out = counts.served + counts.pushed,
+                                .commits = sync_store_stat(node->store).commit_count,
+                                .forks = counts.forks,
+                                .diverged = counts.diverged,
+                                .traffic = node->traffic.sum};
+    pthread_mutex_lock(&node->mutex);
+    since->tasks_now = node->mailbox_count;
+    pthread_mutex_unlock(&node->mutex);
 }
 
 static crdt_err fill_status(sync_node *node, sync_node_status *status)
@@ -241,6 +266,7 @@ static crdt_err fill_status(sync_node *node, sync_node_status *status)
     sync_replica_counts counts = sync_replica_count(node->replica);
     status->held_back = counts.held;
     status->refused = counts.refused;
+    fill_counts(node, &status->since);
     if (node->link != NULL) {
         status->refused += sync_link_count(node->link).unsealed;
     }
@@ -275,6 +301,9 @@ void sync_node_status_deinit(sync_node_status *status)
     crdt_version_deinit(&status->version);
     if (status->urls != NULL) {
         crdt_free(status->alloc, status->urls, 8 * sizeof *status->urls);
+    }
+    for (size_t i = 0; i < status->peer_count; i++) {
+        crdt_version_deinit(&status->peers[i].version);
     }
     crdt_free(status->alloc, status->peers, status->peer_count * sizeof *status->peers);
     status->urls = NULL;

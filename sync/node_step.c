@@ -146,6 +146,7 @@ static void perform_dials(sync_node *node, const sync_effects *effects)
         const sync_dial *dial = &effects->dials[i];
         if (dial->url.size == 0) {
             sync_link_undial(node->link, dial->peer);
+            sync_traffic_forget(&node->traffic, dial->peer);
             continue;
         }
         char url[SYNC_LINK_URL_SIZE];
@@ -189,6 +190,7 @@ static void perform_sends(sync_node *node, const sync_effects *effects)
             note_failed(node, request->token);
         } else {
             node->farewells++;
+            sync_traffic_sent(&node->traffic, request->peer, request->bytes.size);
         }
     }
     if (node->link == NULL) {
@@ -197,10 +199,12 @@ static void perform_sends(sync_node *node, const sync_effects *effects)
     /* What gets lost here is repaired as what gets lost on the way. */
     for (size_t i = 0; i < effects->publish_count; i++) {
         sync_link_publish(node->link, effects->publishes[i]);
+        sync_traffic_published(&node->traffic, effects->publishes[i].size);
     }
     for (size_t i = 0; i < effects->reply_count; i++) {
         sync_link_reply(node->link, effects->replies[i].token,
                         effects->replies[i].bytes);
+        sync_traffic_sent(&node->traffic, 0, effects->replies[i].bytes.size);
     }
 }
 
