@@ -26,6 +26,7 @@ static const shape SHAPES[] = {
     [WORKER_EVENT_REDO] = {"Redo", false, false, false},
     [WORKER_EVENT_RESTORE] = {"Restore", true, false, false},
     [WORKER_EVENT_PRESENCE] = {"Presence", false, false, false},
+    [WORKER_EVENT_DISMISS] = {"DismissConflict", true, false, false},
 };
 #define SHAPE_COUNT (sizeof SHAPES / sizeof SHAPES[0])
 
@@ -106,19 +107,28 @@ static bool read_id(worker_event *event, const scene_json_node *record)
                   WORKER_EVENT_ID_MAX / 8);
 }
 
-static bool read_seen(worker_event *event, const scene_json_node *record)
+/* The stamp that `key` names; *has false: there is none. False: it is no stamp. */
+static bool read_stamp(const scene_json_node *record, const char *key, bool *has,
+                       crdt_stamp *stamp)
 {
-    const scene_json_node *seen = scene_json_find(record, "seen");
-    if (seen == NULL || seen->type == SCENE_JSON_NULL) {
+    const scene_json_node *node = scene_json_find(record, key);
+    *has = false;
+    if (node == NULL || node->type == SCENE_JSON_NULL) {
         return true;
     }
     char text[CRDT_STAMP_TEXT_SIZE];
-    if (seen->type == SCENE_JSON_STRING && seen->count < sizeof text) {
-        memcpy(text, seen->as.text, seen->count);
-        text[seen->count] = '\0';
-        event->has_seen = crdt_stamp_parse(text, &event->seen);
+    if (node->type == SCENE_JSON_STRING && node->count < sizeof text) {
+        memcpy(text, node->as.text, node->count);
+        text[node->count] = '\0';
+        *has = crdt_stamp_parse(text, stamp);
     }
-    return event->has_seen || refuse(event, "seen is a stamp, TIME@ACTOR");
+    return *has;
+}
+
+static bool read_seen(worker_event *event, const scene_json_node *record)
+{
+    return read_stamp(record, "seen", &event->has_seen, &event->seen) ||
+           refuse(event, "seen is a stamp, TIME@ACTOR");
 }
 
 static bool read_step(worker_event *event, const scene_json_node *record)
@@ -179,6 +189,30 @@ static bool is_component_id(const scene_json_node *node)
            node->count <= CRDT_NAME_SIZE_MAX;
 }
 
+/* Which conflicts are dismissed: `component` (or componentId), `field`, `stamp`, each of
+ * which may be missing. */
+static bool read_choice(worker_event *event)
+{
+    const scene_json_node *payload = event->payload;
+    if (event->component == NULL) {
+        event->component = scene_json_find(payload, "component");
+    }
+    if (event->component != NULL && event->component->type == SCENE_JSON_NULL) {
+        event->component = NULL;
+    }
+    if (event->component != NULL && !is_component_id(event->component)) {
+        return refuse(event, "component is a name or a number");
+    }
+    const scene_json_node *field = scene_json_find(payload, "field");
+    if (field != NULL && field->type == SCENE_JSON_STRING) {
+        event->field = scene_json_text(field);
+    } else if (field != NULL && field->type != SCENE_JSON_NULL) {
+        return refuse(event, "field is a text");
+    }
+    return read_stamp(payload, "stamp", &event->has_stamp, &event->stamp) ||
+           refuse(event, "stamp is a stamp, TIME@ACTOR");
+}
+
 static bool read_payload(worker_event *event)
 {
     const shape *needed = &SHAPES[event->kind];
@@ -207,7 +241,7 @@ static bool read_payload(worker_event *event)
     if (event->components != NULL && event->components->type != SCENE_JSON_ARRAY) {
         return refuse(event, "components is an array");
     }
-    return true;
+    return event->kind != WORKER_EVENT_DISMISS || read_choice(event);
 }
 
 static bool read_event(worker_event *event, const scene_json_node *record,

@@ -27,6 +27,7 @@ typedef enum worker_event_kind {
     WORKER_EVENT_REDO,
     WORKER_EVENT_RESTORE,
     WORKER_EVENT_PRESENCE,
+    WORKER_EVENT_DISMISS,
 } worker_event_kind;
 
 /* "AddEntity", ... */
@@ -41,9 +42,13 @@ typedef struct worker_event {
     crdt_stamp seen;
     crdt_span step; /* of edits: those of one step are undone together; empty: none */
     const scene_json_node *payload;
-    crdt_span entity;                 /* the four edits, RESTORE */
-    const scene_json_node *component; /* SET, REMOVE_COMPONENT: number or text */
-    const scene_json_node *data;      /* SET_COMPONENT */
+    crdt_span entity;                 /* the four edits, RESTORE, DISMISS */
+    const scene_json_node *component; /* SET, REMOVE_COMPONENT: number or text; DISMISS:
+                                       * or NULL */
+    crdt_span field;                  /* DISMISS; empty: any */
+    bool has_stamp;                   /* DISMISS: of the write that does not show */
+    crdt_stamp stamp;
+    const scene_json_node *data; /* SET_COMPONENT */
     const scene_json_node
         *components; /* ADD_ENTITY: array of records with both, or NULL */
 } worker_event;

@@ -154,6 +154,11 @@ bool worker_batch_is_undo(const worker_batch *batch)
                                        batch->intents[0].kind == WORKER_INTENT_REDO);
 }
 
+bool worker_batch_is_dismissal(const worker_batch *batch)
+{
+    return batch->intent_count > 0 && batch->intents[0].kind == WORKER_INTENT_DISMISS;
+}
+
 size_t worker_batch_size(const worker_batch *batch)
 {
     return sizeof *batch + batch->arena.size +
@@ -390,6 +395,7 @@ static crdt_err apply_one(worker_batch *batch, scene_edit *edit, worker_intent *
     case WORKER_INTENT_UNDO:
     case WORKER_INTENT_REDO:
     case WORKER_INTENT_RESTORE:
+    case WORKER_INTENT_DISMISS: /* not by an editor: cli/worker/dismissal.h */
         break;
     }
     return CRDT_EINVAL;

@@ -28,6 +28,7 @@ typedef enum worker_intent_kind {
     WORKER_INTENT_UNDO,    /* alone in its batch */
     WORKER_INTENT_REDO,
     WORKER_INTENT_RESTORE, /* the entity, as it was; alone in its batch */
+    WORKER_INTENT_DISMISS, /* conflicts of `entity`; alone in its batch */
 } worker_intent_kind;
 
 /* One field to be set or unset. */
@@ -51,6 +52,9 @@ typedef struct worker_intent {
     worker_intent_field *fields;
     size_t field_count;
     size_t field_capacity;
+    crdt_span field; /* DISMISS: of this field; empty: of any */
+    bool has_stamp;  /* DISMISS: of this write that does not show */
+    crdt_stamp stamp;
     bool places;  /* it may move the entity in the tree: not merged with others */
     size_t group; /* the first intent of its event */
     crdt_err err; /* what became of it */
@@ -117,6 +121,7 @@ crdt_err worker_batch_await(worker_batch *batch, crdt_span id, size_t first,
                             size_t count);
 /* Is it an undo or a redo? */
 bool worker_batch_is_undo(const worker_batch *batch);
+bool worker_batch_is_dismissal(const worker_batch *batch);
 /* Bytes of memory. */
 size_t worker_batch_size(const worker_batch *batch);
 

@@ -14,19 +14,20 @@
 #include <pthread.h>
 
 typedef enum worker_mail_kind {
-    WORKER_MAIL_NEWS,     /* `news` */
-    WORKER_MAIL_DONE,     /* `job` is settled; the news of it came before */
-    WORKER_MAIL_PULLED,   /* the look that was asked for is over */
-    WORKER_MAIL_PRESENCE, /* `actor` tells `text` of the people there */
-    WORKER_MAIL_LEFT,     /* `actor` is gone */
-    WORKER_MAIL_EVENT,    /* `text`: an event for all renderers */
-    WORKER_MAIL_STATE,    /* `state` (static) and `text` about it */
-    WORKER_MAIL_TEXT,     /* `text` about the state at hand */
-    WORKER_MAIL_ACTOR,    /* the node writes as `actor` now */
-    WORKER_MAIL_SAVER,    /* what is told of saving has changed */
-    WORKER_MAIL_ANSWER,   /* renderer `serial` is answered: `id`, `code` (static, NULL:
+    WORKER_MAIL_NEWS,      /* `news` */
+    WORKER_MAIL_DONE,      /* `job` is settled; the news of it came before */
+    WORKER_MAIL_PULLED,    /* the look that was asked for is over */
+    WORKER_MAIL_PRESENCE,  /* `actor` tells `text` of the people there */
+    WORKER_MAIL_LEFT,      /* `actor` is gone */
+    WORKER_MAIL_EVENT,     /* `text`: an event for all renderers */
+    WORKER_MAIL_STATE,     /* `state` (static) and `text` about it */
+    WORKER_MAIL_TEXT,      /* `text` about the state at hand */
+    WORKER_MAIL_ACTOR,     /* the node writes as `actor` now */
+    WORKER_MAIL_SAVER,     /* what is told of saving has changed */
+    WORKER_MAIL_ANSWER,    /* renderer `serial` is answered: `id`, `code` (static, NULL:
                            * done), `text` */
-    WORKER_MAIL_RESULT,   /* `text`: an event for renderer `serial` alone */
+    WORKER_MAIL_RESULT,    /* `text`: an event for renderer `serial` alone */
+    WORKER_MAIL_CONFLICTS, /* `text`: the event that tells what stands now */
 } worker_mail_kind;
 
 typedef struct worker_mail {

@@ -255,6 +255,16 @@ bool worker_session_shows(const worker_session *session, crdt_span entity,
 
 /* ---- notices ---- */
 
+size_t worker_session_unanswered(const worker_session *session)
+{
+    return session->unanswered;
+}
+
+bool worker_session_finished(const worker_session *session)
+{
+    return session->finished;
+}
+
 bool worker_session_room(const worker_session *session, size_t size)
 {
     size_t waiting = session->notices.size - session->notices_read;

@@ -96,6 +96,8 @@ void worker_session_tick(worker_session *session, uint64_t now_ms);
 
 /* Tell one event (whole JSON text). Dropped, and false, if too much waits. */
 bool worker_session_tell(worker_session *session, crdt_span event);
+/* Was it told the whole scene once (InitMessagesFinished)? */
+bool worker_session_finished(const worker_session *session);
 /* Room for so much to be told? */
 bool worker_session_room(const worker_session *session, size_t size);
 void worker_session_set_role(worker_session *session, access_role role);
@@ -111,6 +113,8 @@ typedef struct worker_session_counts {
     uint64_t lost;  /* notices that had no room */
 } worker_session_counts;
 worker_session_counts worker_session_count(const worker_session *session);
+/* Events that are not answered yet. */
+size_t worker_session_unanswered(const worker_session *session);
 
 /* The value that the renderer is known to show; false: it does not show the component.
  * For tests. */

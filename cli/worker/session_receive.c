@@ -592,6 +592,29 @@ static void restore_entity(arrival *at)
     add_intent(at, WORKER_INTENT_RESTORE, at->event->entity, (crdt_span){0});
 }
 
+static void dismiss_conflict(arrival *at)
+{
+    const worker_event *event = at->event;
+    crdt_span part = {0};
+    if (event->component != NULL) {
+        uint32_t type = find_known_type(at, event->component);
+        if (type == WORKER_NONE) {
+            refuse(at, "invalid", "there is no component of this number or name");
+            return;
+        }
+        part = worker_blob_span(worker_hub_type(at->session->options.hub, type)->part);
+    }
+    worker_intent *intent = add_intent(at, WORKER_INTENT_DISMISS, event->entity, part);
+    if (intent != NULL) {
+        intent->has_stamp = event->has_stamp;
+        intent->stamp = event->stamp;
+        intent->field = worker_batch_copy(at->batch, event->field);
+        if (intent->field.data == NULL) {
+            fail(at);
+        }
+    }
+}
+
 static const char *const PROJECT_NAMES[] = {"title", "description"};
 #define PROJECT_NAME_COUNT (sizeof PROJECT_NAMES / sizeof PROJECT_NAMES[0])
 
@@ -670,7 +693,8 @@ static void edit(arrival *at)
     bool alone = at->event->kind == WORKER_EVENT_UNDO ||
                  at->event->kind == WORKER_EVENT_REDO ||
                  at->event->kind == WORKER_EVENT_RESTORE ||
-                 at->event->kind == WORKER_EVENT_PROJECT;
+                 at->event->kind == WORKER_EVENT_PROJECT ||
+                 at->event->kind == WORKER_EVENT_DISMISS;
     if (!open_batch(at, alone)) {
         return;
     }
@@ -694,6 +718,9 @@ static void edit(arrival *at)
         break;
     case WORKER_EVENT_RESTORE:
         restore_entity(at);
+        break;
+    case WORKER_EVENT_DISMISS:
+        dismiss_conflict(at);
         break;
     default:
         undo_or_redo(at, at->event->kind == WORKER_EVENT_UNDO ? WORKER_INTENT_UNDO

@@ -2,6 +2,7 @@
 
 #include "crdt/value.h"
 #include "scene/json.h"
+#include "scene/layout.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -55,6 +56,28 @@ void worker_text_string(worker_text *text, crdt_span utf8)
     } else {
         put_repaired(text, utf8);
     }
+}
+
+void worker_text_part(worker_text *text, crdt_span part)
+{
+    uint32_t number;
+    char mark[16] = "";
+    crdt_buf name;
+    crdt_span base = scene_layout_base(part, &number);
+    crdt_buf_init(&name, text->out->alloc);
+    if (number > 1) {
+        snprintf(mark, sizeof mark, "#%" PRIu32, number);
+    }
+    crdt_err err = crdt_buf_append_span(&name, base);
+    if (err == CRDT_OK) {
+        err = crdt_buf_append_span(&name, crdt_span_of(mark));
+    }
+    if (err == CRDT_OK) {
+        worker_text_string(text, crdt_buf_span(&name));
+    } else if (text->err == CRDT_OK) {
+        text->err = err;
+    }
+    crdt_buf_deinit(&name);
 }
 
 void worker_text_number(worker_text *text, uint64_t number)

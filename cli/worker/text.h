@@ -21,6 +21,8 @@ void worker_text_put(worker_text *text, const char *piece);
 void worker_text_raw(worker_text *text, crdt_span piece);
 /* A string with quotes and escapes; bytes that are no UTF-8 become U+FFFD. */
 void worker_text_string(worker_text *text, crdt_span utf8);
+/* A component's name as the scene spells it: "Script", "Script#2". */
+void worker_text_part(worker_text *text, crdt_span part);
 void worker_text_number(worker_text *text, uint64_t number);
 /* "TIME@ACTOR", with quotes. */
 void worker_text_stamp(worker_text *text, const crdt_stamp *stamp);

@@ -11,6 +11,7 @@ struct worker_view {
     crdt_document *doc;
     scene_snapshot *snapshot;
     scene_name_set touched; /* entities that an update looked at, since the last take */
+    worker_standing standing;
     bool everything;
     atomic_bool dirty;
     void (*changed)(void *ctx);
@@ -59,6 +60,7 @@ crdt_err worker_view_open(worker_view **out, crdt_document *doc, crdt_alloc allo
                           .changed_ctx = ctx};
     atomic_init(&view->dirty, true);
     scene_name_set_init(&view->touched, alloc);
+    worker_standing_init(&view->standing, alloc);
     crdt_err err = scene_snapshot_open(&view->snapshot, doc, alloc);
     if (err == CRDT_OK) {
         scene_snapshot_follow(view->snapshot,
@@ -87,6 +89,7 @@ void worker_view_close(worker_view *view)
     }
     scene_snapshot_close(view->snapshot);
     scene_name_set_deinit(&view->touched);
+    worker_standing_deinit(&view->standing);
     crdt_free(view->alloc, view, sizeof *view);
 }
 
@@ -107,9 +110,19 @@ const crdt_version *worker_view_version(const worker_view *view)
     return crdt_document_version(view->doc);
 }
 
+const crdt_document *worker_view_document(const worker_view *view)
+{
+    return view->doc;
+}
+
 scene_snapshot *worker_view_snapshot(worker_view *view)
 {
     return view->snapshot;
+}
+
+worker_standing *worker_view_standing(worker_view *view)
+{
+    return &view->standing;
 }
 
 /* ---- reading one entity ---- */
@@ -319,6 +332,21 @@ static crdt_err read_everything(worker_view *view, worker_news *news, crdt_buf *
     return err;
 }
 
+/* What stands now, of all or of what was touched. */
+static crdt_err follow_standing(worker_view *view)
+{
+    const scene_tree *tree = scene_snapshot_tree(view->snapshot);
+    crdt_err err = CRDT_OK;
+    if (view->everything) {
+        return worker_standing_build(&view->standing, view->doc, tree);
+    }
+    for (size_t i = 0; err == CRDT_OK && i < view->touched.count; i++) {
+        err = worker_standing_look(&view->standing, view->doc, tree,
+                                   view->touched.names[i]);
+    }
+    return err;
+}
+
 crdt_err worker_view_take(worker_view *view, worker_news *news)
 {
     atomic_store(&view->dirty, false);
@@ -334,6 +362,7 @@ crdt_err worker_view_take(worker_view *view, worker_news *news)
         err = read_entity(view, news, view->touched.names[i], &value);
     }
     crdt_buf_deinit(&value);
+    err = err == CRDT_OK ? follow_standing(view) : err;
     scene_name_set_clear(&view->touched);
     view->everything = err != CRDT_OK;
     if (err != CRDT_OK) {

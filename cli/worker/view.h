@@ -11,6 +11,7 @@
  * that the node runs). */
 
 #include "cli/worker/news.h"
+#include "cli/worker/standing.h"
 #include "scene/materialize.h"
 
 typedef struct worker_view worker_view;
@@ -33,7 +34,10 @@ crdt_err worker_view_take(worker_view *view, worker_news *news);
 void worker_view_again(worker_view *view);
 /* Of the document as it is. Borrowed until its next change. */
 const crdt_version *worker_view_version(const worker_view *view);
+const crdt_document *worker_view_document(const worker_view *view);
 /* The snapshot, for whoever writes the scene in the node's thread. */
 scene_snapshot *worker_view_snapshot(worker_view *view);
+/* The conflicts that stand, as of the last take. */
+worker_standing *worker_view_standing(worker_view *view);
 
 #endif /* CLI_WORKER_VIEW_H */

@@ -214,32 +214,46 @@ static void put_conflict_value(worker_text *text, crdt_span value)
     }
 }
 
+/* What belongs to the entity itself is of no component; a whole value is no field. */
+static void put_conflict_place(worker_text *text, const worker_conflict *conflict)
+{
+    uint32_t number;
+    crdt_span base = scene_layout_base(conflict->part, &number);
+    if (base.size > 0 && !scene_layout_is_own(base)) {
+        worker_text_put(text, ",\"component\":");
+        worker_text_part(text, conflict->part);
+    }
+    if (conflict->field.size > 0 && !scene_layout_is_own(conflict->field)) {
+        worker_text_put(text, ",\"field\":");
+        worker_text_string(text, conflict->field);
+    }
+}
+
+static void put_person(worker_text *text, const char *key, crdt_span name)
+{
+    if (name.size > 0) {
+        worker_text_put(text, key);
+        worker_text_put(text, "{\"name\":");
+        worker_text_string(text, name);
+        worker_text_put(text, "}");
+    }
+}
+
 crdt_err worker_word_conflict_payload(const worker_conflict *conflict, crdt_buf *out)
 {
     worker_text text = worker_text_open(out);
-    uint32_t number;
     worker_text_put(&text, "{\"kind\":\"");
     worker_text_put(&text, conflict->kind);
     worker_text_put(&text, "\",\"entityId\":");
     worker_text_string(&text, conflict->entity);
-    if (conflict->part.size > 0) {
-        worker_text_put(&text, ",\"component\":");
-        worker_text_string(&text, scene_layout_base(conflict->part, &number));
-    }
-    if (conflict->field.size > 0) {
-        worker_text_put(&text, ",\"field\":");
-        worker_text_string(&text, conflict->field);
-    }
+    put_conflict_place(&text, conflict);
     put_conflict_value(&text, conflict->value);
-    if (conflict->author.size > 0) {
-        worker_text_put(&text, ",\"author\":{\"name\":");
-        worker_text_string(&text, conflict->author);
-        worker_text_put(&text, "}");
-    }
+    put_person(&text, ",\"author\":", conflict->author);
     if (conflict->stamp.time != 0) {
         worker_text_put(&text, ",\"stamp\":");
         worker_text_stamp(&text, &conflict->stamp);
     }
+    put_person(&text, ",\"by\":", conflict->by);
     worker_text_put(&text, "}");
     return text.err;
 }

@@ -39,13 +39,16 @@ crdt_err worker_word_role(const char *role, crdt_buf *out);
 
 /* Two edits met: `value` is the one that is not shown. */
 typedef struct worker_conflict {
-    const char *kind; /* "concurrent", "removed", "stale" */
+    const char
+        *kind; /* "concurrent", "removed", "stale", "edited-while-removed", "cycle",
+                       * "orphan" */
     crdt_span entity;
     crdt_span part;
     crdt_span field; /* empty: none */
     crdt_span value; /* canonical; empty: none */
     crdt_span author;
     crdt_stamp stamp;
+    crdt_span by; /* who wrote what shows instead, or removed it; empty: not known */
 } worker_conflict;
 crdt_err worker_word_conflict(const worker_conflict *conflict, crdt_buf *out);
 /* Its payload alone. */

@@ -153,14 +153,16 @@ static void post_conflict(worker *w, const sync_event *event)
         w->conflict_count++ >= CONFLICTS_A_SECOND) {
         return;
     }
-    const worker_conflict told = {
-        .kind = conflict->kind == CRDT_CONFLICT_REMOVED ? "removed" : "concurrent",
-        .entity = conflict->key.object,
-        .part = conflict->key.part,
-        .field = conflict->key.field,
-        .value = conflict->loser.value,
-        .author = conflict->loser.who,
-        .stamp = conflict->loser.stamp};
+    const worker_conflict told = {.kind = conflict->kind == CRDT_CONFLICT_REMOVED
+                                              ? "edited-while-removed"
+                                              : "concurrent",
+                                  .entity = conflict->key.object,
+                                  .part = conflict->key.part,
+                                  .field = conflict->key.field,
+                                  .value = conflict->loser.value,
+                                  .author = conflict->loser.who,
+                                  .stamp = conflict->loser.stamp,
+                                  .by = conflict->winner.who};
     worker_mail *mail = worker_mail_open(&w->mailbox, WORKER_MAIL_EVENT);
     if (mail == NULL) {
         return;
@@ -391,8 +393,11 @@ crdt_err worker_open(worker **out, const worker_options *options, crdt_diag *dia
     *w = (worker){.options = *options,
                   .alloc = options->alloc,
                   .state = "loading",
+                  .opened_ms = worker_now_ms(),
                   .wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)};
     crdt_buf_init(&w->about, w->alloc);
+    crdt_buf_init(&w->conflicts.text, w->alloc);
+    worker_clashes_init(&w->conflicts.clashes, w->alloc);
     worker_mailbox_init(&w->mailbox, w->alloc);
     pthread_mutex_init(&w->node_mutex, NULL);
     pthread_cond_init(&w->node_free, NULL);
@@ -533,6 +538,8 @@ crdt_err worker_close(worker *w, uint32_t save_ms)
         cli_access_close(w->access);
     }
     crdt_buf_deinit(&w->about);
+    crdt_buf_deinit(&w->conflicts.text);
+    worker_clashes_deinit(&w->conflicts.clashes);
     if (w->wake_fd >= 0) {
         close(w->wake_fd);
     }

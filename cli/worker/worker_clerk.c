@@ -1,8 +1,8 @@
 /* Calls that wait for the node: what a program wants to know of the scene. One thread, one
  * call after the other; too many are refused. */
 
+#include "cli/worker/chronicle.h"
 #include "cli/worker/text.h"
-#include "cli/worker/wording.h"
 #include "cli/worker/worker_impl.h"
 #include "scene/codegen.h"
 #include "scene/format.h"
@@ -42,6 +42,14 @@ bool worker_clerk_give(worker_clerk *clerk, worker_call *call)
     }
     pthread_mutex_unlock(&clerk->mutex);
     return taken;
+}
+
+size_t worker_clerk_count(worker_clerk *clerk)
+{
+    pthread_mutex_lock(&clerk->mutex);
+    size_t count = clerk->count;
+    pthread_mutex_unlock(&clerk->mutex);
+    return count;
 }
 
 static worker_call *next_call(worker_clerk *clerk)
@@ -109,7 +117,8 @@ static void run_read(worker_call *call)
     worker *w = call->w;
     sync_node *node = worker_node_acquire(w);
     crdt_err err = CRDT_ECLOSED;
-    if (node == NULL && call->read == worker_read_status) {
+    bool always = call->read == worker_read_status || call->read == worker_read_metrics;
+    if (node == NULL && always) {
         err = call->read(call, NULL, &call->reply.body);
     } else if (node != NULL) {
         err = call->read(call, node, &call->reply.body);
@@ -128,24 +137,24 @@ static void run_read(worker_call *call)
     worker_call_close(call);
 }
 
-void worker_clerk_read(worker *w, web_reply *reply,
-                       crdt_err (*read)(worker_call *call, sync_node *node,
-                                        crdt_buf *out),
-                       int format, crdt_buf *extra)
+/* NULL: no memory, and `reply` says so. */
+static worker_call *open_read(worker *w, web_reply *reply,
+                              crdt_err (*read)(worker_call *call, sync_node *node,
+                                               crdt_buf *out))
 {
     worker_call *call = worker_call_open(w, run_read);
     if (call == NULL) {
         web_reply_error(reply, 500, "out of memory");
-        return;
+        return NULL;
     }
     call->read = read;
-    call->format = format;
     call->reply = *reply;
     crdt_buf_init(&call->reply.body, w->alloc);
-    if (extra != NULL) {
-        call->extra = *extra;
-        crdt_buf_init(extra, w->alloc);
-    }
+    return call;
+}
+
+static void give_read(worker *w, web_reply *reply, worker_call *call)
+{
     if (worker_clerk_give(&w->reader, call)) {
         reply->deferred = true;
     } else {
@@ -154,12 +163,41 @@ void worker_clerk_read(worker *w, web_reply *reply,
     }
 }
 
+void worker_clerk_read(worker *w, web_reply *reply,
+                       crdt_err (*read)(worker_call *call, sync_node *node,
+                                        crdt_buf *out),
+                       int format, crdt_buf *extra)
+{
+    worker_call *call = open_read(w, reply, read);
+    if (call == NULL) {
+        return;
+    }
+    call->format = format;
+    if (extra != NULL) {
+        call->extra = *extra;
+        crdt_buf_init(extra, w->alloc);
+    }
+    give_read(w, reply, call);
+}
+
 /* ---- status ---- */
 
 static void put_bool(worker_text *text, const char *key, bool value)
 {
     worker_text_put(text, key);
     worker_text_put(text, value ? "true" : "false");
+}
+
+static void put_traffic(worker_text *text, const sync_traffic_counts *traffic)
+{
+    worker_text_put(text, ",\"messagesIn\":");
+    worker_text_number(text, traffic->in);
+    worker_text_put(text, ",\"bytesIn\":");
+    worker_text_number(text, traffic->in_size);
+    worker_text_put(text, ",\"messagesOut\":");
+    worker_text_number(text, traffic->out);
+    worker_text_put(text, ",\"bytesOut\":");
+    worker_text_number(text, traffic->out_size);
 }
 
 static void put_peers(worker_text *text, const sync_node_status *status)
@@ -180,9 +218,46 @@ static void put_peers(worker_text *text, const sync_node_status *status)
         put_bool(text, ",\"digestEqual\":", peer->digest_equal);
         worker_text_put(text, ",\"lag\":");
         worker_text_number(text, peer->lag);
+        worker_text_put(text, ",\"version\":");
+        worker_text_version(text, &peer->version);
+        if (peer->heard_ms_ago != UINT64_MAX) {
+            worker_text_put(text, ",\"heardMs\":");
+            worker_text_number(text, peer->heard_ms_ago);
+        }
+        put_traffic(text, &peer->traffic);
+        if (peer->trouble[0] != '\0') {
+            worker_text_put(text, ",\"trouble\":");
+            worker_text_string(text, crdt_span_of(peer->trouble));
+        }
         worker_text_put(text, "}");
     }
     worker_text_put(text, "]");
+}
+
+static void put_number(worker_text *text, const char *key, uint64_t number)
+{
+    worker_text_put(text, key);
+    worker_text_number(text, number);
+}
+
+static void put_since(worker_text *text, const sync_node_status *status)
+{
+    const sync_node_counts *since = &status->since;
+    put_number(text, ",\"components\":", status->counts.parts);
+    put_number(text, ",\"fields\":", status->counts.fields);
+    put_number(text, ",\"held\":", status->held_back);
+    put_number(text, ",\"tasks\":", since->tasks_now);
+    put_number(text, ",\"since\":{\"edits\":", since->edits);
+    put_number(text, ",\"batchesOut\":", since->batches_out);
+    put_number(text, ",\"batchesIn\":", since->batches_in);
+    put_number(text, ",\"duplicates\":", since->duplicates);
+    put_number(text, ",\"answersOut\":", since->answers_out);
+    put_number(text, ",\"answersIn\":", since->answers_in);
+    put_number(text, ",\"commits\":", since->commits);
+    put_number(text, ",\"diverged\":", since->diverged);
+    put_number(text, ",\"refused\":", status->refused);
+    put_traffic(text, &since->traffic);
+    worker_text_put(text, "}");
 }
 
 static void put_digest(worker_text *text, crdt_digest digest)
@@ -226,6 +301,7 @@ crdt_err worker_read_status(worker_call *call, sync_node *node, crdt_buf *out)
     worker_text_put(&text, ",\"url\":");
     worker_text_string(&text, crdt_span_of(status.url_count > 0 ? status.urls[0] : ""));
     put_peers(&text, &status);
+    put_since(&text, &status);
     worker_text_raw(&text, crdt_buf_span(&call->extra));
     worker_text_put(&text, "}");
     if (node != NULL) {
@@ -317,64 +393,57 @@ crdt_err worker_read_code(worker_call *call, sync_node *node, crdt_buf *out)
     return sync_node_read(node, read_code, &scene);
 }
 
-/* ---- conflicts ---- */
+/* ---- history ---- */
 
-#define CONFLICTS_MAX 10000u
+/* Tells whether the visits came to the end by themselves. */
+typedef struct history_visit {
+    worker_chronicle *chronicle;
+    bool stopped;
+} history_visit;
 
-typedef struct conflict_list {
-    crdt_buf *out;
-    uint64_t count;
-    crdt_err err;
-} conflict_list;
-
-static const char *conflict_name(crdt_conflict_kind kind)
+static bool visit_record(void *ctx, crdt_span record)
 {
-    switch (kind) {
-    case CRDT_CONFLICT_CONCURRENT:
-        return "concurrent";
-    case CRDT_CONFLICT_REMOVED:
-        return "removed";
-    case CRDT_CONFLICT_STALE:
-        break;
-    }
-    return "stale";
+    history_visit *visit = ctx;
+    visit->stopped = !worker_chronicle_visit(visit->chronicle, record);
+    return !visit->stopped;
 }
 
-static bool list_conflict(void *ctx, const crdt_conflict *conflict)
+static crdt_err read_history(worker_call *call, sync_node *node, crdt_buf *out)
 {
-    conflict_list *list = ctx;
-    if (!scene_layout_is_entity(conflict->key.object) || list->count >= CONFLICTS_MAX) {
-        return true;
-    }
-    const worker_conflict told = {.kind = conflict_name(conflict->kind),
-                                  .entity = conflict->key.object,
-                                  .part = conflict->key.part,
-                                  .field = conflict->key.field,
-                                  .value = conflict->loser.value,
-                                  .author = conflict->loser.who,
-                                  .stamp = conflict->loser.stamp};
-    list->err = list->count++ == 0 ? CRDT_OK : crdt_buf_append(list->out, ",", 1);
-    if (list->err == CRDT_OK) {
-        list->err = worker_word_conflict_payload(&told, list->out);
-    }
-    return list->err == CRDT_OK;
-}
-
-static crdt_err read_conflicts(void *ctx, const crdt_document *doc)
-{
-    conflict_list *list = ctx;
-    crdt_err err = crdt_document_conflicts(doc, list_conflict, list);
-    return err == CRDT_OK ? list->err : err;
-}
-
-crdt_err worker_read_conflicts(worker_call *call, sync_node *node, crdt_buf *out)
-{
-    (void)call;
-    conflict_list list = {.out = out};
-    crdt_err err =
-        crdt_buf_append_span(out, crdt_span_of("{\"ok\":true,\"conflicts\":["));
+    const worker_chronicle_options options = {.alloc = call->w->alloc,
+                                              .has_before = call->has_before,
+                                              .before = call->before,
+                                              .limit = (size_t)call->format};
+    history_visit visit = {.chronicle = NULL};
+    bool whole = false;
+    crdt_err err = worker_chronicle_open(&visit.chronicle, &options);
     if (err == CRDT_OK) {
-        err = sync_node_read(node, read_conflicts, &list);
+        err = sync_node_history(node, visit_record, &visit, &whole);
     }
-    return err == CRDT_OK ? crdt_buf_append(out, "]}", 2) : err;
+    worker_text text = worker_text_open(out);
+    text.err = err;
+    worker_text_put(&text, "{\"ok\":true,");
+    if (text.err == CRDT_OK) {
+        text.err = worker_chronicle_write(visit.chronicle, !visit.stopped, out);
+    }
+    /* Older edits were made, and are not kept any more. */
+    put_bool(&text, ",\"cut\":", !visit.stopped && !whole);
+    worker_text_put(&text, "}");
+    worker_chronicle_close(visit.chronicle);
+    return text.err;
+}
+
+void worker_clerk_history(worker *w, web_reply *reply, const crdt_stamp *before,
+                          uint32_t limit)
+{
+    worker_call *call = open_read(w, reply, read_history);
+    if (call == NULL) {
+        return;
+    }
+    call->format = (int)limit;
+    call->has_before = before != NULL;
+    if (before != NULL) {
+        call->before = *before;
+    }
+    give_read(w, reply, call);
 }

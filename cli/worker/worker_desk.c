@@ -201,6 +201,30 @@ static void add_counts(worker_session_counts *sum, const worker_session_counts *
     sum->lost += more->lost;
 }
 
+worker_session_counts worker_desk_count(const worker *w)
+{
+    worker_session_counts sum = w->gone_counts;
+    for (const worker_link *link = w->links; link != NULL; link = link->next) {
+        const worker_session_counts counts = worker_session_count(link->session);
+        add_counts(&sum, &counts);
+    }
+    return sum;
+}
+
+worker_desk_queues worker_desk_queue(worker *w)
+{
+    worker_desk_queues queues = {.reads = worker_clerk_count(&w->reader),
+                                 .publishing = worker_clerk_count(&w->publisher),
+                                 .held = w->held.events};
+    for (const worker_job *job = w->stalled_first; job != NULL; job = job->next) {
+        queues.stalled++;
+    }
+    for (const worker_link *link = w->links; link != NULL; link = link->next) {
+        queues.unanswered += worker_session_unanswered(link->session);
+    }
+    return queues;
+}
+
 /* What it gathered is still done: it was sent. */
 void worker_desk_closed(void *ctx, web_socket *socket, void *user)
 {
@@ -266,7 +290,8 @@ static void want_write(worker *w, worker_link *link, uint64_t now_ms)
     if (worker_session_broken(link->session)) {
         close_link(link, 1011, "out of memory");
     } else if (!link->closing &&
-               (worker_session_wants(link->session) || presence_due(w, link, now_ms))) {
+               (worker_session_wants(link->session) || presence_due(w, link, now_ms) ||
+                worker_conflicts_wait(w, link))) {
         web_socket_want_write(link->socket);
     }
 }
@@ -357,13 +382,14 @@ void worker_desk_write(void *ctx, web_socket *socket, void *user, crdt_buf *out)
     if (presence_due(w, link, now)) {
         tell_presence(w, link, now);
     }
+    worker_conflicts_tell(w, link);
     worker_session_write(link->session, session_now(link), out);
     if (out->size > 0) {
         worker_pulse_tell(&link->pulse, now);
         ask(link, now);
     }
     pace(link);
-    if (worker_session_wants(link->session)) {
+    if (worker_session_wants(link->session) || worker_conflicts_wait(w, link)) {
         web_socket_want_write(socket);
     }
 }
@@ -524,6 +550,9 @@ static void take_mail(worker *w, worker_mail *mail)
             worker_session_tell(link->session, crdt_buf_span(&mail->text));
         }
         break;
+    case WORKER_MAIL_CONFLICTS:
+        worker_conflicts_take(w, mail);
+        break;
     }
 }
 
@@ -531,7 +560,7 @@ static void take_mail(worker *w, worker_mail *mail)
 static void look(worker *w, uint64_t now_ms)
 {
     if (!w->pulling && w->pull_ms + w->options.tick_ms <= now_ms &&
-        worker_view_changed(w)) {
+        (worker_view_changed(w) || worker_conflicts_due(w, now_ms))) {
         w->pulling = worker_edit_start(w, 0, NULL);
         w->pull_ms = now_ms;
     }

@@ -65,6 +65,9 @@ static crdt_err do_job(void *ctx, const crdt_document *doc, crdt_op_list *ops,
     if (job->batch == NULL) {
         return CRDT_ENOTHING; /* a look changes nothing */
     }
+    if (worker_batch_is_dismissal(job->batch)) {
+        return worker_conflicts_write(job->w, job->batch, doc, ops, diag);
+    }
     if (worker_batch_is_undo(job->batch)) {
         return undo(job, doc, ops, diag);
     }
@@ -74,24 +77,51 @@ static crdt_err do_job(void *ctx, const crdt_document *doc, crdt_op_list *ops,
                     : worker_batch_apply(job->batch, doc, ops);
 }
 
+/* False: no memory; the view stays dirty, the next look tells it. */
+static bool post_news(worker *w)
+{
+    worker_mail *mail = worker_mail_open(&w->mailbox, WORKER_MAIL_NEWS);
+    if (mail == NULL) {
+        return false;
+    }
+    if (worker_view_take(w->view, &mail->news) != CRDT_OK) {
+        worker_mail_close(mail);
+        return false;
+    }
+    worker_post(w, mail);
+    worker_save_changed(w->save, worker_view_version(w->view));
+    worker_conflicts_touch(w);
+    return true;
+}
+
 void worker_view_post(worker *w)
 {
     if (w->view != NULL && atomic_exchange(&w->news_lost, false)) {
         worker_view_again(w->view);
     }
-    if (w->view == NULL || !worker_view_dirty(w->view)) {
+    if (w->view == NULL) {
         return;
     }
-    worker_mail *mail = worker_mail_open(&w->mailbox, WORKER_MAIL_NEWS);
-    if (mail == NULL) {
-        return; /* the view stays dirty: the next look tells it */
+    if (!worker_view_dirty(w->view) || post_news(w)) {
+        worker_conflicts_post(w);
     }
-    if (worker_view_take(w->view, &mail->news) != CRDT_OK) {
-        worker_mail_close(mail);
+}
+
+/* Clashes are people's to hear of; what they dismissed is not told any more. */
+static void note_conflicts(worker_job *job)
+{
+    const worker_batch *batch = job->batch;
+    bool done = job->result.err == CRDT_OK || job->result.err == CRDT_ENOTHING;
+    if (batch == NULL || !done) {
         return;
     }
-    worker_post(w, mail);
-    worker_save_changed(w->save, worker_view_version(w->view));
+    if (worker_batch_is_dismissal(batch)) {
+        worker_conflicts_dismiss(job->w, batch);
+    }
+    for (size_t i = 0; job->result.err == CRDT_OK && i < batch->clash_count; i++) {
+        worker_conflicts_keep(job->w, &batch->clashes[i], batch->who,
+                              &job->result.last);
+    }
 }
 
 static void job_done(void *ctx, const sync_edit_result *result)
@@ -101,6 +131,7 @@ static void job_done(void *ctx, const sync_edit_result *result)
     worker_mail *mail = job->mail;
     job->result = *result;
     job->mail = NULL;
+    note_conflicts(job);
     worker_view_post(w);
     worker_post(w, mail);
 }
@@ -129,6 +160,7 @@ static crdt_err open_view(void *ctx, crdt_document *doc)
         pthread_mutex_lock(&call->w->node_mutex);
         call->w->view = view;
         pthread_mutex_unlock(&call->w->node_mutex);
+        worker_conflicts_again(call->w);
         err = crdt_version_copy(&call->w->loaded, crdt_document_version(doc));
         worker_view_post(call->w);
     }
@@ -262,6 +294,10 @@ bool worker_edit_start(worker *w, uint64_t serial, worker_batch *batch)
     if (batch != NULL && worker_batch_is_undo(batch)) {
         bool redo = batch->intents[0].kind == WORKER_INTENT_REDO;
         job->edit.origin = redo ? CRDT_ORIGIN_REDO : CRDT_ORIGIN_UNDO;
+    }
+    if (batch != NULL && worker_batch_is_dismissal(batch)) {
+        job->edit.origin = CRDT_ORIGIN_HOUSEKEEPING;
+        job->edit.sweep = true;
     }
     queue_job(w, job);
     worker_edit_retry(w);

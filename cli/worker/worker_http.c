@@ -1,6 +1,9 @@
 /* The HTTP calls of docs/RENDERER.md: who may, and who does it. */
 
+#include "cli/args.h"
 #include "cli/page/asset.h"
+#include "cli/usage.h"
+#include "cli/worker/chronicle.h"
 #include "cli/worker/text.h"
 #include "cli/worker/worker_impl.h"
 
@@ -11,15 +14,7 @@
 
 static void put_refused(worker_text *text, worker *w)
 {
-    worker_session_counts sum = w->gone_counts;
-    for (const worker_link *link = w->links; link != NULL; link = link->next) {
-        const worker_session_counts counts = worker_session_count(link->session);
-        sum.events += counts.events;
-        sum.forbidden += counts.forbidden;
-        sum.invalid += counts.invalid;
-        sum.other += counts.other;
-        sum.lost += counts.lost;
-    }
+    const worker_session_counts sum = worker_desk_count(w);
     const web_server_counts web = web_server_count(w->web);
     const struct {
         const char *key;
@@ -79,6 +74,40 @@ static void put_save(worker_text *text, worker *w)
     worker_text_put(text, status.mine ? ",\"mine\":true}" : ",\"mine\":false}");
 }
 
+/* What waits, what it takes of the machine, what went over HTTP. */
+static void put_load(worker_text *text, worker *w)
+{
+    cli_usage usage;
+    cli_usage_get(&usage);
+    const worker_desk_queues queues = worker_desk_queue(w);
+    const web_server_counts web = web_server_count(w->web);
+    const struct {
+        const char *key;
+        uint64_t number;
+    } rows[] = {{",\"clashes\":", atomic_load(&w->conflicts.kept)},
+                {",\"at\":", worker_wall_ms()},
+                {",\"uptimeMs\":", worker_now_ms() - w->opened_ms},
+                {",\"queues\":{\"unanswered\":", queues.unanswered},
+                {",\"stalled\":", queues.stalled},
+                {",\"reads\":", queues.reads},
+                {",\"publishing\":", queues.publishing},
+                {",\"held\":", queues.held},
+                {"},\"http\":{\"connections\":", web.connections},
+                {",\"requests\":", web.requests},
+                {",\"bytesIn\":", web.received_size},
+                {",\"bytesOut\":", web.sent_size},
+                {"},\"process\":{\"cpuMs\":", usage.cpu_us / 1000},
+                {",\"memoryBytes\":", usage.memory_size},
+                {",\"files\":", usage.file_count},
+                {",\"filesMax\":", usage.file_max},
+                {",\"threads\":", usage.thread_count}};
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        worker_text_put(text, rows[i].key);
+        worker_text_number(text, rows[i].number);
+    }
+    worker_text_put(text, "}");
+}
+
 static crdt_err write_desk(worker *w, crdt_buf *out)
 {
     worker_text text = worker_text_open(out);
@@ -104,6 +133,7 @@ static crdt_err write_desk(worker *w, crdt_buf *out)
         worker_text_string(&text, crdt_span_of(trouble));
     }
     put_refused(&text, w);
+    put_load(&text, w);
     return text.err;
 }
 
@@ -125,6 +155,19 @@ static void answer_status(worker *w, const web_request *request, web_reply *repl
     crdt_buf_init(&extra, w->alloc);
     if (write_desk(w, &extra) == CRDT_OK) {
         worker_clerk_read(w, reply, worker_read_status, 0, &extra);
+    } else {
+        web_reply_error(reply, 500, "out of memory");
+    }
+    crdt_buf_deinit(&extra);
+}
+
+static void answer_metrics(worker *w, const web_request *request, web_reply *reply)
+{
+    (void)request;
+    crdt_buf extra;
+    crdt_buf_init(&extra, w->alloc);
+    if (worker_metrics_write_desk(w, &extra) == CRDT_OK) {
+        worker_clerk_read(w, reply, worker_read_metrics, 0, &extra);
     } else {
         web_reply_error(reply, 500, "out of memory");
     }
@@ -207,6 +250,27 @@ static void answer_page(worker *w, const web_request *request, web_reply *reply)
     page_asset_answer(request, reply);
 }
 
+#define HISTORY_LIMIT 50u /* entries, where none is asked for */
+
+static void answer_history(worker *w, const web_request *request, web_reply *reply)
+{
+    char text[CRDT_STAMP_TEXT_SIZE] = "";
+    crdt_stamp before;
+    double limit = HISTORY_LIMIT;
+    bool asked = web_request_parameter(request, "limit", text, sizeof text);
+    if (asked && !cli_args_number(text, 1, WORKER_CHRONICLE_ENTRIES_MAX, &limit)) {
+        web_reply_error(reply, 400, "limit is a number from 1 to %u",
+                        WORKER_CHRONICLE_ENTRIES_MAX);
+        return;
+    }
+    bool older = web_request_parameter(request, "before", text, sizeof text);
+    if (older && !crdt_stamp_parse(text, &before)) {
+        web_reply_error(reply, 400, "before is a stamp, TIME@ACTOR");
+        return;
+    }
+    worker_clerk_history(w, reply, older ? &before : NULL, (uint32_t)limit);
+}
+
 const cli_route worker_routes[] = {
     {"GET", "/v1/health", ACCESS_NONE},      {"GET", "/v1/status", ACCESS_VIEW},
     {"GET", "/v1/snapshot", ACCESS_VIEW},    {"GET", "/v1/export", ACCESS_VIEW},
@@ -217,6 +281,7 @@ const cli_route worker_routes[] = {
     {"WS", "/renderer", ACCESS_VIEW},        {"GET", "/v1/info", ACCESS_VIEW},
     {"GET", "/v1/contents/*", ACCESS_VIEW},  {"GET", "/v1/kernel", ACCESS_VIEW},
     {"POST", "/v1/play", ACCESS_EDIT},       {"POST", "/v1/stop", ACCESS_EDIT},
+    {"GET", "/v1/history", ACCESS_VIEW},     {"GET", "/metrics", ACCESS_VIEW},
 };
 const size_t worker_route_count = sizeof worker_routes / sizeof worker_routes[0];
 
@@ -240,6 +305,8 @@ static const answer_fn ANSWERS[] = {
     answer_kernel,
     answer_play,
     answer_stop,
+    answer_history,
+    answer_metrics,
 };
 static_assert(sizeof ANSWERS / sizeof ANSWERS[0] ==
                   sizeof worker_routes / sizeof worker_routes[0],

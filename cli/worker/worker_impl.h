@@ -6,15 +6,18 @@
  *      worker.c        open, run, close; node, loader and saver wired together
  *      worker_desk.c   the thread of the sockets: renderers, ticks, mail
  *      worker_edit.c   edits and looks at the view, in the node's thread
+ *      worker_conflicts.c  the conflicts that stand: kept, told, dismissed
  *      worker_scene.c  loader and saver
  *      worker_wish.c   what renderers and programs ask for: save, project, publish
  *      worker_http.c   the HTTP calls
+ *      worker_metrics.c  the figures for Prometheus
  *      worker_clerk.c  calls that wait for the node
  *      worker_publish.c  publishing, in a thread that waits for servers */
 
 #include "cli/control.h"
 #include "cli/outside/outside.h"
 #include "cli/web/server.h"
+#include "cli/worker/clashes.h"
 #include "cli/worker/load.h"
 #include "cli/worker/mailbox.h"
 #include "cli/worker/presence.h"
@@ -41,8 +44,9 @@ typedef struct worker_link {
     bool loopback;
     bool paused;
     bool closing;
-    uint64_t presence_revision; /* told up to here */
-    uint64_t presence_ms;       /* told last */
+    uint64_t presence_revision;  /* told up to here */
+    uint64_t presence_ms;        /* told last */
+    uint64_t conflicts_revision; /* told last */
     worker_pulse pulse;
 } worker_link;
 
@@ -67,8 +71,10 @@ typedef struct worker_call {
     /* Reading calls: append the answer. */
     crdt_err (*read)(struct worker_call *call, sync_node *node, crdt_buf *out);
     web_reply reply; /* to a program */
-    int format;      /* of an export */
-    crdt_buf extra;  /* JSON members that the desk knows (status) */
+    int format;      /* of an export; of a history the entries wanted */
+    bool has_before; /* of a history: what is older than this */
+    crdt_stamp before;
+    crdt_buf extra; /* JSON members that the desk knows (status) */
     void *data;
 } worker_call;
 
@@ -85,12 +91,27 @@ typedef struct worker_clerk {
     bool stop;
 } worker_clerk;
 
+/* What becomes of conflicts on their way from the document to the renderers. */
+typedef struct worker_conflicts {
+    worker_clashes clashes; /* the node's thread's, as the next five */
+    uint64_t clash_revision;
+    uint64_t told_clashes;  /* revisions of what was listed last */
+    uint64_t told_standing; /* 0: nothing was */
+    _Atomic uint64_t kept;  /* clashes, for figures */
+    bool touched;           /* the scene changed since the clashes were looked at */
+    uint64_t listed_ms;
+    _Atomic uint64_t due_ms; /* the list is to be made then; 0: it is as it was */
+    crdt_buf text;           /* the desk's: the event as it is told */
+    uint64_t revision;       /* of `text`; 0: there is none yet */
+} worker_conflicts;
+
 #define WORKER_URLS_MAX 66u
 
 struct worker {
     worker_options options;
     crdt_alloc alloc;
     char instance[9]; /* random, hex: makes ids of people unique */
+    uint64_t opened_ms;
     web_server *web;
     pthread_t web_thread;
     bool web_running;
@@ -134,6 +155,7 @@ struct worker {
     bool fresh;       /* it was told by an event */
     uint64_t conflict_second;
     uint32_t conflict_count;
+    worker_conflicts conflicts;
 
     /* the desk's */
     cli_access *access;
@@ -220,6 +242,31 @@ void worker_view_detach(worker *w, sync_node *node);
 /* In the node's thread: post what changed since the last look, if anything did. */
 void worker_view_post(worker *w);
 
+/* ---- worker_conflicts.c ---- */
+
+/* In the node's thread, or while there is none: keep what a batch clashed with. `until`
+ * NULL: not known. */
+void worker_conflicts_keep(worker *w, const worker_clash *clash, crdt_span by,
+                           const crdt_stamp *until);
+/* In the node's thread: the operations of a batch that dismisses what stands in the
+ * document; when it is done, let go of what does not. */
+crdt_err worker_conflicts_write(worker *w, const worker_batch *batch,
+                                const crdt_document *doc, crdt_op_list *ops,
+                                crdt_diag *diag);
+void worker_conflicts_dismiss(worker *w, const worker_batch *batch);
+/* In the node's thread: the scene changed (there is another view). */
+void worker_conflicts_touch(worker *w);
+void worker_conflicts_again(worker *w);
+/* In the node's thread: post the list, if it changed and it is time. */
+void worker_conflicts_post(worker *w);
+/* Any thread: is it time to have it made? */
+bool worker_conflicts_due(const worker *w, uint64_t now_ms);
+/* At the desk: take the list that was posted; tell it to a renderer that has not heard
+ * it. */
+void worker_conflicts_take(worker *w, worker_mail *mail);
+bool worker_conflicts_wait(const worker *w, const worker_link *link);
+void worker_conflicts_tell(worker *w, worker_link *link);
+
 /* ---- worker_desk.c: handlers of the web server ---- */
 
 int worker_desk_open(void *ctx, web_socket *socket, const web_request *request,
@@ -232,6 +279,17 @@ void worker_desk_wake(void *ctx);
 void worker_desk_tick(void *ctx);
 /* Who asks, by its token. */
 access_person worker_desk_person(worker *w, const web_request *request);
+/* What renderers sent and were refused, those included that left. */
+worker_session_counts worker_desk_count(const worker *w);
+/* What waits now. */
+typedef struct worker_desk_queues {
+    size_t unanswered; /* events of renderers */
+    size_t stalled;    /* batches that the node could not take yet */
+    size_t reads;      /* calls that wait for the node */
+    size_t publishing; /* calls that wait for servers */
+    size_t held;       /* events until the scene is there */
+} worker_desk_queues;
+worker_desk_queues worker_desk_queue(worker *w);
 /* Hand over what was gathered so far. */
 void worker_desk_flush(worker *w);
 /* All that is open, at the end. */
@@ -284,8 +342,18 @@ void worker_clerk_read(worker *w, web_reply *reply,
                                         crdt_buf *out),
                        int format, crdt_buf *extra);
 
+/* Read history: `limit` entries older than `before` (NULL: from now). As
+ * worker_clerk_read. */
+void worker_clerk_history(worker *w, web_reply *reply, const crdt_stamp *before,
+                          uint32_t limit);
+
+size_t worker_clerk_count(worker_clerk *clerk);
+/* Append the figures that the desk knows, for worker_read_metrics. */
+crdt_err worker_metrics_write_desk(worker *w, crdt_buf *out);
+
 /* What can be read. */
 crdt_err worker_read_status(worker_call *call, sync_node *node, crdt_buf *out);
+crdt_err worker_read_metrics(worker_call *call, sync_node *node, crdt_buf *out);
 crdt_err worker_read_snapshot(worker_call *call, sync_node *node, crdt_buf *out);
 crdt_err worker_read_export(worker_call *call, sync_node *node, crdt_buf *out);
 crdt_err worker_read_code(worker_call *call, sync_node *node, crdt_buf *out);

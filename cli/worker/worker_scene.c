@@ -176,7 +176,16 @@ static void tell_clashes(worker *w, const worker_rebase_plan *plan)
             .field = clash->key.field,
             .value = gone ? clash->ours : clash->theirs,
             .author = gone ? clash->who : clash->their_who,
-            .stamp = clash->their_stamp};
+            .stamp = clash->their_stamp,
+            .by = gone ? clash->their_who : clash->who};
+        const worker_clash kept = {.removed = told.kind[0] == 'r',
+                                   .entity = told.entity,
+                                   .part = told.part,
+                                   .field = told.field,
+                                   .value = told.value,
+                                   .author = told.author,
+                                   .stamp = told.stamp};
+        worker_conflicts_keep(w, &kept, told.by, NULL);
         worker_mail *mail = worker_mail_open(&w->mailbox, WORKER_MAIL_EVENT);
         if (mail != NULL && worker_word_conflict(&told, &mail->text) == CRDT_OK) {
             worker_post(w, mail);

@@ -31,6 +31,7 @@ SECRETS = (b"lamp1", b"Lamp 1", b"a-lamp", b"models/lamp", b'"entities"', b"acto
 KNOWN = {
     "worker": {("GET", "/v1/health", "none"), ("GET", "/v1/status", "view"), ("GET", "/v1/snapshot", "view"),
                ("GET", "/v1/export", "view"), ("GET", "/v1/code", "view"), ("GET", "/v1/conflicts", "view"),
+               ("GET", "/v1/history", "view"), ("GET", "/metrics", "view"),
                ("POST", "/v1/save", "edit"), ("POST", "/v1/publish", "publish"), ("POST", "/v1/unpublish", "admin"),
                ("GET", "/", "none"), ("GET", "/status", "none"), ("GET", "/page/*", "none"),
                ("GET", "/v1/info", "view"), ("GET", "/v1/contents/*", "view"), ("GET", "/v1/kernel", "view"),
