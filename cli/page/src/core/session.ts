@@ -63,6 +63,7 @@ class PageSession implements Session {
     private keep: Keep | undefined;
     private scene_ = '';
     private loaded = false;
+    private ready = false; /* all is told: what waits may be sent */
     private stopSaveLook: (() => void) | undefined;
     private silent = 0; /* ids of what only asks whether the worker lives: below 0 */
 
@@ -171,6 +172,12 @@ class PageSession implements Session {
             own = own && told.type === 'answer';
             this.take(told);
         }
+        /* All of the message first: what is sent before would say that the rest was not seen. */
+        if (this.ready) {
+            this.sender.start();
+            this.adopt();
+            this.ready = false;
+        }
         this.sender.report();
         this.store.show(own);
         this.sender.wake();
@@ -252,11 +259,7 @@ class PageSession implements Session {
         this.loaded = true;
         this.standing.value = { ...this.standing.value, phase: 'live' };
         this.self.renew();
-        if (this.standing.value.mode !== 'running') {
-            this.sender.start();
-            this.adopt();
-        }
-        this.store.show(false);
+        this.ready = this.standing.value.mode !== 'running';
         this.askSaved();
     }
 
