@@ -7,7 +7,7 @@ import { useUi, type Ui } from './context.ts';
 import { FieldRow, fieldOf } from './field_row.tsx';
 import { Icon } from './icon.tsx';
 import { JsonField } from './json_field.tsx';
-import { fieldLabel, knownOf } from './known.ts';
+import { fieldLabel, hintOf, knownOf } from './known.ts';
 import { menuAt, type MenuItem } from './menu.tsx';
 
 /* What is folded, and what is shown as JSON: by the component's name, as long as the page is open. */
@@ -85,7 +85,7 @@ function Fields({ name, ids, components }: { name: string; ids: readonly EntityI
         );
     }
     const fields = Object.keys(objects[0]!).filter(
-        (field) => !known.fields?.[field]?.hidden && objects.every((object) => Object.hasOwn(object!, field)),
+        (field) => !hintOf(known.fields, field)?.hidden && objects.every((object) => Object.hasOwn(object!, field)),
     );
     fields.sort((a, b) => order(known, a) - order(known, b));
     return (
@@ -149,7 +149,7 @@ function menuOf(ui: Ui, name: string, entities: readonly Entity[], components: r
         for (const [field, value] of Object.entries(begin)) {
             if (!Object.hasOwn(object, field)) {
                 items.push({
-                    label: `Add ${fieldLabel(field, known.fields?.[field]).toLowerCase()}`,
+                    label: `Add ${fieldLabel(field, hintOf(known.fields, field)).toLowerCase()}`,
                     icon: 'plus',
                     section: '',
                     disabled: blocked,

@@ -4,7 +4,7 @@ import type { Conflict } from '../core/types.ts';
 import { IconButton } from './button.tsx';
 import { useUi } from './context.ts';
 import { Icon } from './icon.tsx';
-import { fieldLabel, knownOf } from './known.ts';
+import { fieldLabel, hintOf, knownOf } from './known.ts';
 import { brief, conflictPhrase } from './phrases.ts';
 import { fieldOf } from './field_row.tsx';
 
@@ -38,7 +38,7 @@ function Item({ conflict }: { conflict: Conflict }): JSX.Element {
     const entity = scene.get(conflict.entity);
     const blocked = ui.blocked.value;
     const component = conflict.component;
-    const place = component ? `${knownOf(component).title}${conflict.field ? `, ${fieldLabel(conflict.field, knownOf(component).fields?.[conflict.field]).toLowerCase()}` : ''}` : '';
+    const place = component ? `${knownOf(component).title}${conflict.field ? `, ${fieldLabel(conflict.field, hintOf(knownOf(component).fields, conflict.field)).toLowerCase()}` : ''}` : '';
     const data = component ? entity?.components.get(component)?.data : undefined;
     const shown = conflict.field ? fieldOf(data, conflict.field) : data;
     const act = (run: () => void) => () => {

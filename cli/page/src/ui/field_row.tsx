@@ -5,7 +5,7 @@ import type { Conflict, EntityId, Json, JsonObject, Person } from '../core/types
 import { IconButton } from './button.tsx';
 import { useUi } from './context.ts';
 import { Icon } from './icon.tsx';
-import { fieldLabel, type FieldHint, type Known } from './known.ts';
+import { fieldLabel, hintOf, type FieldHint, type Known } from './known.ts';
 import { useLabelDrag } from './number_input.tsx';
 import { brief, inkOn, initialsOf } from './phrases.ts';
 import { kindOf, ValueEditor, type Change } from './value_editor.tsx';
@@ -21,7 +21,7 @@ interface FieldRowProps {
 
 export function FieldRow({ entities, component, known, field, values, change }: FieldRowProps): JSX.Element {
     const ui = useUi();
-    const hint = known.fields?.[field];
+    const hint = hintOf(known.fields, field);
     const label = fieldLabel(field, hint);
     const kind = kindOf(values, field, hint, 0);
     const readOnly = ui.blocked.value !== null;

@@ -107,7 +107,7 @@ function Entry({ entry }: { entry: HistoryEntry }): JSX.Element {
                 <span class="face small" style={{ background: color, color: inkOn(color) }} aria-hidden="true">{initialsOf(entry.who || '?')}</span>
                 <span class="entry-text">
                     <span class="entry-what">{phraseOf(entry, (id) => scene.label(id))}</span>
-                    <span class="quiet">{mine ? 'You' : entry.who || 'Somebody'}<span aria-hidden="true"> · </span><time dateTime={new Date(entry.at).toISOString()} title={fullTimeOf(entry.at)}>{agoOf(entry.at, now.value)}</time></span>
+                    <span class="quiet">{entry.who || 'Somebody'}{mine && ' (you)'}<span aria-hidden="true"> · </span><time dateTime={new Date(entry.at).toISOString()} title={fullTimeOf(entry.at)}>{agoOf(entry.at, now.value)}</time></span>
                 </span>
             </button>
         </li>

@@ -214,7 +214,7 @@ function AddComponent({ entities }: { entities: readonly Entity[] }): JSX.Elemen
     const items = (): readonly MenuItem[] =>
         offers(isCore(ui.session.scene))
             .filter(({ name }) => entities.some((entity) => !entity.components.has(name)))
-            .map(({ name, known }) => ({ label: known.title, detail: known.about ?? name, icon: known.icon, run: () => add(name, known.begin!) }));
+            .map(({ name, known }) => ({ label: known.title, detail: name, about: known.about, icon: known.icon, run: () => add(name, known.begin!) }));
     return (
         <div class="add-component">
             <button

@@ -209,6 +209,11 @@ export function knownOf(component: string): Known {
     return found || { title: type.replace(/^.*::/, ''), icon: 'component' };
 }
 
+/* Names of fields are others' doing: what every object has by itself is no hint. */
+export function hintOf(hints: Known['fields'], field: string): FieldHint | undefined {
+    return hints && Object.hasOwn(hints, field) ? hints[field] : undefined;
+}
+
 /* Whether the scene is of SDK7, whose components have other names. */
 export function isCore(scene: Scene): boolean {
     for (const entity of scene.entities.values()) {

@@ -10,6 +10,7 @@ export interface MenuItem {
     readonly label: string;
     readonly icon?: IconName;
     readonly detail?: string; /* said after the label, quieter */
+    readonly about?: string;  /* in a tip */
     readonly keys?: string;
     readonly disabled?: boolean;
     readonly danger?: boolean;
@@ -166,7 +167,7 @@ function MenuRow({ item, index, active, listbox, heading, choose, hover }: RowPr
                 class="menu-item" data-item id={`menu-item-${index}`} role={role} tabIndex={-1} data-danger={item.danger || undefined}
                 data-active={active || undefined} aria-disabled={item.disabled || undefined}
                 aria-checked={!listbox && item.checked !== undefined ? item.checked : undefined}
-                aria-selected={listbox ? active : undefined} aria-label={item.label} onClick={choose} onPointerMove={active ? undefined : hover}
+                aria-selected={listbox ? active : undefined} aria-label={item.detail ? `${item.label}, ${item.detail}` : item.label} title={item.about} onClick={choose} onPointerMove={active ? undefined : hover}
             >
                 <span class="menu-icon">{item.checked ? <Icon name="check" /> : item.icon && <Icon name={item.icon} />}</span>
                 <span class="menu-label">{item.label}</span>
@@ -177,15 +178,21 @@ function MenuRow({ item, index, active, listbox, heading, choose, hover }: RowPr
     );
 }
 
-/* Below the opener, else above it, and never beyond the window. */
+/* Below the opener if there is room for a good part of it, else above; never beyond the window. */
 function placeAt(box: HTMLElement, at: MenuState['at']): void {
     const gap = 4;
     const edge = 8;
-    const { width, height } = box.getBoundingClientRect();
-    const below = at.bottom + gap;
-    const above = at.top - gap - height;
-    const top = below + height > innerHeight - edge && above >= edge ? above : Math.min(below, innerHeight - edge - height);
+    const enough = 260;
+    const tallest = 460;
+    const below = innerHeight - edge - gap - at.bottom;
+    const above = at.top - gap - edge;
+    box.style.maxHeight = `${tallest}px`;
+    const wanted = box.getBoundingClientRect().height;
+    const under = wanted <= below || below >= enough || below >= above;
+    const height = Math.min(wanted, under ? below : above);
+    box.style.maxHeight = `${height}px`;
+    box.style.top = `${under ? at.bottom + gap : at.top - gap - height}px`;
+    const { width } = box.getBoundingClientRect();
     const left = at.left + width > innerWidth - edge ? at.right - width : at.left;
-    box.style.top = `${Math.max(edge, top)}px`;
     box.style.left = `${Math.max(edge, Math.min(left, innerWidth - edge - width))}px`;
 }

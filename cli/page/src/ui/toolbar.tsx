@@ -186,7 +186,7 @@ function ThemeButton(): JSX.Element {
     const { theme } = ui.settings;
     return (
         <IconButton
-            name="Theme" icon={THEMES.find((one) => one.theme === theme.value)!.icon} menu at="left"
+            name="Theme" icon={ui.settings.shownTheme.value === 'dark' ? 'moon' : 'sun'} menu at="left"
             run={(event) => {
                 const items = THEMES.map((one) => ({
                     label: one.name,

@@ -5,7 +5,7 @@ import type { JSX } from 'preact';
 import type { Json, JsonObject } from '../core/types.ts';
 import { useUi } from './context.ts';
 import { degreesOf, quaternionOf, sameRotation, type Quaternion, type Vector3 } from './euler.ts';
-import { fieldLabel, type FieldHint } from './known.ts';
+import { fieldLabel, hintOf, type FieldHint } from './known.ts';
 import { hexOf } from './phrases.ts';
 import { NumberInput } from './number_input.tsx';
 import { JsonField } from './json_field.tsx';
@@ -331,7 +331,7 @@ function GroupEditor(props: EditorProps): JSX.Element {
     return (
         <div class="group">
             {names.map((name) => {
-                const hint = props.hints?.[name];
+                const hint = hintOf(props.hints, name);
                 const values = props.values.map((value) => (value as JsonObject)[name]);
                 const label = fieldLabel(name, hint);
                 if (name === '$case') {
