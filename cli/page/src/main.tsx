@@ -1,9 +1,10 @@
 /* The page: wires core, view and ui. `window.scenesync` is for the console and the tests. */
-import { signal } from '@preact/signals';
+import { computed } from '@preact/signals';
 import type { Session } from './core/types.ts';
 import { browserPlatform } from './browser.ts';
+import { openModels } from './core/models.ts';
 import { openSession } from './core/session.ts';
-import { openView, type ModelFiles, type View } from './view/view.ts';
+import { openView, type View } from './view/view.ts';
 import { openPage } from './ui/app.tsx';
 import { openSettings } from './ui/settings.ts';
 
@@ -23,12 +24,12 @@ function storage(): Storage | null {
 
 const session = openSession(browserPlatform());
 const settings = openSettings(storage(), matchMedia('(prefers-color-scheme: dark)'));
-const models = signal<ModelFiles | null>({ url: () => null, beside: () => null });
 window.scenesync = { session };
 openPage(document.getElementById('app')!, {
     session,
     settings,
     openViewport: (canvas, info) => {
+        const models = computed(() => (info.value ? openModels(info.value.models, { token: session.token }) : null));
         const view = openView(canvas, session, { theme: settings.shownTheme, info, models });
         window.scenesync = { session, view };
         return view;

@@ -87,12 +87,14 @@ function followInfo(ui: Ui): void {
             asked = mode;
             ui.session.info().then(
                 (info) => {
-                    ui.info.value = info;
+                    if (JSON.stringify(info) !== JSON.stringify(ui.info.peek())) {
+                        ui.info.value = info;
+                    }
                 },
                 () => {
                     const [x = 0, y = 0] = ui.session.sceneName.split(',').map(Number);
                     const base = { x: x || 0, y: y || 0 };
-                    ui.info.value = { parcels: [base], base, canPlay: false, canSave: true, canPublish: true };
+                    ui.info.value = { parcels: [base], base, canPlay: false, canSave: true, canPublish: true, models: { assets: {}, files: {} } };
                 },
             );
         }

@@ -63,7 +63,8 @@ export function StatusLine(): JSX.Element {
             <div class="facts">
                 <ConflictCount ui={ui} />
                 <Counts ui={ui} />
-                <a class="link" href={statusLink()} target="_blank" rel="noopener" title="Replicas, lag, traffic"><Icon name="chart" size={12} />Status</a>
+                {/* The token is in the fragment, which no server sees. */}
+                <a class="link" href={session.token === '' ? '/status' : `/status#token=${encodeURIComponent(session.token)}`} target="_blank" rel="noopener" title="Replicas, lag, traffic"><Icon name="chart" size={12} />Status</a>
             </div>
         </footer>
     );
@@ -75,11 +76,6 @@ function pendingWords(link: LinkState): string {
 
 function saveTitle(save: SaveState): string {
     return [save.error, save.where, save.at === undefined ? undefined : fullTimeOf(save.at)].filter((part) => part !== undefined).join(', ');
-}
-
-/* The token travels in the fragment, which no server sees. */
-function statusLink(): string {
-    return `/status${location.hash}`;
 }
 
 function ConflictCount({ ui }: { ui: Ui }): JSX.Element | null {
