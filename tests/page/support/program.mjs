@@ -10,6 +10,13 @@ export const ROOT = path.resolve(path.dirname(fileURLToPath(import.meta.url)), '
 export const PROGRAM = path.resolve(process.env.SCENESYNC ?? path.join(ROOT, 'build/release/scenesync'));
 const LEAVE_MS = 15_000;
 
+/* However this process ends, what it started ends too. */
+const running = new Set();
+process.on('exit', () => running.forEach((child) => child.kill('SIGKILL')));
+for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) {
+    process.on(signal, () => process.exit(1));
+}
+
 export class Program {
     /* `log`: the file that takes what it says of trouble. */
     constructor(verb, args, log, environment) {
@@ -30,7 +37,14 @@ export class Program {
         closeSync(errors);
         let text = '';
         this.child.stdout.setEncoding('utf8');
-        this.ended = new Promise((resolve) => this.child.once('exit', resolve));
+        const { child } = this;
+        running.add(child);
+        this.ended = new Promise((resolve) => {
+            child.once('exit', (code) => {
+                running.delete(child);
+                resolve(code);
+            });
+        });
         return new Promise((resolve, reject) => {
             this.child.once('exit', (code) => reject(new Error(`${this.verb} ended with ${code}: ${this.said()}`)));
             this.child.stdout.on('data', (piece) => {

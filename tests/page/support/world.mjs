@@ -92,7 +92,7 @@ export class World {
             file = this.write(`${name}.json`, scene);
         }
         if (file) {
-            await this.verb('import', '--store', store, file);
+            await this.verb('import', '--store', store, '--scene', '0,0', file);
         }
         const worker = await this.program(name, 'worker', [
             '--scene', '0,0', '--store', store, '--http', '127.0.0.1:0', '--listen', 'tcp://127.0.0.1:0',
@@ -110,7 +110,7 @@ export class World {
     /* A worker that lets in whom its access file names; `token`: for the calls of the test. */
     async guarded(name, { scene, file, token }) {
         const store = this.path(name);
-        await this.verb('import', '--store', store, this.write(`${name}.json`, scene));
+        await this.verb('import', '--store', store, '--scene', '0,0', this.write(`${name}.json`, scene));
         const worker = await this.program(name, 'worker', ['--scene', '0,0', '--store', store,
             '--http', '127.0.0.1:0', '--access', file]);
         worker.token = token;
