@@ -157,11 +157,7 @@ export class Person {
     /* Where an entity is on the page, in CSS pixels; null: not in sight. */
     async screen(id) {
         await this.in(() => window.scenesync.view.settled());
-        return this.in((i) => {
-            const at = window.scenesync.view.screen(i);
-            const box = document.querySelector('canvas').getBoundingClientRect();
-            return at && { x: box.left + at.x, y: box.top + at.y };
-        }, id);
+        return this.in((i) => window.scenesync.view.screen(i), id);
     }
 
     /* What moves has come to rest, and is drawn. */
