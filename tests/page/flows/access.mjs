@@ -53,7 +53,7 @@ export async function a_share_link_opens_the_scene(world) {
     const dialog = ed.page.getByRole('dialog', { name: /Share/ });
     const link = await dialog.getByRole('textbox').first().inputValue();
     assert.ok(link.includes('#') && link.split('#')[1].includes(token) && !link.split('#')[0].includes(token), link);
-    assert.ok(link.includes('scene=0'), link);
+    assert.ok(link.includes('scene=0'), `${link} names no scene`);
     await ed.key('Escape');
     await dialog.waitFor({ state: 'detached' });
     const guest = await world.person('Gil', worker, { wait: false });

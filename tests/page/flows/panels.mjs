@@ -51,9 +51,14 @@ export async function the_inspector(world) {
     await ana.type('Material', 'roughness', '0.25');
     await ben.until('the roughness', async () => (await ben.data('ball', 'Material')).roughness === 0.25);
 
-    /* Not a number: it says so, and goes back. */
+    /* Not a number: it says so, changes nothing, and Esc goes back. */
     await ana.type('Transform', 'position.x', 'up');
-    await ana.until('it goes back', async () => (await ana.place('ball')).position[0] === 5.25);
+    const x = ana.field('Transform', 'position.x');
+    assert.equal(await x.getAttribute('aria-invalid'), 'true');
+    await x.press('Escape');
+    await ana.until('it goes back', async () => (await x.inputValue()) === '5.25');
+    assert.equal((await ana.place('ball')).position[0], 5.25);
+    await x.blur();
 
     /* What comes from others shows. */
     await ben.in(() => window.scenesync.session.edits.place('ball', { position: [7, 1, 8] }));
