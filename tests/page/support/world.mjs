@@ -7,7 +7,7 @@
 import { mkdtempSync, mkdirSync, rmSync, writeFileSync, readdirSync, readFileSync, existsSync } from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
-import { Program, verb } from './program.mjs';
+import { Program, ROOT, verb } from './program.mjs';
 import { Person } from './person.mjs';
 import { Relay } from './relay.mjs';
 
@@ -78,10 +78,10 @@ export class World {
         return program.start();
     }
 
-    /* A content and a builder server; `scenes`: "X,Y=FILE". */
+    /* A content and a builder server, with the models of the sample scenes; `scenes`: "X,Y=FILE". */
     servers(...scenes) {
         return this.program('servers', 'servers', ['--dir', this.path('servers'), '--http', '127.0.0.1:0',
-            ...scenes.flatMap((scene) => ['--deploy', scene])]);
+            '--files', path.join(ROOT, 'docs/scenes/models'), ...scenes.flatMap((scene) => ['--deploy', scene])]);
     }
 
     /* An edition worker. `scene`: a value or a file that is there at the start. Browsers reach it
