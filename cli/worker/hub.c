@@ -132,6 +132,7 @@ static void free_entity(worker_hub *hub, worker_entity *entity)
     crdt_free(hub->alloc, entity->parts, entity->part_capacity * sizeof(worker_part));
     worker_blob_drop(entity->id);
     worker_blob_drop(entity->id_text);
+    worker_blob_drop(entity->name);
     crdt_free(hub->alloc, entity, sizeof *entity);
 }
 
@@ -584,6 +585,22 @@ static void set_live(worker_hub *hub, worker_entity *entity,
     entity->order = news->order;
 }
 
+/* A name comes with the entity, from the file that was loaded, and stays: it is told with
+ * the entity, and no change by itself. */
+static crdt_err take_name(worker_hub *hub, worker_entity *entity, crdt_span name)
+{
+    worker_blob *blob = NULL;
+    if (name.size > 0) {
+        blob = make_string(hub->alloc, name);
+        if (blob == NULL) {
+            return CRDT_ENOMEM;
+        }
+    }
+    worker_blob_drop(entity->name);
+    entity->name = blob;
+    return CRDT_OK;
+}
+
 static crdt_err take_entity(worker_hub *hub, const worker_news_entity *news)
 {
     worker_entity *entity = worker_hub_find(hub, news->id);
@@ -598,7 +615,7 @@ static crdt_err take_entity(worker_hub *hub, const worker_news_entity *news)
     }
     bool changed = entity->live != news->live;
     set_live(hub, entity, news);
-    crdt_err err = CRDT_OK;
+    crdt_err err = take_name(hub, entity, news->name);
     size_t count = 0;
     for (size_t i = 0; i < news->part_count && err == CRDT_OK; i++) {
         uint32_t type = worker_hub_type_of(hub, news->parts[i].part);

@@ -46,6 +46,7 @@ typedef struct worker_part {
 typedef struct worker_entity {
     worker_blob *id;
     worker_blob *id_text; /* the id as JSON */
+    worker_blob *name;    /* that the entity itself has, as JSON; NULL: none */
     uint32_t slot;
     bool live;
     bool listed; /* it is in the list of revisions */

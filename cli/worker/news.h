@@ -21,7 +21,8 @@ typedef struct worker_news_part {
 
 typedef struct worker_news_entity {
     crdt_span id;
-    bool live; /* else it is gone, and there are no parts */
+    crdt_span name; /* that the entity itself has (a Builder's); UTF-8, may be empty */
+    bool live;      /* else it is gone, and there are no parts */
     bool ordered;
     int64_t order;           /* its place in the scene, if ordered */
     worker_news_part *parts; /* in their order */

@@ -287,6 +287,23 @@ static placed_part *place_parts(const worker_view *view, worker_news *news,
     return placed;
 }
 
+/* The name that the entity's own part has, if it is text. False: no memory. */
+static bool copy_name(const crdt_document *doc, crdt_part own, worker_news *news,
+                      crdt_span *name)
+{
+    crdt_entry entry;
+    crdt_span text;
+    crdt_field field = {0};
+    if (own.id != 0) {
+        field = crdt_document_find_field(doc, own, crdt_span_of("name"));
+    }
+    if (field.id == 0 || !crdt_document_field_value(doc, field, 0, &entry) ||
+        !scene_value_text(entry.value, &text)) {
+        return true;
+    }
+    return worker_news_copy(news, text, name);
+}
+
 static crdt_err read_entity(worker_view *view, worker_news *news, crdt_span id,
                             crdt_buf *value)
 {
@@ -304,6 +321,9 @@ static crdt_err read_entity(worker_view *view, worker_news *news, crdt_span id,
     }
     crdt_part own = scene_part_find(view->doc, object, crdt_span_of(SCENE_NAME_ENTITY));
     entity->ordered = integer_field(view->doc, own, SCENE_NAME_ORDER, &entity->order);
+    if (!copy_name(view->doc, own, news, &entity->name)) {
+        return CRDT_ENOMEM;
+    }
     size_t count = 0;
     placed_part *placed = place_parts(view, news, object, &count);
     entity->parts = crdt_arena_alloc(&news->arena, count * sizeof *entity->parts);

@@ -64,6 +64,10 @@ crdt_err worker_word_add(const worker_hub *hub, const worker_entity *entity,
     crdt_span author = {0};
     put_event(&text, hub, "AddEntity");
     put_entity(&text, entity);
+    if (entity->name != NULL) {
+        worker_text_put(&text, ",\"name\":");
+        worker_text_raw(&text, worker_blob_span(entity->name));
+    }
     worker_text_put(&text, ",\"components\":[");
     bool comma = false;
     for (size_t i = 0; i < entity->part_count; i++) {

@@ -235,3 +235,21 @@ Test(view, following_is_as_good_as_reading_anew)
         close_stand(&s);
     }
 }
+
+/* Scenes of the Builder name their entities in the entity, not in a component. */
+Test(view, names_come_with_the_entity)
+{
+    stand s;
+    open_stand(&s, 1);
+    world_add(&s.w, 0, "tree", NULL);
+    world_raw(&s.w, 0, CRDT_OP_ADD, "tree", SCENE_NAME_ENTITY, NULL, NULL);
+    world_raw(&s.w, 0, CRDT_OP_SET, "tree", SCENE_NAME_ENTITY, "name",
+              "\"lime \\\"1\"");
+    world_add(&s.w, 0, "rock", NULL);
+    take(&s);
+    const worker_entity *tree = worker_hub_find(s.hub, crdt_span_of("tree"));
+    cr_assert(
+        crdt_span_equal(worker_blob_span(tree->name), crdt_span_of("\"lime \\\"1\"")));
+    cr_assert_null(worker_hub_find(s.hub, crdt_span_of("rock"))->name);
+    close_stand(&s);
+}
