@@ -192,6 +192,18 @@ export class Sender {
         }
     }
 
+    /* The entity was told: so it was made, though the answer is not here yet. Should the link
+     * break now, and somebody remove it, it is not to be made again. (Where nothing was told,
+     * and the answer is lost, it is: better something twice than something lost.) */
+    confirmed(entity: EntityId): void {
+        for (const entry of this.outbox.of(entity)) {
+            if (entry.sent && entry.edit.kind === 'add') {
+                this.outbox.remove(entry);
+                return;
+            }
+        }
+    }
+
     /* ---- the link ---- */
 
     /* All is told: send what waits. What the scene shows to be done already is not done twice. */

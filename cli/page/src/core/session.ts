@@ -188,6 +188,7 @@ class PageSession implements Session {
         case 'add':
             this.store.add(told.entity, told.parts, told.name, told.author, told.stamp);
             this.comeBack(told.entity);
+            this.sender.confirmed(told.entity);
             break;
         case 'set':
             this.store.set(told.entity, told.part, told.author, told.stamp);
