@@ -32,6 +32,7 @@ typedef struct taken_step {
     crdt_span step;
     crdt_stamp target;
     uint64_t wall_ms; /* of its oldest batch so far */
+    bool whole;       /* no more will come */
 } taken_step;
 
 /* A transaction on the stack, while batches of its step may still come, or those of one
@@ -263,7 +264,7 @@ static crdt_err take_step(scene_undo *undo, const crdt_history_record *record,
     }
     undo->taken = taken;
     taken_step *one = &taken[undo->taken_count];
-    *one = (taken_step){record->who, record->step, *first, record->wall_ms};
+    *one = (taken_step){record->who, record->step, *first, record->wall_ms, false};
     crdt_err err = keep_span(undo, &one->who);
     err = err == CRDT_OK ? keep_span(undo, &one->step) : err;
     undo->taken_count += err == CRDT_OK;
@@ -287,9 +288,8 @@ static crdt_err take_consumed(scene_undo *undo, const crdt_history_record *recor
     }
     for (size_t i = undo->taken_count; stepped && i > 0 && !MUTANT(425); i--) {
         taken_step *taken = &undo->taken[i - 1];
-        if (crdt_span_equal(taken->step, record->step) &&
-            crdt_span_equal(taken->who, record->who) &&
-            !apart(taken->wall_ms, record->wall_ms)) {
+        if (!taken->whole && crdt_span_equal(taken->step, record->step) &&
+            crdt_span_equal(taken->who, record->who)) {
             taken->wall_ms = record->wall_ms;
             *target = taken->target;
             *consumed = true;
@@ -363,6 +363,10 @@ static void end_steps(scene_undo *undo, uint64_t wall_ms, bool all)
     for (size_t i = undo->entry_first; i < undo->entry_count; i++) {
         entry *at = &undo->entries[i];
         at->whole = at->whole || all || apart(at->wall_ms, wall_ms);
+    }
+    for (size_t i = 0; i < undo->taken_count; i++) {
+        taken_step *taken = &undo->taken[i];
+        taken->whole = taken->whole || apart(taken->wall_ms, wall_ms);
     }
 }
 

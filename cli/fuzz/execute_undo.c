@@ -9,6 +9,8 @@
  * them, naively, all that was shown before and after each of its own edits. After an undo of
  * edit E (a redo undoes an undo):
  *
+ * Some edits are of steps, two of them now and then in turn: E is then all of them.
+ *
  *   always        what somebody else wrote shows as before the undo
  *   alone         where no word from elsewhere came since E, all that E changed shows as it
  *                 was before E, unless it is named among what was left alone, and all else
@@ -33,10 +35,13 @@ typedef struct shown {
 } shown;
 
 typedef struct own_edit {
-    crdt_stamp first;
+    crdt_stamp first; /* of a step: of its newest batch */
     crdt_origin origin;
-    uint64_t foreign; /* how many words from elsewhere had come */
-    bool open;        /* it can be undone; an undo: redone */
+    unsigned step;      /* 0: it is of none */
+    bool mixed;         /* other edits of the place lie between its batches */
+    uint64_t lowest_ms; /* clock that any batch of the place told since, its own too */
+    uint64_t foreign;   /* how many words from elsewhere had come */
+    bool open;          /* it can be undone; an undo: redone */
     shown before;
     shown after;
 } own_edit;
@@ -52,6 +57,9 @@ struct fuzz_person {
     crdt_stamp target;
     bool own_changed; /* the edit at hand made a batch, */
     crdt_stamp first; /* which begins here */
+    uint64_t wall_ms;
+    uint64_t batch_count; /* of edits */
+    unsigned step;        /* of the edit at hand */
     shown before;
 };
 
@@ -272,6 +280,22 @@ void fuzz_run_noticed(void *ctx, uint32_t place, const sync_notice *notice)
     }
 }
 
+/* Of each four edits in a row: none of a step, all of one, or of two in turn. */
+static unsigned choose_step(const fuzz_run *run, fuzz_person *person)
+{
+    uint64_t number = person->batch_count++;
+    uint64_t four = number / 4;
+    uint64_t draw = (run->plan->seed ^ four) * UINT64_C(0x9e3779b97f4a7c15) >> 60;
+    unsigned first = (unsigned)(four * 2 + 1);
+    return draw < 6 ? 0 : draw < 12 ? first : first + (unsigned)(number % 2);
+}
+
+static crdt_span name_of_step(unsigned step, char name[16])
+{
+    int size = step == 0 ? 0 : snprintf(name, 16, "%u", step);
+    return (crdt_span){(const uint8_t *)name, (size_t)size};
+}
+
 void fuzz_run_changed(void *ctx, uint32_t place, const crdt_batch *batch, bool own)
 {
     fuzz_run *run = ctx;
@@ -291,8 +315,11 @@ void fuzz_run_changed(void *ctx, uint32_t place, const crdt_batch *batch, bool o
     crdt_buf *record = &person->records[person->record_count++];
     crdt_buf_init(record, crdt_alloc_default());
     crdt_history_note note = {.origin = origin};
+    char name[16];
     if (own) {
         note.target = person->target;
+        person->step = origin == CRDT_ORIGIN_EDIT ? choose_step(run, person) : 0;
+        note.step = name_of_step(person->step, name);
     }
     if (crdt_history_finish(person->recorder, batch, &note, record) != CRDT_OK) {
         must(NULL);
@@ -300,6 +327,7 @@ void fuzz_run_changed(void *ctx, uint32_t place, const crdt_batch *batch, bool o
     crdt_history_begin(person->recorder);
     if (own && origin <= CRDT_ORIGIN_REDO) {
         person->own_changed = true;
+        person->wall_ms = batch->wall_ms;
         person->first = (crdt_stamp){crdt_batch_first_time(batch), batch->actor};
     } else {
         person->foreign++;
@@ -321,6 +349,8 @@ static void settle_stacks(fuzz_person *person, const own_edit *now)
 {
     for (size_t i = 0; i + 1 < person->edit_count; i++) {
         own_edit *edit = &person->edits[i];
+        edit->lowest_ms =
+            edit->lowest_ms < now->lowest_ms ? edit->lowest_ms : now->lowest_ms;
         if (now->origin == CRDT_ORIGIN_EDIT && edit->origin == CRDT_ORIGIN_UNDO) {
             edit->open = false;
         } else if (now->origin != CRDT_ORIGIN_EDIT &&
@@ -342,6 +372,27 @@ static const own_edit *next_to_undo(const fuzz_person *person, bool redo)
     return NULL;
 }
 
+/* The edit whose step the one at hand goes on with, now the newest; NULL: it is new. */
+static own_edit *continue_step(fuzz_person *person)
+{
+    size_t last = person->edit_count;
+    for (size_t i = last; i > 0 && person->step != 0; i--) {
+        own_edit found = person->edits[i - 1];
+        if (found.step != person->step || !found.open ||
+            person->wall_ms > found.lowest_ms + SCENE_UNDO_PAUSE_MS) {
+            continue;
+        }
+        for (size_t j = i; j < last; j++) {
+            person->edits[j].mixed = true;
+            found.mixed = true;
+            person->edits[j - 1] = person->edits[j];
+        }
+        person->edits[last - 1] = found;
+        return &person->edits[last - 1];
+    }
+    return NULL;
+}
+
 void fuzz_run_after(fuzz_run *run, uint32_t place)
 {
     if (scene_snapshot_update(run->snapshots[place]) != CRDT_OK) {
@@ -354,14 +405,19 @@ void fuzz_run_after(fuzz_run *run, uint32_t place)
     if (person->edit_count == EDITS_MAX) {
         forget_edit(person, 0);
     }
-    own_edit *edit = &person->edits[person->edit_count++];
-    *edit = (own_edit){.first = person->first,
-                       .origin = person->origin,
-                       .foreign = person->foreign,
-                       .open = true};
+    own_edit *edit = continue_step(person);
+    if (edit == NULL) {
+        edit = &person->edits[person->edit_count++];
+        *edit = (own_edit){.origin = person->origin,
+                           .step = person->step,
+                           .foreign = person->foreign,
+                           .open = true,
+                           .before = person->before};
+        person->before = (shown){0};
+    }
+    edit->first = person->first;
+    edit->lowest_ms = person->wall_ms;
     settle_stacks(person, edit);
-    edit->before = person->before;
-    person->before = (shown){0};
     look(&edit->after, sync_sim_document(run->sim, place));
 }
 
@@ -502,7 +558,9 @@ static void check(fuzz_run *run, fuzz_person *person, const scene_undo *undo)
         const own_edit *edit = &person->edits[i - 1];
         if (crdt_stamp_compare(&edit->first, &person->target) == 0) {
             check_hung(run, edit, now);
-            check_undone(run, edit, now, edit->foreign == person->foreign, undo);
+            bool alone = edit->foreign == person->foreign && !edit->mixed &&
+                         person->record_count < RECORDS_MAX;
+            check_undone(run, edit, now, alone, undo);
             return;
         }
     }
@@ -533,7 +591,7 @@ static void check_target(fuzz_run *run, const fuzz_person *person, bool redo,
     size_t skipped = 0;
     const own_edit *next = next_to_undo(person, redo);
     scene_undo_skips(undo, &skipped); /* a former parent may be below the entity now */
-    if (next == NULL || skipped > 0 || !shows(next) ||
+    if (next == NULL || skipped > 0 || next->mixed || !shows(next) ||
         next->foreign != person->foreign || person->record_count == RECORDS_MAX ||
         person->edit_count == EDITS_MAX) {
         return;
