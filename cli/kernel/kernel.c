@@ -16,13 +16,16 @@
 
 #define TICK_MS 50
 #define LEFTOVER_MS 12000 /* for a worker of a kernel before to save and leave */
-#define CRASHES_TOLD 3    /* crashes in a row after which who waits is told */
+#define ANSWERED_MS                                                                    \
+    250 /* for an answer that a worker passes on, before it has to leave */
+#define CRASHES_TOLD 3 /* crashes in a row after which who waits is told */
 
 typedef struct wish {
     kernel_mode mode;
     bool stop; /* its mode is told when its turn comes */
     bool begun;
-    bool answered; /* nobody waits for it */
+    bool answered;  /* nobody waits for it */
+    uint64_t after; /* it begins then */
     uint64_t token;
     uint64_t until;
 } wish;
@@ -282,6 +285,9 @@ static void advance(kernel *k, scene *s)
         if (s->request_count == 0) {
             return;
         }
+        if (!s->requests[0].begun && kernel_now_ms() < s->requests[0].after) {
+            return; /* the tick goes on */
+        }
         if (!s->requests[0].begun) {
             begin_first(s);
             continue;
@@ -377,6 +383,7 @@ static void ask_for(kernel *k, const char *name, const char *what, bool wait,
         (wish){.mode = mode,
                .stop = stop,
                .answered = !wait,
+               .after = wait ? 0 : kernel_now_ms() + ANSWERED_MS,
                .token = reply->token,
                .until = kernel_now_ms() + KERNEL_REQUEST_MS};
     if (wait) {
