@@ -90,7 +90,8 @@ function preparedOf(said: JsonObject): Prepared {
         files: listOf(prepared, 'files').map((file) => ({ file: textOf(file, 'file') ?? '', hash: textOf(file, 'hash') ?? '',
                                                           size: numberOf(file, 'size') ?? 0 })),
         size: numberOf(prepared, 'size') ?? 0,
-        missing: textsOf(prepared, 'missing'), warnings: textsOf(prepared, 'warnings'),
+        missing: listOf(prepared, 'missing').map((one) => `${textOf(one, 'file') ?? ''}: ${textOf(one, 'why') ?? 'nobody has it'}`),
+        unsigned: member(said, 'unsigned') === true, warnings: textsOf(prepared, 'warnings'),
         ...(expires !== undefined && { expires }), ...(sign !== undefined && { sign }),
     };
 }

@@ -9,7 +9,7 @@
  * A model may be of several files: what it names beside itself is looked up where it was
  * listed (`beside`). */
 
-import type { Entity, Json, ModelTable, ModelUrl } from './types';
+import type { Entity, Json, ModelTable, ModelUrl } from './types.ts';
 
 export interface Models {
     readonly url: ModelUrl;

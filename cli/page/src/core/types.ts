@@ -138,7 +138,8 @@ export interface Prepared {
     readonly missing: readonly string[];
     readonly warnings: readonly string[];
     readonly expires?: number;
-    readonly sign?: string;
+    readonly sign?: string; /* the text to sign */
+    readonly unsigned: boolean; /* the server verifies no signatures: it takes it without */
 }
 
 /* What a component's field is to become; undefined: it goes. */
