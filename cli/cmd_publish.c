@@ -335,8 +335,8 @@ static int run_call(cli_run *run, bool unpublish)
     const cli_args *args = run->args;
     bool confirms = cli_args_has(args, "--confirm");
     publish_call call;
-    if (confirms != cli_args_has(args, "--auth-chain")) {
-        return cli_run_misuse(run, "--confirm and --auth-chain belong together");
+    if (!confirms && cli_args_has(args, "--auth-chain")) {
+        return cli_run_misuse(run, "--auth-chain belongs to --confirm");
     }
     if (!open_call(&call, run)) {
         return CLI_USAGE;

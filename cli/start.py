@@ -131,7 +131,7 @@ class Run:
             "--deploy", f"{SCENE}={self.scene}", *self.models()).await_ready()
         self.kernel = Process(
             self, "kernel", "kernel", "--dir", self.dir / "kernel", "--http", f"127.0.0.1:{free_port(8800)}",
-            "--content", self.servers.http, "--builder", self.servers.http).await_ready()
+            *self.others()).await_ready()
         self.edition = self.ask("edit")
         self.peers = [self.peer(name) for name in ("ben", "cyn")]
         self.await_sync()
@@ -151,8 +151,11 @@ class Run:
         """A worker elsewhere, of somebody else, that meets the kernel's over TCP."""
         return Process(
             self, name, "worker", "--scene", SCENE, "--store", self.dir / name / "store",
-            "--http", "127.0.0.1:0", "--listen", "tcp://127.0.0.1:0", "--peer", self.edition["url"],
-            "--content", self.servers.http, "--builder", self.servers.http)
+            "--http", "127.0.0.1:0", "--listen", "tcp://127.0.0.1:0", "--peer", self.edition["url"], *self.others())
+
+    def others(self):
+        """What kernel and workers are given alike: the servers, and that people here may publish to them."""
+        return "--content", self.servers.http, "--builder", self.servers.http, "--loopback-role", "publish"
 
     # ---- looking ----
 

@@ -40,9 +40,13 @@
          CLI_VALUE,  false,                                                            \
          "DIR",      "keeps what is prepared; else `publish` in the store, or here"},  \
         {"--confirm", 0, CLI_VALUE, false, "ID", "do what was prepared"},              \
-        {"--auth-chain", 0,                                                            \
-         CLI_VALUE,      false,                                                        \
-         "FILE",         "JSON list of links, the last one signs the text shown"},     \
+        {"--auth-chain",                                                               \
+         0,                                                                            \
+         CLI_VALUE,                                                                    \
+         false,                                                                        \
+         "FILE",                                                                       \
+         "JSON list of links, the last one signs the text shown; needed unless the "   \
+         "server verifies none"},                                                      \
     {                                                                                  \
         "--header", 0, CLI_LIST, false, "NAME: VALUE",                                 \
             "for the builder server (signed fetch)"                                    \

@@ -1,5 +1,7 @@
 #include "cli/content/auth_links.h"
 
+#include <stdio.h>
+
 #define ADDRESS_SIZE 42     /* 0x and 40 digits */
 #define TEXT_SIZE_MAX 4096u /* bytes of a payload or a signature */
 
@@ -132,6 +134,17 @@ crdt_err content_auth_links_read(content_auth_links *links, crdt_alloc alloc,
     }
     err = read_links(links, diag);
     return err == CRDT_OK ? check_links(links, entity_id, diag) : err;
+}
+
+crdt_err content_auth_links_unsigned(const char *entity_id, crdt_buf *out)
+{
+    static const char FORM[] =
+        "[{\"type\":\"SIGNER\",\"payload\":\"0x%040d\",\"signature\":\"\"},"
+        "{\"type\":\"ECDSA_SIGNED_ENTITY\",\"payload\":\"%.64s\","
+        "\"signature\":\"0x%0130d\"}]";
+    char text[sizeof FORM + 40 + 64 + 130];
+    int size = snprintf(text, sizeof text, FORM, 0, entity_id, 0);
+    return crdt_buf_append(out, text, (size_t)size);
 }
 
 void content_auth_links_deinit(content_auth_links *links)

@@ -35,6 +35,9 @@ typedef struct content_auth_links {
 crdt_err content_auth_links_read(content_auth_links *links, crdt_alloc alloc,
                                  crdt_span text, const char *entity_id,
                                  crdt_diag *diag);
+/* Append a chain in nobody's name that nobody signed: for servers that verify none. Errors:
+ * CRDT_ENOMEM. */
+crdt_err content_auth_links_unsigned(const char *entity_id, crdt_buf *out);
 void content_auth_links_deinit(content_auth_links *links);
 
 #endif /* CLI_CONTENT_AUTH_LINKS_H */

@@ -49,6 +49,25 @@ static crdt_err check_version(confirm_job *job)
     return err;
 }
 
+/* The chain that was given; none where the server wants none. */
+static crdt_err read_links(confirm_job *job)
+{
+    crdt_span given = job->given->auth_chain;
+    const char *id = job->prepared.entity_id;
+    crdt_buf own;
+    crdt_buf_init(&own, job->options->alloc);
+    crdt_err err = CRDT_OK;
+    if (given.size == 0 && content_deploy_unsigned(job->options)) {
+        err = content_auth_links_unsigned(id, &own);
+        given = crdt_buf_span(&own);
+    }
+    err = err == CRDT_OK ? content_auth_links_read(&job->links, job->options->alloc,
+                                                   given, id, job->diag)
+                         : err;
+    crdt_buf_deinit(&own); /* what was read is a copy */
+    return err;
+}
+
 static crdt_err check_preparation(confirm_job *job)
 {
     const content_prepared *prepared = &job->prepared;
@@ -68,10 +87,7 @@ static crdt_err check_preparation(confirm_job *job)
                              prepared->id);
     }
     crdt_err err = check_version(job);
-    return err == CRDT_OK ? content_auth_links_read(&job->links, job->options->alloc,
-                                                    job->given->auth_chain,
-                                                    prepared->entity_id, job->diag)
-                          : err;
+    return err == CRDT_OK ? read_links(job) : err;
 }
 
 /* Is it deployed already (the answer of a first try was lost), or something else since? */

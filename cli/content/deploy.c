@@ -434,6 +434,26 @@ crdt_err content_deploy_send(const content_publish_options *options,
     return err;
 }
 
+bool content_deploy_unsigned(const content_publish_options *options)
+{
+    char url[URL_SIZE];
+    crdt_diag diag = {0};
+    scene_json *json = NULL;
+    if (options->content_url == NULL ||
+        join(options->content_url, "/content/status", url, &diag) != CRDT_OK) {
+        return false;
+    }
+    web_call call = call_of(options, "GET", url);
+    if (call_json(&call, "asking about signatures", &json, &diag) != CRDT_OK) {
+        return false;
+    }
+    const scene_json_node *said = scene_json_find(scene_json_root(json), "signatures");
+    bool none = said != NULL && said->type == SCENE_JSON_STRING &&
+                crdt_span_equal(scene_json_text(said), crdt_span_of("not verified"));
+    scene_json_close(json);
+    return none;
+}
+
 crdt_err content_deploy_unlink(const content_publish_options *options,
                                const char *pointer, crdt_diag *diag)
 {

@@ -8,6 +8,7 @@
  *   GET    /v1/storage/contents/{hash}
  *   GET    /v1/assets?id=...               what the builder knows of assets
  *   GET    /content/available-content?cid= which files need no upload
+ *   GET    /content/status                 does it verify signatures?
  *   POST   /content/entities               deploy: multipart, each file named by its hash
  *   DELETE /v1/projects/{X,Y}/coords       unlink the builder project
  *
@@ -66,6 +67,9 @@ crdt_err content_deploy_send(const content_publish_options *options,
                              const char *entity_id, const content_auth_links *links,
                              const content_deploy_file *files, size_t count,
                              uint64_t *timestamp, crdt_diag *diag);
+/* Does the content server say that it verifies no signatures (GET /content/status:
+ * "signatures":"not verified")? The embedded one does; one that does not answer does not. */
+bool content_deploy_unsigned(const content_publish_options *options);
 crdt_err content_deploy_unlink(const content_publish_options *options,
                                const char *pointer, crdt_diag *diag);
 

@@ -549,10 +549,12 @@ static crdt_err prepare_empty(publish_job *job)
     return err == CRDT_OK ? finish(job) : err;
 }
 
-static crdt_err answer(const char *member, crdt_span object, crdt_buf *result)
+static crdt_err answer(const content_publish_options *options, crdt_span object,
+                       crdt_buf *result)
 {
     char head[64];
-    int size = snprintf(head, sizeof head, "{\"ok\":true,\"%s\":", member);
+    int size = snprintf(head, sizeof head, "{\"ok\":true,%s\"prepared\":",
+                        content_deploy_unsigned(options) ? "\"unsigned\":true," : "");
     crdt_err err = crdt_buf_reserve(result, (size_t)size + object.size + 1);
     if (err == CRDT_OK) {
         (void)crdt_buf_append(result, head, (size_t)size);
@@ -595,7 +597,7 @@ static crdt_err prepare(const content_publish_options *options, const char *poin
         err = wanted != NULL ? prepare_scene(&job) : prepare_empty(&job);
     }
     err = err == CRDT_OK ? content_prepared_write(&job.prepared, &object) : err;
-    err = err == CRDT_OK ? answer("prepared", crdt_buf_span(&object), result) : err;
+    err = err == CRDT_OK ? answer(options, crdt_buf_span(&object), result) : err;
     if (err == CRDT_ENOMEM && job.diag->text[0] == '\0') {
         crdt_diag_set(job.diag, err, 0, "out of memory");
     }

@@ -14,6 +14,9 @@
  *       "files":[{"file","hash","size"}],"size","sizeMax","version":{...},"lineage",
  *       "replaces":"<entity id>"|null,"expires":MS,"missing":[{"file","why"}],
  *       "warnings":["..."]}}
+ *   ("unsigned":true beside "prepared": the content server verifies no signatures, so none is
+ *   needed)
+ *
  *   {"ok":true,"published":{"id","kind","entityId","pointers","timestamp":MS,"uploaded":N,
  *       "already":false,"unlinked":true,"warnings":["..."]}}
  *
@@ -79,7 +82,8 @@ crdt_err content_unpublish_prepare(const content_publish_options *options,
 
 typedef struct content_publish_confirmation {
     const char *id;       /* of the preparation */
-    crdt_span auth_chain; /* JSON (cli/content/auth_links.h) */
+    crdt_span auth_chain; /* JSON (cli/content/auth_links.h); empty: for a server that
+                           * verifies none */
     crdt_span state; /* the state file as it would be now (only its version is looked
                            * at); empty: whatever the scene is now */
     bool unpublish;  /* it is meant to be one that unpublishes */

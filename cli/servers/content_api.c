@@ -408,6 +408,7 @@ static void answer_status(servers_api *api, web_reply *reply)
     scene_json_writer_integer(&writer, (int64_t)servers_disk_size(api->disk));
     scene_json_writer_key(&writer, crdt_span_of("currentTime"));
     scene_json_writer_integer(&writer, (int64_t)api->now_ms);
+    servers_json_text(&writer, "signatures", "not verified");
     scene_json_writer_object_end(&writer);
     bool good = writer.err == CRDT_OK;
     scene_json_writer_deinit(&writer);

@@ -91,3 +91,15 @@ Test(auth_links, chains_that_are_refused)
         cr_expect_not_null(strstr(diag.text, ROWS[i].said), "%zu: %s", i, diag.text);
     }
 }
+
+Test(auth_links, a_chain_that_nobody_signed)
+{
+    crdt_buf text;
+    crdt_buf_init(&text, crdt_alloc_default());
+    cr_assert_eq(content_auth_links_unsigned(ENTITY, &text), CRDT_OK);
+    crdt_buf_append(&text, "", 1);
+    crdt_diag diag;
+    cr_expect_eq(read_chain((const char *)text.data, &diag, NULL), CRDT_OK, "%s",
+                 diag.text);
+    crdt_buf_deinit(&text);
+}

@@ -236,6 +236,22 @@ def test_again_and_unpublish(bench):
     assert result.code == 1 and b"nothing is published at 5,5" in result.err
 
 
+def test_without_a_signature(bench):
+    """A server that verifies none takes it; another is not even asked."""
+    servers, fake = Servers(bench), Fake(bench)
+    bench.verb("import", "a", SCENES / "courtyard.builder.json")
+    result = bench.verb("publish", "a", "--scene", "0,0", "--content", servers.url, "--json").json[0]
+    assert result["unsigned"] is True
+    done = bench.verb("publish", "a", "--content", servers.url, "--confirm", result["prepared"]["id"], "--json").json[0]
+    assert done["published"]["entityId"] == result["prepared"]["entityId"]
+    assert servers.stop() == 0
+    result = bench.verb("publish", "a", "--scene", "0,0", "--content", fake.url, "--json").json[0]
+    assert "unsigned" not in result
+    refused = bench.verb("publish", "a", "--content", fake.url, "--confirm", result["prepared"]["id"], code=1)
+    assert b"an auth chain" in refused.err, refused.err
+    assert not fake.deployed
+
+
 def test_models_and_pictures(bench):
     """Files of assets from both servers; what is wrong or missing is told; what is deployed is kept."""
     fake = Fake(bench)
@@ -362,7 +378,7 @@ def test_limits_and_mistakes(bench):
     assert b"no PNG" in prepare(bench, "a", fake.url, "--thumbnail", bench.path("t.png"), code=1).err
     assert bench.verb("publish", "a", "--scene", "here", "--content", fake.url, code=1)
     assert bench.verb("publish", "a", "--content", fake.url, code=2)
-    assert bench.verb("publish", "a", "--content", fake.url, "--confirm", "x", code=2)
+    assert bench.verb("publish", "a", "--scene", "0,0", "--content", fake.url, "--auth-chain", bench.path("t.png"), code=2)
     assert bench.verb("publish", "a", "--scene", "0,0", "--content", fake.url, "--header", "none", code=2)
     kept = list((bench.path("a") / "publish").iterdir())
     assert len(kept) == 1, kept  # the one that was good
