@@ -50,14 +50,17 @@ foreach(file ${files})
     string(SUBSTRING ${hash} 0 20 hash)
     add_bytes(page_bytes_${number} ${FOLDER}/${file})
     set(gzip "{NULL, 0}")
+    set(gzip_hash ${hash})
     if(EXISTS ${FOLDER}/${file}.gz)
         file(SIZE ${FOLDER}/${file}.gz gzip_size)
+        file(SHA256 ${FOLDER}/${file}.gz gzip_hash)
+        string(SUBSTRING ${gzip_hash} 0 20 gzip_hash)
         add_bytes(page_gzip_${number} ${FOLDER}/${file}.gz)
         set(gzip "{page_gzip_${number}, ${gzip_size}}")
     endif()
     string(APPEND rows "    {\"${path}\", \"${type_${extension}}\", ${hashed},\n"
         "     {page_bytes_${number}, ${size}}, ${gzip},\n"
-        "     \"\\\"${hash}\\\"\", \"\\\"${hash}-gz\\\"\"},\n")
+        "     \"\\\"${hash}\\\"\", \"\\\"${gzip_hash}-gz\\\"\"},\n")
     math(EXPR number "${number} + 1")
 endforeach()
 

@@ -1,6 +1,8 @@
 #include "cli/web/accept.h"
 
 #include <criterion/criterion.h>
+#include <stdlib.h>
+#include <string.h>
 
 Test(accept, encodings)
 {
@@ -72,5 +74,34 @@ Test(accept, etags)
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
         cr_expect_eq(web_accept_has(rows[i].header, "\"abc\""), rows[i].has, "%s",
                      rows[i].header == NULL ? "(none)" : rows[i].header);
+    }
+}
+
+/* Whatever is sent: nothing beyond its end is read (memory of just its size, for the
+ * sanitizer), and what is not named in it is not found. */
+Test(accept, anything)
+{
+    static const char *const pieces[] = {"gzip", "*", "\"abc\"", "\"", "W/", ";", "q=",
+                                         "0",    ".", ",",       " ",  "\t", "x", "=1"};
+    unsigned seed = 1;
+    for (int run = 0; run < 20000; run++) {
+        char text[64] = "";
+        for (unsigned i = 0; i < 8; i++) {
+            seed = seed * 1103515245u + 12345u;
+            if (seed >> 16 & 1) {
+                const char *piece =
+                    pieces[(seed >> 17) % (sizeof pieces / sizeof *pieces)];
+                strncat(text, piece, sizeof text - strlen(text) - 1);
+            }
+        }
+        size_t size = strlen(text) + 1;
+        char *header = malloc(size);
+        cr_assert_not_null(header);
+        memcpy(header, text, size);
+        bool named = strstr(text, "gzip") != NULL || strchr(text, '*') != NULL;
+        cr_assert(named || !web_accept_encoding(header, "gzip"), "%s", text);
+        named = strstr(text, "\"abc\"") != NULL || strchr(text, '*') != NULL;
+        cr_assert(named || !web_accept_has(header, "\"abc\""), "%s", text);
+        free(header);
     }
 }
