@@ -71,8 +71,13 @@ export class Link {
         this.watch();
     }
 
-    send(text: string): void {
+    /* `answered`: something will come back, if the link lives. */
+    send(text: string, answered = false): void {
         this.socket?.send(text);
+        if (answered && this.askedAt === 0) {
+            this.patience = ANSWER_MS;
+            this.askedAt = this.platform.now();
+        }
     }
 
     /* The network is back, or somebody does not want to wait. */

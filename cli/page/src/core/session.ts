@@ -86,7 +86,7 @@ class PageSession implements Session {
         this.store = new SceneStore(this.outbox, me, () => this.clashes.repairs);
         this.clashes = new Conflicts(me, (ids) => this.store.remark(ids));
         this.sender = new Sender(platform, this.outbox, this.store, {
-            send: (text) => this.connection.send(text),
+            send: (text) => this.connection.send(text, true),
             sceneName: () => this.scene_,
             refused: (refusals) => this.refused(refusals),
             undone: (edit, payload) => this.undone(edit, payload),
@@ -420,7 +420,7 @@ class PageSession implements Session {
         }
         const conflict: Conflict = { ...told, mine: told.author === this.identity.peek().name };
         if (conflict.mine && conflict.component !== undefined && this.store.get(conflict.entity)) {
-            const by = this.store.get(conflict.entity)?.components.get(conflict.component)?.author ?? 'Somebody';
+            const by = conflict.by ?? this.store.get(conflict.entity)?.components.get(conflict.component)?.author ?? 'Somebody';
             const what = conflict.field ?? conflict.component;
             this.say('warning', `${by} changed ${what} of “${this.store.label(conflict.entity)}” at the same time.`,
                      conflict.value === undefined ? undefined

@@ -90,6 +90,7 @@ export interface Conflict {
     readonly field?: string;
     readonly value?: Json; /* missing: too long, or none */
     readonly author?: string;
+    readonly by?: string;   /* whose write shows instead, or who removed it; where that is known */
     readonly mine: boolean; /* it is one's own write that does not show */
     readonly stamp?: Stamp;
 }

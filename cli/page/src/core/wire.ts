@@ -122,12 +122,13 @@ function conflictOf(value: Json | undefined): ToldConflict | undefined {
     if (kind === undefined || !KINDS.includes(kind) || entity === undefined) {
         return undefined;
     }
-    const author = member(value, 'author');
+    const nameOf = (who: Json | undefined): string | undefined => (typeof who === 'string' ? who : textOf(who, 'name'));
     const optional = {
         component: textOf(value, 'component'),
         field: textOf(value, 'field'),
         value: member(value, 'value') ?? member(value, 'parent'),
-        author: typeof author === 'string' ? author : textOf(author, 'name'),
+        author: nameOf(member(value, 'author')),
+        by: nameOf(member(value, 'by')),
         stamp: textOf(value, 'stamp'),
     };
     const given = Object.entries(optional).filter(([, item]) => item !== undefined);
