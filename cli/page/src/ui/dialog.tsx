@@ -1,5 +1,5 @@
 /* A dialog: the browser's own, which keeps the keyboard within and closes by Escape. */
-import { useEffect, useRef } from 'preact/hooks';
+import { useLayoutEffect, useRef } from 'preact/hooks';
 import type { ComponentChildren, JSX } from 'preact';
 import { IconButton } from './button.tsx';
 import { useUi } from './context.ts';
@@ -14,7 +14,7 @@ interface DialogProps {
 export function Dialog({ title, wide, children, actions }: DialogProps): JSX.Element {
     const ui = useUi();
     const element = useRef<HTMLDialogElement>(null);
-    useEffect(() => {
+    useLayoutEffect(() => {
         const before = document.activeElement;
         const dialog = element.current!;
         dialog.showModal();

@@ -28,7 +28,7 @@ export function degreesOf(rotation: Quaternion): Vector3 {
     }
     const [x, y, z, w] = rotation.map((part) => part / length) as [number, number, number, number];
     const sinX = 2 * (w * x - y * z);
-    if (Math.abs(sinX) > 0.99999) {
+    if (Math.abs(sinX) > 0.999999) {
         return [Math.sign(sinX) * 90, tidy(2 * Math.atan2(y, w) * DEGREES), 0];
     }
     return [

@@ -1,7 +1,7 @@
 /* Menus: one at a time, at a button or where the pointer is. Plain ones are a `menu`; long ones
  * have a search and are a `listbox`. Escape, a press elsewhere and Tab close them, and the
  * keyboard goes back to where it was. */
-import { useEffect, useLayoutEffect, useRef, useState } from 'preact/hooks';
+import { useLayoutEffect, useRef, useState } from 'preact/hooks';
 import type { ComponentChildren, JSX } from 'preact';
 import { Icon, type IconName } from './icon.tsx';
 import { useUi } from './context.ts';
@@ -62,7 +62,7 @@ function Menu({ menu }: { menu: MenuState }): JSX.Element {
     };
 
     useLayoutEffect(() => placeAt(box.current!, menu.at), [menu, items.length]);
-    useEffect(() => {
+    useLayoutEffect(() => {
         const focus = menu.search !== undefined ? 'input' : '[role^=menuitem]:not([aria-disabled=true])';
         (box.current!.querySelector<HTMLElement>(focus) ?? box.current!).focus();
         const outside = (event: Event): void => {

@@ -1,5 +1,5 @@
 /* A row of the outliner. */
-import { useEffect, useRef } from 'preact/hooks';
+import { useLayoutEffect, useRef } from 'preact/hooks';
 import type { JSX } from 'preact';
 import type { EntityId } from '../core/types.ts';
 import { useUi } from './context.ts';
@@ -125,7 +125,8 @@ function RenameBox({ id, label }: { id: EntityId; label: string }): JSX.Element 
     const ui = useUi();
     const input = useRef<HTMLInputElement>(null);
     const done = useRef(false);
-    useEffect(() => {
+    /* At once: what is typed behind F2 is the name. */
+    useLayoutEffect(() => {
         input.current!.focus();
         input.current!.select();
     }, []);

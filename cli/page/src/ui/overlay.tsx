@@ -77,6 +77,7 @@ function Banner(): JSX.Element | null {
         return (
             <div class="pill warning">
                 <Icon name="warning" size={14} /> {linkWords(link, now.value).text}. {link.readOnly ? '' : 'Go on: what you edit is kept and sent then.'}
+                <button type="button" class="link" onClick={() => ui.session.retry()}>Try now</button>
             </div>
         );
     }

@@ -1,6 +1,6 @@
 /* Sentences: what was done, and what stands against it. */
 import type { Conflict, EntityId, HistoryEntry, Json } from '../core/types.ts';
-import { fieldLabel, knownOf } from './known.ts';
+import { fieldLabel, hintOf, knownOf } from './known.ts';
 import { writeNumber } from './arithmetic.ts';
 import { degreesOf } from './euler.ts';
 
@@ -60,10 +60,11 @@ function whatOf(entry: HistoryEntry, label: LabelOf): string {
     if (changes.every((one) => one.what === 'remove' && one.field === undefined)) {
         return `Removed ${title.toLowerCase()} from ${who}`;
     }
-    return fieldsPhrase(title, fields, who);
+    return fieldsPhrase(parts[0]!, fields, who);
 }
 
-function fieldsPhrase(title: string, fields: readonly string[], who: string): string {
+function fieldsPhrase(component: string, fields: readonly string[], who: string): string {
+    const { title, fields: hints } = knownOf(component);
     if (title === 'Transform') {
         const verbs: { [field: string]: string } = { position: 'Moved', rotation: 'Turned', scale: 'Scaled', parent: 'Re-parented' };
         if (fields.includes('parent')) {
@@ -78,7 +79,7 @@ function fieldsPhrase(title: string, fields: readonly string[], who: string): st
     if (title === 'Locked' || title === 'Visible' || title === 'Hidden') {
         return `Changed ${title.toLowerCase()} of ${who}`;
     }
-    const field = fields.length === 1 && fields[0] !== '' ? fieldLabel(fields[0]!).toLowerCase() : '';
+    const field = fields.length === 1 && fields[0] !== '' ? fieldLabel(fields[0]!, hintOf(hints, fields[0]!)).toLowerCase() : '';
     return field ? `Set ${field} of ${who}` : `Changed ${title.toLowerCase()} of ${who}`;
 }
 

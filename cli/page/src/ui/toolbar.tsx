@@ -24,7 +24,7 @@ export function Toolbar(): JSX.Element {
                 <PlayButton />
                 {!running && <SaveButtons />}
                 <button type="button" class="button" onClick={() => { ui.dialog.value = 'share'; }}>
-                    <Icon name="share" size={14} /> Share
+                    <Icon name="share" size={14} /><span class="word">Share</span>
                 </button>
                 <span class="rule" />
                 <ThemeButton />
@@ -140,7 +140,7 @@ function PlayButton(): JSX.Element | null {
             type="button" class={`button${running ? ' primary' : ''}`} aria-disabled={busy || undefined} data-tip={why ?? (running ? 'Back to editing' : 'Run the scene’s code')}
             onClick={() => !busy && void run()}
         >
-            <Icon name={running ? 'stop' : 'play'} size={14} /> {running ? 'Stop' : 'Play'}
+            <Icon name={running ? 'stop' : 'play'} size={14} /><span class="word">{running ? 'Stop' : 'Play'}</span>
         </button>
     );
 }
@@ -160,7 +160,7 @@ function SaveButtons(): JSX.Element {
                     type="button" class="button" aria-disabled={blocked !== null || state === 'saving' || undefined}
                     data-tip={blocked ?? (saved ? 'All is saved  Ctrl S' : 'Save now  Ctrl S')} onClick={() => blocked === null && ui.actions.save()}
                 >
-                    <Icon name={saved ? 'check' : 'save'} size={14} /> Save
+                    <Icon name={saved ? 'check' : 'save'} size={14} /><span class="word">Save</span>
                 </button>
             )}
             {info?.canPublish !== false && (
@@ -168,7 +168,7 @@ function SaveButtons(): JSX.Element {
                     type="button" class="button" aria-disabled={!mayPublish || undefined} data-tip={mayPublish ? 'Publish to the content server' : 'Your role does not allow to publish'}
                     onClick={() => { if (mayPublish) { ui.dialog.value = 'publish'; } }}
                 >
-                    <Icon name="publish" size={14} /> Publish
+                    <Icon name="publish" size={14} /><span class="word">Publish</span>
                 </button>
             )}
         </>
