@@ -5,7 +5,7 @@
  * that are named ..._collider are for the engine's physics and not shown. glTF looks along +z
  * with its right at -x; the scene's right is +x: with z mirrored (space.ts) that is half a turn
  * about y. */
-import type { BufferAttribute, Material, Mesh, Object3D, SkinnedMesh } from 'three';
+import type { BufferAttribute, Material, Mesh, MeshStandardMaterial, Object3D, SkinnedMesh } from 'three';
 import { Box3, BufferGeometry, Float32BufferAttribute, LoadingManager, Matrix4, Vector3 } from 'three';
 import { GLTFLoader } from 'three/addons/loaders/GLTFLoader.js';
 import { mergeGeometries } from 'three/addons/utils/BufferGeometryUtils.js';
@@ -16,7 +16,10 @@ export interface Model {
     readonly state: 'loading' | 'ready' | 'failed';
     readonly parts: readonly Part[];
     readonly box: Box3;
+    readonly metal: boolean; /* something of it mirrors what is around */
 }
+
+const NOTHING = { parts: [], box: new Box3(), metal: false } as const;
 
 const LOADS_MAX = 6; /* at once */
 const BYTES_MAX = 64 << 20;
@@ -146,7 +149,7 @@ export class Models {
     private ended = false;
 
     /* `told` hears of every model that got ready or failed; `beside` knows the files of one. */
-    constructor(private readonly told: (url: string) => void,
+    constructor(private readonly told: (url: string, model: Model) => void,
                 private readonly beside: (url: string, name: string) => string | null) {}
 
     /* Files that a model names lie where the scene has them, and nowhere else. */
@@ -165,7 +168,7 @@ export class Models {
     take(url: string): Model {
         let entry = this.entries.get(url);
         if (!entry) {
-            entry = { model: { state: 'loading', parts: [], box: new Box3() }, users: 0 };
+            entry = { model: { state: 'loading', ...NOTHING }, users: 0 };
             this.entries.set(url, entry);
             this.waiting.push(url);
             this.next();
@@ -200,13 +203,13 @@ export class Models {
             const url = this.waiting.shift()!;
             this.loading++;
             this.load(url)
-                .catch((): Model => ({ state: 'failed', parts: [], box: new Box3() }))
+                .catch((): Model => ({ state: 'failed', ...NOTHING }))
                 .then((model) => {
                     this.loading--;
                     const entry = this.entries.get(url);
                     if (entry && !this.ended) {
                         entry.model = model;
-                        this.told(url);
+                        this.told(url, model);
                     } else {
                         disposeParts(model.parts);
                     }
@@ -228,7 +231,8 @@ export class Models {
                 new Promise<never>((_, fail) => load.signal.addEventListener('abort', () => fail(load.signal.reason))),
             ]);
             const parts = flatten(gltf.scene);
-            return { state: 'ready', parts, box: boxOf(parts) };
+            const metal = parts.some(({ material }) => (material as MeshStandardMaterial).metalness > 0.05);
+            return { state: 'ready', parts, box: boxOf(parts), metal };
         } finally {
             clearTimeout(late);
             this.loads.delete(load);

@@ -28,6 +28,36 @@ export const PALETTES: { readonly light: Palette; readonly dark: Palette } = {
 const SHADOW_SIDE = 2048; /* texels */
 const FRAMES_KEPT = 60;
 
+/* Slow machines draw fewer pixels while something moves, and all of them when it rests. */
+class Pace {
+    share = 1; /* of the pixels a side has */
+    private last = 0;
+    private mean = 16;
+    private still = 0;
+
+    frame(now: number, moving: boolean): void {
+        if (moving && this.last > 0) {
+            this.mean += (Math.min(250, now - this.last) - this.mean) * 0.25;
+            if (this.mean > 45) {
+                this.share = Math.max(0.5, this.share - 0.25);
+                this.mean = 30; /* see first what that did */
+            }
+        }
+        this.last = moving ? now : 0;
+        this.still = moving ? this.still : 0;
+    }
+
+    /* Nothing moves any more: a few frames later it is sharp. True: another frame is wanted. */
+    rest(): boolean {
+        this.still++;
+        if (this.still > 2) {
+            this.share = 1;
+            this.still = 0;
+        }
+        return this.share < 1;
+    }
+}
+
 /* One part of a frame. True: it is in motion, another frame is wanted. */
 export type Step = (now: number) => boolean;
 
@@ -42,6 +72,7 @@ export class Stage {
     private count = 0;
     private readonly times: number[] = [];
     private moving = false;
+    private readonly pace = new Pace();
     private lost = false;
     private readonly watcher: ResizeObserver;
     readonly steps: Step[] = [];
@@ -68,7 +99,12 @@ export class Stage {
         this.sun.shadow.normalBias = 0.05;
         this.scene.add(this.sky, this.sun, this.sun.target);
         this.scene.background = new Color();
-        this.watcher = new ResizeObserver(() => this.resize());
+        this.watcher = new ResizeObserver(() => {
+            if (this.resize() && this.count > 0 && !this.lost) {
+                this.draw(); /* or it would be empty until the next frame */
+            }
+            this.wake();
+        });
         this.watcher.observe(canvas);
         canvas.addEventListener('webglcontextlost', this.contextLost);
         canvas.addEventListener('webglcontextrestored', this.contextRestored);
@@ -94,22 +130,19 @@ export class Stage {
         this.wake();
     };
 
-    private resize(): void {
+    private resize(): boolean {
         const width = Math.max(1, this.canvas.clientWidth);
         const height = Math.max(1, this.canvas.clientHeight);
-        const ratio = Math.min(2, window.devicePixelRatio || 1);
+        const ratio = Math.min(2, window.devicePixelRatio || 1) * this.pace.share;
         const size = this.renderer.getSize(new Vector2());
         if (size.x === width && size.y === height && this.renderer.getPixelRatio() === ratio) {
-            return;
+            return false;
         }
         this.renderer.setPixelRatio(ratio);
         this.renderer.setSize(width, height, false);
         this.camera.aspect = width / height;
         this.camera.updateProjectionMatrix();
-        this.wake();
-        if (this.count > 0 && !this.lost) {
-            this.draw(); /* or it would be empty until the next frame */
-        }
+        return true;
     }
 
     paint(palette: Palette): void {
@@ -161,12 +194,16 @@ export class Stage {
         if (this.lost) {
             return;
         }
-        this.resize();
+        this.pace.frame(now, this.moving);
         const start = performance.now();
         this.moving = false;
         for (const step of this.steps) {
             this.moving = step(now) || this.moving;
         }
+        if (!this.moving && this.pace.share < 1) {
+            this.moving = this.pace.rest(); /* sharp again, with the next frame */
+        }
+        this.resize();
         this.draw();
         this.count++;
         this.times.push(performance.now() - start);

@@ -106,7 +106,7 @@ class SceneView implements View {
         this.stage = new Stage(canvas);
         const wake = () => this.stage.wake();
         this.eye = new Eye(this.stage.camera, canvas, wake);
-        this.models = new Models((url) => this.modelCame(url), (url, name) => options.models.peek()?.beside(url, name) ?? null);
+        this.models = new Models((url, { metal }) => this.modelCame(url, metal), (url, name) => options.models.peek()?.beside(url, name) ?? null);
         const watcher: BodyWatcher = { placed: (body) => this.placed(body), dressed: () => undefined, gone: () => this.gone() };
         this.bodies = new Bodies(session.scene, this.crowd, this.wardrobe, this.models, [this.outlines, watcher], wake);
         this.people = new People(this.stage.camera);
@@ -200,9 +200,11 @@ class SceneView implements View {
         }));
     }
 
-    private modelCame(url: string): void {
+    private modelCame(url: string, metal: boolean): void {
         this.bodies.modelReady(url);
-        this.stage.surround();
+        if (metal) {
+            this.stage.surround();
+        }
     }
 
     private placed(body: Body): void {

@@ -124,7 +124,7 @@ export class Wardrobe {
 
     /* A model that is not there: a block of about the size things have. */
     private block(tint: number, loading: boolean): Piece {
-        const part = this.solid('block', () => new RoundedBoxGeometry(1, 1, 1, 3, 0.07), loading ? 0.3 : 1, true, false);
+        const part = this.solid('block', () => new RoundedBoxGeometry(1, 1, 1, 1, 0.06), loading ? 0.3 : 1, true, false);
         return { part, offset: new Matrix4().makeTranslation(0, 0.5, 0), color: new Color(tint) };
     }
 
