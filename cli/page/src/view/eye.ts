@@ -1,12 +1,12 @@
 /* From where one looks: orbit, pan and zoom by pointer, flights to what one wants to see, and
  * following another's camera. */
-import type { Box3, PerspectiveCamera } from 'three';
+import type { PerspectiveCamera } from 'three';
 import { Matrix4, MOUSE, Quaternion, Spherical, Vector3 } from 'three';
 import { OrbitControls } from 'three/addons/controls/OrbitControls.js';
 
 const FLIGHT_MS = 280;
 const FOLLOW_MS = 160; /* until most of the way is done */
-const HOME = new Vector3(-0.45, 0.62, 0.95).normalize(); /* from the south-west, from above */
+const HOME = new Vector3(-0.45, 0.74, 0.9).normalize(); /* from the south-west, from above */
 
 interface Pose {
     readonly position: Vector3;
@@ -17,6 +17,24 @@ interface Flight {
     readonly from: Pose;
     readonly to: Pose;
     start: number;
+}
+
+/* Where the camera is on one axis of the picture so that as much is free on one side as on the
+ * other. The farther a point, the less it moves in the picture: found by halving. */
+function centred(points: readonly (readonly [at: number, depth: number])[], guess: number): number {
+    const reach = points.reduce((most, [at]) => Math.max(most, Math.abs(at - guess)), 0);
+    let [low, high] = [guess - reach, guess + reach];
+    for (let i = 0; i < 20; i++) {
+        const middle = (low + high) / 2;
+        let [least, most] = [Infinity, -Infinity];
+        for (const [at, depth] of points) {
+            const shown = (at - middle) / Math.max(depth, 0.1);
+            least = Math.min(least, shown);
+            most = Math.max(most, shown);
+        }
+        [low, high] = least + most > 0 ? [middle, high] : [low, middle];
+    }
+    return (low + high) / 2;
 }
 
 export class Eye {
@@ -63,31 +81,42 @@ export class Eye {
         return { position: this.camera.position.clone(), target: this.controls.target.clone() };
     }
 
-    /* Where to stand in `direction` of the box's middle so that all of it is seen. */
-    private fit(box: Box3, direction: Vector3, margin: number): Pose {
-        const target = box.getCenter(new Vector3());
+    /* Where to stand, in `direction` of what is to be seen, so that all `points` are in the
+     * picture and fill it. Each side of the picture is a plane through the camera: in the
+     * camera's axes a point is inside the right one where x - cx <= wide * (cz - z), and so for
+     * the others; the outermost point of each plane decides. O(points). */
+    private fit(points: readonly Vector3[], direction: Vector3, margin: number): Pose {
         const back = direction.clone().normalize();
-        const turn = new Quaternion().setFromRotationMatrix(new Matrix4().lookAt(back, new Vector3(), this.camera.up)).invert();
+        const turn = new Quaternion().setFromRotationMatrix(new Matrix4().lookAt(back, new Vector3(), this.camera.up));
+        const away = turn.clone().invert();
         const tall = Math.tan((this.camera.fov * Math.PI) / 360) * margin;
         const wide = tall * this.camera.aspect;
-        const corner = new Vector3();
-        let distance = 1;
-        for (let i = 0; i < 8; i++) {
-            corner.set(i & 1 ? box.max.x : box.min.x, i & 2 ? box.max.y : box.min.y, i & 4 ? box.max.z : box.min.z);
-            corner.sub(target).applyQuaternion(turn);
-            distance = Math.max(distance, corner.z + Math.abs(corner.x) / wide, corner.z + Math.abs(corner.y) / tall);
+        let [left, right, under, over, depth] = [-Infinity, -Infinity, -Infinity, -Infinity, 0];
+        const at = new Vector3();
+        for (const point of points) {
+            at.copy(point).applyQuaternion(away);
+            left = Math.max(left, wide * at.z - at.x);
+            right = Math.max(right, wide * at.z + at.x);
+            under = Math.max(under, tall * at.z - at.y);
+            over = Math.max(over, tall * at.z + at.y);
+            depth += at.z / points.length;
         }
-        return { target, position: target.clone().addScaledVector(back, distance) };
+        at.z = Math.max((left + right) / (2 * wide), (under + over) / (2 * tall), depth + 0.5);
+        const seen = points.map((point) => point.clone().applyQuaternion(away));
+        at.x = centred(seen.map(({ x, z }) => [x, at.z - z]), (right - left) / 2);
+        at.y = centred(seen.map(({ y, z }) => [y, at.z - z]), (over - under) / 2);
+        const position = at.clone().applyQuaternion(turn);
+        return { position, target: position.clone().addScaledVector(back, depth - at.z) };
     }
 
-    /* Look at `box` as a whole, from the side one looks from now. */
-    look(box: Box3): void {
+    /* Look at all `points`, from the side one looks from now. */
+    look(points: readonly Vector3[]): void {
         const direction = this.camera.position.clone().sub(this.controls.target);
-        this.fly(this.fit(box, direction.lengthSq() > 1e-9 ? direction : HOME, 0.7), false);
+        this.fly(this.fit(points, direction.lengthSq() > 1e-9 ? direction : HOME, 0.62), false);
     }
 
-    home(box: Box3, atOnce: boolean): void {
-        this.fly(this.fit(box, HOME, 0.94), atOnce);
+    home(points: readonly Vector3[], atOnce: boolean): void {
+        this.fly(this.fit(points, HOME, 0.92), atOnce);
     }
 
     /* From a side: +x, -x, +y, ... of three's space. */
@@ -133,7 +162,24 @@ export class Eye {
         this.fly({ target, position }, false);
     }
 
+    /* The nearest and farthest that are seen: the closer they are, the finer is depth. */
+    private range(): void {
+        const distance = this.camera.position.distanceTo(this.controls.target);
+        const near = Math.min(2, Math.max(0.05, distance / 80));
+        if (Math.abs(near - this.camera.near) > near * 0.1) {
+            this.camera.near = near;
+            this.camera.far = near * 30_000;
+            this.camera.updateProjectionMatrix();
+        }
+    }
+
     step(now: number): boolean {
+        const moving = this.travel(now);
+        this.range();
+        return moving;
+    }
+
+    private travel(now: number): boolean {
         const passed = Math.min(100, now - this.last);
         this.last = now;
         if (this.chased) {

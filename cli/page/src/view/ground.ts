@@ -2,16 +2,22 @@
  * around it faint parcels that are not the scene's.
  *
  * One plane; its shader looks up in a small texture (one texel a parcel, one parcel of margin)
- * what a point belongs to. It writes no depth: what a scene has at height 0 lies above it. */
+ * what a point belongs to. It is drawn before everything else and writes no depth, so what a
+ * scene has at height 0 lies above it, from near and from far. */
 import {
-    Box3, Color, DataTexture, Group, Mesh, NearestFilter, PlaneGeometry, RedFormat, ShaderMaterial, ShadowMaterial,
-    Vector2, Vector3,
+    Box3, Color, CustomBlending, DataTexture, Group, Mesh, NearestFilter, OneMinusSrcAlphaFactor, PlaneGeometry, RedFormat,
+    ShaderMaterial, ShadowMaterial, SrcAlphaFactor, Vector2, Vector3,
 } from 'three';
 import type { Palette } from './stage';
 
 export const PARCEL = 16; /* metres */
 const SIDE_MAX = 512; /* parcels; a scene that claims more is shown in part */
 const AROUND = 320; /* metres that the plane reaches beyond the scene */
+
+/* What is "transparent" would be drawn after all that is not. */
+const FIRST = {
+    transparent: false, depthWrite: false, blending: CustomBlending, blendSrc: SrcAlphaFactor, blendDst: OneMinusSrcAlphaFactor,
+} as const;
 
 interface Parcel {
     readonly x: number;
@@ -83,7 +89,7 @@ export class Ground {
     readonly box = new Box3();
     private texture = new DataTexture(new Uint8Array(1), 1, 1, RedFormat);
     private readonly material = new ShaderMaterial({
-        vertexShader: VERTEX, fragmentShader: FRAGMENT, transparent: true, depthWrite: false,
+        vertexShader: VERTEX, fragmentShader: FRAGMENT, ...FIRST,
         uniforms: {
             parcels: { value: null }, corner: { value: new Vector2() }, size: { value: new Vector2(1, 1) },
             ink: { value: new Color() }, fill: { value: new Color() }, accent: { value: new Color() },
@@ -92,7 +98,7 @@ export class Ground {
     });
     private readonly plane = new Mesh(new PlaneGeometry(1, 1).rotateX(-Math.PI / 2), this.material);
     private readonly shade = new Mesh(this.plane.geometry,
-                                      new ShadowMaterial({ transparent: true, depthWrite: false, opacity: 0.25 }));
+                                      new ShadowMaterial({ ...FIRST, opacity: 0.25 }));
 
     constructor() {
         this.plane.renderOrder = -2;

@@ -132,3 +132,17 @@ export function boxAround(bodies: Iterable<Body>): Box3 {
     }
     return box;
 }
+
+export function cornersOf(box: Box3): Vector3[] {
+    return [0, 1, 2, 3, 4, 5, 6, 7].map((i) => new Vector3(
+        i & 1 ? box.max.x : box.min.x, i & 2 ? box.max.y : box.min.y, i & 4 ? box.max.z : box.min.z));
+}
+
+/* The corners of the bodies' boxes, in the world. */
+export function pointsOf(bodies: Iterable<Body>): Vector3[] {
+    const points: Vector3[] = [];
+    for (const body of bodies) {
+        points.push(...(body.outfit ? cornersOf(body.outfit.box).map((corner) => corner.applyMatrix4(body.world)) : [body.centre]));
+    }
+    return points;
+}

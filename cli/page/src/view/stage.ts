@@ -165,7 +165,6 @@ export class Stage {
         camera.near = radius * 0.2;
         camera.far = radius * 4;
         camera.updateProjectionMatrix();
-        this.shadows();
     }
 
     /* Something that casts a shadow moved. */

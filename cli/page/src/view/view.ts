@@ -25,7 +25,7 @@ import type { Label } from './labels';
 import { Models } from './model';
 import { Outlines } from './outline';
 import { People } from './people';
-import { boxAround, meetPlane } from './pick';
+import { boxAround, cornersOf, meetPlane, pointsOf } from './pick';
 import { Pointer } from './pointer';
 import { fromPosition, fromRotation, toPosition, toRotation } from './space';
 import { PALETTES, Stage } from './stage';
@@ -96,6 +96,7 @@ class SceneView implements View {
     private arrived = false;   /* the scene was there once */
     private toHome = true;
     private toLight = true;
+    private toShade = true;
     private lit = new Box3();
 
     constructor(canvas: HTMLCanvasElement, private readonly session: Session, private readonly options: ViewOptions) {
@@ -208,47 +209,51 @@ class SceneView implements View {
     }
 
     private placed(body: Body): void {
-        this.stage.shadows();
+        this.toShade = true;
         this.marks ||= this.outlined.has(body.id);
         this.toLight ||= !this.arrived || (body.radius > 0 && !this.lit.containsPoint(body.centre));
     }
 
     private gone(): void {
-        this.stage.shadows();
-        this.marks = true;
+        this.toShade = this.marks = true;
     }
 
     /* What is to be done when bodies are where they are, and before the camera moves. */
     private settle(): boolean {
         if (this.toLight) {
             this.toLight = false;
-            this.lit = this.content(PARCEL * 2).union(this.ground.box).expandByScalar(1);
+            this.lit = boxAround(this.nearby(PARCEL)).union(this.ground.box).expandByScalar(1);
             this.stage.light(this.lit);
+            this.toShade = true;
+        }
+        if (this.toShade && !this.models.busy) { /* not again with every model that comes */
+            this.toShade = false;
+            this.stage.shadows();
         }
         if (this.toHome) {
             this.toHome = false;
             if (!this.eye.touched) {
-                this.eye.home(this.homeBox(), true);
+                this.eye.home(this.homePoints(), true);
             }
         }
         return false;
     }
 
-    /* Around all that is shown, but no farther from the land than `margin`. */
-    private content(margin: number): Box3 {
-        const shown = [...this.bodies.all.values()].filter(({ slots }) => slots.length > 0);
+    /* All that is shown and is no farther from the land than `margin`. */
+    private nearby(margin: number): Body[] {
         const land = this.ground.box.clone().expandByVector(new Vector3(margin, 200, margin));
-        const box = boxAround(shown.filter(({ centre }) => land.containsPoint(centre)));
-        return box.isEmpty() ? box : box.intersect(land);
+        return [...this.bodies.all.values()].filter(({ slots, centre }) => slots.length > 0 && land.containsPoint(centre));
     }
 
-    private homeBox(): Box3 {
-        const content = this.content(4);
-        if (content.isEmpty()) {
-            return this.ground.box.clone();
+    /* What is to be seen at first: everything, and never less than some metres of the ground. */
+    private homePoints(): Vector3[] {
+        const land = this.ground.box.clone().expandByVector(new Vector3(4, 200, 4));
+        const points = pointsOf(this.nearby(4)).map((point) => point.clamp(land.min, land.max));
+        if (points.length === 0) {
+            return cornersOf(this.ground.box);
         }
-        const least = new Box3().setFromCenterAndSize(content.getCenter(new Vector3()).setY(0), new Vector3(10, 0, 10));
-        return content.union(least);
+        const middle = new Box3().setFromPoints(points).getCenter(new Vector3()).setY(0);
+        return points.concat(cornersOf(new Box3().setFromCenterAndSize(middle, new Vector3(10, 0, 10))));
     }
 
     private readonly outlined = new Map<EntityId, { color: string; faint: boolean }>();
@@ -322,14 +327,16 @@ class SceneView implements View {
             this.home();
         } else {
             this.eye.touched = true;
-            this.eye.look(boxAround(bodies));
+            const middle = boxAround(bodies).getCenter(new Vector3());
+            const least = new Box3().setFromCenterAndSize(middle, new Vector3(1, 1, 1)); /* not into a grain of sand */
+            this.eye.look(pointsOf(bodies).concat(cornersOf(least)));
         }
     }
 
     home(): void {
         this.bodies.step(performance.now());
         this.following.value = null;
-        this.eye.home(this.homeBox(), false);
+        this.eye.home(this.homePoints(), false);
     }
 
     dropPoint(): [number, number, number] {
