@@ -6,6 +6,7 @@
  *   DIR/lock                 held while a kernel uses DIR
  *   DIR/scenes/X,Y/store     the replica of the edition worker
  *                 /game.js   the code that is played
+ *                 /info.json what the edition said of itself to pages, for who plays it
  *                 /log       what the workers print; log.1: before that
  *                 /pid       the process that was last started, and when it was
  *                 /scene.json  {"mode","before","http","bus"}: what was wanted, and ports
