@@ -55,6 +55,7 @@ export class ModelWorker {
     readonly madeAgain = new Set<string>(); /* entities: their maker did not hear that they were made and removed */
     private readonly removed = new Set<string>();
     alive = true;
+    deaf = false; /* its links died, and nobody noticed */
     time = 0;
     role = 'edit';
     private readonly renderers = new Set<Renderer>();
@@ -153,6 +154,9 @@ export class ModelWorker {
     /* ---- hearing ---- */
 
     receive(renderer: Renderer, text: string, heard: number): void {
+        if (this.deaf) {
+            return;
+        }
         while (renderer.taken < heard) {
             renderer.sent.shift()!.forEach((effect) => effect(renderer));
             renderer.taken++;

@@ -80,7 +80,7 @@ class Wire implements Socket {
     constructor(private readonly world: Sim, url: string, private readonly events: SocketEvents) {
         world.wires.add(this);
         world.clock.after(world.delay(), () => {
-            if (!this.over && world.up && world.worker.alive) {
+            if (!this.over && world.up && world.worker.alive && !world.refusing) {
                 const name = new URL(url).searchParams.get('name') ?? 'nobody';
                 this.renderer = world.worker.join(name, (text) => this.toPage(text), (code, reason) => this.end(code, reason));
                 this.events.opened();
@@ -200,6 +200,7 @@ export class Sim {
     readonly wires = new Set<Wire>();
     readonly pages: Page[] = [];
     up = true;
+    refusing = false; /* nobody is let in */
     delayMax = 60;
     status = 200;
 
