@@ -7,6 +7,9 @@ import type { HistoryEntry, Json, JsonObject, ModelTable, Prepared, SceneInfo, S
 
 const HISTORY_LIMIT = 50;
 
+/* It may be done all the same. */
+export class Unanswered extends Error {}
+
 export class Calls {
     constructor(private readonly platform: Platform, private readonly token: string) {}
 
@@ -27,7 +30,7 @@ export class Calls {
         try {
             answer = await this.ask(method, path, body);
         } catch {
-            throw new Error('the worker does not answer');
+            throw new Unanswered('the worker does not answer');
         }
         const said = parse(answer.text);
         if (answer.status >= 400 || !isObject(said) || member(said, 'ok') === false) {

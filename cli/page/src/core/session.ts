@@ -7,7 +7,7 @@
 
 import { computed, effect, signal } from '@preact/signals-core';
 import { openVisit, cleanName, rememberName, shareLink } from './address.ts';
-import { Calls, infoOf } from './calls.ts';
+import { Calls, infoOf, Unanswered } from './calls.ts';
 import { Conflicts } from './conflicts.ts';
 import type { Edit } from './edit.ts';
 import { Editing } from './edits.ts';
@@ -40,6 +40,13 @@ export function openSession(platform: Platform): Session {
 
 function modeOf(state: string): LinkState['mode'] {
     return state === 'editing' || state === 'running' ? state : 'loading';
+}
+
+/* The worker that was asked may be gone before its answer is: what comes of it is seen. */
+function unlessUnanswered(error: unknown): void {
+    if (!(error instanceof Unanswered)) {
+        throw error;
+    }
 }
 
 class PageSession implements Session {
@@ -510,11 +517,11 @@ class PageSession implements Session {
     }
     async play(): Promise<void> {
         this.sender.flush();
-        await this.calls.play();
+        await this.calls.play().catch(unlessUnanswered);
         await this.arrive('running');
     }
     async stop(): Promise<void> {
-        await this.calls.stop();
+        await this.calls.stop().catch(unlessUnanswered);
         await this.arrive('editing');
     }
 
