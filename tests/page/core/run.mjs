@@ -1,4 +1,4 @@
-/* The tests of core (cli/page/src/core), and of what in ui needs no browser, under node's test runner.
+/* The tests of core (cli/page/src/core), and of what in ui and view needs no browser, under node's test runner.
  *
  *      node tests/page/core/run.mjs [NAME...]      all, or those whose file names contain a word
  *
@@ -18,7 +18,7 @@ const ours = { name: 'ours', setup: ({ onResolve }) => onResolve({ filter: /\.mj
     ({ path: path.join(resolveDir, name), external: true })) };
 
 const words = process.argv.slice(2);
-const tests = ['core', 'ui'].flatMap((folder) => readdirSync(path.join(here, '..', folder)).filter((name) =>
+const tests = ['core', 'ui', 'view'].flatMap((folder) => readdirSync(path.join(here, '..', folder)).filter((name) =>
     name.endsWith('.test.ts') && (words.length === 0 || words.some((word) => name.includes(word))))
     .sort().map((name) => path.join(folder, name)));
 rmSync(out, { recursive: true, force: true });

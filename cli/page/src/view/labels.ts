@@ -7,7 +7,8 @@ export interface Label {
     readonly text: string;
     readonly color: string; /* of its ground */
     readonly at: () => Vector3 | null; /* null: not to be seen */
-    readonly quiet?: boolean; /* without a ground of its own colour */
+    readonly quiet?: boolean;
+    readonly plain?: boolean; /* text of that colour, without a ground */
 }
 
 const LABELS_MAX = 64;
@@ -71,8 +72,15 @@ export class Labels {
             position: 'absolute', left: '0', top: '0', whiteSpace: 'nowrap', willChange: 'transform',
             font: '600 11px/16px system-ui, sans-serif', padding: '1px 6px', borderRadius: '4px',
             background: label.color, color: inkOn(label.color), opacity: label.quiet ? '0.85' : '1',
-            boxShadow: '0 1px 3px rgb(0 0 0 / 30%)',
+            boxShadow: '0 1px 3px rgb(0 0 0 / 30%)', zIndex: '1',
         });
+        if (label.plain) {
+            const halo = inkOn(label.color) === '#ffffff' ? '#ffffff' : '#14161a';
+            Object.assign(element.style, {
+                background: 'none', color: label.color, fontWeight: '500', boxShadow: 'none', zIndex: '0', opacity: '0.9',
+                textShadow: `0 0 2px ${halo}, 0 0 3px ${halo}, 0 0 4px ${halo}`,
+            });
+        }
     }
 
     place(camera: PerspectiveCamera): void {

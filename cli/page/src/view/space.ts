@@ -41,11 +41,11 @@ function number(value: number | undefined, otherwise: number): number {
 }
 
 export function toPosition(from: readonly number[], to: Vector3): Vector3 {
-    return to.set(number(from[0], 0), number(from[1], 0), -number(from[2], 0));
+    return to.set(number(from[0], 0), number(from[1], 0), 0 - number(from[2], 0)); /* never -0 */
 }
 
 export function toRotation(from: readonly number[], to: Quaternion): Quaternion {
-    to.set(-number(from[0], 0), -number(from[1], 0), number(from[2], 0), number(from[3], 1));
+    to.set(0 - number(from[0], 0), 0 - number(from[1], 0), number(from[2], 0), number(from[3], 1));
     return to.lengthSq() > 1e-12 ? to.normalize() : to.identity();
 }
 

@@ -6,7 +6,7 @@
  *      bodies   the entities as shown; outline: around some of them
  *      stage    canvas, light, frames on demand; eye: the camera; ground: the land
  *      pick, pointer, gizmo, drag, keys      what people do
- *      people, labels, axes        who else is here; names; which way is which */
+ *      people, labels, tags, axes  who else is here; names; which way is which */
 import { effect, signal } from '@preact/signals-core';
 import type { ReadonlySignal, Signal } from '@preact/signals-core';
 import { Box3, Quaternion, Vector2, Vector3 } from 'three';
@@ -29,6 +29,7 @@ import { boxAround, cornersOf, meetPlane, pointsOf } from './pick';
 import { Pointer } from './pointer';
 import { fromPosition, fromRotation, toPosition, toRotation } from './space';
 import { PALETTES, Stage } from './stage';
+import { Tags } from './tags';
 import { Wardrobe } from './wardrobe';
 
 /* Where the files of models are; null: nobody has it. */
@@ -85,6 +86,8 @@ class SceneView implements View {
     private readonly bodies: Bodies;
     private readonly people: People;
     private readonly labels: Labels;
+    private readonly names: Labels; /* of stand-ins */
+    private readonly tags = new Tags();
     private readonly axes: Axes;
     private readonly gizmo: Gizmo;
     private readonly pointer: Pointer;
@@ -94,6 +97,7 @@ class SceneView implements View {
     private readonly hovered = signal<EntityId | null>(null);
     private marks = true;      /* outlines and labels are to be made anew */
     private arrived = false;   /* the scene was there once */
+    private complete = false;  /* and its models were */
     private toHome = true;
     private toLight = true;
     private toShade = true;
@@ -112,6 +116,7 @@ class SceneView implements View {
         this.bodies = new Bodies(session.scene, this.crowd, this.wardrobe, this.models, [this.outlines, watcher], wake);
         this.people = new People(this.stage.camera);
         this.labels = new Labels(canvas);
+        this.names = new Labels(canvas);
         this.axes = new Axes(canvas, (from) => this.eye.side(from));
         this.gizmo = new Gizmo(this.stage.camera, canvas, session, this.bodies, wake);
         this.pointer = new Pointer(this.stage, this.eye, this.bodies, this.gizmo, session,
@@ -149,8 +154,8 @@ class SceneView implements View {
             () => pointer.step(),
             () => this.decorate(),
         );
-        stage.overlays.push(() => this.outlines.draw(stage.renderer, stage.camera), () => this.labels.place(stage.camera),
-                            () => this.axes.step(stage.camera));
+        stage.overlays.push(() => this.outlines.draw(stage.renderer, stage.camera), () => this.name(),
+                            () => this.labels.place(stage.camera), () => this.axes.step(stage.camera));
         stage.after = (moving) => this.drawn(moving);
         stage.onLost = (lost) => this.session.say(
             lost ? 'warning' : 'info',
@@ -163,6 +168,7 @@ class SceneView implements View {
         ends.push(effect(() => {
             const palette = PALETTES[options.theme.value];
             this.ground.paint(palette);
+            this.tags.stale = true;
             stage.paint(palette);
         }));
         ends.push(effect(() => {
@@ -206,16 +212,19 @@ class SceneView implements View {
         if (metal) {
             this.stage.surround();
         }
+        if (this.arrived && !this.complete && !this.models.busy) {
+            this.complete = this.toHome = true; /* now it is known how large everything is */
+        }
     }
 
     private placed(body: Body): void {
-        this.toShade = true;
+        this.toShade = this.tags.stale = true;
         this.marks ||= this.outlined.has(body.id);
         this.toLight ||= !this.arrived || (body.radius > 0 && !this.lit.containsPoint(body.centre));
     }
 
     private gone(): void {
-        this.toShade = this.marks = true;
+        this.toShade = this.tags.stale = this.marks = true;
     }
 
     /* What is to be done when bodies are where they are, and before the camera moves. */
@@ -290,6 +299,17 @@ class SceneView implements View {
         this.outlines.show(outlined, bodies);
         this.labels.set(labels);
         return false;
+    }
+
+    private name(): void {
+        const { camera, canvas } = this.stage;
+        const color = this.options.theme.peek() === 'dark' ? '#dfe3ea' : '#3a414c';
+        const names = this.tags.step(camera, canvas.clientWidth, canvas.clientHeight, this.bodies,
+                                     (id) => this.session.scene.label(id), color);
+        if (names) {
+            this.names.set(names);
+        }
+        this.names.place(camera);
     }
 
     private above(id: EntityId): Vector3 | null {
@@ -373,7 +393,7 @@ class SceneView implements View {
             end();
         }
         for (const part of [this.keys, this.pointer, this.gizmo, this.bodies, this.models, this.crowd, this.outlines,
-                            this.wardrobe, this.people, this.labels, this.axes, this.ground, this.eye, this.stage]) {
+                            this.wardrobe, this.people, this.labels, this.names, this.axes, this.ground, this.eye, this.stage]) {
             part.dispose();
         }
     }

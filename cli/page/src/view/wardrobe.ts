@@ -20,6 +20,7 @@ export interface Piece {
 export interface Outfit {
     readonly pieces: readonly Piece[];
     readonly box: Box3; /* around all pieces, in the entity's own space */
+    readonly stands: boolean; /* something of it stands for what cannot be shown */
 }
 
 const TEXTS_MAX = 256; /* textures of texts; more are shown as marks */
@@ -175,6 +176,7 @@ export class Wardrobe {
      * outfit wants its `release`. */
     dress(looks: readonly Look[], model: Model | null, tint: number): Outfit {
         const pieces: Piece[] = [];
+        let stands = false;
         for (const look of looks) {
             if (look.kind === 'form') {
                 pieces.push(this.form(look));
@@ -182,16 +184,19 @@ export class Wardrobe {
                 pieces.push(this.text(look));
             } else if (look.kind === 'mark') {
                 pieces.push(this.mark(look.mark, look.color));
+                stands = true;
             } else if (model?.state === 'ready') {
                 pieces.push(...model.parts.map((part) => ({ part, offset: null, color: null })));
             } else {
                 pieces.push(this.block(tint, model?.state === 'loading'));
+                stands ||= model?.state !== 'loading';
             }
         }
         if (pieces.length === 0 && looks.length > 0) {
             pieces.push(this.mark('place', 0x8b95a5)); /* a model of nothing but colliders */
+            stands = true;
         }
-        return { pieces, box: boxOf(pieces) };
+        return { pieces, box: boxOf(pieces), stands };
     }
 
     release(outfit: Outfit): void {
