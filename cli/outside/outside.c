@@ -1,12 +1,14 @@
 #include "cli/outside/outside.h"
 
 #include "cli/access.h"
+#include "cli/clerk.h"
 #include "cli/outside/file_cache.h"
 #include "cli/outside/known_info.h"
 #include "cli/web/client.h"
 #include "scene/text_map.h"
 
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <time.h>
 
@@ -24,35 +26,23 @@
 #define FOREVER "private, max-age=31536000, immutable"
 
 typedef struct job {
-    struct job *next;
-    void (*run)(outside *out, struct job *job);
+    cli_job job;
+    outside *owner;
     web_reply reply;
     char hash[CONTENT_CID_SIZE];
     char what[8];
     char token[ACCESS_TOKEN_SIZE];
 } job;
 
-/* A thread that does jobs, one after the other. */
-typedef struct clerk {
-    outside *owner;
-    pthread_t thread;
-    bool running;
-    pthread_mutex_t mutex;
-    pthread_cond_t wake;
-    job *first;
-    job *last;
-    size_t count;
-} clerk;
-
 struct outside {
     outside_options options;
     crdt_alloc alloc;
     atomic_bool stop;
-    clerk asker; /* what is to know; alone has what follows */
+    cli_clerk asker; /* what is to know; alone has what follows */
     content_deployed deployed;
     uint64_t deployed_until; /* ms; 0: never asked */
     uint64_t learned_at;
-    clerk clerks[CLERKS];
+    cli_clerk clerks[CLERKS];
     outside_file_cache *cache;
     outside_known_info *told;
     pthread_mutex_t mutex; /* of these: */
@@ -67,75 +57,10 @@ static uint64_t now_ms(void)
     return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
 }
 
-/* ---- threads ---- */
-
-static job *next_job(clerk *c)
-{
-    pthread_mutex_lock(&c->mutex);
-    while (c->first == NULL && !atomic_load(&c->owner->stop)) {
-        pthread_cond_wait(&c->wake, &c->mutex);
-    }
-    job *taken = c->first;
-    if (taken != NULL) {
-        c->first = taken->next;
-        c->last = c->first == NULL ? NULL : c->last;
-        c->count--;
-    }
-    pthread_mutex_unlock(&c->mutex);
-    return taken;
-}
-
-static void *run_clerk(void *ctx)
-{
-    clerk *c = ctx;
-    job *taken;
-    while ((taken = next_job(c)) != NULL) {
-        taken->run(c->owner, taken);
-    }
-    return NULL;
-}
-
-static crdt_err open_clerk(clerk *c, outside *owner)
-{
-    *c = (clerk){.owner = owner};
-    pthread_mutex_init(&c->mutex, NULL);
-    pthread_cond_init(&c->wake, NULL);
-    c->running = pthread_create(&c->thread, NULL, run_clerk, c) == 0;
-    return c->running ? CRDT_OK : CRDT_ENOMEM;
-}
-
-static void close_clerk(clerk *c)
-{
-    if (c->owner == NULL) {
-        return; /* it was not opened */
-    }
-    pthread_mutex_lock(&c->mutex);
-    pthread_cond_broadcast(&c->wake);
-    pthread_mutex_unlock(&c->mutex);
-    if (c->running) {
-        pthread_join(c->thread, NULL);
-    }
-    pthread_mutex_destroy(&c->mutex);
-    pthread_cond_destroy(&c->wake);
-}
-
-static bool give(clerk *c, job *given)
-{
-    pthread_mutex_lock(&c->mutex);
-    bool taken = c->count < WAITING_MAX;
-    if (taken) {
-        given->next = NULL;
-        *(c->last == NULL ? &c->first : &c->last->next) = given;
-        c->last = given;
-        c->count++;
-        pthread_cond_signal(&c->wake);
-    }
-    pthread_mutex_unlock(&c->mutex);
-    return taken;
-}
+/* ---- jobs ---- */
 
 /* One file is one clerk's. */
-static clerk *clerk_of(outside *out, const char *hash)
+static cli_clerk *clerk_of(outside *out, const char *hash)
 {
     uint32_t sum = 0;
     for (const char *at = hash; *at != '\0'; at++) {
@@ -144,22 +69,21 @@ static clerk *clerk_of(outside *out, const char *hash)
     return &out->clerks[sum % CLERKS];
 }
 
-static job *open_job(outside *out, void (*run)(outside *out, job *done),
-                     const web_reply *reply)
+static job *open_job(outside *out, void (*run)(cli_job *given), const web_reply *reply)
 {
     job *made = crdt_allocate(out->alloc, sizeof *made);
     if (made != NULL) {
-        *made = (job){.run = run, .reply = *reply};
+        *made = (job){.job = {.run = run}, .owner = out, .reply = *reply};
         crdt_buf_init(&made->reply.body, out->alloc);
     }
     return made;
 }
 
-static void start(outside *out, clerk *c, job *made, web_reply *reply)
+static void start(outside *out, cli_clerk *clerk, job *made, web_reply *reply)
 {
     if (made == NULL) {
         web_reply_error(reply, 500, "out of memory");
-    } else if (!give(c, made)) {
+    } else if (!cli_clerk_give(clerk, &made->job)) {
         crdt_free(out->alloc, made, sizeof *made);
         web_reply_error(reply, 503, "too many calls wait");
     } else {
@@ -167,8 +91,9 @@ static void start(outside *out, clerk *c, job *made, web_reply *reply)
     }
 }
 
-static void answer(outside *out, job *done)
+static void answer(job *done)
 {
+    outside *out = done->owner;
     web_server_answer(out->options.web, &done->reply);
     crdt_free(out->alloc, done, sizeof *done);
 }
@@ -322,8 +247,10 @@ static crdt_err learn(outside *out, crdt_buf *body)
     return err;
 }
 
-static void run_info(outside *out, job *done)
+static void run_info(cli_job *given)
 {
+    job *done = (job *)given;
+    outside *out = done->owner;
     crdt_err err =
         out->told != NULL
             ? outside_known_info_write(out->told, out->options.kernel_url != NULL,
@@ -333,7 +260,7 @@ static void run_info(outside *out, job *done)
         fail(done, err == CRDT_ENOMEM ? 500 : 503,
              err == CRDT_ENOMEM ? "out of memory" : "the scene is being loaded");
     }
-    answer(out, done);
+    answer(done);
 }
 
 void outside_info(outside *out, web_reply *reply)
@@ -365,8 +292,10 @@ const char *outside_file_type(crdt_span content)
     return "application/octet-stream";
 }
 
-static void run_file(outside *out, job *done)
+static void run_file(cli_job *given)
 {
+    job *done = (job *)given;
+    outside *out = done->owner;
     crdt_buf *body = &done->reply.body;
     crdt_diag diag = {0};
     crdt_err err = CRDT_OK;
@@ -387,25 +316,27 @@ static void run_file(outside *out, job *done)
              : diag.text[0] != '\0' ? diag.text
                                     : crdt_err_text(err));
     }
-    answer(out, done);
+    answer(done);
 }
 
 /* The scene may name it since we last looked. */
-static void run_unknown_file(outside *out, job *done)
+static void run_unknown_file(cli_job *given)
 {
+    job *done = (job *)given;
+    outside *out = done->owner;
     if (!is_allowed(out, done->hash) && out->told == NULL &&
         now_ms() - out->learned_at >= LEARN_FRESH_MS) {
         (void)learn(out, NULL);
     }
     if (!is_allowed(out, done->hash)) {
         fail(done, 404, "the scene names no such file");
-        answer(out, done);
+        answer(done);
         return;
     }
-    done->run = run_file;
-    if (!give(clerk_of(out, done->hash), done)) {
+    done->job.run = run_file;
+    if (!cli_clerk_give(clerk_of(out, done->hash), &done->job)) {
         fail(done, 503, "too many calls wait");
-        answer(out, done);
+        answer(done);
     }
 }
 
@@ -470,8 +401,10 @@ static crdt_err put_kernel(const job *asked, const web_answer *told, web_reply *
     return err == CRDT_OK ? crdt_buf_append(&reply->body, "}", 1) : err;
 }
 
-static void run_kernel(outside *out, job *done)
+static void run_kernel(cli_job *given)
 {
+    job *done = (job *)given;
+    outside *out = done->owner;
     crdt_diag diag = {0};
     web_answer told = {0};
     crdt_err err = call_kernel(out, done, &told, &diag);
@@ -484,7 +417,7 @@ static void run_kernel(outside *out, job *done)
         fail(done, 500, "out of memory");
     }
     web_answer_deinit(&told);
-    answer(out, done);
+    answer(done);
 }
 
 void outside_kernel(outside *out, const char *what, const char *token, web_reply *reply)
@@ -531,9 +464,9 @@ crdt_err outside_open(outside **out, const outside_options *options, crdt_diag *
     scene_text_map_init(&made->names, made->alloc);
     crdt_err err = outside_file_cache_open(&made->cache, made->alloc, CACHE_SIZE);
     err = err == CRDT_OK ? read_told(made, diag) : err;
-    err = err == CRDT_OK ? open_clerk(&made->asker, made) : err;
+    err = err == CRDT_OK ? cli_clerk_open(&made->asker, WAITING_MAX) : err;
     for (size_t i = 0; err == CRDT_OK && i < CLERKS; i++) {
-        err = open_clerk(&made->clerks[i], made);
+        err = cli_clerk_open(&made->clerks[i], WAITING_MAX);
     }
     if (err != CRDT_OK) {
         outside_close(made);
@@ -549,9 +482,9 @@ void outside_close(outside *out)
         return;
     }
     atomic_store(&out->stop, true); /* what waits is answered soon: it gives up */
-    close_clerk(&out->asker);       /* it gives to the others */
+    cli_clerk_close(&out->asker);   /* it gives to the others */
     for (size_t i = 0; i < CLERKS; i++) {
-        close_clerk(&out->clerks[i]);
+        cli_clerk_close(&out->clerks[i]);
     }
     outside_known_info_close(out->told);
     outside_file_cache_close(out->cache);

@@ -376,9 +376,9 @@ static void *run_web(void *ctx)
 
 static crdt_err start_threads(worker *w)
 {
-    crdt_err err = worker_clerk_open(&w->reader, w);
+    crdt_err err = cli_clerk_open(&w->reader, WORKER_CLERK_MAX);
     if (err == CRDT_OK) {
-        err = worker_clerk_open(&w->publisher, w);
+        err = cli_clerk_open(&w->publisher, WORKER_CLERK_MAX);
     }
     w->web_running = pthread_create(&w->web_thread, NULL, run_web, w) == 0;
     return err == CRDT_OK && w->web_running ? CRDT_OK : CRDT_ENOMEM;
@@ -520,8 +520,8 @@ crdt_err worker_close(worker *w, uint32_t save_ms)
         !worker_save_leave(w->save, save_ms)) {
         worker_note(w, "not all is saved; the store holds it");
     }
-    worker_clerk_close(&w->reader);
-    worker_clerk_close(&w->publisher);
+    cli_clerk_close(&w->reader);
+    cli_clerk_close(&w->publisher);
     outside_close(w->outside);
     if (w->save != NULL) {
         worker_save_set_node(w->save, NULL);

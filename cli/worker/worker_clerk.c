@@ -10,13 +10,13 @@
 #include <inttypes.h>
 #include <stdio.h>
 
-/* ---- the queue ---- */
+/* ---- calls ---- */
 
-worker_call *worker_call_open(worker *w, void (*run)(worker_call *call))
+worker_call *worker_call_open(worker *w, void (*run)(cli_job *job))
 {
     worker_call *call = crdt_allocate(w->alloc, sizeof *call);
     if (call != NULL) {
-        *call = (worker_call){.w = w, .run = run};
+        *call = (worker_call){.job = {.run = run}, .w = w};
         crdt_buf_init(&call->reply.body, w->alloc);
         crdt_buf_init(&call->extra, w->alloc);
     }
@@ -29,79 +29,6 @@ void worker_call_close(worker_call *call)
     crdt_free(call->w->alloc, call, sizeof *call);
 }
 
-bool worker_clerk_give(worker_clerk *clerk, worker_call *call)
-{
-    pthread_mutex_lock(&clerk->mutex);
-    bool taken = clerk->count < WORKER_CLERK_MAX && !clerk->stop;
-    if (taken) {
-        call->next = NULL;
-        *(clerk->last == NULL ? &clerk->first : &clerk->last->next) = call;
-        clerk->last = call;
-        clerk->count++;
-        pthread_cond_signal(&clerk->wake);
-    }
-    pthread_mutex_unlock(&clerk->mutex);
-    return taken;
-}
-
-size_t worker_clerk_count(worker_clerk *clerk)
-{
-    pthread_mutex_lock(&clerk->mutex);
-    size_t count = clerk->count;
-    pthread_mutex_unlock(&clerk->mutex);
-    return count;
-}
-
-static worker_call *next_call(worker_clerk *clerk)
-{
-    pthread_mutex_lock(&clerk->mutex);
-    while (clerk->first == NULL && !clerk->stop) {
-        pthread_cond_wait(&clerk->wake, &clerk->mutex);
-    }
-    worker_call *call = clerk->first;
-    if (call != NULL) {
-        clerk->first = call->next;
-        clerk->last = clerk->first == NULL ? NULL : clerk->last;
-        clerk->count--;
-    }
-    pthread_mutex_unlock(&clerk->mutex);
-    return call;
-}
-
-static void *run_clerk(void *ctx)
-{
-    worker_call *call;
-    while ((call = next_call(ctx)) != NULL) {
-        call->run(call);
-    }
-    return NULL;
-}
-
-crdt_err worker_clerk_open(worker_clerk *clerk, worker *w)
-{
-    *clerk = (worker_clerk){.w = w};
-    pthread_mutex_init(&clerk->mutex, NULL);
-    pthread_cond_init(&clerk->wake, NULL);
-    clerk->running = pthread_create(&clerk->thread, NULL, run_clerk, clerk) == 0;
-    return clerk->running ? CRDT_OK : CRDT_ENOMEM;
-}
-
-void worker_clerk_close(worker_clerk *clerk)
-{
-    if (clerk->w == NULL) {
-        return; /* it was not opened */
-    }
-    pthread_mutex_lock(&clerk->mutex);
-    clerk->stop = true;
-    pthread_cond_broadcast(&clerk->wake);
-    pthread_mutex_unlock(&clerk->mutex);
-    if (clerk->running) {
-        pthread_join(clerk->thread, NULL);
-    }
-    pthread_mutex_destroy(&clerk->mutex);
-    pthread_cond_destroy(&clerk->wake);
-}
-
 /* ---- reading ---- */
 
 /* Who is told a version finds it at the renderers' link too. */
@@ -112,8 +39,9 @@ static crdt_err look(void *ctx, const crdt_document *doc)
     return CRDT_OK;
 }
 
-static void run_read(worker_call *call)
+static void run_read(cli_job *job)
 {
+    worker_call *call = (worker_call *)job;
     worker *w = call->w;
     sync_node *node = worker_node_acquire(w);
     crdt_err err = CRDT_ECLOSED;
@@ -155,7 +83,7 @@ static worker_call *open_read(worker *w, web_reply *reply,
 
 static void give_read(worker *w, web_reply *reply, worker_call *call)
 {
-    if (worker_clerk_give(&w->reader, call)) {
+    if (cli_clerk_give(&w->reader, &call->job)) {
         reply->deferred = true;
     } else {
         worker_call_close(call);

@@ -213,8 +213,8 @@ worker_session_counts worker_desk_count(const worker *w)
 
 worker_desk_queues worker_desk_queue(worker *w)
 {
-    worker_desk_queues queues = {.reads = worker_clerk_count(&w->reader),
-                                 .publishing = worker_clerk_count(&w->publisher),
+    worker_desk_queues queues = {.reads = cli_clerk_count(&w->reader),
+                                 .publishing = cli_clerk_count(&w->publisher),
                                  .held = w->held.events};
     for (const worker_job *job = w->stalled_first; job != NULL; job = job->next) {
         queues.stalled++;

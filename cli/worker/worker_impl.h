@@ -14,6 +14,7 @@
  *      worker_clerk.c  calls that wait for the node
  *      worker_publish.c  publishing, in a thread that waits for servers */
 
+#include "cli/clerk.h"
 #include "cli/control.h"
 #include "cli/outside/outside.h"
 #include "cli/web/server.h"
@@ -64,10 +65,8 @@ typedef struct worker_job {
 
 /* A call that waits: for the node, or for servers. */
 typedef struct worker_call {
-    struct worker_call *next;
+    cli_job job; /* does it, answers, frees what `data` is */
     worker *w;
-    /* Do it, answer, free what `data` is. */
-    void (*run)(struct worker_call *call);
     /* Reading calls: append the answer. */
     crdt_err (*read)(struct worker_call *call, sync_node *node, crdt_buf *out);
     web_reply reply; /* to a program */
@@ -77,19 +76,6 @@ typedef struct worker_call {
     crdt_buf extra; /* JSON members that the desk knows (status) */
     void *data;
 } worker_call;
-
-/* A thread that does calls, one after the other. */
-typedef struct worker_clerk {
-    worker *w;
-    pthread_t thread;
-    bool running;
-    pthread_mutex_t mutex;
-    pthread_cond_t wake;
-    worker_call *first;
-    worker_call *last;
-    size_t count;
-    bool stop;
-} worker_clerk;
 
 /* What becomes of conflicts on their way from the document to the renderers. */
 typedef struct worker_conflicts {
@@ -115,9 +101,9 @@ struct worker {
     web_server *web;
     pthread_t web_thread;
     bool web_running;
-    worker_clerk reader;    /* calls that wait for the node */
-    worker_clerk publisher; /* calls that wait for servers */
-    outside *outside;       /* what pages ask of the world outside */
+    cli_clerk reader;    /* calls that wait for the node */
+    cli_clerk publisher; /* calls that wait for servers */
+    outside *outside;    /* what pages ask of the world outside */
     atomic_bool leaving;
     worker_mailbox mailbox;
     int wake_fd; /* wakes the main thread, to see to these: */
@@ -325,15 +311,9 @@ crdt_err worker_publish_start(worker *w, const worker_publish_wish *wish,
 /* ---- worker_http.c, worker_clerk.c ---- */
 
 void worker_http_request(void *ctx, const web_request *request, web_reply *reply);
-/* Errors: CRDT_ENOMEM: no thread. */
-crdt_err worker_clerk_open(worker_clerk *clerk, worker *w);
-/* What waits is still done. */
-void worker_clerk_close(worker_clerk *clerk);
-/* Hand over a call, allocated by the worker's allocator; its `run` ends with
- * worker_call_close. False: too many wait. */
-bool worker_clerk_give(worker_clerk *clerk, worker_call *call);
-/* NULL: no memory. */
-worker_call *worker_call_open(worker *w, void (*run)(worker_call *call));
+/* A call for a clerk, allocated by the worker's allocator; its `run` ends with
+ * worker_call_close. NULL: no memory. */
+worker_call *worker_call_open(worker *w, void (*run)(cli_job *job));
 void worker_call_close(worker_call *call);
 /* Read something of the scene for a program; the reply is deferred, or says why not.
  * Takes `extra` (may be NULL). */
@@ -347,7 +327,6 @@ void worker_clerk_read(worker *w, web_reply *reply,
 void worker_clerk_history(worker *w, web_reply *reply, const crdt_stamp *before,
                           uint32_t limit);
 
-size_t worker_clerk_count(worker_clerk *clerk);
 /* Append the figures that the desk knows, for worker_read_metrics. */
 crdt_err worker_metrics_write_desk(worker *w, crdt_buf *out);
 

@@ -276,8 +276,9 @@ static void close_job(worker *w, publish_job *job)
     crdt_free(w->alloc, job, sizeof *job);
 }
 
-static void run_publish(worker_call *call)
+static void run_publish(cli_job *done)
 {
+    worker_call *call = (worker_call *)done;
     worker *w = call->w;
     publish_job *job = call->data;
     crdt_diag diag = {0};
@@ -326,7 +327,7 @@ crdt_err worker_publish_start(worker *w, const worker_publish_wish *wish,
             call->reply = *wish->reply;
             crdt_buf_init(&call->reply.body, w->alloc);
         }
-        if (!worker_clerk_give(&w->publisher, call)) {
+        if (!cli_clerk_give(&w->publisher, &call->job)) {
             err = crdt_diag_set(diag, CRDT_EBUSY, 0, "too many calls wait");
         }
     }

@@ -3,6 +3,8 @@ include(cli/web.cmake)
 scenesync_test(cli/test_access LIBS scenesync_cli scenesync_scene scenesync_sync scenesync_crdt
     scenesync_test_support)
 scenesync_test(cli/test_args SOURCES ${PROJECT_SOURCE_DIR}/cli/args.c)
+scenesync_test(cli/test_clerk THREADED SOURCES ${PROJECT_SOURCE_DIR}/cli/clerk.c
+    LIBS scenesync_crdt Threads::Threads)
 scenesync_test(cli/test_confine SOURCES ${PROJECT_SOURCE_DIR}/cli/confine.c
     LIBS scenesync_sync scenesync_crdt scenesync_test_support)
 scenesync_test(cli/test_cid SOURCES ${PROJECT_SOURCE_DIR}/cli/content/cid.c
