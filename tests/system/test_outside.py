@@ -80,6 +80,20 @@ def test_models_of_the_samples(world):
         assert 1 <= len(mesh["primitives"]) <= 2 and int.from_bytes(answer.body[8:12], "little") == len(answer.body)
 
 
+def test_files_beside_other_scenes(world):
+    """By path, where a scene names them so; a folder that is none is refused."""
+    models = VILLAGE / "models"
+    servers = world.servers("servers", "--deploy", f"{world.scene}={VILLAGE}/courtyard.composite.json",
+                            "--deploy", f"9,9={VILLAGE}/courtyard.builder.json", "--files", f"{models}/")
+    worker = world.worker("a", servers=servers)
+    files = worker.get("/v1/info")["models"]["files"]
+    assert files == {f"models/{name}.glb": cid_of((models / f"{name}.glb").read_bytes()) for name in ("stone_ground", "cart")}, files
+    assert contents(worker, (models / "cart.glb").read_bytes()).status == 200
+    assert len(active(servers, "9,9")["content"]) == 2 + 3, "three assets"
+    out, errors = world.run("servers", "--dir", world.path("s"), "--files", world.path("nowhere"), code=1)
+    assert "no folder" in (errors if isinstance(errors, str) else errors.decode()), errors
+
+
 class Liar:
     """A content server with one scene, that gives for every file what a test says, or nothing."""
 
