@@ -1,4 +1,16 @@
 /* The status page: how the replicas of a scene are. */
+import { effect } from '@preact/signals';
 import { render } from 'preact';
+import { browserPlatform } from '../browser.ts';
+import { openVisit } from '../core/address.ts';
+import { openSettings } from '../ui/settings.ts';
+import { StatusPage } from './page.tsx';
+import { openWatch } from './watch.ts';
 
-render(<h1>Status</h1>, document.getElementById('app')!);
+const platform = browserPlatform();
+const { token } = openVisit(platform);
+const settings = openSettings(platform.local as Storage, matchMedia('(prefers-color-scheme: dark)'));
+effect(() => {
+    document.documentElement.dataset.theme = settings.shownTheme.value;
+});
+render(<StatusPage watch={openWatch(platform, token)} settings={settings} />, document.getElementById('app')!);

@@ -1,0 +1,40 @@
+/* What the plots draw, in numbers. */
+
+import type { JSX } from 'preact';
+import { PLOTS, type Recording } from './recording.ts';
+import { shown } from './units.ts';
+
+export function Figures({ recording }: { readonly recording: Recording }): JSX.Element {
+    return (
+        <section class="figures" aria-labelledby="figures">
+            <h2 id="figures">In numbers</h2>
+            <div class="scroll" role="region" aria-labelledby="figures" tabIndex={0}>
+                <table>
+                    <thead>
+                        <tr>
+                            <th scope="col">Figure</th>
+                            <th scope="col" class="number">Now</th>
+                            <th scope="col" class="number">Mean of a minute</th>
+                            <th scope="col" class="number">Least</th>
+                            <th scope="col" class="number">Most</th>
+                        </tr>
+                    </thead>
+                    <tbody>
+                        {PLOTS.flatMap((plot) => plot.lines.map((line) => {
+                            const figure = recording.figure(`${plot.id}.${line.id}`);
+                            return (
+                                <tr key={`${plot.id}.${line.id}`}>
+                                    <th scope="row">{plot.title} <span class="quiet">{line.label}</span></th>
+                                    <td class="number">{shown(figure.now, plot.unit)}</td>
+                                    <td class="number">{shown(figure.minute, plot.unit)}</td>
+                                    <td class="number">{shown(figure.least, plot.unit)}</td>
+                                    <td class="number">{shown(figure.most, plot.unit)}</td>
+                                </tr>
+                            );
+                        }))}
+                    </tbody>
+                </table>
+            </div>
+        </section>
+    );
+}

@@ -1,0 +1,96 @@
+/* The replicas of the scene as this worker knows them: itself first. */
+
+import type { JSX } from 'preact';
+import { Icon } from '../ui/icon.tsx';
+import type { Peer, Status } from './status_text.ts';
+import { bytes, duration, shortActor } from './units.ts';
+
+type Tone = 'good' | 'info' | 'warning' | 'bad';
+
+function Mark({ tone, children }: { readonly tone: Tone; readonly children: string }): JSX.Element {
+    return (
+        <span class={`mark ${tone}`}>
+            <Icon name={tone === 'info' ? 'history' : tone} size={14} />
+            {children}
+        </span>
+    );
+}
+
+function LinkMark({ peer }: { readonly peer: Peer }): JSX.Element {
+    if (peer.heard && peer.connected) {
+        return <Mark tone="good">connected</Mark>;
+    }
+    if (peer.heard) {
+        return <Mark tone="good">heard</Mark>; /* it dials us, or tells us by others */
+    }
+    return <Mark tone="warning">{peer.connected ? 'silent' : 'not there'}</Mark>;
+}
+
+function StateMark({ peer }: { readonly peer: Peer }): JSX.Element {
+    if (!peer.heard) {
+        return <span class="quiet">not known</span>;
+    }
+    if (peer.versionEqual) {
+        return peer.digestEqual ? <Mark tone="good">same</Mark> : <Mark tone="bad">differs</Mark>;
+    }
+    return <Mark tone="info">{peer.lag > 0 ? 'ahead' : 'behind'}</Mark>;
+}
+
+function Row({ peer }: { readonly peer: Peer }): JSX.Element {
+    return (
+        <tr data-peer={peer.actor}>
+            <th scope="row">
+                <span class="name">{peer.url || 'address not known'}</span>
+                <span class="quiet mono">{shortActor(peer.actor) || 'not heard yet'}</span>
+            </th>
+            <td><LinkMark peer={peer} /></td>
+            <td><StateMark peer={peer} /></td>
+            <td class="number">{peer.sum ?? '–'}</td>
+            <td class="number">{peer.heard ? peer.lag : '–'}</td>
+            <td class="number">{bytes(peer.bytesIn)}<span class="quiet"> in {peer.messagesIn}</span></td>
+            <td class="number">{bytes(peer.bytesOut)}<span class="quiet"> in {peer.messagesOut}</span></td>
+            <td class="number">{peer.heardMs === undefined ? 'never' : `${duration(peer.heardMs)} ago`}</td>
+        </tr>
+    );
+}
+
+export function Replicas({ status }: { readonly status: Status }): JSX.Element {
+    return (
+        <section class="replicas" aria-labelledby="replicas">
+            <h2 id="replicas">Replicas</h2>
+            <div class="scroll" role="region" aria-labelledby="replicas" tabIndex={0}>
+                <table>
+                    <thead>
+                        <tr>
+                            <th scope="col">Worker</th>
+                            <th scope="col">Link</th>
+                            <th scope="col">State</th>
+                            <th scope="col" class="number">Operations</th>
+                            <th scope="col" class="number">We lack</th>
+                            <th scope="col" class="number">Received</th>
+                            <th scope="col" class="number">Sent</th>
+                            <th scope="col" class="number">Last heard</th>
+                        </tr>
+                    </thead>
+                    <tbody>
+                        <tr data-peer={status.worker} class="own">
+                            <th scope="row">
+                                <span class="name">{status.url || 'no peers are listened for'}</span>
+                                <span class="quiet mono">{shortActor(status.worker)}</span>
+                            </th>
+                            <td><span class="mark">this worker</span></td>
+                            <td><span class="mono" title={`The digest of the state: ${status.digest}`}>{status.digest.slice(0, 8) || '–'}</span></td>
+                            <td class="number">{status.sum ?? '–'}</td>
+                            <td class="number">–</td>
+                            <td class="number">–</td>
+                            <td class="number">–</td>
+                            <td class="number">–</td>
+                        </tr>
+                        {status.peers.map((peer) => <Row peer={peer} key={peer.key} />)}
+                    </tbody>
+                </table>
+            </div>
+            {status.peers.length === 0 && <p class="quiet">No other worker of this scene is known.</p>}
+        </section>
+    );
+}

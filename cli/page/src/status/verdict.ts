@@ -1,0 +1,81 @@
+/* What a person should know at the first look: what is odd, the worst first. */
+
+import type { Status } from './status_text.ts';
+import { duration, shortActor } from './units.ts';
+
+export interface Finding {
+    readonly tone: 'good' | 'info' | 'warning' | 'bad';
+    readonly title: string;
+    readonly text: string;
+}
+
+const some = (count: number, one: string, many = `${one}s`): string => `${count} ${count === 1 ? one : many}`;
+
+function ofPeers(status: Status): Finding[] {
+    const found: Finding[] = [];
+    for (const peer of status.peers) {
+        const name = peer.url || `replica ${shortActor(peer.actor)}`;
+        if (peer.heard && peer.versionEqual && !peer.digestEqual) {
+            found.push({
+                tone: 'bad', title: 'Replicas disagree',
+                text: `${name} has the same version and another state. They compare and heal by themselves; if this lasts, run “scenesync verify” on both stores.`,
+            });
+        } else if (!peer.heard && peer.trouble !== '') {
+            found.push({ tone: 'warning', title: 'A replica is not there', text: `${name}: ${peer.trouble}.` });
+        } else if (!peer.heard && peer.heardMs !== undefined) {
+            found.push({ tone: 'warning', title: 'A replica is silent', text: `${name} was heard last ${duration(peer.heardMs)} ago.` });
+        }
+    }
+    const behind = status.number('lag') ?? 0;
+    const apart = status.peers.filter((peer) => peer.heard && !peer.versionEqual).length;
+    if (behind > 0) {
+        found.push({ tone: 'info', title: 'Catching up', text: `Others have ${some(behind, 'operation')} that this worker lacks.` });
+    } else if (apart > 0) {
+        found.push({ tone: 'info', title: 'Edits are on their way', text: `${some(apart, 'replica')} had not told of the last edits yet.` });
+    }
+    return found;
+}
+
+function ofSaving(status: Status): Finding[] {
+    switch (status.save.state) {
+        case 'failing':
+            return [{ tone: 'warning', title: 'Saving fails', text: `${status.save.error || 'no reason was given'}. Nothing is lost: the store has it, and it is tried again.` }];
+        case 'unsaved':
+            return [{ tone: 'info', title: 'Not saved yet', text: 'The last edits are in the store and will be saved in a moment.' }];
+        default:
+            return [];
+    }
+}
+
+function ofScene(status: Status): Finding[] {
+    const found: Finding[] = [];
+    if (status.poisoned) {
+        found.push({ tone: 'bad', title: 'The disk failed', text: 'Nothing can be written any more. What was acknowledged is safe; the worker ends, and its kernel starts it again.' });
+    }
+    if (status.state === 'loading') {
+        found.push({ tone: 'info', title: 'The scene is being loaded', text: status.text || 'Edits are kept until it is there.' });
+    } else if (status.text !== '') {
+        found.push({ tone: 'warning', title: 'The worker says', text: status.text });
+    }
+    const conflicts = (status.number('conflicts') ?? 0) + (status.number('clashes') ?? 0);
+    if (conflicts > 0) {
+        found.push({ tone: 'info', title: `${some(conflicts, 'conflict')} to look at`, text: 'Two edits met, and one does not show. The editor lists them under Conflicts.' });
+    }
+    return found;
+}
+
+const ORDER = ['bad', 'warning', 'info', 'good'];
+
+export function verdict(status: Status): readonly Finding[] {
+    const found = [...ofScene(status), ...ofPeers(status), ...ofSaving(status)];
+    if (!found.some(({ tone }) => tone === 'bad' || tone === 'warning')) {
+        const replicas = status.peers.filter((peer) => peer.heard).length + 1;
+        const agree = status.peers.every((peer) => !peer.heard || (peer.versionEqual && peer.digestEqual));
+        const state = status.state === 'running' ? 'The scene is running.'
+            : replicas === 1 ? 'This is the only worker of the scene.'
+            : agree ? `${replicas} replicas hold the same state.` : `${replicas} replicas are there.`;
+        const saved = status.save.state === 'saved' ? ' All is saved.' : '';
+        found.push({ tone: 'good', title: 'All is well', text: state + saved });
+    }
+    return found.sort((a, b) => ORDER.indexOf(a.tone) - ORDER.indexOf(b.tone));
+}
