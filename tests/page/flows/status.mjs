@@ -22,6 +22,6 @@ export async function the_status_page(world) {
     const lines = text.split('\n').filter((line) => line && !line.startsWith('#'));
     assert.ok(lines.length > 10, text.slice(0, 500));
     for (const line of lines) {
-        assert.match(line, /^scenesync_[a-z0-9_]+(\{[a-z_]+="(?:[^"\\]|\\.)*"(,[a-z_]+="(?:[^"\\]|\\.)*")*\})? -?[0-9.e+-]+$/, line);
+        assert.match(line, /^(scenesync|process)_[a-z0-9_]+(\{[a-z_]+="(?:[^"\\]|\\.)*"(,[a-z_]+="(?:[^"\\]|\\.)*")*\})? -?[0-9.e+-]+$/, line);
     }
 }

@@ -8,15 +8,15 @@ export function Figures({ recording }: { readonly recording: Recording }): JSX.E
     return (
         <section class="figures" aria-labelledby="figures">
             <h2 id="figures">In numbers</h2>
-            <div class="scroll" role="region" aria-labelledby="figures" tabIndex={0}>
+            <div class="scroll" role="region" aria-label="Table of figures" tabIndex={0}>
                 <table>
                     <thead>
                         <tr>
                             <th scope="col">Figure</th>
-                            <th scope="col" class="number">Now</th>
-                            <th scope="col" class="number">Mean of a minute</th>
-                            <th scope="col" class="number">Least</th>
-                            <th scope="col" class="number">Most</th>
+                            <th scope="col" class="right">Now</th>
+                            <th scope="col" class="right">Mean of a minute</th>
+                            <th scope="col" class="right">Least</th>
+                            <th scope="col" class="right">Most</th>
                         </tr>
                     </thead>
                     <tbody>
@@ -25,10 +25,10 @@ export function Figures({ recording }: { readonly recording: Recording }): JSX.E
                             return (
                                 <tr key={`${plot.id}.${line.id}`}>
                                     <th scope="row">{plot.title} <span class="quiet">{line.label}</span></th>
-                                    <td class="number">{shown(figure.now, plot.unit)}</td>
-                                    <td class="number">{shown(figure.minute, plot.unit)}</td>
-                                    <td class="number">{shown(figure.least, plot.unit)}</td>
-                                    <td class="number">{shown(figure.most, plot.unit)}</td>
+                                    <td class="right">{shown(figure.now, plot.unit)}</td>
+                                    <td class="right">{shown(figure.minute, plot.unit)}</td>
+                                    <td class="right">{shown(figure.least, plot.unit)}</td>
+                                    <td class="right">{shown(figure.most, plot.unit)}</td>
                                 </tr>
                             );
                         }))}

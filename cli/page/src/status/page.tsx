@@ -7,7 +7,7 @@ import { Icon } from '../ui/icon.tsx';
 import type { Settings, Theme } from '../ui/settings.ts';
 import { Figures } from './figures.tsx';
 import { nearest, PlotFigure } from './plot.tsx';
-import { PLOTS } from './recording.ts';
+import { apartSince, PLOTS } from './recording.ts';
 import { Replicas } from './replicas.tsx';
 import type { Status } from './status_text.ts';
 import { bytes, duration, shown } from './units.ts';
@@ -22,7 +22,7 @@ function ThemeButton({ settings }: { readonly settings: Settings }): JSX.Element
     const next = THEMES[(THEMES.indexOf(theme) + 1) % THEMES.length]!;
     return (
         <IconButton
-            name="Theme" tip={`Theme: ${theme}`} icon={THEME_ICONS[theme]} at="right"
+            name="Theme" tip={`Theme: ${theme}`} icon={THEME_ICONS[theme]} at="left"
             run={() => (settings.theme.value = next)}
         />
     );
@@ -54,7 +54,9 @@ function unreachable(watch: Watch): Finding {
 function Verdict({ watch }: { readonly watch: Watch }): JSX.Element {
     const status = watch.status.value;
     const silent = watch.trouble.value !== '';
-    const findings = silent ? [unreachable(watch)] : status ? verdict(status) : [];
+    const now = watch.samples.value.at(-1)?.at ?? 0;
+    const since = apartSince(watch.samples.value);
+    const findings = silent ? [unreachable(watch)] : status ? verdict(status, since === undefined ? 0 : now - since) : [];
     return (
         <section aria-labelledby="verdict">
             <h2 id="verdict" class="unseen">How it stands</h2>
@@ -72,10 +74,9 @@ function Tiles({ status }: { readonly status: Status }): JSX.Element {
          status.number('fields') === undefined ? '' : `${shown(status.number('components'), 'count')} components, ${shown(status.number('fields'), 'count')} fields`],
         ['People', shown(status.people.length, 'count'), [...new Set(status.people)].slice(0, 4).join(', ') + (status.people.length > 4 ? ', …' : '')],
         ['Conflicts', shown(conflicts, 'count'), conflicts === 0 ? 'none stands' : 'that stand now'],
-        ['Saved', status.save.state === '' || status.save.state === 'off' ? '–' : status.save.state,
-         status.save.at ? new Date(status.save.at).toLocaleTimeString() : status.save.state === 'off' ? 'saving is off' : ''],
+        ['Saving', status.save.state || '–', status.save.at ? `last at ${new Date(status.save.at).toLocaleTimeString()}` : status.save.state === 'off' ? 'to no server or file' : ''],
         ['Store', status.number('storeBytes') === undefined ? '–' : bytes(status.number('storeBytes')!), `${shown(status.number('since.commits'), 'count')} syncs`],
-        ['Running for', status.uptimeMs === undefined ? '–' : duration(status.uptimeMs), status.number('process.threads') === undefined ? '' : `${status.number('process.threads')} threads, ${status.number('process.files')} files`],
+        ['Running for', status.uptimeMs === undefined ? '–' : duration(status.uptimeMs), status.number('process.threads') === undefined ? '' : `${status.number('process.threads')} threads, ${status.number('process.files')} open files`],
     ];
     return (
         <dl class="tiles">

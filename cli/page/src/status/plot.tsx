@@ -5,7 +5,7 @@ import { useRef } from 'preact/hooks';
 import type { Signal } from '@preact/signals';
 import type { JSX } from 'preact';
 import { KEPT_MS, type Plot, type Sample, type Unit } from './recording.ts';
-import { roundUp, shown } from './units.ts';
+import { duration, roundUp, shown } from './units.ts';
 
 const WIDTH = 600; /* of the drawing's own grid; the page stretches it */
 const HEIGHT = 100;
@@ -127,8 +127,8 @@ export function PlotFigure({ plot, samples, cursor }: PlotProps): JSX.Element {
                 <span class="half" aria-hidden="true">{shown(scale.top / 2, plot.unit)}</span>
             </div>
             <div class="times" aria-hidden="true">
-                <span>−{scale.span / 60_000} min</span>
-                <span>−{scale.span / 120_000} min</span>
+                <span>−{duration(scale.span)}</span>
+                <span>−{duration(scale.span / 2)}</span>
                 <span>now</span>
             </div>
         </figure>

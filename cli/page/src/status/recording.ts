@@ -1,6 +1,6 @@
 /* What was seen in the last ten minutes: one sample a poll, of each line of each plot. */
 
-import type { Status } from './status_text.ts';
+import { isUpToDate, type Status } from './status_text.ts';
 
 export const KEPT_MS = 10 * 60 * 1000;
 const KEPT_MAX = 1200; /* samples, whatever the clock does */
@@ -30,7 +30,7 @@ const refused = (status: Status): number | undefined => {
 };
 const heard = (status: Status): number => status.peers.filter((peer) => peer.heard).length;
 const equal = (status: Status): number =>
-    status.peers.filter((peer) => peer.heard && peer.versionEqual && peer.digestEqual).length;
+    status.peers.filter((peer) => peer.heard && isUpToDate(peer, status)).length;
 
 export const PLOTS: readonly Plot[] = [
     {
@@ -41,10 +41,10 @@ export const PLOTS: readonly Plot[] = [
         ],
     },
     {
-        id: 'replicas', title: 'Replicas', about: 'Workers of the scene that are heard, and those that hold the same state.', unit: 'count',
+        id: 'replicas', title: 'Replicas', about: 'Workers of the scene that are heard, and those that told of the same state.', unit: 'count',
         lines: [
             { id: 'heard', label: 'heard', read: (status) => (status.sum === undefined ? undefined : heard(status) + 1) },
-            { id: 'equal', label: 'in agreement', read: (status) => (status.sum === undefined ? undefined : equal(status) + 1) },
+            { id: 'equal', label: 'up to date', read: (status) => (status.sum === undefined ? undefined : equal(status) + 1) },
         ],
     },
     {
@@ -113,6 +113,20 @@ export const PLOTS: readonly Plot[] = [
 /* Is what the status says the sum since the start, and the growth of it shown? */
 export function isRate(unit: Unit): boolean {
     return unit === 'rate' || unit === 'byteRate' || unit === 'percent';
+}
+
+/* Poll after poll somebody was not up to date: since when. Beacons come once a second, so while
+ * people edit that is nothing to speak of. */
+export function apartSince(samples: readonly Sample[]): number | undefined {
+    let since: number | undefined;
+    for (let index = samples.length - 1; index >= 0; index--) {
+        const { at, values } = samples[index]!;
+        if (values.get('replicas.equal') === values.get('replicas.heard')) {
+            break;
+        }
+        since = at;
+    }
+    return since;
 }
 
 export interface Sample {

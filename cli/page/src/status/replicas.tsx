@@ -2,7 +2,7 @@
 
 import type { JSX } from 'preact';
 import { Icon } from '../ui/icon.tsx';
-import type { Peer, Status } from './status_text.ts';
+import { isUpToDate, type Peer, type Status } from './status_text.ts';
 import { bytes, duration, shortActor } from './units.ts';
 
 type Tone = 'good' | 'info' | 'warning' | 'bad';
@@ -20,23 +20,26 @@ function LinkMark({ peer }: { readonly peer: Peer }): JSX.Element {
     if (peer.heard && peer.connected) {
         return <Mark tone="good">connected</Mark>;
     }
-    if (peer.heard) {
-        return <Mark tone="good">heard</Mark>; /* it dials us, or tells us by others */
+    if (peer.heard) { /* by its own link to us, or by others'; without an address it is not dialed */
+        return <Mark tone={peer.url === '' ? 'good' : 'info'}>{peer.url === '' ? 'dials us' : 'one way'}</Mark>;
     }
-    return <Mark tone="warning">{peer.connected ? 'silent' : 'not there'}</Mark>;
+    return <Mark tone="warning">{peer.connected ? 'silent' : 'not connected'}</Mark>;
 }
 
-function StateMark({ peer }: { readonly peer: Peer }): JSX.Element {
+function StateMark({ peer, status }: { readonly peer: Peer; readonly status: Status }): JSX.Element {
     if (!peer.heard) {
         return <span class="quiet">not known</span>;
     }
     if (peer.versionEqual) {
-        return peer.digestEqual ? <Mark tone="good">same</Mark> : <Mark tone="bad">differs</Mark>;
+        return peer.digestEqual ? <Mark tone="good">equal</Mark> : <Mark tone="bad">differs</Mark>;
     }
-    return <Mark tone="info">{peer.lag > 0 ? 'ahead' : 'behind'}</Mark>;
+    if (isUpToDate(peer, status)) {
+        return <Mark tone="good">has all</Mark>;
+    }
+    return <Mark tone="info">{peer.lag > 0 ? 'ahead of us' : 'catching up'}</Mark>;
 }
 
-function Row({ peer }: { readonly peer: Peer }): JSX.Element {
+function Row({ peer, status }: { readonly peer: Peer; readonly status: Status }): JSX.Element {
     return (
         <tr data-peer={peer.actor}>
             <th scope="row">
@@ -44,12 +47,12 @@ function Row({ peer }: { readonly peer: Peer }): JSX.Element {
                 <span class="quiet mono">{shortActor(peer.actor) || 'not heard yet'}</span>
             </th>
             <td><LinkMark peer={peer} /></td>
-            <td><StateMark peer={peer} /></td>
-            <td class="number">{peer.sum ?? '–'}</td>
-            <td class="number">{peer.heard ? peer.lag : '–'}</td>
-            <td class="number">{bytes(peer.bytesIn)}<span class="quiet"> in {peer.messagesIn}</span></td>
-            <td class="number">{bytes(peer.bytesOut)}<span class="quiet"> in {peer.messagesOut}</span></td>
-            <td class="number">{peer.heardMs === undefined ? 'never' : `${duration(peer.heardMs)} ago`}</td>
+            <td><StateMark peer={peer} status={status} /></td>
+            <td class="right">{peer.sum ?? '–'}</td>
+            <td class="right">{peer.heard ? peer.lag : '–'}</td>
+            <td class="right">{bytes(peer.bytesIn)}<span class="quiet"> in {peer.messagesIn}</span></td>
+            <td class="right">{bytes(peer.bytesOut)}<span class="quiet"> in {peer.messagesOut}</span></td>
+            <td class="right">{peer.heardMs === undefined ? 'never' : `${duration(peer.heardMs)} ago`}</td>
         </tr>
     );
 }
@@ -58,18 +61,18 @@ export function Replicas({ status }: { readonly status: Status }): JSX.Element {
     return (
         <section class="replicas" aria-labelledby="replicas">
             <h2 id="replicas">Replicas</h2>
-            <div class="scroll" role="region" aria-labelledby="replicas" tabIndex={0}>
+            <div class="scroll" role="region" aria-label="Table of replicas" tabIndex={0}>
                 <table>
                     <thead>
                         <tr>
                             <th scope="col">Worker</th>
                             <th scope="col">Link</th>
                             <th scope="col">State</th>
-                            <th scope="col" class="number">Operations</th>
-                            <th scope="col" class="number">We lack</th>
-                            <th scope="col" class="number">Received</th>
-                            <th scope="col" class="number">Sent</th>
-                            <th scope="col" class="number">Last heard</th>
+                            <th scope="col" class="right" title="The sum of the times in its version: it grows with every edit">Version</th>
+                            <th scope="col" class="right" title="What it has and this worker lacks, in times of operations">Lag</th>
+                            <th scope="col" class="right">Received</th>
+                            <th scope="col" class="right">Sent</th>
+                            <th scope="col" class="right">Last heard</th>
                         </tr>
                     </thead>
                     <tbody>
@@ -80,13 +83,13 @@ export function Replicas({ status }: { readonly status: Status }): JSX.Element {
                             </th>
                             <td><span class="mark">this worker</span></td>
                             <td><span class="mono" title={`The digest of the state: ${status.digest}`}>{status.digest.slice(0, 8) || '–'}</span></td>
-                            <td class="number">{status.sum ?? '–'}</td>
-                            <td class="number">–</td>
-                            <td class="number">–</td>
-                            <td class="number">–</td>
-                            <td class="number">–</td>
+                            <td class="right">{status.sum ?? '–'}</td>
+                            <td class="right">–</td>
+                            <td class="right">–</td>
+                            <td class="right">–</td>
+                            <td class="right">–</td>
                         </tr>
-                        {status.peers.map((peer) => <Row peer={peer} key={peer.key} />)}
+                        {status.peers.map((peer) => <Row peer={peer} status={status} key={peer.key} />)}
                     </tbody>
                 </table>
             </div>

@@ -1,7 +1,7 @@
 /* What GET /v1/status of a worker says, checked: it comes from outside, and a running worker
  * says less than an edition. What is missing or makes no sense is undefined. */
 
-type Found = Recording<string, unknown>;
+type Found = Record<string, unknown>;
 
 export interface Peer {
     readonly key: string;
@@ -100,11 +100,17 @@ function joinPeers(peers: readonly Peer[]): Peer[] {
     return joined;
 }
 
+/* It has all that this worker has, and no more: by its last beacon, or by what it published
+ * since. The sums alone do not tell: of what it lacks nothing is known then. */
+export function isUpToDate(peer: Peer, status: Status): boolean {
+    return peer.versionEqual ? peer.digestEqual : peer.lag === 0 && peer.sum !== undefined && peer.sum === status.sum;
+}
+
 /* Throws if it is no status at all. */
 export function readStatus(body: string): Status {
     const root = object(JSON.parse(body));
     if (root.ok !== true) {
-        throw new Error(text(root.error) || 'the answer makes no sense');
+        throw new Error(text(root.error) || 'Its answer makes no sense');
     }
     const save = object(root.save);
     const list = (found: unknown): unknown[] => (Array.isArray(found) ? (found as unknown[]) : []);

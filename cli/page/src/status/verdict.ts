@@ -1,6 +1,6 @@
 /* What a person should know at the first look: what is odd, the worst first. */
 
-import type { Status } from './status_text.ts';
+import { isUpToDate, type Status } from './status_text.ts';
 import { duration, shortActor } from './units.ts';
 
 export interface Finding {
@@ -11,7 +11,9 @@ export interface Finding {
 
 const some = (count: number, one: string, many = `${one}s`): string => `${count} ${count === 1 ? one : many}`;
 
-function ofPeers(status: Status): Finding[] {
+const APART_MS = 10_000; /* longer than a burst of edits needs to be told of */
+
+function ofPeers(status: Status, apartMs: number): Finding[] {
     const found: Finding[] = [];
     for (const peer of status.peers) {
         const name = peer.url || `replica ${shortActor(peer.actor)}`;
@@ -27,11 +29,12 @@ function ofPeers(status: Status): Finding[] {
         }
     }
     const behind = status.number('lag') ?? 0;
-    const apart = status.peers.filter((peer) => peer.heard && !peer.versionEqual).length;
-    if (behind > 0) {
-        found.push({ tone: 'info', title: 'Catching up', text: `Others have ${some(behind, 'operation')} that this worker lacks.` });
-    } else if (apart > 0) {
-        found.push({ tone: 'info', title: 'Edits are on their way', text: `${some(apart, 'replica')} had not told of the last edits yet.` });
+    if (apartMs > APART_MS) {
+        found.push({
+            tone: 'info', title: 'Replicas are not up to date',
+            text: behind > 0 ? `For ${duration(apartMs)} others have had what this worker lacks. It is being fetched.`
+                : `For ${duration(apartMs)} others have not told that they have all. People may be editing, or they catch up.`,
+        });
     }
     return found;
 }
@@ -66,14 +69,15 @@ function ofScene(status: Status): Finding[] {
 
 const ORDER = ['bad', 'warning', 'info', 'good'];
 
-export function verdict(status: Status): readonly Finding[] {
-    const found = [...ofScene(status), ...ofPeers(status), ...ofSaving(status)];
+/* `apartMs`: for how long the replicas have not been at one state. */
+export function verdict(status: Status, apartMs: number): readonly Finding[] {
+    const found = [...ofScene(status), ...ofPeers(status, apartMs), ...ofSaving(status)];
     if (!found.some(({ tone }) => tone === 'bad' || tone === 'warning')) {
         const replicas = status.peers.filter((peer) => peer.heard).length + 1;
-        const agree = status.peers.every((peer) => !peer.heard || (peer.versionEqual && peer.digestEqual));
+        const agree = status.peers.every((peer) => !peer.heard || isUpToDate(peer, status));
         const state = status.state === 'running' ? 'The scene is running.'
             : replicas === 1 ? 'This is the only worker of the scene.'
-            : agree ? `${replicas} replicas hold the same state.` : `${replicas} replicas are there.`;
+            : agree ? `${replicas} replicas hold the same state.` : `${replicas} replicas are there; edits are on their way.`;
         const saved = status.save.state === 'saved' ? ' All is saved.' : '';
         found.push({ tone: 'good', title: 'All is well', text: state + saved });
     }

@@ -28,12 +28,12 @@ export function openWatch(platform: Platform, firstToken: string): Watch {
     let token = firstToken;
 
     const ask = async (): Promise<Status> => {
-        const headers = token === '' ? {} : { Authorization: `Bearer ${token}` };
-        const late = new Promise<never>((_, no) => platform.after(PATIENCE_MS, () => no(new Error('it does not answer'))));
+        const headers: Readonly<Record<string, string>> = token === '' ? {} : { Authorization: `Bearer ${token}` };
+        const late = new Promise<never>((_, no) => platform.after(PATIENCE_MS, () => no(new Error('It takes too long'))));
         const answer = await Promise.race([platform.fetch('GET', '/v1/status', headers), late]);
         locked.value = answer.status === 401 || answer.status === 403;
         if (answer.status !== 200) {
-            throw new Error(locked.value ? 'a token is needed' : `it answers with HTTP ${answer.status}`);
+            throw new Error(locked.value ? 'A token is needed' : `It answers with HTTP ${answer.status}`);
         }
         return readStatus(answer.text);
     };
@@ -45,7 +45,7 @@ export function openWatch(platform: Platform, firstToken: string): Watch {
             found = await ask();
         } catch (error) {
             /* What fetch throws where nobody listens is no text for people. */
-            why = error instanceof TypeError ? 'it cannot be reached' : error instanceof Error ? error.message : String(error);
+            why = error instanceof TypeError ? 'It cannot be reached' : error instanceof Error ? error.message : String(error);
         }
         batch(() => {
             recording.add(began, found);
