@@ -14,6 +14,7 @@ import sys
 import tempfile
 import time
 import traceback
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 PROGRAM = os.path.abspath(os.environ.get("SCENESYNC", "build/release/scenesync"))
@@ -175,30 +176,39 @@ def canonical(value):
     return value
 
 
-def run_tests(suite, tests):
-    """Run all functions test_* in `tests` (or those named on the command line)."""
-    failed = 0
-    wanted = sys.argv[1:]
-    for name, test in list(tests.items()):
-        if not name.startswith("test_") or not callable(test) or (wanted and name not in wanted):
-            continue
-        folder = tempfile.mkdtemp(prefix="scenesync-test-")
-        bench = Bench(folder)
-        label = f"{suite}::{re.sub('^test_', '', name)}"
-        try:
-            test(bench)
-            print(f"[PASS] {label}", flush=True)
-        except Skip as reason:
-            print(f"[SKIP] {label}: {reason}", flush=True)
-        except Exception:
-            failed += 1
-            traceback.print_exc(file=sys.stdout)
-            print(f"[FAIL] {label}", flush=True)
-        finally:
-            bench.close()
-            for node in bench.nodes:
-                errors = getattr(node, "errors", None)
-                if errors and re.search("Sanitizer|runtime error", errors):
-                    print(errors)
-            shutil.rmtree(folder, ignore_errors=True)
-    return 1 if failed else 0
+def run_test(suite, name, test):
+    """Run one test and say what became of it. False: it failed."""
+    folder = tempfile.mkdtemp(prefix="scenesync-test-")
+    bench = Bench(folder)
+    label = f"{suite}::{re.sub('^test_', '', name)}"
+    verdict = "PASS"
+    try:
+        test(bench)
+    except Skip as reason:
+        verdict = "SKIP"
+        label += f": {reason}"
+    except Exception:
+        verdict = "FAIL"
+        traceback.print_exc(file=sys.stdout)
+    finally:
+        bench.close()
+        for node in bench.nodes:
+            errors = getattr(node, "errors", None)
+            if errors and re.search("Sanitizer|runtime error", errors):
+                print(errors)
+        shutil.rmtree(folder, ignore_errors=True)
+    print(f"[{verdict}] {label}", flush=True)
+    return verdict != "FAIL"
+
+
+def run_tests(suite, tests, beside=()):
+    """Run all functions test_* in `tests` (or those named on the command line). Those of `beside`, which wait more
+    than they do, run beside the others."""
+    named = sys.argv[1:]
+    wanted = {name: test for name, test in tests.items()
+              if name.startswith("test_") and callable(test) and (not named or name in named)}
+    with ThreadPoolExecutor(max(1, len(beside))) as pool:
+        waiting = [pool.submit(run_test, suite, test.__name__, test) for test in beside if test.__name__ in wanted]
+        passed = [run_test(suite, name, test) for name, test in wanted.items() if test not in beside]
+        passed += [test.result() for test in waiting]
+    return 0 if all(passed) else 1

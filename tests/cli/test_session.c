@@ -988,6 +988,13 @@ static void run_campaign(uint64_t seed, size_t steps)
     free(c);
 }
 
+#if defined(__SANITIZE_ADDRESS__)
+#define CAMPAIGN_SEEDS                                                                 \
+    200u /* many times as slow: the first of those that run without */
+#else
+#define CAMPAIGN_SEEDS 1000u
+#endif
+
 /* Random edits over slow wires and by others: at the end every renderer shows what the
  * document shows, and nobody set back what he did not touch. A way to a renderer and back
  * takes less than a second here: that is what a session takes as crossing (longer ways are
@@ -996,7 +1003,7 @@ static void run_campaign(uint64_t seed, size_t steps)
 Test(session, campaign, .timeout = 300)
 {
     uint64_t first = gen_seed(1);
-    uint64_t count = getenv("SCENESYNC_SEED") != NULL ? 1 : 1000;
+    uint64_t count = getenv("SCENESYNC_SEED") != NULL ? 1 : CAMPAIGN_SEEDS;
     for (uint64_t seed = first; seed < first + count; seed++) {
         run_campaign(seed, 250);
     }

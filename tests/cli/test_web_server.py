@@ -991,4 +991,8 @@ def test_https(bench):
 
 
 if __name__ == "__main__":
-    sys.exit(run_tests("web_server", globals()))
+    # These try how long the server has patience: each has a server of its own.
+    patient = (test_deferred_longer_than_time_limits, test_bodies, test_unknown_methods, test_slow_callers,
+               test_slow_reader_of_an_answer, test_idle_sockets, test_idle_connections_make_room,
+               test_readers_that_never_read, test_https)
+    sys.exit(run_tests("web_server", globals(), beside=patient))

@@ -1197,8 +1197,8 @@ Test(undo, of_a_step_that_others_took_over)
 /* One of `steps` open steps, each with things of its own: entities e<step>0 to e<step>3. */
 static crdt_err edit_of_step(world *w, gen *g, size_t step, size_t value_number)
 {
-    char id[8];
-    char other[8];
+    char id[24];
+    char other[24];
     char value[16];
     snprintf(id, sizeof id, "e%zu%d", step, (int)gen_below(g, 4));
     snprintf(other, sizeof other, "e%zu%d", step, (int)gen_below(g, 4));
@@ -1285,7 +1285,7 @@ static char *look_at_step(world *w, size_t step)
     size_t size = 0;
     FILE *out = open_memstream(&text, &size);
     for (int i = 0; i < 4; i++) {
-        char id[8];
+        char id[24];
         snprintf(id, sizeof id, "e%zu%d", step, i);
         fprintf(out, "%s %s %s\n", id, world_component(w, 0, id, "C"),
                 world_place(w, 0, id));
