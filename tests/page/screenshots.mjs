@@ -101,7 +101,7 @@ const states = {
     async conflict(world) {
         const one = await world.worker('one', { scene: playground() });
         const relay = await world.peerRelay(one);
-        const two = await world.worker('two', { peers: [relay.url], args: ['--no-discover'] });
+        const two = await world.worker('two', { peers: [relay.url], listen: false });
         await world.equal(one, two);
         const ana = await world.person('Ana', one, { viewport: LAPTOP, color: '#e76f51' });
         const ben = await world.person('Ben', two, { viewport: LAPTOP, color: '#2a9d8f', scheme: 'dark' });

@@ -7,7 +7,7 @@ import { playground } from '../support/scenes.mjs';
 async function apart(world, scene = playground()) {
     const one = await world.worker('one', { scene });
     const relay = await world.peerRelay(one);
-    const two = await world.worker('two', { peers: [relay.url], args: ['--no-discover'] });
+    const two = await world.worker('two', { peers: [relay.url], listen: false });
     await world.equal(one, two);
     const [ana, ben] = await Promise.all([world.person('Ana', one), world.person('Ben', two)]);
     relay.cut();

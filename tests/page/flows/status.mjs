@@ -6,7 +6,7 @@ import { playground } from '../support/scenes.mjs';
 export async function the_status_page(world) {
     const one = await world.worker('one', { scene: playground() });
     const relay = await world.peerRelay(one);
-    const two = await world.worker('two', { peers: [relay.url], args: ['--no-discover'] });
+    const two = await world.worker('two', { peers: [relay.url], listen: false });
     await world.equal(one, two);
     const ana = await world.person('Ana', one);
     const eye = await world.person('Eye', two, { path: '/status', wait: false });

@@ -89,7 +89,7 @@ export async function others_are_seen(world) {
 export async function position_and_colour_both_survive(world) {
     const one = await world.worker('one', { scene: playground() });
     const relay = await world.peerRelay(one);
-    const two = await world.worker('two', { peers: [relay.url], args: ['--no-discover'] });
+    const two = await world.worker('two', { peers: [relay.url], listen: false });
     await world.equal(one, two);
     const ana = await world.person('Ana', one);
     const ben = await world.person('Ben', two);

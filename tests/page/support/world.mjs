@@ -85,8 +85,9 @@ export class World {
     }
 
     /* An edition worker. `scene`: a value or a file that is there at the start. Browsers reach it
-     * by `relay` where that is given. */
-    async worker(name, { scene, file, peers = [], relay, role = 'edit', servers, args = [] } = {}) {
+     * by `relay` where that is given. Without `listen` nobody dials it back: the way to its peer
+     * is the only one, and can be cut. */
+    async worker(name, { scene, file, peers = [], listen = true, relay, role = 'edit', servers, args = [] } = {}) {
         const store = this.path(name);
         if (scene) {
             file = this.write(`${name}.json`, scene);
@@ -95,7 +96,7 @@ export class World {
             await this.verb('import', '--store', store, '--scene', '0,0', file);
         }
         const worker = await this.program(name, 'worker', [
-            '--scene', '0,0', '--store', store, '--http', '127.0.0.1:0', '--listen', 'tcp://127.0.0.1:0',
+            '--scene', '0,0', '--store', store, '--http', '127.0.0.1:0', ...(listen ? ['--listen', 'tcp://127.0.0.1:0'] : []),
             ...(relay ? calledBy(relay) : []), ...(role ? ['--loopback-role', role] : []),
             ...(servers ? ['--content', servers.http, '--builder', servers.http] : []),
             ...peers.flatMap((peer) => ['--peer', peer]), ...args]);
