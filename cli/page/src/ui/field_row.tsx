@@ -81,13 +81,13 @@ function EditorTag({ person }: { person: Person }): JSX.Element {
 /* What does not show, and the way to have it. */
 function FieldConflict({ conflict, readOnly }: { conflict: Conflict; readOnly: boolean }): JSX.Element {
     const { session } = useUi();
-    const whose = conflict.mine ? 'Yours' : (conflict.author ?? 'Somebody');
+    const whose = (conflict.mine ? conflict.by : conflict.author) ?? 'Somebody';
     const value = brief(conflict.value, conflict.field);
     return (
         <div class="field-conflict" role="note">
             <Icon name="conflict" size={14} />
             <span class="field-conflict-text">
-                <b>{whose}</b>{conflict.mine ? ' was ' : ' wrote '}<span class="mono">{value}</span>
+                <b>{whose}</b>{conflict.mine ? ' replaced your ' : ' wrote '}<span class="mono">{value}</span>
             </span>
             {conflict.value !== undefined && (
                 <button

@@ -76,7 +76,7 @@ function Banner(): JSX.Element | null {
     if (link.phase === 'reconnecting' || (link.phase === 'connecting' && ui.session.scene.entities.size > 0)) {
         return (
             <div class="pill warning">
-                <Icon name="warning" size={14} /> {linkWords(link, now.value).text}. {link.readOnly ? '' : 'Go on: what you edit is kept and sent then.'}
+                <Icon name="warning" size={14} /> {linkWords(link, now.value).text}. {link.readOnly ? '' : 'Edits are kept and sent then.'}
                 <button type="button" class="link" onClick={() => ui.session.retry()}>Try now</button>
             </div>
         );

@@ -131,14 +131,14 @@ export function conflictPhrase(conflict: Conflict, label: LabelOf): string {
     switch (conflict.kind) {
         case 'concurrent':
             return conflict.mine
-                ? 'Somebody wrote this at the same time, and theirs shows.'
+                ? `${conflict.by ?? 'Somebody'} wrote this at the same time, and theirs shows.`
                 : `${conflict.author ?? 'Somebody'} wrote this at the same time; it does not show.`;
         case 'stale':
-            return conflict.mine ? 'Replaced by somebody who had not seen yours.' : `${whose} edit was replaced before anybody saw it.`;
+            return conflict.mine ? `Replaced by ${conflict.by ?? 'somebody'}, who had not seen yours.` : `${whose} edit was replaced before anybody saw it.`;
         case 'removed':
-            return `${whose} edit was in what somebody removed.`;
+            return `${whose} edit was in what ${conflict.by ?? 'somebody'} removed.`;
         case 'edited-while-removed':
-            return `${who} was removed while ${conflict.mine ? 'you' : (conflict.author ?? 'somebody')} edited it.`;
+            return `${who} was removed${conflict.by ? ` by ${conflict.by}` : ''} while ${conflict.mine ? 'you' : (conflict.author ?? 'somebody')} edited it.`;
         case 'cycle':
             return `${who} hangs below itself by two people’s moves; it is shown at the top.`;
         case 'orphan':

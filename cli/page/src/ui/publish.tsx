@@ -4,6 +4,7 @@ import type { JSX } from 'preact';
 import type { Json, Prepared } from '../core/types.ts';
 import { now } from './beat.ts';
 import { useUi } from './context.ts';
+import { signWith, type Wallet } from '../core/wallet.ts';
 import { Dialog } from './dialog.tsx';
 import { Icon } from './icon.tsx';
 import { readJson } from './json_text.ts';
@@ -32,7 +33,7 @@ export function PublishDialog(): JSX.Element {
         }
     };
     const publish = async (prepared: Prepared, asPrepared: boolean): Promise<void> => {
-        const authChain: Json | undefined = read && 'value' in read ? read.value : undefined;
+        const authChain: Json | undefined = !prepared.unsigned && read && 'value' in read ? read.value : undefined;
         setTrouble(null);
         setStep({ at: 'publishing', prepared });
         try {
@@ -55,7 +56,7 @@ export function PublishDialog(): JSX.Element {
                     The scene as it is now becomes what visitors of {ui.session.sceneName} see. First look at what would be deployed; nothing is changed by that.
                 </p>
             )}
-            {'prepared' in step && step.at !== 'done' && <Plan prepared={step.prepared} chain={chain} setChain={setChain} fault={fault?.text ?? null} />}
+            {'prepared' in step && step.at !== 'done' && <Plan prepared={step.prepared} chain={chain} setChain={setChain} fault={fault?.text ?? null} tell={setTrouble} />}
             {step.at === 'done' && (
                 <div class="empty"><Icon name="good" size={28} /><p>Published.</p><p class="quiet">{step.prepared.pointers.join('  ')} shows it now.</p></div>
             )}
@@ -70,12 +71,16 @@ export function PublishDialog(): JSX.Element {
             case 'prepared':
             case 'publishing': {
                 const { prepared } = step;
-                const busy = step.at === 'publishing' || fault !== null;
+                const unsigned = !prepared.unsigned && (read === null || fault !== null);
+                const busy = step.at === 'publishing' || unsigned;
                 return (
                     <>
                         {changed && <button type="button" class="button" onClick={() => void publish(prepared, true)}>Publish as prepared</button>}
                         <button type="button" class="button" onClick={() => void prepare()}>Prepare again</button>
-                        <button type="button" class="button primary" aria-disabled={busy || undefined} onClick={() => !busy && void publish(prepared, false)}>
+                        <button
+                            type="button" class="button primary" aria-disabled={busy || undefined} data-tip={unsigned ? 'Not signed yet' : undefined} data-tip-at="above"
+                            onClick={() => !busy && void publish(prepared, false)}
+                        >
                             {step.at === 'publishing' ? 'Publishing …' : 'Publish now'}
                         </button>
                     </>
@@ -92,9 +97,10 @@ interface PlanProps {
     chain: string;
     setChain(text: string): void;
     fault: string | null;
+    tell(trouble: string): void;
 }
 
-function Plan({ prepared, chain, setChain, fault }: PlanProps): JSX.Element {
+function Plan({ prepared, chain, setChain, fault, tell }: PlanProps): JSX.Element {
     const seconds = prepared.expires === undefined ? null : Math.round((prepared.expires - now.value) / 1000);
     return (
         <>
@@ -115,13 +121,39 @@ function Plan({ prepared, chain, setChain, fault }: PlanProps): JSX.Element {
                     </tbody>
                 </table>
             </div>
-            <details>
-                <summary>Signed by a wallet</summary>
-                <p class="quiet">Networks take a scene only from who may publish there. Sign <span class="mono">{prepared.sign ?? prepared.entityId}</span> and put the auth chain here. Servers of this machine need none.</p>
-                <textarea class="text mono" rows={4} aria-label="Auth chain" spellcheck={false} value={chain} aria-invalid={fault !== null || undefined} onInput={(event) => setChain(event.currentTarget.value)} />
-                {fault && <p class="fault">{fault}</p>}
-            </details>
+            {!prepared.unsigned && <Signing text={prepared.sign ?? prepared.entityId} chain={chain} setChain={setChain} fault={fault} tell={tell} />}
         </>
+    );
+}
+
+interface SigningProps {
+    text: string; /* what is signed */
+    chain: string;
+    setChain(text: string): void;
+    fault: string | null;
+    tell(trouble: string): void;
+}
+
+/* Networks take a scene only from who may publish there. */
+function Signing({ text, chain, setChain, fault, tell }: SigningProps): JSX.Element {
+    const wallet = (window as { ethereum?: Wallet }).ethereum;
+    const sign = async (): Promise<void> => {
+        try {
+            setChain(JSON.stringify(await signWith(wallet!, text), null, 2));
+        } catch (error) {
+            tell(wordsOf(error));
+        }
+    };
+    return (
+        <div class="signing">
+            <p>This server takes a scene only from who may publish there. Sign <span class="mono">{text}</span>:</p>
+            {wallet && <button type="button" class="button" onClick={() => void sign()}><Icon name="pen" size={14} /> Sign with wallet</button>}
+            <textarea
+                class="text mono" rows={4} aria-label="Auth chain" placeholder={wallet ? 'or paste an auth chain' : 'Paste an auth chain'} spellcheck={false}
+                value={chain} aria-invalid={fault !== null || undefined} onInput={(event) => setChain(event.currentTarget.value)}
+            />
+            {fault && <p class="fault">{fault}</p>}
+        </div>
     );
 }
 
