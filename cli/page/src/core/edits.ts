@@ -19,6 +19,8 @@ export interface EditingContext {
     say(tone: Notice['tone'], text: string): void;
     /* Something waits to be sent. */
     wake(): void;
+    /* Somebody chose. */
+    decided(conflict: Conflict): void;
 }
 
 export class Editing implements Edits {
@@ -37,6 +39,10 @@ export class Editing implements Edits {
 
     step(): string {
         return `${this.prefix}-${++this.steps}`;
+    }
+
+    together(deed: () => void): void {
+        this.scene.together(deed);
     }
 
     /* ---- making them ---- */
@@ -306,6 +312,7 @@ export class Editing implements Edits {
                 this.context.say('info', 'That would hang it below itself.');
             }
         } else if (component !== undefined && value !== undefined) {
+            this.context.decided(conflict);
             if (field !== undefined) {
                 this.set(entity, component, { [field]: value });
             } else {

@@ -4,7 +4,7 @@
  *
  * Only what changed is made anew: an entity that looks as before stays the same object. */
 
-import { signal } from '@preact/signals-core';
+import { batch, signal } from '@preact/signals-core';
 import { applyEdit, sameBody, type Body, type Edit, type Part } from './edit.ts';
 import { isHidden, isLocked, isSdk7Name, labelOf, findComponent, SDK6, SDK7, type Spelling } from './names.ts';
 import type { Outbox } from './outbox.ts';
@@ -26,6 +26,8 @@ export class SceneStore implements Scene {
     private readonly gone = new Map<EntityId, { order: number; label: string }>();
     private nextOrder = 0;
     private made: Tree | undefined;
+    private depth = 0; /* of `together` */
+    private held: SceneChange | undefined;
     private spelled: Spelling = SDK6;
     readonly revision = this.counter;
 
@@ -254,9 +256,28 @@ export class SceneStore implements Scene {
         }
     }
 
+    /* All changes that `run` makes are told as one. */
+    together(run: () => void): void {
+        this.depth++;
+        try {
+            batch(run);
+        } finally {
+            this.depth--;
+            const { held } = this;
+            if (this.depth === 0 && held) {
+                this.held = undefined;
+                this.tell(held);
+            }
+        }
+    }
+
     private tell(change: SceneChange): void {
         if (change.tree) {
             this.made = undefined;
+        }
+        if (this.depth > 0) {
+            this.held = this.held ? joined(this.held, change) : change;
+            return;
         }
         this.counter.value++;
         for (const watcher of [...this.watchers]) {
@@ -271,6 +292,15 @@ export class SceneStore implements Scene {
             this.tell({ all: false, changed, removed: NOTHING, tree: true, mine: false });
         }
     }
+}
+
+/* Both, one after the other. */
+function joined(a: SceneChange, b: SceneChange): SceneChange {
+    const changed = new Set([...a.changed].filter((id) => !b.removed.has(id)));
+    const removed = new Set([...a.removed].filter((id) => !b.changed.has(id)));
+    b.changed.forEach((id) => changed.add(id));
+    b.removed.forEach((id) => removed.add(id));
+    return { all: a.all || b.all, changed, removed, tree: a.tree || b.tree, mine: a.mine && b.mine };
 }
 
 function partOf(part: ToldPart, author: string | undefined, stamp: Stamp | undefined): Part {

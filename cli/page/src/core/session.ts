@@ -5,7 +5,7 @@
  *
  * What is shown stays while it reconnects, and can be edited: the outbox keeps it. */
 
-import { computed, effect, signal } from '@preact/signals-core';
+import { batch, computed, effect, signal } from '@preact/signals-core';
 import { openVisit, cleanName, rememberName, shareLink } from './address.ts';
 import { Calls, infoOf, Unanswered } from './calls.ts';
 import { Conflicts } from './conflicts.ts';
@@ -103,11 +103,12 @@ class PageSession implements Session {
             live: () => this.standing.peek().phase === 'live',
             say: (tone, text) => this.say(tone, text),
             wake: () => this.sender.wake(),
+            decided: (conflict) => this.clashes.dismiss(conflict),
         });
         this.connection = new Link(platform, {
             address: () => linkAddress(platform.address, this.visit.token, this.identity.peek().name, this.visit.color),
             opened: () => undefined,
-            message: (text) => this.hear(text),
+            message: (text) => batch(() => this.hear(text)),
             broken: (retryAt) => this.broken(retryAt),
             refused: (text) => this.closed(text),
             ask: () => this.connection.send(stateEvent(this.scene_, 'Presence', {}, { id: --this.silent })),

@@ -151,6 +151,8 @@ export type Fields = { readonly [field: string]: Json | undefined };
 export interface Edits {
     /* A new name for a step: edits that carry it are one. */
     step(): string;
+    /* What is edited in `deed` shows as one change. */
+    together(deed: () => void): void;
     set(entity: EntityId, component: ComponentName, fields: Fields, step?: string): void;
     /* The whole value, of a component that is no object or is to be replaced. */
     replace(entity: EntityId, component: ComponentName, data: Json, step?: string): void;

@@ -55,7 +55,8 @@ function present<T>(value: T | undefined): value is T {
     return value !== undefined;
 }
 
-const PALETTE = ['#e76f51', '#2a9d8f', '#d19a1b', '#457b9d', '#9b5de5', '#e0489f', '#0096c7', '#43aa8b'] as const;
+const PALETTE = ['#e76f51', '#2a9d8f', '#d19a1b', '#457b9d', '#9b5de5', '#e0489f', '#0096c7', '#43aa8b',
+                 '#b5651d', '#6a994e', '#c9302c', '#5a67d8'] as const;
 
 /* A colour for who has none: the same for the same text, everywhere. */
 export function colorOf(text: string): string {

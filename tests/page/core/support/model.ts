@@ -53,8 +53,10 @@ export class ModelWorker {
     readonly doc = new Map<string, Parts>();
     readonly refusedIds = new Set<string>(); /* of edits: what was never done */
     readonly madeAgain = new Set<string>(); /* entities: their maker did not hear that they were made and removed */
-    private readonly removed = new Set<string>();
+    private readonly graves = new Map<string, Parts>(); /* what was removed, as it was */
     alive = true;
+    obstinate = false; /* refuses all */
+    readonly events: any[] = []; /* all that it heard */
     deaf = false; /* its links died, and nobody noticed */
     time = 0;
     role = 'edit';
@@ -177,6 +179,7 @@ export class ModelWorker {
 
     private event(renderer: Renderer, event: any): void {
         const { type, payload } = event.payload;
+        this.events.push(event);
         const answer = (ok: boolean, code = '', error = ''): void => this.tell(renderer,
             { eventType: 'Answer', payload: ok ? { id: event.id, ok, stamp: `${this.time}@model` } : { id: event.id, ok, code, error } },
             (other) => {
@@ -192,21 +195,31 @@ export class ModelWorker {
             }
             return;
         }
+        if (type === 'Restore') {
+            this.doc.set(payload.entityId, this.graves.get(payload.entityId)!);
+            this.change(payload.entityId, null);
+            answer(true);
+            return;
+        }
+        if (type === 'Undo' || type === 'Redo') {
+            answer(false, 'not-found', 'there is nothing to undo');
+            return;
+        }
         const id: string = payload.entityId;
         const shown = this.shown(renderer);
         const apply = this.meaning(type, payload, shown);
         renderer.said.push({ id: event.id, apply });
-        const reason = this.world.chance() < this.refuse ? REFUSAL : this.obstacle(type, payload, shown);
+        const reason = this.obstinate || this.world.chance() < this.refuse ? REFUSAL : this.obstacle(type, payload, shown);
         if (reason !== undefined) {
             this.refusedIds.add(JSON.stringify(payload));
             answer(false, reason === REFUSAL ? 'invalid' : 'not-found', reason);
             this.mark(renderer, id, this.doc.has(id) && renderer.told.has(id) ? payload.componentId ?? null : null);
             return;
         }
-        if (type === 'AddEntity' && this.removed.has(id)) {
+        if (type === 'AddEntity' && this.graves.has(id)) {
             this.madeAgain.add(id);
         } else if (type === 'RemoveEntity') {
-            this.removed.add(id);
+            this.graves.set(id, this.doc.get(id) ?? this.graves.get(id) ?? new Map());
         }
         apply(this.doc);
         this.change(id, type === 'SetComponent' || type === 'RemoveComponent' ? payload.componentId : null);
