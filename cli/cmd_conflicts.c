@@ -47,7 +47,7 @@ static void print_entry(FILE *out, const char *title, const crdt_entry *entry)
             (const char *)entry->who.data, entry->stamp.time, actor);
 }
 
-static bool list_conflict(void *ctx, const crdt_conflict *conflict)
+static bool list_one(void *ctx, const char *kind, const crdt_conflict *conflict)
 {
     conflict_listing *listing = ctx;
     bool field = conflict->key.depth == CRDT_FIELD;
@@ -57,7 +57,7 @@ static bool list_conflict(void *ctx, const crdt_conflict *conflict)
         cli_report report;
         cli_report_begin(&report, listing->out);
         cli_report_text(&report, "event", "conflict");
-        cli_report_text(&report, "kind", kind_name(conflict->kind));
+        cli_report_text(&report, "kind", kind);
         cli_report_key(&report, &conflict->key);
         if (field) {
             report_entry(&report, "hidden", &conflict->loser);
@@ -67,7 +67,7 @@ static bool list_conflict(void *ctx, const crdt_conflict *conflict)
         }
         cli_report_end(&report);
     } else {
-        fprintf(listing->out, "%s ", kind_name(conflict->kind));
+        fprintf(listing->out, "%s ", kind);
         cli_report_path(listing->out, &conflict->key);
         fputc('\n', listing->out);
         if (has_winner) {
@@ -78,6 +78,11 @@ static bool list_conflict(void *ctx, const crdt_conflict *conflict)
         }
     }
     return !ferror(listing->out);
+}
+
+static bool list_conflict(void *ctx, const crdt_conflict *conflict)
+{
+    return list_one(ctx, kind_name(conflict->kind), conflict);
 }
 
 static void list_repair(conflict_listing *listing, const scene_place *place)
@@ -138,6 +143,9 @@ static int list(cli_run *run)
         return cli_run_fail(run, CRDT_ENOMEM, NULL, "list the conflicts");
     }
     crdt_err err = sync_node_read(run->node, list_all, &listing);
+    if (err == CRDT_OK && run->host != NULL && run->host->clashes != NULL) {
+        err = run->host->clashes(run->host->ctx, list_one, &listing);
+    }
     if (fclose(listing.out) != 0 && err == CRDT_OK) {
         err = CRDT_ENOMEM;
     }
@@ -163,5 +171,10 @@ int cli_cmd_conflicts(cli_run *run)
     }
     sync_edit_result result = {0};
     crdt_err err = sync_node_housekeep(run->node, NULL, &result);
+    if (run->host != NULL && run->host->forget_clashes != NULL &&
+        (err == CRDT_OK || err == CRDT_ENOTHING)) {
+        crdt_err forgotten = run->host->forget_clashes(run->host->ctx);
+        err = forgotten == CRDT_OK ? err : forgotten;
+    }
     return cli_run_edited(run, err, &result);
 }

@@ -290,6 +290,7 @@ static int run_node(cli_run *run, sync_node_options *options, double seconds)
     int signal_fd = open_signals(&signals);
     event_outbox outbox;
     cli_control *control = NULL;
+    cli_host host = {.node = NULL};
     crdt_diag diag = {0};
     crdt_err err =
         signal_fd < 0 || !outbox_open(&outbox, run->json) ? CRDT_ENOMEM : CRDT_OK;
@@ -299,8 +300,8 @@ static int run_node(cli_run *run, sync_node_options *options, double seconds)
         err = open_node(&run->node, options, signal_fd, &diag);
     }
     if (err == CRDT_OK) {
-        err =
-            cli_control_open(&control, options->store_dir, cli_serve, run->node, &diag);
+        host.node = run->node;
+        err = cli_control_open(&control, options->store_dir, cli_serve, &host, &diag);
     }
     int code = CLI_DONE;
     if (err == CRDT_OK) {

@@ -8,6 +8,7 @@
 #include "cli/args.h"
 #include "cli/confine.h"
 #include "cli/control.h"
+#include "cli/host.h"
 #include "cli/report.h"
 #include "scene/edit.h"
 #include "scene/scene.h"
@@ -21,13 +22,14 @@ typedef struct cli_run {
     const cli_args *args;
     FILE *out;
     FILE *err;
-    bool json;         /* --json was given */
-    crdt_span who;     /* whose edits these are */
-    crdt_span input;   /* bytes of the input file, for verbs with CLI_VERB_INPUT */
-    sync_node *node;   /* NULL until cli_run_open */
-    bool served;       /* for a caller: `node` is the running one */
-    bool busy;         /* cli_run_open found the store held by another process */
-    cli_caller caller; /* who waits for it */
+    bool json;            /* --json was given */
+    crdt_span who;        /* whose edits these are */
+    crdt_span input;      /* bytes of the input file, for verbs with CLI_VERB_INPUT */
+    sync_node *node;      /* NULL until cli_run_open */
+    const cli_host *host; /* of the running node; NULL: it is the verb's own */
+    bool served;          /* for a caller: `node` is the running one */
+    bool busy;            /* cli_run_open found the store held by another process */
+    cli_caller caller;    /* who waits for it */
     uint8_t *key; /* of --key, once cli_run_node_options read it; a secret's memory */
     char *master; /* see cli_run_master */
 } cli_run;

@@ -19,6 +19,7 @@
 int cli_serve(void *ctx, size_t argc, const char *const *argv, crdt_span input,
               FILE *out, FILE *err, const cli_caller *caller)
 {
+    const cli_host *host = ctx;
     const cli_verb *verb = argc > 0 ? cli_verb_find(argv[0]) : NULL;
     if (verb == NULL || (verb->flags & CLI_VERB_FORWARD) == 0) {
         fputs("scenesync: the running node does not know this verb; are they the same "
@@ -40,7 +41,8 @@ int cli_serve(void *ctx, size_t argc, const char *const *argv, crdt_span input,
         .json = cli_args_has(&args, "--json"),
         .who = crdt_span_of(who != NULL ? who : ""),
         .input = input,
-        .node = ctx,
+        .node = host->node,
+        .host = host,
         .served = true,
         .caller = *caller,
     };

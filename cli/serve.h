@@ -5,8 +5,9 @@
  * a running node for a caller at its socket (cli_serve). */
 
 #include "cli/control.h"
+#include "cli/host.h"
 
-/* A cli_control_fn; `ctx` is the running sync_node. */
+/* A cli_control_fn; `ctx` is a cli_host. */
 int cli_serve(void *ctx, size_t argc, const char *const *argv, crdt_span input,
               FILE *out, FILE *err, const cli_caller *caller);
 

@@ -431,7 +431,9 @@ const cli_verb cli_verbs[] = {
          "edited-while-removed (the value lies hidden below what another removed).\n"
          "The next edit of a field settles it; --clear settles all as they show now.\n"
          "Parents that cannot be (cycles, removed parents) are listed as they are\n"
-         "resolved: kind cycle and orphan.",
+         "resolved: kind cycle and orphan. A worker that runs lists besides what "
+         "people\n"
+         "replaced or removed there without having seen it: kind stale and removed.",
      .examples = "scenesync conflicts --store a",
      .flags = CLI_VERB_FORWARD,
      .run = cli_cmd_conflicts,

@@ -19,11 +19,16 @@ static void remove_at(worker_clashes *clashes, size_t index)
     memmove(item, item + 1, (clashes->count - index) * sizeof *item);
 }
 
-void worker_clashes_deinit(worker_clashes *clashes)
+void worker_clashes_clear(worker_clashes *clashes)
 {
     while (clashes->count > 0) {
         remove_at(clashes, clashes->count - 1);
     }
+}
+
+void worker_clashes_deinit(worker_clashes *clashes)
+{
+    worker_clashes_clear(clashes);
     crdt_free(clashes->alloc, clashes->items,
               clashes->capacity * sizeof *clashes->items);
     clashes->items = NULL;

@@ -37,6 +37,7 @@ typedef struct worker_clashes {
 
 void worker_clashes_init(worker_clashes *clashes, crdt_alloc alloc);
 void worker_clashes_deinit(worker_clashes *clashes);
+void worker_clashes_clear(worker_clashes *clashes);
 
 /* Keep a copy, in place of an older one of the same field. `until`: the last stamp of the
  * edit that clashed, NULL: not known. Errors: CRDT_ENOMEM; all as before. */

@@ -335,8 +335,13 @@ crdt_err worker_node_open(worker *w, crdt_diag *diag)
         post_actor(w, WORKER_MAIL_ACTOR, &(sync_event){.actor = status.actor});
         sync_node_status_deinit(&status);
     }
+    w->host = (cli_host){.node = node,
+                         .clashes = worker_conflicts_visit,
+                         .forget_clashes = worker_conflicts_forget,
+                         .ctx = w};
     if (err == CRDT_OK && options.store_dir != NULL) {
-        err = cli_control_open(&w->control, options.store_dir, cli_serve, node, diag);
+        err =
+            cli_control_open(&w->control, options.store_dir, cli_serve, &w->host, diag);
     }
     if (err != CRDT_OK) {
         sync_node_close(node);

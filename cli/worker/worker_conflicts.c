@@ -10,6 +10,7 @@
 #include "cli/worker/dismissal.h"
 #include "cli/worker/text.h"
 #include "cli/worker/worker_impl.h"
+#include "scene/scene.h"
 
 #define LIST_MS 500u               /* between two lists, at least */
 #define TOLD_MAX 500u              /* conflicts told to renderers */
@@ -268,4 +269,77 @@ crdt_err worker_read_conflicts(worker_call *call, sync_node *node, crdt_buf *out
         err = sync_node_read(node, read_conflicts, &list);
     }
     return err == CRDT_OK ? crdt_buf_append(out, "}", 1) : err;
+}
+
+/* ---- for verbs ---- */
+
+typedef struct clash_visit {
+    worker *w;
+    cli_clash_fn visit; /* NULL: let go of all */
+    void *ctx;
+} clash_visit;
+
+/* What shows instead of a value that was replaced. */
+static crdt_entry shown_instead(const crdt_document *doc, const worker_clash *clash)
+{
+    scene_component component;
+    scene_field field;
+    crdt_entry entry = {.stamp = {0}};
+    if (!clash->removed &&
+        scene_component_find(doc, clash->entity, clash->part, &component) &&
+        scene_component_field(&component, clash->field, &field)) {
+        entry =
+            (crdt_entry){.stamp = field.stamp, .who = field.who, .value = field.value};
+    }
+    return entry;
+}
+
+static crdt_err visit_clashes(void *ctx, const crdt_document *doc)
+{
+    clash_visit *call = ctx;
+    worker_conflicts *c = &call->w->conflicts;
+    bool more = true;
+    if (call->w->view != NULL) {
+        worker_view_post(call->w);
+        check_clashes(call->w);
+    }
+    for (size_t i = c->clashes.count; i > 0 && more && call->visit != NULL; i--) {
+        const worker_clash *told = &c->clashes.items[i - 1].told;
+        crdt_conflict conflict = {
+            .kind = CRDT_CONFLICT_STALE,
+            .key = crdt_key_field(told->entity, told->part, told->field),
+            .loser = {.stamp = told->stamp, .who = told->author, .value = told->value},
+            .winner = shown_instead(doc, told)};
+        more = call->visit(call->ctx, told->removed ? "removed" : "stale", &conflict);
+    }
+    if (call->visit == NULL && c->clashes.count > 0) {
+        worker_clashes_clear(&c->clashes);
+        clashes_changed(c);
+        if (call->w->view != NULL) {
+            worker_conflicts_post(call->w);
+        }
+    }
+    return CRDT_OK;
+}
+
+static crdt_err call_clashes(worker *w, cli_clash_fn visit, void *ctx)
+{
+    clash_visit call = {.w = w, .visit = visit, .ctx = ctx};
+    sync_node *node = worker_node_acquire(w);
+    if (node == NULL) {
+        return CRDT_ECLOSED;
+    }
+    crdt_err err = sync_node_read(node, visit_clashes, &call);
+    worker_node_release(w);
+    return err;
+}
+
+crdt_err worker_conflicts_visit(void *ctx, cli_clash_fn visit, void *visit_ctx)
+{
+    return call_clashes(ctx, visit, visit_ctx);
+}
+
+crdt_err worker_conflicts_forget(void *ctx)
+{
+    return call_clashes(ctx, NULL, NULL);
 }

@@ -16,6 +16,7 @@
 
 #include "cli/clerk.h"
 #include "cli/control.h"
+#include "cli/host.h"
 #include "cli/outside/outside.h"
 #include "cli/web/server.h"
 #include "cli/worker/clashes.h"
@@ -135,6 +136,7 @@ struct worker {
     const char *listen_urls[WORKER_URLS_MAX];
     const char *peer_urls[WORKER_URLS_MAX];
     cli_control *control; /* the other verbs on the store; main thread's */
+    cli_host host;        /* what they find here */
 
     /* events of the node, bounded; in the node's thread */
     crdt_actor actor; /* as whom the node writes */
@@ -247,6 +249,9 @@ void worker_conflicts_again(worker *w);
 void worker_conflicts_post(worker *w);
 /* Any thread: is it time to have it made? */
 bool worker_conflicts_due(const worker *w, uint64_t now_ms);
+/* For the verbs of others on the store, in a thread of theirs (cli/host.h). */
+crdt_err worker_conflicts_visit(void *ctx, cli_clash_fn visit, void *visit_ctx);
+crdt_err worker_conflicts_forget(void *ctx);
 /* At the desk: take the list that was posted; tell it to a renderer that has not heard
  * it. */
 void worker_conflicts_take(worker *w, worker_mail *mail);

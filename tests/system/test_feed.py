@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 """What a worker tells beside the scene: the conflicts that stand, who did what, and figures."""
 
+import json
 import re
 import sys
 import time
@@ -153,9 +154,22 @@ def test_a_clash_is_heard_of_by_who_comes_later(world):
     later = world.renderer(worker, "later")
     assert await_kinds(world, later, "stale") == [told]
     assert worker.get("/v1/conflicts")["conflicts"] == [told] and worker.get("/v1/status")["clashes"] == 1
+    listed = json.loads(world.run("conflicts", "--store", worker.store, "--json")[0])
+    assert listed["kind"] == "stale" and listed["hidden"]["value"]["x"] == 5 and listed["shown"]["value"]["x"] == 9, listed
+    assert "stale lamp.Transform.position" in world.run("conflicts", "--store", worker.store)[0]
     ana.accepted(ana.set("lamp", "Transform", place(5)))
     for who in (ana, ben, later):
         await_kinds(world, who)
+
+
+def test_the_verb_settles_clashes_too(world):
+    worker = world.worker("a")
+    ana, ben = world.renderer(worker, "ana"), world.renderer(worker, "ben")
+    clash(world, ana, ben)
+    await_kinds(world, ana, "stale")
+    world.run("conflicts", "--store", worker.store, "--clear")
+    await_kinds(world, ana)
+    assert world.run("conflicts", "--store", worker.store)[0] == "no conflicts\n"
 
 
 def test_a_drag_does_not_hide_its_own_clash(world):
