@@ -1,7 +1,7 @@
 /* Who did what, and when: newest first, older ones as one asks for them. */
 import { useSignal, useSignalEffect } from '@preact/signals';
 import { useRef } from 'preact/hooks';
-import type { JSX } from 'preact';
+import { Fragment, type JSX } from 'preact';
 import type { HistoryEntry } from '../core/types.ts';
 import { agoOf, fullTimeOf, now } from './beat.ts';
 import { useUi } from './context.ts';
@@ -70,17 +70,23 @@ export function History(): JSX.Element {
 }
 
 function List({ entries }: { entries: readonly HistoryEntry[] }): JSX.Element {
-    const days = entries.map((entry) => new Date(entry.at).toDateString());
+    const shown = joined(entries);
+    const dayOf = (entry: HistoryEntry): string => (isDated(entry) ? new Date(entry.at).toLocaleDateString() : '');
     return (
         <ol class="history">
-            {joined(entries).map((entry, index) => (
-                <>
-                    {index > 0 && days[index] !== days[index - 1] && <li key={`day-${entry.stamp}`} class="day" aria-hidden="true">{new Date(entry.at).toLocaleDateString()}</li>}
-                    <Entry key={entry.stamp} entry={entry} />
-                </>
+            {shown.map((entry, index) => (
+                <Fragment key={entry.stamp}>
+                    {index > 0 && dayOf(entry) !== '' && dayOf(entry) !== dayOf(shown[index - 1]!) && <li class="day" aria-hidden="true">{dayOf(entry)}</li>}
+                    <Entry entry={entry} />
+                </Fragment>
             ))}
         </ol>
     );
+}
+
+/* What was imported may have no time: it says 0. */
+function isDated(entry: HistoryEntry): boolean {
+    return entry.at > 1e12;
 }
 
 /* A drag is many batches and one step: it is told once. */
@@ -104,12 +110,16 @@ function Entry({ entry }: { entry: HistoryEntry }): JSX.Element {
                 type="button" title={ids.length > 0 ? 'Select what was changed' : 'What was changed is gone'}
                 onClick={() => { if (ids.length > 0) { selection.value = ids; } }}
             >
-                <span class="face small" style={{ background: color, color: inkOn(color) }} aria-hidden="true">{initialsOf(entry.who || '?')}</span>
+                <span class="face small" style={{ background: color, color: inkOn(color) }} aria-hidden="true">{entry.who === '' ? <Icon name="save" size={11} /> : initialsOf(entry.who)}</span>
                 <span class="entry-text">
                     <span class="entry-what">{phraseOf(entry, (id) => scene.label(id))}</span>
-                    <span class="quiet">{entry.who || 'Somebody'}{mine && ' (you)'}<span aria-hidden="true"> · </span><time dateTime={new Date(entry.at).toISOString()} title={fullTimeOf(entry.at)}>{agoOf(entry.at, now.value)}</time></span>
+                    <span class="quiet">{entry.who || (entry.origin === 'import' ? 'From a file' : 'Somebody')}{mine && ' (you)'}{isDated(entry) && <When at={entry.at} />}</span>
                 </span>
             </button>
         </li>
     );
+}
+
+function When({ at }: { at: number }): JSX.Element {
+    return <><span aria-hidden="true"> · </span><time dateTime={new Date(at).toISOString()} title={fullTimeOf(at)}>{agoOf(at, now.value)}</time></>;
 }
