@@ -255,10 +255,27 @@ static void put_event(writing *t, const char *scene, const char *type, crdt_span
     put_string(t, id);
 }
 
+/* The name that the entity itself has, if the code carries one. */
+static void put_own_name(writing *t, crdt_alloc alloc, crdt_span fields)
+{
+    scene_json *json = NULL;
+    if (fields.size == 0 ||
+        scene_json_open(&json, alloc, fields, NULL, NULL) != CRDT_OK) {
+        return;
+    }
+    const scene_json_node *name = scene_json_find(scene_json_root(json), "name");
+    if (name != NULL && name->type == SCENE_JSON_STRING) {
+        put(t, ",\"name\":");
+        put_string(t, scene_json_text(name));
+    }
+    scene_json_close(json);
+}
+
 static void put_add(writing *t, const play_audience *audience, size_t index,
                     const play_entity *entity)
 {
     put_event(t, audience->scene, "AddEntity", entity->id);
+    put_own_name(t, audience->alloc, entity->fields);
     put(t, ",\"components\":");
     put_components(t, audience->alloc, audience->stage, index, entity, true);
     put(t, "}}}");
@@ -567,9 +584,14 @@ static void put_welcome(writing *t, const play_viewer *viewer)
 
 static void put_people(writing *t, play_viewer *viewer)
 {
-    put(t, "{\"eventType\":\"Presence\",\"payload\":{\"people\":[");
+    put(t, "{\"eventType\":\"Presence\",\"payload\":{\"all\":true,\"people\":[");
+    bool comma = false;
     for (play_viewer *v = viewer->audience->first; v != NULL; v = v->next) {
-        put(t, v != viewer->audience->first ? ",{\"id\":" : "{\"id\":");
+        if (v == viewer) {
+            continue; /* all but oneself */
+        }
+        put(t, comma ? ",{\"id\":" : "{\"id\":");
+        comma = true;
         put_text(t, v->id);
         put(t, ",\"name\":");
         put_text(t, v->person.name);

@@ -86,9 +86,8 @@ static void hear(play_viewer *viewer, const char *text)
 #define HELLO                                                                          \
     "{\"eventType\":\"Welcome\",\"payload\":{\"protocol\":1,\"scene\":\"0,0\","        \
     "\"state\":\"running\",\"tickMs\":0,\"you\":{\"id\":\"p1\",\"name\":\"Ana\","      \
-    "\"role\":\"edit\"}}},{\"eventType\":\"Presence\",\"payload\":{\"people\":["       \
-    "{\"id\":\"p1\",\"name\":\"Ana\",\"color\":\"#102030\",\"role\":\"edit\"}],"       \
-    "\"left\":[]}}"
+    "\"role\":\"edit\"}}},{\"eventType\":\"Presence\",\"payload\":{\"all\":true,"      \
+    "\"people\":[],\"left\":[]}}"
 #define FINISHED                                                                       \
     "{\"type\":\"InitMessagesFinished\",\"tag\":\"scene\",\"payload\":\"{}\"}"
 #define EVENT(type, rest)                                                              \
@@ -156,8 +155,9 @@ Test(audience, who_comes_and_goes)
     told(ana);
     play_viewer *ben = join("B\"en");
     cr_assert(strstr(told(ana), "{\"id\":\"p2\",\"name\":\"B\\\"en\"") != NULL);
-    told(ben);
-    play_viewer_set_role(ben, ACCESS_EDIT); /* no change */
+    cr_assert(strstr(told(ben), "\"all\":true,\"people\":[{\"id\":\"p1\"") != NULL);
+    cr_assert_null(strstr(told(ana), "\"p1\"")); /* nobody is told of himself */
+    play_viewer_set_role(ben, ACCESS_EDIT);      /* no change */
     cr_assert_str_eq(told(ana), "");
     play_viewer_set_role(ben, ACCESS_VIEW);
     cr_assert(
@@ -168,6 +168,28 @@ Test(audience, who_comes_and_goes)
     cr_assert(strstr(told(ana), "\"left\":[\"p2\"]") != NULL);
     cr_assert_str_eq(told(ana), "");
     cr_assert_eq(play_audience_count(audience), 1);
+}
+
+/* What generated code says of an entity beside its components. */
+static void carry(const char *id, const char *said)
+{
+    const play_call call = {.kind = PLAY_CALL_ADD_ENTITY,
+                            .argument_count = 2,
+                            .arguments = {crdt_span_of(id), crdt_span_of(said)}};
+    cr_assert_eq(play_stage_apply(stage, &call, NULL), CRDT_OK);
+}
+
+Test(audience, names_that_entities_have)
+{
+    carry("1",
+          "{\"id\":\"x\",\"fields\":{\"disableGizmos\":true,\"name\":\"t\\\"ree\"}}");
+    carry("2", "{\"id\":\"y\",\"fields\":{\"name\":7}}");
+    show("");
+    const char *text = told(join("Ana"));
+    cr_assert_not_null(
+        strstr(text, "\"entityId\":\"x\",\"name\":\"t\\\"ree\",\"components\":"), "%s",
+        text);
+    cr_assert_not_null(strstr(text, "\"entityId\":\"y\",\"components\":"), "%s", text);
 }
 
 /* Who never reads costs a bounded memory, and is given up at last. */
