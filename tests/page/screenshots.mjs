@@ -18,6 +18,8 @@ const VILLAGE = path.join(ROOT, 'docs/scenes/village.builder.json');
 const COURTYARD = path.join(ROOT, 'docs/scenes/courtyard.builder.json');
 const LAPTOP = { width: 1280, height: 800 };
 const WIDE = { width: 1920, height: 1080 };
+/* For who is seen only by others. */
+const ASIDE = { viewport: { width: 800, height: 400 }, scale: 0.25, cutOff: true };
 
 async function take(person, name, folder = OUT) {
     await person.drawn().catch(() => {});
@@ -55,8 +57,8 @@ async function company(world, scene, scheme, viewport = LAPTOP) {
     const kernel = await edited(world, scene);
     const at = kernel.edition;
     const ana = await world.person('Ana', at, { scheme, viewport, color: '#e76f51', cutOff: true });
-    const ben = await world.person('Ben', at, { viewport: { width: 900, height: 600 }, color: '#2a9d8f', cutOff: true });
-    const cyn = await world.person('Cyn', at, { viewport: { width: 900, height: 600 }, color: '#7c5cff', cutOff: true });
+    const ben = await world.person('Ben', at, { ...ASIDE, color: '#2a9d8f' });
+    const cyn = await world.person('Cyn', at, { ...ASIDE, color: '#7c5cff' });
     const ids = await ana.ids();
     return { kernel, ana, ben, cyn, ids };
 }
@@ -211,6 +213,7 @@ async function main() {
             continue;
         }
         const world = new World(name, browser);
+        world.scale = 1;
         try {
             await state(world);
         } catch (error) {

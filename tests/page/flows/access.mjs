@@ -56,7 +56,7 @@ export async function a_share_link_opens_the_scene(world) {
     assert.ok(link.includes('scene=0'), `${link} names no scene`);
     await ed.key('Escape');
     await dialog.waitFor({ state: 'detached' });
-    const guest = await world.person('Gil', worker, { wait: false });
+    const guest = await world.person('Gil', worker, { wait: false, cutOff: true });
     await guest.until('no link without a token', async () => ['closed', 'reconnecting'].includes((await guest.link())?.phase));
     await guest.page.goto('about:blank');
     await guest.page.goto(link);

@@ -30,7 +30,8 @@ async function opened(world, worker, name) {
 }
 
 export async function first_view_of_the_village(world) {
-    const worker = await world.worker('one', { file: VILLAGE });
+    const servers = await world.servers(`0,0=${VILLAGE}`);
+    const worker = await world.worker('one', { servers });
     const { live, drawn, person } = await opened(world, worker, 'Ana');
     assert.ok((await person.ids()).length > 600);
     world.tell(`village: live after ${live.toFixed(2)} s, first view after ${drawn.toFixed(2)} s (wanted 1.5)`);

@@ -25,6 +25,7 @@ export class World {
         this.programs = [];
         this.relays = [];
         this.people = [];
+        this.scale = 0.5; /* of pixels: drawing in software is dear */
         this.figures = []; /* what is printed with the verdict */
         this.environment = { ...process.env, SCENESYNC_STATE_DIR: this.path('state'), SCENESYNC_AS: 'tester' };
         delete this.environment.SCENESYNC_MASTER_TOKEN;
@@ -165,7 +166,7 @@ export class World {
     async person(name, at, options = {}) {
         const context = options.beside?.context ?? await this.browser.newContext({
             viewport: options.viewport ?? { width: 1280, height: 720 }, colorScheme: options.scheme ?? 'light',
-            deviceScaleFactor: 1, reducedMotion: options.reducedMotion ?? 'no-preference',
+            deviceScaleFactor: options.scale ?? this.scale, reducedMotion: options.reducedMotion ?? 'reduce',
             ...options.context });
         const person = new Person(this, name, context, options);
         this.people.push(person);
