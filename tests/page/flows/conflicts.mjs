@@ -49,9 +49,9 @@ export async function delete_against_edit(world) {
     await heal();
     assert.ok(!(await ben.ids()).includes('ball'), 'what was removed came back');
     /* Ben hears of it, and can have it back. */
-    const restore = ben.button(/^Restore/).first();
-    await restore.waitFor();
-    await restore.click();
+    await ben.notice(/Ball/);
+    await ben.button(/^Conflicts/).click();
+    await ben.page.getByRole('region', { name: 'Conflicts' }).getByRole('button', { name: /^Restore/ }).click();
     await world.until('both have the ball again', async () => (await ana.ids()).includes('ball') && (await ben.ids()).includes('ball'));
     await world.same(ana, ben);
     assert.equal((await ana.place('ball')).position[2], 3, "Ben's edit is lost");
