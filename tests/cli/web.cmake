@@ -19,7 +19,6 @@ scenesync_test(cli/race_web THREADED
 scenesync_script(cli/test_page_build.sh)
 scenesync_script(cli/test_web_client.py THREADED)
 scenesync_script(cli/test_web_server.py THREADED)
-set_tests_properties(test_web_server PROPERTIES COST 100) # the longest: it tries the limits of time
 add_dependencies(threaded web_call web_echo)
 
 # Many renderers at once on one worker: how long an edit takes to be seen.
