@@ -4,7 +4,7 @@ import type { Session } from './core/types.ts';
 import { browserPlatform } from './browser.ts';
 import { openModels } from './core/models.ts';
 import { openSession } from './core/session.ts';
-import { openView, type View } from './view/view.ts';
+import { openView, type Quality, type View } from './view/view.ts';
 import { openPage } from './ui/app.tsx';
 import { openSettings } from './ui/settings.ts';
 
@@ -22,6 +22,12 @@ function storage(): Storage | null {
     }
 }
 
+/* ?quality=high draws everything also where there is no graphics card, low leaves out what it can. */
+function quality(): Quality {
+    const asked = new URLSearchParams(location.search).get('quality');
+    return asked === 'high' || asked === 'low' ? asked : 'auto';
+}
+
 const session = openSession(browserPlatform());
 const settings = openSettings(storage(), matchMedia('(prefers-color-scheme: dark)'));
 window.scenesync = { session };
@@ -30,7 +36,7 @@ openPage(document.getElementById('app')!, {
     settings,
     openViewport: (canvas, info) => {
         const models = computed(() => (info.value ? openModels(info.value.models, { token: session.token }) : null));
-        const view = openView(canvas, session, { theme: settings.shownTheme, info, models });
+        const view = openView(canvas, session, { theme: settings.shownTheme, info, models, quality: quality() });
         window.scenesync = { session, view };
         return view;
     },

@@ -15,7 +15,7 @@ import type { Random } from './support.ts';
 function stage() {
     const scene = new TestScene();
     const crowd = new Crowd();
-    const bodies = new Bodies(scene, crowd, new Wardrobe(), new Models(() => undefined, () => null), [], () => undefined);
+    const bodies = new Bodies(scene, crowd, new Wardrobe(), new Models({ told: () => undefined, beside: () => null, plain: false }), [], () => undefined);
     const at = (id: string) => new Vector3().setFromMatrixPosition(bodies.all.get(id)!.world).toArray().map((value) => Math.round(value * 1e6) / 1e6 + 0);
     return { scene, crowd, bodies, at };
 }

@@ -271,6 +271,9 @@ export class Bodies {
 
     /* World matrices of all that moved and of what hangs below it. */
     private spread(): void {
+        if (this.dirtyTree) {
+            this.unveil();
+        }
         for (const id of this.redress) {
             this.update(id, true);
         }
@@ -283,6 +286,15 @@ export class Bodies {
             if (body) {
                 this.placeBody(body);
                 stack.push(...this.scene.children(id));
+            }
+        }
+    }
+
+    /* What hung below something hidden may hang elsewhere now, and the other way round. */
+    private unveil(): void {
+        for (const body of this.all.values()) {
+            if (body.hidden !== this.scene.hidden(body.id)) {
+                this.redress.add(body.id);
             }
         }
     }

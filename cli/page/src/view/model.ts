@@ -6,7 +6,7 @@
  * with its right at -x; the scene's right is +x: with z mirrored (space.ts) that is half a turn
  * about y. */
 import type { BufferAttribute, Material, Mesh, MeshStandardMaterial, Object3D, SkinnedMesh } from 'three';
-import { Box3, BufferGeometry, Float32BufferAttribute, LoadingManager, Matrix4, Vector3 } from 'three';
+import { Box3, BufferGeometry, Float32BufferAttribute, LoadingManager, Matrix4, MeshLambertMaterial, Vector3 } from 'three';
 import { GLTFLoader } from 'three/addons/loaders/GLTFLoader.js';
 import { mergeGeometries } from 'three/addons/utils/BufferGeometryUtils.js';
 import type { Part } from './crowd';
@@ -103,7 +103,18 @@ function signature(mesh: Mesh, geometry: BufferGeometry): string {
     return `${(mesh.material as Material).uuid} ${geometry.index ? 1 : 0} ${whole ? mesh.uuid : kinds.join()}`;
 }
 
-function flatten(root: Object3D): Part[] {
+/* The same, for who draws without a graphics card. */
+function plainly(material: Material): Material {
+    const from = material as MeshStandardMaterial;
+    if (!from.isMeshStandardMaterial) {
+        return material;
+    }
+    const { color, map, emissive, emissiveMap, emissiveIntensity, vertexColors, transparent, opacity, alphaTest, side, depthWrite } = from;
+    return new MeshLambertMaterial({ color, map, emissive, emissiveMap, emissiveIntensity, vertexColors, transparent, opacity,
+                                     alphaTest, side, depthWrite });
+}
+
+function flatten(root: Object3D, plain: boolean): Part[] {
     root.updateMatrixWorld(true);
     const groups = new Map<string, { material: Material; geometries: BufferGeometry[] }>();
     root.traverse((node) => {
@@ -118,7 +129,8 @@ function flatten(root: Object3D): Part[] {
         groups.set(key, group);
     });
     const parts: Part[] = [];
-    for (const { material, geometries } of groups.values()) {
+    for (const { material: given, geometries } of groups.values()) {
+        const material = plain ? plainly(given) : given;
         const joined = geometries.length > 1 ? mergeGeometries(geometries) : geometries[0]!;
         for (const geometry of joined ? [joined] : geometries) {
             parts.push({ geometry, material, shadow: !material.transparent, tinted: false });
@@ -141,6 +153,15 @@ interface Entry {
     users: number;
 }
 
+export interface ModelOptions {
+    /* Hears of every model that got ready or failed. */
+    told(url: string, model: Model): void;
+    /* Where a file is that the model at `url` names; null: nobody has it. */
+    beside(url: string, name: string): string | null;
+    /* Materials that are cheap to draw. */
+    readonly plain: boolean;
+}
+
 export class Models {
     private readonly entries = new Map<string, Entry>();
     private readonly waiting: string[] = [];
@@ -148,14 +169,12 @@ export class Models {
     private readonly loads = new Set<AbortController>();
     private ended = false;
 
-    /* `told` hears of every model that got ready or failed; `beside` knows the files of one. */
-    constructor(private readonly told: (url: string, model: Model) => void,
-                private readonly beside: (url: string, name: string) => string | null) {}
+    constructor(private readonly options: ModelOptions) {}
 
     /* Files that a model names lie where the scene has them, and nowhere else. */
     private manager(url: string): LoadingManager {
         const manager = new LoadingManager();
-        manager.setURLModifier((name) => (/^(data|blob):/.test(name) ? name : this.beside(url, name) ?? 'data:,'));
+        manager.setURLModifier((name) => (/^(data|blob):/.test(name) ? name : this.options.beside(url, name) ?? 'data:,'));
         return manager;
     }
 
@@ -209,7 +228,7 @@ export class Models {
                     const entry = this.entries.get(url);
                     if (entry && !this.ended) {
                         entry.model = model;
-                        this.told(url, model);
+                        this.options.told(url, model);
                     } else {
                         disposeParts(model.parts);
                     }
@@ -230,7 +249,7 @@ export class Models {
                 loader.parseAsync(bytes, ''),
                 new Promise<never>((_, fail) => load.signal.addEventListener('abort', () => fail(load.signal.reason))),
             ]);
-            const parts = flatten(gltf.scene);
+            const parts = flatten(gltf.scene, this.options.plain);
             const metal = parts.some(({ material }) => (material as MeshStandardMaterial).metalness > 0.05);
             return { state: 'ready', parts, box: boxOf(parts), metal };
         } finally {

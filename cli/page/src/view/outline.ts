@@ -63,7 +63,7 @@ export class Outlines implements BodyWatcher {
     });
     private readonly sheet = new Mesh(new PlaneGeometry(2, 2), this.compose);
 
-    constructor() {
+    constructor(private readonly soft: boolean) {
         this.scene.add(this.crowd.group);
         this.sheet.frustumCulled = false;
     }
@@ -159,7 +159,7 @@ export class Outlines implements BodyWatcher {
         if (!this.target || this.target.width !== size.x || this.target.height !== size.y) {
             this.target?.dispose();
             this.target = new WebGLRenderTarget(size.x, size.y, {
-                type: UnsignedByteType, minFilter: LinearFilter, magFilter: LinearFilter, samples: 4,
+                type: UnsignedByteType, minFilter: LinearFilter, magFilter: LinearFilter, samples: this.soft ? 0 : 4,
             });
             this.compose.uniforms['mask']!.value = this.target.texture;
         }

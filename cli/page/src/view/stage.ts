@@ -28,6 +28,24 @@ export const PALETTES: { readonly light: Palette; readonly dark: Palette } = {
 const SHADOW_SIDE = 2048; /* texels */
 const FRAMES_KEPT = 60;
 
+/* auto: low where the processor draws. */
+export type Quality = 'auto' | 'high' | 'low';
+
+const SOFT_FRAME_MS = 90; /* between two frames that the processor draws; it has other things to do */
+const SOFT_LOAD_MS = 350;  /* the same while models come */
+
+/* A context of its own tells, for the canvas's is made with what is known by then. */
+function drawnBySoftware(): boolean {
+    const context = document.createElement('canvas').getContext('webgl2');
+    if (!context) {
+        return true;
+    }
+    const about = context.getExtension('WEBGL_debug_renderer_info');
+    const name = String(context.getParameter(about ? about.UNMASKED_RENDERER_WEBGL : context.RENDERER));
+    context.getExtension('WEBGL_lose_context')?.loseContext();
+    return /swiftshader|llvmpipe|softpipe|software|basic render/i.test(name);
+}
+
 /* Slow machines draw fewer pixels while something moves, and all of them when it rests. */
 class Pace {
     share = 1; /* of the pixels a side has */
@@ -63,12 +81,16 @@ export type Step = (now: number) => boolean;
 
 export class Stage {
     readonly renderer: WebGLRenderer;
+    /* No graphics card: what can be left out is left out. */
+    readonly soft: boolean;
     readonly scene = new Scene();
     readonly camera = new PerspectiveCamera(45, 1, 0.1, 3000);
     private readonly sun = new DirectionalLight(0xfff6ea, 2.0);
     private readonly sky = new HemisphereLight(0xffffff, 0x888888, 1.6);
     private environment: Texture | null = null;
-    private handle = 0;
+    private handle = 0; /* of the frame to come; -1: not yet */
+    private timer: ReturnType<typeof setTimeout> | undefined;
+    private began = -Infinity;
     private count = 0;
     private readonly times: number[] = [];
     private moving = false;
@@ -78,22 +100,24 @@ export class Stage {
     readonly steps: Step[] = [];
     /* Drawn after the scene, over it. */
     readonly overlays: (() => void)[] = [];
+    loading: () => boolean = () => false;
     /* After each frame; whether it left something in motion. */
     after: (moving: boolean) => void = () => undefined;
     /* The context was lost (true), and came back (false). */
     onLost: (lost: boolean) => void = () => undefined;
 
-    constructor(readonly canvas: HTMLCanvasElement) {
-        const context = canvas.getContext('webgl2', { antialias: true, alpha: false, powerPreference: 'high-performance' });
+    constructor(readonly canvas: HTMLCanvasElement, quality: Quality) {
+        this.soft = quality === 'auto' ? drawnBySoftware() : quality === 'low';
+        const context = canvas.getContext('webgl2', { antialias: !this.soft, alpha: false, powerPreference: 'high-performance' });
         if (!context) {
             throw new Error('This browser shows no 3D (WebGL 2 is off or missing).');
         }
         this.renderer = new WebGLRenderer({ canvas, context });
         this.renderer.outputColorSpace = SRGBColorSpace;
-        this.renderer.shadowMap.enabled = true;
+        this.renderer.shadowMap.enabled = !this.soft;
         this.renderer.shadowMap.type = PCFShadowMap;
         this.renderer.shadowMap.autoUpdate = false;
-        this.sun.castShadow = true;
+        this.sun.castShadow = !this.soft;
         this.sun.shadow.mapSize.set(SHADOW_SIDE, SHADOW_SIDE);
         this.sun.shadow.bias = -0.0005;
         this.sun.shadow.normalBias = 0.05;
@@ -174,7 +198,7 @@ export class Stage {
 
     /* Metals need something to mirror. Made when the first model is there, for it takes a while. */
     surround(): void {
-        if (!this.environment && !this.lost) {
+        if (!this.environment && !this.lost && !this.soft) {
             const maker = new PMREMGenerator(this.renderer);
             this.environment = maker.fromScene(new RoomEnvironment(), 0.04, 0.1, 100, { size: 64 }).texture;
             maker.dispose();
@@ -185,7 +209,15 @@ export class Stage {
     }
 
     wake(): void {
-        this.handle ||= requestAnimationFrame(this.frame);
+        const wait = this.soft ? this.began + (this.loading() ? SOFT_LOAD_MS : SOFT_FRAME_MS) - performance.now() : 0;
+        if (this.handle === 0 && wait <= 0) {
+            this.handle = requestAnimationFrame(this.frame);
+        } else if (this.handle === 0) {
+            this.handle = -1;
+            this.timer = setTimeout(() => {
+                this.handle = requestAnimationFrame(this.frame);
+            }, wait);
+        }
     }
 
     private readonly frame = (now: number): void => {
@@ -193,8 +225,10 @@ export class Stage {
         if (this.lost) {
             return;
         }
-        this.pace.frame(now, this.moving);
-        const start = performance.now();
+        if (!this.soft) {
+            this.pace.frame(now, this.moving);
+        }
+        const start = this.began = performance.now();
         this.moving = false;
         for (const step of this.steps) {
             this.moving = step(now) || this.moving;
@@ -231,6 +265,7 @@ export class Stage {
 
     dispose(): void {
         cancelAnimationFrame(this.handle);
+        clearTimeout(this.timer);
         this.handle = -1; /* no frame any more */
         this.watcher.disconnect();
         this.canvas.removeEventListener('webglcontextlost', this.contextLost);

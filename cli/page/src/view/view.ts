@@ -29,6 +29,7 @@ import { boxAround, cornersOf, meetPlane, pointsOf } from './pick';
 import { Pointer } from './pointer';
 import { fromPosition, fromRotation, toPosition, toRotation } from './space';
 import { PALETTES, Stage } from './stage';
+import type { Quality } from './stage';
 import { Tags } from './tags';
 import { Wardrobe } from './wardrobe';
 
@@ -39,11 +40,14 @@ export interface ModelFiles {
     beside(url: string, name: string): string | null;
 }
 
+export type { Quality };
+
 export interface ViewOptions {
     readonly theme: ReadonlySignal<'light' | 'dark'>;
     /* Both are null until they are known. */
     readonly info: ReadonlySignal<SceneInfo | null>;
     readonly models: ReadonlySignal<ModelFiles | null>;
+    readonly quality?: Quality;
 }
 
 export interface View {
@@ -80,7 +84,7 @@ class SceneView implements View {
     private readonly eye: Eye;
     private readonly ground = new Ground();
     private readonly crowd = new Crowd();
-    private readonly outlines = new Outlines();
+    private readonly outlines: Outlines;
     private readonly wardrobe = new Wardrobe();
     private readonly models: Models;
     private readonly bodies: Bodies;
@@ -108,10 +112,16 @@ class SceneView implements View {
         canvas.setAttribute('role', 'application');
         canvas.setAttribute('aria-label', 'Scene in 3D');
         canvas.style.touchAction = 'none';
-        this.stage = new Stage(canvas);
+        this.stage = new Stage(canvas, options.quality ?? 'auto');
+        this.outlines = new Outlines(this.stage.soft);
         const wake = () => this.stage.wake();
         this.eye = new Eye(this.stage.camera, canvas, wake);
-        this.models = new Models((url, { metal }) => this.modelCame(url, metal), (url, name) => options.models.peek()?.beside(url, name) ?? null);
+        this.eye.controls.enableDamping = !this.stage.soft;
+        this.models = new Models({
+            told: (url, { metal }) => this.modelCame(url, metal),
+            beside: (url, name) => options.models.peek()?.beside(url, name) ?? null,
+            plain: this.stage.soft,
+        });
         const watcher: BodyWatcher = { placed: (body) => this.placed(body), dressed: () => undefined, gone: () => this.gone() };
         this.bodies = new Bodies(session.scene, this.crowd, this.wardrobe, this.models, [this.outlines, watcher], wake);
         this.people = new People(this.stage.camera);
@@ -156,6 +166,7 @@ class SceneView implements View {
         );
         stage.overlays.push(() => this.outlines.draw(stage.renderer, stage.camera), () => this.name(),
                             () => this.labels.place(stage.camera), () => this.axes.step(stage.camera));
+        stage.loading = () => this.models.busy;
         stage.after = (moving) => this.drawn(moving);
         stage.onLost = (lost) => this.session.say(
             lost ? 'warning' : 'info',
