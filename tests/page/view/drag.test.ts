@@ -17,6 +17,7 @@ function stage() {
     let steps = 0;
     const session = { scene, edits: {
         step: () => `step ${++steps}`,
+        together: (deed: () => void) => deed(),
         place(id: string, place: Partial<Place>, step?: string) {
             written.push({ id, place, step });
             const thing = scene.things.get(id)!;

@@ -155,13 +155,15 @@ export class Drag {
             this.timer = null;
         }
         this.sentAt = performance.now();
-        for (const member of this.members) {
-            const { id, shown, sent } = member;
-            if (!equalLocal(shown, sent) && this.session.scene.get(id)) {
-                this.session.edits.place(id, changed(sent, shown), this.step);
-                copyLocal(shown, sent);
+        const { scene, edits } = this.session;
+        edits.together(() => {
+            for (const { id, shown, sent } of this.members) {
+                if (!equalLocal(shown, sent) && scene.get(id)) {
+                    edits.place(id, changed(sent, shown), this.step);
+                    copyLocal(shown, sent);
+                }
             }
-        }
+        });
     }
 
     /* It stays where it is now. */

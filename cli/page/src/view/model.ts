@@ -196,6 +196,15 @@ export class Models {
         return entry.model;
     }
 
+    /* What failed is asked for again when it is taken again: its worker was away. The URLs. */
+    forgetFailed(): string[] {
+        const failed = [...this.entries].filter(([, { model }]) => model.state === 'failed').map(([url]) => url);
+        for (const url of failed) {
+            this.entries.delete(url);
+        }
+        return failed;
+    }
+
     release(url: string): void {
         const entry = this.entries.get(url);
         if (entry) {

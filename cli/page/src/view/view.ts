@@ -7,7 +7,7 @@
  *      stage    canvas, light, frames on demand; eye: the camera; ground: the land
  *      pick, pointer, gizmo, drag, keys      what people do
  *      people, labels, tags, axes  who else is here; names; which way is which */
-import { effect, signal } from '@preact/signals-core';
+import { computed, effect, signal } from '@preact/signals-core';
 import type { ReadonlySignal, Signal } from '@preact/signals-core';
 import { Box3, Quaternion, Vector2, Vector3 } from 'three';
 import type { Entity, EntityId, SceneInfo, Session } from '../core/types';
@@ -176,6 +176,8 @@ class SceneView implements View {
     /* Follow the signals. */
     private follow(): void {
         const { session, options, stage, ends } = this;
+        const phase = computed(() => session.link.value.phase); /* of the link, not of each edit that is answered */
+        const readOnly = computed(() => session.link.value.readOnly);
         ends.push(effect(() => {
             const palette = PALETTES[options.theme.value];
             this.ground.paint(palette);
@@ -195,14 +197,20 @@ class SceneView implements View {
             this.bodies.setModels(files ? (entity) => files.url(entity) : null);
         }));
         ends.push(effect(() => {
-            if (session.link.value.phase === 'live' && !this.arrived) {
+            if (phase.value !== 'live') {
+                return;
+            }
+            if (!this.arrived) {
                 this.arrived = this.toHome = this.toLight = true;
                 stage.wake();
+            }
+            for (const url of this.models.forgetFailed()) {
+                this.bodies.modelReady(url);
             }
         }));
         ends.push(effect(() => {
             this.gizmo.set({ tool: this.tool.value, space: this.space.value, snap: this.snap.value,
-                             readOnly: session.link.value.readOnly });
+                             readOnly: readOnly.value });
             this.gizmo.select(session.selection.value);
         }));
         ends.push(effect(() => {
