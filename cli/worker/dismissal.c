@@ -18,15 +18,19 @@ static bool is_meant(const crdt_document *doc, crdt_field field, bool live,
     return any && (choice->field.size == 0 || crdt_span_equal(choice->field, name));
 }
 
-static crdt_err dismiss_part(const crdt_document *doc, crdt_part part,
+/* `settled`: the entity's place was; its siblings went with the parent that it named. */
+static crdt_err dismiss_part(const crdt_document *doc, crdt_part part, bool settled,
                              const worker_clash_choice *choice, crdt_op_list *ops)
 {
     crdt_span name = crdt_document_part_name(doc, part);
     bool live = crdt_document_part_live(doc, part);
+    bool placed = settled && scene_layout_class(name) == SCENE_CLASS_TRANSFORM;
     crdt_field field = {0};
     crdt_entry shown;
     while (crdt_document_next_field(doc, part, &field)) {
-        if (!is_meant(doc, field, live, choice)) {
+        bool parent = crdt_span_equal(crdt_document_field_name(doc, field),
+                                      crdt_span_of("parent"));
+        if (!is_meant(doc, field, live, choice) || (placed && parent)) {
             continue;
         }
         if (!live) {
@@ -83,14 +87,15 @@ crdt_err worker_dismissal_write(const crdt_document *doc, const scene_tree *tree
     crdt_object object = crdt_document_find_object(doc, choice->entity);
     crdt_part part = {0};
     crdt_err err = CRDT_OK;
-    if (is_place_meant(doc, tree, choice)) {
+    bool settled = is_place_meant(doc, tree, choice);
+    if (settled) {
         err = settle_place(doc, choice, ops, diag);
     }
     while (err == CRDT_OK && object.id != 0 &&
            crdt_document_next_part(doc, object, &part)) {
         crdt_span name = crdt_document_part_name(doc, part);
         if (choice->part.size == 0 || crdt_span_equal(choice->part, name)) {
-            err = dismiss_part(doc, part, choice, ops);
+            err = dismiss_part(doc, part, settled, choice, ops);
         }
     }
     return err;

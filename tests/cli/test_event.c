@@ -43,6 +43,12 @@ static const row REFUSED[] = {
     {EDIT("SetComponent", "{\"entityId\":\"a\",\"componentId\":1}"), CRDT_OK,
      "no data"},
     {EDIT("RemoveComponent", "{\"entityId\":\"a\"}"), CRDT_OK, "componentId"},
+    {EDIT("DismissConflict", "{}"), CRDT_OK, "entityId"},
+    {EDIT("DismissConflict", "{\"entityId\":\"a\",\"component\":1.5}"), CRDT_OK,
+     "component"},
+    {EDIT("DismissConflict", "{\"entityId\":\"a\",\"field\":7}"), CRDT_OK, "field"},
+    {EDIT("DismissConflict", "{\"entityId\":\"a\",\"stamp\":\"7\"}"), CRDT_OK, "stamp"},
+    {EDIT("DismissConflict", "{\"entityId\":\"a\",\"stamp\":7}"), CRDT_OK, "stamp"},
     {EVENT("\"id\":{},\"payload\":{\"type\":\"Undo\"}"), CRDT_OK, "id"},
     {EVENT("\"id\":\"12345678901234567890123456789012x\",\"payload\":{\"type\":"
            "\"Undo\"}"),

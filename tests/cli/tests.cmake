@@ -75,6 +75,12 @@ scenesync_script(cli/test_load_save.py THREADED)
 add_dependencies(threaded worker_box)
 
 # The edition worker.
+foreach(noun clashes standing chronicle)
+    scenesync_test(cli/test_${noun} SOURCES scene/world.c
+        LIBS scenesync_cli scenesync_scene scenesync_sync scenesync_crdt scenesync_test_support)
+endforeach()
+scenesync_test(cli/test_metrics LIBS scenesync_cli scenesync_scene scenesync_sync
+    scenesync_crdt)
 foreach(noun event hub members presence)
     scenesync_test(cli/test_${noun} LIBS scenesync_cli scenesync_scene scenesync_sync
         scenesync_crdt scenesync_test_support)
