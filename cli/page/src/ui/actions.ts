@@ -64,7 +64,7 @@ export function openActions(ui: Tools): Actions {
         hide: withSelection((ids) => edits.hide(ids, !ids.every((id) => scene.hidden(id)))),
         unparent: withSelection((ids) => {
             const step = edits.step();
-            ids.forEach((id) => scene.parent(id) !== null && edits.move(id, null, step));
+            edits.together(() => ids.forEach((id) => scene.parent(id) !== null && edits.move(id, null, step)));
         }),
         selectAll: () => {
             selection.value = [...scene.entities.keys()];

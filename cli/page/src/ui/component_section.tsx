@@ -80,7 +80,10 @@ function Fields({ name, ids, components }: { name: string; ids: readonly EntityI
             <div class="component-body">
                 <JsonField
                     key={ids.join()} name={known.title} path={name} values={values} readOnly={ui.blocked.value !== null}
-                    change={(make, step) => ids.forEach((id, index) => ui.session.edits.replace(id, name, make(values[index], index) ?? null, step))}
+                    change={(make, given) => {
+                        const step = given ?? (ids.length > 1 ? ui.session.edits.step() : undefined);
+                        ui.session.edits.together(() => ids.forEach((id, index) => ui.session.edits.replace(id, name, make(values[index], index) ?? null, step)));
+                    }}
                 />
             </div>
         );
@@ -98,10 +101,10 @@ function Fields({ name, ids, components }: { name: string; ids: readonly EntityI
                     values={objects.map((object) => object![field])}
                     change={(make, given) => {
                         const step = given ?? (ids.length > 1 ? ui.session.edits.step() : undefined);
-                        ids.forEach((id, index) => {
+                        ui.session.edits.together(() => ids.forEach((id, index) => {
                             const old = fieldOf(ui.session.scene.get(id)?.components.get(name)?.data, field);
                             ui.session.edits.set(id, name, { [field]: make(old, index) }, step);
-                        });
+                        }));
                     }}
                 />
             ))}
@@ -119,7 +122,7 @@ function order(known: { readonly fields?: object; readonly begin?: Json }, field
 
 function remove(ui: Ui, name: string, entities: readonly Entity[]): void {
     const step = ui.session.edits.step();
-    entities.forEach((entity) => ui.session.edits.removeComponent(entity.id, name, step));
+    ui.session.edits.together(() => entities.forEach((entity) => ui.session.edits.removeComponent(entity.id, name, step)));
 }
 
 function menuOf(ui: Ui, name: string, entities: readonly Entity[], components: readonly Component[]): readonly MenuItem[] {
@@ -157,7 +160,7 @@ function menuOf(ui: Ui, name: string, entities: readonly Entity[], components: r
                     disabled: blocked,
                     run: () => {
                         const step = ui.session.edits.step();
-                        entities.forEach((entity) => ui.session.edits.set(entity.id, name, { [field]: value }, step));
+                        ui.session.edits.together(() => entities.forEach((entity) => ui.session.edits.set(entity.id, name, { [field]: value }, step)));
                     },
                 });
             }

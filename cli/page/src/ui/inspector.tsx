@@ -166,7 +166,7 @@ function parentItems(ui: ReturnType<typeof useUi>, ids: readonly EntityId[]): re
     const { scene, edits } = ui.session;
     const under = (parent: EntityId | null): void => {
         const step = edits.step();
-        ids.forEach((id) => edits.move(id, parent, step));
+        edits.together(() => ids.forEach((id) => edits.move(id, parent, step)));
     };
     const items: MenuItem[] = [{ label: 'At the top', icon: 'up', run: () => under(null) }];
     for (const entity of scene.entities.values()) {
@@ -209,7 +209,8 @@ function AddComponent({ entities }: { entities: readonly Entity[] }): JSX.Elemen
     const blocked = ui.blocked.value;
     const add = (name: string, begin: Parameters<typeof ui.session.edits.replace>[2]): void => {
         const step = ui.session.edits.step();
-        entities.filter((entity) => !entity.components.has(name)).forEach((entity) => ui.session.edits.replace(entity.id, name, begin, step));
+        ui.session.edits.together(() => entities.filter((entity) => !entity.components.has(name))
+            .forEach((entity) => ui.session.edits.replace(entity.id, name, begin, step)));
     };
     const items = (): readonly MenuItem[] =>
         offers(isCore(ui.session.scene))

@@ -82,11 +82,13 @@ export function useTreeDrag(ui: Ui, box: { readonly current: HTMLElement | null 
 export function dropInto(ui: Ui, ids: readonly EntityId[], parent: EntityId | null): void {
     const { scene, edits } = ui.session;
     const step = edits.step();
-    for (const id of ids) {
-        if (scene.parent(id) !== parent && !edits.move(id, parent, step)) {
-            ui.session.say('warning', `${scene.label(id)} cannot go below itself`);
+    edits.together(() => {
+        for (const id of ids) {
+            if (scene.parent(id) !== parent && !edits.move(id, parent, step)) {
+                ui.session.say('warning', `${scene.label(id)} cannot go below itself`);
+            }
         }
-    }
+    });
 }
 
 function scrollAtEdges(box: HTMLElement, y: number): void {
