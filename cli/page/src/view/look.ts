@@ -114,21 +114,22 @@ function meshOf(data: JsonObject): Form | null {
     return 'box' in mesh ? { shape: 'box' } : null;
 }
 
-const MARKS: { readonly [type: string]: readonly [Mark, number] } = {
-    NFTShape: ['picture', 0xa48fd6],
-    NftShape: ['picture', 0xa48fd6],
-    VideoPlayer: ['video', 0x4d7fd1],
-    VideoTexture: ['video', 0x4d7fd1],
-    Script: ['script', 0xe0a13c],
-    'asset-packs::Actions': ['script', 0xe0a13c],
-    AudioSource: ['sound', 0x3aa78f],
-    AudioStream: ['sound', 0x3aa78f],
-    LightSource: ['light', 0xf0c648],
-    AvatarShape: ['avatar', 0x7d8ca3],
-    AvatarModifierArea: ['area', 0x5f8fd0],
-    CameraModeArea: ['area', 0x5f8fd0],
-    TriggerArea: ['area', 0x5f8fd0],
-};
+/* A map: a component may be called "constructor". */
+const MARKS = new Map<string, readonly [Mark, number]>([
+    ['NFTShape', ['picture', 0xa48fd6]],
+    ['NftShape', ['picture', 0xa48fd6]],
+    ['VideoPlayer', ['video', 0x4d7fd1]],
+    ['VideoTexture', ['video', 0x4d7fd1]],
+    ['Script', ['script', 0xe0a13c]],
+    ['asset-packs::Actions', ['script', 0xe0a13c]],
+    ['AudioSource', ['sound', 0x3aa78f]],
+    ['AudioStream', ['sound', 0x3aa78f]],
+    ['LightSource', ['light', 0xf0c648]],
+    ['AvatarShape', ['avatar', 0x7d8ca3]],
+    ['AvatarModifierArea', ['area', 0x5f8fd0]],
+    ['CameraModeArea', ['area', 0x5f8fd0]],
+    ['TriggerArea', ['area', 0x5f8fd0]],
+]);
 const PLACE: Look = { kind: 'mark', mark: 'place', color: 0x8b95a5 };
 
 /* All that is to be drawn of it. Never empty for what has a place: an entity that shows nothing
@@ -159,7 +160,8 @@ export function looksOf(entity: Entity): readonly Look[] {
             seen = data['visible'] !== false;
         } else {
             form = formOf(type, data) ?? form;
-            mark = MARKS[type] && (!mark || mark[0] === 'script') ? MARKS[type] : mark;
+            const found = MARKS.get(type);
+            mark = found && (!mark || mark[0] === 'script') ? found : mark;
         }
     }
     if (form) {
