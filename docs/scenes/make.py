@@ -331,9 +331,10 @@ class Village:
                     back = 12.5 if name == "Chapel" else 11 + self.number(-0.4, 1.6)
                     x, z = self.along(self.MIDDLE, self.MIDDLE, 90 * arm, distance, back * side)
                     turn = 90 * arm - 90 * side  # to the road
-                    self.house(name or ("Timber House", "Stone House")[self.random.below(2)], x, z, turn)
+                    corner = row == 0 and arm % 2 == 1  # its garden would be that of the other road's
+                    self.house(name or ("Timber House", "Stone House")[self.random.below(2)], x, z, turn, not corner)
 
-    def house(self, name, x, z, turn):
+    def house(self, name, x, z, turn, garden):
         self.put(name, x, z, turn + self.number(-4, 4), 1, radius=5.4 if name == "Chapel" else 4.6)
         if name == "Chapel":
             for aside in (-3.6, 3.6):
@@ -343,11 +344,13 @@ class Village:
             if self.random.below(5) < 3:
                 self.put(thing, *self.along(x, z, turn, forward, aside), self.random.below(360),
                          self.number(0.85, 1.1), radius=radius)
-        garden = ("Hedge", "Fence")[self.random.below(2)]
+        if not garden:
+            return
+        border = ("Hedge", "Fence")[self.random.below(2)]
         for i in range(3):  # behind the house
-            self.put(garden, *self.along(x, z, turn, -6.6, 2.6 * (i - 1)), turn, radius=1.2)
+            self.put(border, *self.along(x, z, turn, -6.6, 2.6 * (i - 1)), turn, radius=1.2)
         for forward in (-5.2, -2.6):
-            self.put(garden, *self.along(x, z, turn, forward, -5.2), turn + 90, radius=1.2)
+            self.put(border, *self.along(x, z, turn, forward, -5.2), turn + 90, radius=1.2)
 
     def lights(self):
         for arm in range(4):

@@ -197,9 +197,8 @@ class Model:
             accessors.append({"bufferView": len(views) - 1, **accessor})
             return len(accessors) - 1
 
-        for glow in (False, True):
-            if not self.faces[glow]:
-                continue
+        kinds = [glow for glow in (False, True) if self.faces[glow]]
+        for glow in kinds:
             corners, position, normal, color, index, count = self.primitive(glow)
             assert len(corners) < 65536
             size = len(corners)
@@ -212,17 +211,15 @@ class Model:
                     "NORMAL": add(normal, 34962, componentType=5126, count=size, type="VEC3"),
                     "COLOR_0": add(color, 34962, componentType=5121, normalized=True, count=size, type="VEC4")},
                 "indices": add(index, 34963, componentType=5123, count=count, type="SCALAR"),
-                "material": 1 if glow else 0})
+                "material": kinds.index(glow)})
         plain = {"name": "plain", "pbrMetallicRoughness": {"metallicFactor": 0, "roughnessFactor": 0.92}}
         glowing = {"name": "glow", "emissiveFactor": [near(c) for c in rgb(glow_color)],
                    "pbrMetallicRoughness": {"baseColorFactor": [*[near(c) for c in rgb(glow_color)], 1],
                                             "metallicFactor": 0, "roughnessFactor": 0.6}}
-        if len(primitives) == 1 and not self.faces[False]:
-            primitives[0]["material"] = 1
         text = json.dumps({
             "asset": {"version": "2.0", "generator": "docs/scenes/make.py", "copyright": "CC0 1.0"},
             "scene": 0, "scenes": [{"nodes": [0]}], "nodes": [{"name": name, "mesh": 0}],
-            "meshes": [{"name": name, "primitives": primitives}], "materials": [plain, glowing],
+            "meshes": [{"name": name, "primitives": primitives}], "materials": [glowing if glow else plain for glow in kinds],
             "buffers": [{"byteLength": len(body)}], "bufferViews": views, "accessors": accessors},
             separators=(",", ":")).encode()
         text += b" " * (-len(text) % 4)

@@ -45,6 +45,7 @@ function socket(url) {
   await attempt("credentials", read("/v1/snapshot", {credentials: "include"}));
   await attempt("save", read("/v1/save", {method: "POST", body: "{}"}));
   await attempt("save, blind", read("/v1/save", {method: "POST", body: "{}", mode: "no-cors"}));
+  await attempt("play, blind", read("/v1/play", {method: "POST", body: "{}", mode: "no-cors"}));
   await attempt("save, as JSON", read("/v1/save", {method: "POST", body: "{}", headers: {"Content-Type": "application/json"}}));
   await attempt("unpublish", read("/v1/unpublish", {method: "POST", body: "{}", mode: "no-cors"}));
   await attempt("put", read("/v1/snapshot", {method: "PUT", body: "{}"}));
@@ -158,7 +159,7 @@ def test_foreign_pages(world):
     saved = json.dumps(worker.status["save"], sort_keys=True)
     for origin in (f"http://127.0.0.1:{port}", f"http://localhost:{port}", f"http://rebound.example:{port}"):
         told = visit(site, origin, worker)
-        assert len(told) == 25, told
+        assert len(told) == 26, told
         print(f"{origin}: {len(told)} attempts; " + "; ".join(f"{k}: {v[:40]}" for k, v in told.items()))
         for name, what in told.items():
             assert "lamp" not in what and "open" not in what, (origin, name, what)
