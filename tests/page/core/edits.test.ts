@@ -84,7 +84,7 @@ test('removed by another while it is edited: it stays removed, and can be restor
     assert.ok(!sim.worker.doc.has('lamp'));
     assert.ok(!ana.session.scene.get('lamp'));
     const notice = ana.session.notices.value.find(({ action }) => action?.label === 'Restore')!;
-    assert.match(notice.text, /removed while you edited it/);
+    assert.match(notice.text, /removed while you changed it/);
     assert.deepEqual(ana.session.conflicts.value.map(({ kind, entity, mine }) => [kind, entity, mine]),
                      [['edited-while-removed', 'lamp', true]]);
     notice.action!.run();

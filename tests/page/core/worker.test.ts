@@ -155,5 +155,10 @@ test('two pages at one worker', async (t) => {
         await settled(ana);
         await until('it is gone', () => !ana.session.scene.get('sign'));
         assert.deepEqual(seen(ana), await snapshot(worker));
+        ana.session.edits.restore('sign');
+        await until('it is back, with what was refused', () => [ana, ben].every((page) =>
+            (data(page, 'sign', 'TextShape') as any)?.value === 'Late' && page.session.scene.label('sign') === 'Sign'));
+        await settled(ana, ben);
+        assert.deepEqual(seen(ben), await snapshot(worker));
     });
 });

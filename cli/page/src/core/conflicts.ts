@@ -6,6 +6,7 @@ import type { Conflict, EntityId, Json } from './types.ts';
 import type { ToldConflict } from './wire.ts';
 
 const PASSING_MAX = 200;
+const KNOWN_MAX = 5000;
 
 function keyOf(conflict: Omit<Conflict, 'mine'>): string {
     return JSON.stringify([conflict.kind, conflict.entity, conflict.component, conflict.field]);
@@ -17,6 +18,7 @@ export class Conflicts {
     private lost: readonly ToldConflict[] = []; /* one's own edits of what was gone: nobody else knows */
     private readonly dismissed = new Set<string>(); /* key and stamp */
     private readonly list = signal<readonly Conflict[]>([]);
+    private readonly known = new Set<string>(); /* key and stamp of all that ever stood here */
     private repaired = new Map<EntityId, Conflict['kind']>();
 
     /* `marked`: these entities' repairs have changed. */
@@ -29,21 +31,36 @@ export class Conflicts {
         return this.repaired;
     }
 
-    /* All that stands now: what was told in passing is among it, or is over. */
-    stand(conflicts: readonly ToldConflict[]): void {
+    /* All that stands now: what was told in passing is among it, or is over. Those that are
+     * news. */
+    stand(conflicts: readonly ToldConflict[]): Conflict[] {
         this.standing = conflicts;
         this.passing = [];
         this.publish();
+        return this.news(conflicts);
     }
 
-    /* One more, as it happens. True: it is news. */
-    pass(conflict: ToldConflict): boolean {
+    /* One more, as it happens. */
+    pass(conflict: ToldConflict): Conflict[] {
         const key = keyOf(conflict);
-        const known = [...this.standing, ...this.passing].some((other) => keyOf(other) === key &&
-                                                                          other.stamp === conflict.stamp);
         this.passing = [...this.passing.filter((other) => keyOf(other) !== key), conflict].slice(-PASSING_MAX);
         this.publish();
-        return !known;
+        return this.news([conflict]);
+    }
+
+    private news(conflicts: readonly ToldConflict[]): Conflict[] {
+        const fresh = conflicts.filter((conflict) => !this.known.has(keyOf(conflict) + conflict.stamp));
+        for (const conflict of fresh) {
+            this.known.add(keyOf(conflict) + conflict.stamp);
+            if (this.known.size > KNOWN_MAX) {
+                this.known.delete(this.known.values().next().value!);
+            }
+        }
+        return fresh.map((conflict) => this.own(conflict));
+    }
+
+    private own({ mine: _, ...rest }: ToldConflict): Conflict {
+        return { ...rest, mine: rest.author !== undefined && rest.author === this.me() };
     }
 
     /* One's own edit was refused, since what it is about is gone. */
@@ -71,8 +88,7 @@ export class Conflicts {
         for (const told of [...this.standing, ...this.passing, ...this.lost]) {
             const key = keyOf(told);
             if (!this.dismissed.has(key + (told.stamp ?? ''))) {
-                const { mine: _, ...rest } = told;
-                byKey.set(key, { ...rest, mine: told.author !== undefined && told.author === this.me() });
+                byKey.set(key, this.own(told));
             }
         }
         const list = [...byKey.values()];

@@ -313,8 +313,8 @@ export class Editing implements Edits {
             }
         } else if (component !== undefined && value !== undefined) {
             this.context.decided(conflict);
-            if (field !== undefined) {
-                this.set(entity, component, { [field]: value });
+            if (field !== undefined) { /* of a component that was removed, with all it had */
+                this.set(entity, component, { ...this.scene.dropped(entity, component), [field]: value });
             } else {
                 this.replace(entity, component, value);
             }

@@ -6,11 +6,12 @@
 
 import { batch, signal } from '@preact/signals-core';
 import { applyEdit, sameBody, type Body, type Edit, type Part } from './edit.ts';
+import { isObject } from './json.ts';
 import { isHidden, isLocked, isSdk7Name, labelOf, findComponent, SDK6, SDK7, type Spelling } from './names.ts';
 import type { Outbox } from './outbox.ts';
 import { placeOf } from './space.ts';
 import { buildTree, saidParent, withDescendants, type Tree } from './tree.ts';
-import type { ComponentName, Conflict, EntityId, Place, Scene, SceneChange, Stamp } from './types.ts';
+import type { ComponentName, Conflict, EntityId, JsonObject, Place, Scene, SceneChange, Stamp } from './types.ts';
 import type { ToldPart } from './wire.ts';
 
 const GONE_MAX = 1000; /* entities whose place and label are remembered after they went */
@@ -24,6 +25,7 @@ export class SceneStore implements Scene {
     private readonly watchers = new Set<(change: SceneChange) => void>();
     private readonly counter = signal(0);
     private readonly gone = new Map<EntityId, { order: number; label: string }>();
+    private readonly droppedParts = new Map<string, JsonObject>(); /* by entity and name */
     private nextOrder = 0;
     private made: Tree | undefined;
     private depth = 0; /* of `together` */
@@ -148,6 +150,11 @@ export class SceneStore implements Scene {
         const body = this.now(id);
         if (body) {
             const components = new Map(body.components);
+            const data = components.get(name)?.data;
+            if (isObject(data)) {
+                this.droppedParts.set(`${id}\n${name}`, data);
+                trim(this.droppedParts);
+            }
             components.delete(name);
             this.put(id, { ...body, components });
         }
@@ -162,9 +169,12 @@ export class SceneStore implements Scene {
     }
     private remember(body: Body): void {
         this.gone.set(body.id, { order: body.order, label: labelOf(body, body.ownName) });
-        if (this.gone.size > GONE_MAX) {
-            this.gone.delete(this.gone.keys().next().value!);
-        }
+        trim(this.gone);
+    }
+    /* What a component had that somebody removed; nothing, if it is there. */
+    dropped(id: EntityId, name: ComponentName): JsonObject {
+        const there = this.shown.get(id)?.components.has(name);
+        return there ? {} : this.droppedParts.get(`${id}\n${name}`) ?? {};
     }
     private learn(name: ComponentName): void {
         if (this.spelled === SDK6 && isSdk7Name(name)) {
@@ -291,6 +301,13 @@ export class SceneStore implements Scene {
         if (changed.size > 0) {
             this.tell({ all: false, changed, removed: NOTHING, tree: true, mine: false });
         }
+    }
+}
+
+/* The oldest go first. */
+function trim(map: Map<string, unknown>): void {
+    if (map.size > GONE_MAX) {
+        map.delete(map.keys().next().value!);
     }
 }
 

@@ -9,9 +9,8 @@ import { batch, computed, effect, signal } from '@preact/signals-core';
 import { openVisit, cleanName, rememberName, shareLink } from './address.ts';
 import { Calls, infoOf, Unanswered } from './calls.ts';
 import { Conflicts } from './conflicts.ts';
-import type { Edit } from './edit.ts';
 import { Editing } from './edits.ts';
-import { equal, listOf, member, numberOf, textOf } from './json.ts';
+import { equal, member } from './json.ts';
 import { Keep } from './keep.ts';
 import { Link, linkAddress } from './link.ts';
 import { Notices } from './notices.ts';
@@ -19,8 +18,9 @@ import { Outbox, type Entry } from './outbox.ts';
 import { People, Self } from './people.ts';
 import type { Platform } from './platform.ts';
 import { SceneStore } from './scene.ts';
-import { Sender, type Refusal } from './sender.ts';
+import { Sender } from './sender.ts';
 import type { Conflict, EntityId, Json, LinkState, Notice, Person, Role, SaveState, Session } from './types.ts';
+import { Verdicts } from './verdicts.ts';
 import { readMessage, saveStateOf, stateEvent, type Told } from './wire.ts';
 
 const SAVE_LOOK_MS = 6000; /* so long after a change without a word of it being saved, ask */
@@ -63,10 +63,10 @@ class PageSession implements Session {
     private readonly store: SceneStore;
     private readonly clashes: Conflicts;
     private readonly sender: Sender;
+    private readonly verdicts: Verdicts;
     private readonly connection: Link;
     private readonly tab: string;
     private readonly stops: (() => void)[] = [];
-    private readonly lost = new Map<EntityId, Edit[]>(); /* refused since their entity was gone */
     private keep: Keep | undefined;
     private scene_ = '';
     private loaded = false;
@@ -95,8 +95,8 @@ class PageSession implements Session {
         this.sender = new Sender(platform, this.outbox, this.store, {
             send: (text) => this.connection.send(text, true),
             sceneName: () => this.scene_,
-            refused: (refusals) => this.refused(refusals),
-            undone: (edit, payload) => this.undone(edit, payload),
+            refused: (refusals) => this.verdicts.refused(refusals),
+            undone: (edit, payload) => this.verdicts.undone(edit, payload),
         });
         this.edits = new Editing(platform, this.store, this.outbox, {
             hindrance: () => this.hindrance(),
@@ -105,6 +105,8 @@ class PageSession implements Session {
             wake: () => this.sender.wake(),
             decided: (conflict) => this.clashes.dismiss(conflict),
         });
+        this.verdicts = new Verdicts(this.store, this.edits, this.clashes, me, platform.soon,
+                                     (tone, text, action) => this.say(tone, text, action));
         this.connection = new Link(platform, {
             address: () => linkAddress(platform.address, this.visit.token, this.identity.peek().name, this.visit.color),
             opened: () => undefined,
@@ -195,7 +197,7 @@ class PageSession implements Session {
         switch (told.type) {
         case 'add':
             this.store.add(told.entity, told.parts, told.name, told.author, told.stamp);
-            this.comeBack(told.entity);
+            this.verdicts.cameBack(told.entity);
             this.sender.confirmed(told.entity);
             break;
         case 'set':
@@ -214,10 +216,10 @@ class PageSession implements Session {
             this.persons.hear(told.people, told.left, told.all);
             break;
         case 'conflict':
-            this.clash(told.conflict);
+            this.verdicts.clash(told.conflict);
             break;
         case 'conflicts':
-            this.clashes.stand(told.conflicts);
+            this.verdicts.stand(told.conflicts);
             break;
         case 'saved':
             this.setSave(told.save);
@@ -342,103 +344,11 @@ class PageSession implements Session {
         this.keep?.leave();
     }
 
-    private refused(refusals: readonly Refusal[]): void {
-        const gone = refusals.filter((refusal) => refusal.code === 'not-found' && refusal.edit.entity !== '' &&
-                                                  refusal.edit.kind !== 'restore');
-        const removed = new Set(gone.filter(({ edit }) => !this.store.has(edit.entity)).map(({ edit }) => edit.entity));
-        for (const { edit } of gone) {
-            if (removed.has(edit.entity)) {
-                this.lose(edit);
-            }
-        }
-        for (const entity of removed) {
-            this.say('warning', `“${this.store.label(entity)}” was removed while you edited it.`,
-                     { label: 'Restore', run: () => this.edits.restore(entity) });
-        }
-        const texts = new Map<string, number>();
-        for (const refusal of refusals) {
-            if (!removed.has(refusal.edit.entity)) {
-                const text = this.refusalText(refusal);
-                texts.set(text, (texts.get(text) ?? 0) + 1);
-            }
-        }
-        for (const [text, count] of texts) {
-            this.say(text.startsWith('There is nothing') ? 'info' : 'warning', count > 1 ? `${text} (${count} times)` : text);
-        }
-    }
-
-    private refusalText({ edit, code, error }: Refusal): string {
-        const sentence = error.charAt(0).toUpperCase() + error.slice(1);
-        if (edit.entity === '') {
-            return /[.!]$/.test(sentence) ? sentence : `${sentence}.`;
-        }
-        const what = `“${this.store.label(edit.entity)}”`;
-        return code === 'forbidden' ? `${what} was not changed: ${error}.`
-             : `The change of ${what} was taken back: ${error}.`;
-    }
-
-    /* Kept, so that who restores the entity gets it too. */
-    private lose(edit: Edit): void {
-        this.lost.set(edit.entity, [...(this.lost.get(edit.entity) ?? []), edit].slice(-100));
-        if (this.lost.size > 100) {
-            this.lost.delete(this.lost.keys().next().value!);
-        }
-        this.clashes.lose({ kind: 'edited-while-removed', entity: edit.entity, author: this.identity.peek().name,
-                            ...(edit.component !== undefined && { component: edit.component }) });
-    }
-
-    /* The entity is there again. If it is restored from here, with what was refused. */
-    private comeBack(entity: EntityId): void {
-        this.clashes.found(entity);
-        const edits = this.lost.get(entity);
-        this.lost.delete(entity);
-        if (edits && this.restoring.delete(entity)) {
-            this.platform.soon(() => edits.forEach(({ component, fields, data, step }) => {
-                if (component !== undefined && fields) {
-                    this.edits.set(entity, component, fields, step);
-                } else if (component !== undefined && data !== undefined) {
-                    this.edits.replace(entity, component, data, step);
-                }
-            }));
-        }
-    }
-
-    private get restoring(): Set<EntityId> {
-        return this.edits.restoring;
-    }
-
-    private undone(edit: Edit, payload: Json): void {
-        const skips = listOf(payload, 'skips');
-        if (skips.length === 0) {
-            return;
-        }
-        const count = skips.length + (numberOf(payload, 'more') ?? 0);
-        const first = skips[0]!;
-        const label = this.store.label(textOf(first, 'entityId') ?? textOf(first, 'entity') ?? '');
-        const reason = textOf(first, 'reason') ?? 'somebody else has changed it since';
-        const what = count === 1 ? `“${label}” was left alone` : `${count} changes were left alone, the first at “${label}”`;
-        this.say('info', `${edit.kind === 'undo' ? 'Undo' : 'Redo'}: ${what}: ${reason}.`);
-    }
-
     /* ---- conflicts ---- */
-
-    private clash(told: Omit<Conflict, 'mine'>): void {
-        if (!this.clashes.pass(told as never)) {
-            return;
-        }
-        const conflict: Conflict = { ...told, mine: told.author === this.identity.peek().name };
-        if (conflict.mine && conflict.component !== undefined && this.store.get(conflict.entity)) {
-            const by = conflict.by ?? this.store.get(conflict.entity)?.components.get(conflict.component)?.author ?? 'Somebody';
-            const what = conflict.field ?? conflict.component;
-            this.say('warning', `${by} changed ${what} of “${this.store.label(conflict.entity)}” at the same time.`,
-                     conflict.value === undefined ? undefined
-                                                  : { label: 'Take mine', run: () => this.edits.take(conflict) });
-        }
-    }
 
     dismissConflict(conflict: Conflict): void {
         this.clashes.dismiss(conflict);
-        this.lost.delete(conflict.entity);
+        this.verdicts.forget(conflict.entity);
         const { entity, component, field, stamp } = conflict;
         this.tell('DismissConflict', { entityId: entity, ...(component !== undefined && { component }),
                                        ...(field !== undefined && { field }), ...(stamp !== undefined && { stamp }) });

@@ -89,6 +89,12 @@ export class ModelWorker {
         this.alive = true;
     }
 
+    /* Tell everybody something else. */
+    say(event: object): void {
+        this.renderers.forEach((renderer) => this.tell(renderer, event));
+        this.tick();
+    }
+
     /* ---- telling ---- */
 
     private tell(renderer: Renderer, event: object, effect: (renderer: Renderer) => void = () => undefined): void {
@@ -189,7 +195,7 @@ export class ModelWorker {
                 }
                 other.said = other.said.filter(({ id }) => id !== event.id);
             });
-        if (type === 'Presence') {
+        if (type === 'Presence' || type === 'DismissConflict') {
             if (event.id !== undefined) {
                 answer(true);
             }
