@@ -1,6 +1,7 @@
 #include "scene/undo.h"
 
 #include "crdt/mutant.h"
+#include "crdt/digest.h"
 #include "scene/array.h"
 #include "scene/invert.h"
 #include "scene/stand_in.h"
@@ -38,8 +39,7 @@ typedef struct taken_step {
 /* A transaction on the stack, while batches of its step may still come, or those of one
  * before it. */
 typedef struct entry {
-    crdt_span who;
-    crdt_span step;
+    crdt_digest name;   /* of whose it is and its step */
     uint64_t wall_ms;   /* of its oldest batch so far */
     bool whole;         /* no more will come */
     crdt_span *records; /* newest first */
@@ -71,7 +71,9 @@ struct scene_undo {
     entry *entries; /* on the stack, newest first */
     size_t entry_count;
     size_t entry_capacity;
-    size_t entry_first; /* those before were tried */
+    size_t entry_first;     /* those before were tried */
+    scene_id_map entry_map; /* of the last one of each name */
+    uint64_t open_ms;       /* no batch of what is not whole yet is newer */
     scene_stand_ins stand_ins;
     scene_undo_skip *skips;
     size_t skip_count;
@@ -84,6 +86,17 @@ struct scene_undo {
     crdt_err err;
     crdt_diag diag;
 };
+
+static crdt_span name_span(const crdt_digest *name)
+{
+    return (crdt_span){(const uint8_t *)name, sizeof *name};
+}
+
+static crdt_span entry_name(const void *ctx, uint32_t number)
+{
+    const scene_undo *undo = ctx;
+    return name_span(&undo->entries[number].name);
+}
 
 static crdt_err add_stamp(scene_undo *undo, stamp_list *list, const crdt_stamp *stamp)
 {
@@ -134,6 +147,7 @@ crdt_err scene_undo_open(scene_undo **out, crdt_alloc alloc, const crdt_document
     crdt_arena_init(&undo->kept, alloc);
     crdt_arena_init(&undo->scratch, alloc);
     scene_stand_ins_init(&undo->stand_ins, alloc);
+    scene_id_map_init(&undo->entry_map, alloc, entry_name);
     crdt_err err = own_actor(undo, actor);
     uint8_t *who = crdt_arena_alloc(&undo->kept, options->who.size);
     if (err != CRDT_OK || who == NULL) {
@@ -163,6 +177,7 @@ void scene_undo_close(scene_undo *undo)
     crdt_free(undo->alloc, undo->taken, undo->taken_capacity * sizeof(taken_step));
     crdt_free(undo->alloc, undo->skips, undo->skip_capacity * sizeof(scene_undo_skip));
     scene_stand_ins_deinit(&undo->stand_ins);
+    scene_id_map_deinit(&undo->entry_map);
     crdt_arena_deinit(&undo->kept);
     crdt_arena_deinit(&undo->scratch);
     crdt_free(undo->alloc, undo, sizeof *undo);
@@ -265,6 +280,7 @@ static crdt_err take_step(scene_undo *undo, const crdt_history_record *record,
     undo->taken = taken;
     taken_step *one = &taken[undo->taken_count];
     *one = (taken_step){record->who, record->step, *first, record->wall_ms, false};
+    undo->open_ms = undo->open_ms > one->wall_ms ? undo->open_ms : one->wall_ms;
     crdt_err err = keep_span(undo, &one->who);
     err = err == CRDT_OK ? keep_span(undo, &one->step) : err;
     undo->taken_count += err == CRDT_OK;
@@ -300,20 +316,16 @@ static crdt_err take_consumed(scene_undo *undo, const crdt_history_record *recor
 }
 
 /* The entry whose step the record continues, NULL: it begins one. */
-static entry *find_entry(scene_undo *undo, const crdt_history_record *record)
+static entry *find_entry(scene_undo *undo, const crdt_digest *name)
 {
-    for (size_t i = undo->entry_first; i < undo->entry_count; i++) {
-        entry *at = &undo->entries[i];
-        if (!at->whole && record->origin == CRDT_ORIGIN_EDIT &&
-            crdt_span_equal(at->step, record->step) &&
-            (crdt_span_equal(at->who, record->who) || MUTANT(426))) {
-            return at;
-        }
+    uint32_t number = scene_id_map_find(&undo->entry_map, undo, name_span(name));
+    if (number == SCENE_ID_NONE || undo->entries[number].whole) {
+        return NULL;
     }
-    return NULL;
+    return &undo->entries[number];
 }
 
-static entry *add_entry(scene_undo *undo, const crdt_history_record *record)
+static entry *add_entry(scene_undo *undo, const crdt_digest *name, bool stepped)
 {
     entry *entries = scene_array_grow(undo->alloc, undo->entries, undo->entry_count,
                                       &undo->entry_capacity, sizeof *entries);
@@ -321,25 +333,44 @@ static entry *add_entry(scene_undo *undo, const crdt_history_record *record)
         return NULL;
     }
     undo->entries = entries;
-    entry *made = &entries[undo->entry_count];
-    *made =
-        (entry){.who = record->who,
-                .step = record->step,
-                .whole = record->origin != CRDT_ORIGIN_EDIT || record->step.size == 0};
-    if (keep_span(undo, &made->who) != CRDT_OK ||
-        keep_span(undo, &made->step) != CRDT_OK) {
+    if (scene_id_map_reserve(&undo->entry_map) != CRDT_OK) {
         return NULL;
     }
-    undo->entry_count++;
-    return made;
+    crdt_span id = name_span(name);
+    if (stepped && scene_id_map_find(&undo->entry_map, undo, id) != SCENE_ID_NONE) {
+        scene_id_map_remove(&undo->entry_map, undo, id); /* it is whole */
+    }
+    uint32_t number = (uint32_t)undo->entry_count++;
+    entries[number] = (entry){.name = *name, .whole = !stepped};
+    if (stepped) {
+        scene_id_map_insert(&undo->entry_map, id, number);
+    }
+    return &entries[number];
+}
+
+/* Whose it is, and of which step. */
+static crdt_digest name_of(const crdt_history_record *record)
+{
+    uint8_t bytes[1 + CRDT_STEP_SIZE_MAX + CRDT_NAME_SIZE_MAX];
+    crdt_span who = MUTANT(426) ? (crdt_span){0} : record->who;
+    bytes[0] = (uint8_t)record->step.size;
+    if (record->step.size > 0) {
+        memcpy(bytes + 1, record->step.data, record->step.size);
+    }
+    if (who.size > 0) {
+        memcpy(bytes + 1 + record->step.size, who.data, who.size);
+    }
+    return crdt_hash128((crdt_span){bytes, 1 + record->step.size + who.size});
 }
 
 /* It waits until the batches before it, and those of its step, are read. */
 static crdt_err push(scene_undo *undo, const crdt_history_record *record,
                      crdt_span bytes)
 {
-    entry *into = find_entry(undo, record);
-    into = into != NULL ? into : add_entry(undo, record);
+    bool stepped = record->origin == CRDT_ORIGIN_EDIT && record->step.size > 0;
+    crdt_digest name = name_of(record);
+    entry *into = stepped ? find_entry(undo, &name) : NULL;
+    into = into != NULL ? into : add_entry(undo, &name, stepped);
     if (into == NULL) {
         return CRDT_ENOMEM;
     }
@@ -351,6 +382,7 @@ static crdt_err push(scene_undo *undo, const crdt_history_record *record,
     }
     into->records = records;
     into->wall_ms = record->wall_ms;
+    undo->open_ms = undo->open_ms > into->wall_ms ? undo->open_ms : into->wall_ms;
     records[into->record_count] = bytes;
     crdt_err err = keep_span(undo, &records[into->record_count]);
     into->record_count += err == CRDT_OK;
@@ -360,14 +392,21 @@ static crdt_err push(scene_undo *undo, const crdt_history_record *record,
 /* Steps that a record of this time is too old for are whole. */
 static void end_steps(scene_undo *undo, uint64_t wall_ms, bool all)
 {
+    if (!all && !apart(undo->open_ms, wall_ms)) {
+        return;
+    }
+    uint64_t open_ms = 0;
     for (size_t i = undo->entry_first; i < undo->entry_count; i++) {
         entry *at = &undo->entries[i];
         at->whole = at->whole || all || apart(at->wall_ms, wall_ms);
+        open_ms = at->whole || at->wall_ms < open_ms ? open_ms : at->wall_ms;
     }
     for (size_t i = 0; i < undo->taken_count; i++) {
         taken_step *taken = &undo->taken[i];
         taken->whole = taken->whole || apart(taken->wall_ms, wall_ms);
+        open_ms = taken->whole || taken->wall_ms < open_ms ? open_ms : taken->wall_ms;
     }
+    undo->open_ms = open_ms;
 }
 
 static crdt_err turn_entry(scene_undo *undo, const entry *at)
@@ -403,65 +442,77 @@ static crdt_err try_entries(scene_undo *undo)
     return err;
 }
 
-/* It is on the stack that is asked for. */
-static crdt_err meet(scene_undo *undo, const crdt_history_record *record,
-                     crdt_span bytes)
+/* The whole record, where its head is not enough. */
+static crdt_err decode(scene_undo *undo, crdt_span bytes, crdt_history_record *record)
 {
-    bool stepped = record->origin == CRDT_ORIGIN_EDIT && record->step.size > 0;
+    crdt_arena_reset(&undo->scratch);
+    return crdt_history_decode(bytes, &undo->scratch, record, &undo->diag);
+}
+
+/* It is on the stack that is asked for. */
+static crdt_err meet(scene_undo *undo, const crdt_history_record *head, crdt_span bytes)
+{
+    bool stepped = head->origin == CRDT_ORIGIN_EDIT && head->step.size > 0;
     if (stepped || undo->entry_first < undo->entry_count) {
-        return push(undo, record, bytes);
+        return push(undo, head, bytes);
     }
-    return turn_round(undo, &record, 1);
+    crdt_history_record record;
+    const crdt_history_record *one = &record;
+    crdt_err err = decode(undo, bytes, &record);
+    return err == CRDT_OK ? turn_round(undo, &one, 1) : err;
 }
 
 /* One of the person's own edits, undos and redos. */
-static crdt_err visit_own(scene_undo *undo, const crdt_history_record *record,
+static crdt_err visit_own(scene_undo *undo, const crdt_history_record *head,
                           crdt_span bytes)
 {
     bool consumed;
     crdt_stamp target;
-    crdt_err err = take_consumed(undo, record, &consumed, &target);
+    crdt_history_record record;
+    crdt_err err = take_consumed(undo, head, &consumed, &target);
+    if (err == CRDT_OK && (consumed || head->origin != CRDT_ORIGIN_EDIT)) {
+        err = decode(undo, bytes, &record);
+    }
     if (err == CRDT_OK && consumed) {
-        err = scene_stand_ins_settle(&undo->stand_ins, record, &target);
+        err = scene_stand_ins_settle(&undo->stand_ins, &record, &target);
     }
     if (err != CRDT_OK) {
         return err;
     }
-    if (record->origin == CRDT_ORIGIN_EDIT) {
+    if (head->origin == CRDT_ORIGIN_EDIT) {
         undo->ended =
             undo->redo && !MUTANT(415); /* an edit clears what could be redone */
-        return undo->redo || consumed ? CRDT_OK : meet(undo, record, bytes);
+        return undo->redo || consumed ? CRDT_OK : meet(undo, head, bytes);
     }
-    err = MUTANT(407) ? CRDT_OK : add_stamp(undo, &undo->consumed, &record->target);
+    err = MUTANT(407) ? CRDT_OK : add_stamp(undo, &undo->consumed, &head->target);
     if (err == CRDT_OK) {
-        err = scene_stand_ins_note(&undo->stand_ins, record);
+        err = scene_stand_ins_note(&undo->stand_ins, &record);
     }
-    bool on_stack = (record->origin == CRDT_ORIGIN_UNDO) == undo->redo;
-    return err == CRDT_OK && on_stack && !consumed ? meet(undo, record, bytes) : err;
+    bool on_stack = (head->origin == CRDT_ORIGIN_UNDO) == undo->redo;
+    return err == CRDT_OK && on_stack && !consumed ? meet(undo, head, bytes) : err;
 }
 
 static crdt_err visit(scene_undo *undo, crdt_span bytes)
 {
-    crdt_history_record record;
-    crdt_err err = crdt_history_decode_head(bytes, &record, &undo->diag);
-    if (err != CRDT_OK || record.origin == CRDT_ORIGIN_REMOTE ||
-        record.origin == CRDT_ORIGIN_ANSWER) {
+    crdt_history_record head;
+    crdt_err err = crdt_history_decode_head(bytes, &head, &undo->diag);
+    if (err != CRDT_OK || head.origin == CRDT_ORIGIN_REMOTE ||
+        head.origin == CRDT_ORIGIN_ANSWER) {
         return err;
     }
-    crdt_arena_reset(&undo->scratch);
-    err = crdt_history_decode(bytes, &undo->scratch, &record, &undo->diag);
+    err = own_actor(undo, &head.author);
+    if (err == CRDT_OK && head.origin == CRDT_ORIGIN_HOUSEKEEPING) {
+        crdt_history_record record;
+        err = decode(undo, bytes, &record);
+        return err == CRDT_OK ? scene_stand_ins_keep_house(&undo->stand_ins, &record)
+                              : err;
+    }
     if (err == CRDT_OK) {
-        err = own_actor(undo, &record.author);
+        end_steps(undo, head.wall_ms, false);
     }
-    if (err == CRDT_OK && record.origin == CRDT_ORIGIN_HOUSEKEEPING) {
-        return scene_stand_ins_keep_house(&undo->stand_ins, &record);
-    }
-    if (err == CRDT_OK) {
-        end_steps(undo, record.wall_ms, false);
-    }
-    if (err == CRDT_OK && record.origin != CRDT_ORIGIN_IMPORT && record.op_count > 0 &&
-        (!undo->person || crdt_span_equal(record.who, undo->who))) {
-        err = visit_own(undo, &record, bytes);
+    if (err == CRDT_OK && head.origin != CRDT_ORIGIN_IMPORT &&
+        (!undo->person || crdt_span_equal(head.who, undo->who))) {
+        err = visit_own(undo, &head, bytes);
     }
     return err == CRDT_OK ? try_entries(undo) : err;
 }
