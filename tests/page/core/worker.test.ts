@@ -149,15 +149,16 @@ test('two pages at one worker', async (t) => {
     await t.test('deleted under the one who edits it: said, and restored with what was refused', async () => {
         await settled(ana, ben);
         ben.session.edits.remove(['sign']);
-        await settled(ben);
+        await until('it is done', () => !ben.session.link.value.pending);
         /* Ana may not know yet, or does: either way her edit does not bring half of it back. */
+        const knew = !ana.session.scene.get('sign');
         ana.session.edits.set('sign', 'TextShape', { value: 'Late' });
         await settled(ana);
         await until('it is gone', () => !ana.session.scene.get('sign'));
         assert.deepEqual(seen(ana), await snapshot(worker));
         ana.session.edits.restore('sign');
         await until('it is back, with what was refused', () => [ana, ben].every((page) =>
-            (data(page, 'sign', 'TextShape') as any)?.value === 'Late' && page.session.scene.label('sign') === 'Sign'));
+            (data(page, 'sign', 'TextShape') as any)?.value === (knew ? 'Bye' : 'Late') && page.session.scene.label('sign') === 'Sign'));
         await settled(ana, ben);
         assert.deepEqual(seen(ben), await snapshot(worker));
     });
