@@ -63,6 +63,31 @@ export class Eye {
         this.set({ position: new Vector3(-6, 14, 22), target: new Vector3(8, 0, -8) });
     }
 
+    /* Stand again where one stood when this page was left, and keep that under `key`. */
+    remember(key: string): () => void {
+        try {
+            const kept: unknown = JSON.parse(sessionStorage.getItem(key) ?? 'null');
+            if (Array.isArray(kept) && kept.length === 6 && kept.every(Number.isFinite)) {
+                this.set({ position: new Vector3().fromArray(kept), target: new Vector3().fromArray(kept, 3) });
+                this.touched = true;
+            }
+        } catch {
+            /* not allowed here, or not ours */
+        }
+        const keep = () => {
+            try {
+                const { position, target } = this.pose;
+                if (this.touched) {
+                    sessionStorage.setItem(key, JSON.stringify([...position.toArray(), ...target.toArray()]));
+                }
+            } catch {
+                /* then it begins at home */
+            }
+        };
+        window.addEventListener('pagehide', keep);
+        return () => window.removeEventListener('pagehide', keep);
+    }
+
     private touch(): void {
         this.touched = true;
         this.flight = null;

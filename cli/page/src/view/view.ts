@@ -135,6 +135,7 @@ class SceneView implements View {
         this.keys = new Keys(canvas, this.eye, this.bodies, this.pointer, session,
                              () => ({ tool: this.tool.peek(), snap: this.snap.peek(), readOnly: this.readOnly }));
         this.stage.add(this.ground.group, this.crowd.group, this.people.group, this.gizmo.pivot, this.gizmo.controls.getHelper());
+        this.ends.push(this.eye.remember(`scenesync.camera.${session.sceneName}`));
         this.wire();
         this.follow();
         wake();
