@@ -380,13 +380,15 @@ class Village:
         self.scatter(["Oak", "Birch", "Pine", "Pine", "Pine", "Oak"], count - inner, 1.5, 0.8, 1.5, rim)
 
     def build(self, count):
+        """What people look for first; what they walk on last."""
         self.roads()
+        paving, self.things = self.things, []
         self.square()
         self.houses()
         self.lights()
         self.fields()
-        self.woods(count - len(self.things))
-        return self.things
+        self.woods(count - len(paving) - len(self.things))
+        return self.things + paving
 
 
 def village():
@@ -427,15 +429,15 @@ def village():
         shown.append(model)
 
     rows = cols = 8
-    for i in range(rows):
-        for j in range(cols):
-            entity("Meadow", at(16 * i + 8, 16 * j + 8), disableGizmos=True)
     for n, (title, x, z, y, turn, size) in enumerate(Village(random).build(540)):
         script = None
         if title == "Gate" or (title == "Lantern" and n % 3 == 0):
             script = {"onClick": [{"entityName": "well", "actionId": "splash", "values": {}}],
                       "text": "No. %d" % n}
         entity(title, turned(x, z, y, turn, size), script)
+    for i in range(rows):
+        for j in range(cols):
+            entity("Meadow", at(16 * i + 8, 16 * j + 8), disableGizmos=True)
     scene = random.uuid()
     write("village.builder.json", {
         "version": 10,
