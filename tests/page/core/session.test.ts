@@ -6,58 +6,11 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { Json } from '../../../cli/page/src/core/types.ts';
-import { Sim, type Page } from './support/sim.ts';
+import { doSomething, plain, seen, type Ledger } from './support/deeds.ts';
+import { Sim } from './support/sim.ts';
 
 const RUNS = Number(process.env.RUNS ?? 60);
 const first = Number(process.env.SEED ?? Math.floor(Math.random() * 1e9));
-
-function seen(page: Page): Map<string, Map<string, Json>> {
-    return new Map([...page.session.scene.entities].map(([id, entity]) =>
-        [id, new Map([...entity.components].map(([name, part]) => [name, part.data]))]));
-}
-
-function sorted<T>(map: ReadonlyMap<string, T>): [string, T][] {
-    return [...map].sort(([a], [b]) => (a < b ? -1 : 1));
-}
-
-function plain(doc: ReadonlyMap<string, ReadonlyMap<string, Json>>): unknown {
-    return sorted(doc).map(([id, parts]) => [id, sorted(parts)]);
-}
-
-/* What each page wrote last in a field that only it writes. */
-type Ledger = Map<string, number[]>;
-
-function edit(world: Sim, page: Page, ledger: Ledger, n: number): void {
-    const { random } = world;
-    const { scene, edits } = page.session;
-    const ids = [...scene.entities.keys()];
-    const entity = ids.length > 0 ? random.pick(ids) : undefined;
-    const dice = random.below(100);
-    if (entity === undefined || dice < 8) {
-        edits.add({ Thing: { made: n }, Transform: { position: { x: n, y: 0, z: 0 } } });
-    } else if (dice < 12) {
-        edits.remove([entity]);
-    } else if (dice < 16) {
-        edits.removeComponent(entity, 'Extra');
-    } else if (dice < 20) {
-        edits.duplicate([entity]);
-    } else if (dice < 30) {
-        edits.move(entity, random.chance() < 0.2 ? null : random.pick(ids));
-    } else if (dice < 40) {
-        edits.set(entity, 'Extra', { [`f${random.below(3)}`]: random.chance() < 0.2 ? undefined : n });
-    } else if (dice < 45) {
-        edits.replace(entity, 'Plain', n);
-    } else if (dice < 70) {
-        edits.place(entity, { position: [n, random.below(5), 0] });
-    } else {
-        const key = `${entity} ${page.name}`;
-        edits.set(entity, 'Thing', { [page.name]: n });
-        const data = scene.get(entity)?.components.get('Thing')?.data as Record<string, number> | undefined;
-        if (data?.[page.name] === n) { /* it was taken: the page is not just loading */
-            ledger.set(key, [...(ledger.get(key) ?? []), n]);
-        }
-    }
-}
 
 async function upset(world: Sim): Promise<void> {
     const { random } = world;
@@ -99,7 +52,7 @@ async function play(seed: number): Promise<void> {
         }
         const page = world.random.pick(world.pages);
         for (let burst = world.random.below(4); burst >= 0; burst--) {
-            edit(world, page, ledger, n * 10 + burst);
+            doSomething(world.random, page, ledger, n * 10 + burst);
         }
         await world.clock.run(world.random.pick([0, 5, 30, 120]));
     }
