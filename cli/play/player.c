@@ -2,6 +2,7 @@
 
 #include "cli/page/asset.h"
 #include "cli/report.h"
+#include "cli/usage.h"
 #include "cli/visitor.h"
 
 #include <pthread.h>
@@ -158,6 +159,27 @@ static void reply_stream(web_reply *reply, char *text, size_t size)
     free(text);
 }
 
+/* As an edition worker tells it. */
+static void report_process(cli_report *report, web_server *web)
+{
+    cli_usage usage;
+    cli_usage_get(&usage);
+    const web_server_counts counts = web_server_count(web);
+    cli_report_open(report, "http", '{');
+    cli_report_number(report, "connections", counts.connections);
+    cli_report_number(report, "requests", counts.requests);
+    cli_report_number(report, "bytesIn", counts.received_size);
+    cli_report_number(report, "bytesOut", counts.sent_size);
+    cli_report_close(report, '}');
+    cli_report_open(report, "process", '{');
+    cli_report_number(report, "cpuMs", usage.cpu_us / 1000);
+    cli_report_number(report, "memoryBytes", usage.memory_size);
+    cli_report_number(report, "files", usage.file_count);
+    cli_report_number(report, "filesMax", usage.file_max);
+    cli_report_number(report, "threads", usage.thread_count);
+    cli_report_close(report, '}');
+}
+
 static void reply_status(play_player *player, web_reply *reply)
 {
     char *text = NULL;
@@ -194,6 +216,7 @@ static void reply_status(play_player *player, web_reply *reply)
     cli_report_close(&report, '}');
     cli_report_number(&report, "uptimeMs",
                       clock_ms(CLOCK_MONOTONIC) - player->started_ms);
+    report_process(&report, player->server);
     cli_report_end(&report);
     fclose(out);
     reply_stream(reply, text, size);

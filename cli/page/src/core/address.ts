@@ -63,13 +63,20 @@ export function rememberName(platform: Platform, name: string): void {
     write(platform.session, NAME_KEY, name);
 }
 
+const tokenKeyOf = (scene: string): string => `scenesync/token/${scene}`;
+
+/* Typed in: kept for this tab. */
+export function rememberToken(platform: Platform, scene: string, token: string): void {
+    write(platform.session, tokenKeyOf(scene), token);
+}
+
 /* Reads all that, remembers it, and tidies the address bar. */
 export function openVisit(platform: Platform): Visit {
     const url = new URL(platform.address);
     const fragment = new URLSearchParams(url.hash.slice(1));
     const given = (key: string): string => fragment.get(key) ?? url.searchParams.get(key) ?? '';
     const scene = given('scene');
-    const tokenKey = `scenesync/token/${scene}`;
+    const tokenKey = tokenKeyOf(scene);
     const token = given('token') || read(platform.session, tokenKey);
     if (given('token')) {
         write(platform.session, tokenKey, token);

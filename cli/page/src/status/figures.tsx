@@ -1,7 +1,7 @@
 /* What the plots draw, in numbers. */
 
 import type { JSX } from 'preact';
-import { PLOTS, type Recording } from './recording.ts';
+import type { Recording } from './recording.ts';
 import { shown } from './units.ts';
 
 export function Figures({ recording }: { readonly recording: Recording }): JSX.Element {
@@ -20,7 +20,7 @@ export function Figures({ recording }: { readonly recording: Recording }): JSX.E
                         </tr>
                     </thead>
                     <tbody>
-                        {PLOTS.flatMap((plot) => plot.lines.map((line) => {
+                        {recording.known().flatMap((plot) => plot.lines.map((line) => {
                             const figure = recording.figure(`${plot.id}.${line.id}`);
                             return (
                                 <tr key={`${plot.id}.${line.id}`}>

@@ -7,7 +7,7 @@ import { Icon } from '../ui/icon.tsx';
 import type { Settings, Theme } from '../ui/settings.ts';
 import { Figures } from './figures.tsx';
 import { nearest, PlotFigure } from './plot.tsx';
-import { apartSince, PLOTS } from './recording.ts';
+import { apartSince } from './recording.ts';
 import { Replicas } from './replicas.tsx';
 import type { Status } from './status_text.ts';
 import { bytes, duration, shown } from './units.ts';
@@ -69,15 +69,22 @@ function Verdict({ watch }: { readonly watch: Watch }): JSX.Element {
 
 function Tiles({ status }: { readonly status: Status }): JSX.Element {
     const conflicts = (status.number('conflicts') ?? 0) + (status.number('clashes') ?? 0);
-    const tiles: readonly [string, string, string][] = [
+    const fields = status.number('fields');
+    const store = status.number('storeBytes');
+    const threads = status.number('process.threads');
+    const { save, people, uptimeMs } = status;
+    const all: readonly (readonly [string, string, string] | undefined)[] = [
         ['Entities', shown(status.number('entities'), 'count'),
-         status.number('fields') === undefined ? '' : `${shown(status.number('components'), 'count')} components, ${shown(status.number('fields'), 'count')} fields`],
-        ['People', shown(status.people.length, 'count'), [...new Set(status.people)].slice(0, 4).join(', ') + (status.people.length > 4 ? ', …' : '')],
-        ['Conflicts', shown(conflicts, 'count'), conflicts === 0 ? 'none stands' : 'that stand now'],
-        ['Saving', status.save.state || '–', status.save.at ? `last at ${new Date(status.save.at).toLocaleTimeString()}` : status.save.state === 'off' ? 'to no server or file' : ''],
-        ['Store', status.number('storeBytes') === undefined ? '–' : bytes(status.number('storeBytes')!), `${shown(status.number('since.commits'), 'count')} syncs`],
-        ['Running for', status.uptimeMs === undefined ? '–' : duration(status.uptimeMs), status.number('process.threads') === undefined ? '' : `${status.number('process.threads')} threads, ${status.number('process.files')} open files`],
+         fields === undefined ? '' : `${shown(status.number('components'), 'count')} components, ${shown(fields, 'count')} fields`],
+        ['People', shown(people.length, 'count'), [...new Set(people)].slice(0, 4).join(', ') + (people.length > 4 ? ', …' : '')],
+        fields === undefined ? undefined : ['Conflicts', shown(conflicts, 'count'), conflicts === 0 ? 'none stands' : 'that stand now'],
+        save.state === '' ? undefined
+            : ['Saving', save.state, save.at ? `last at ${new Date(save.at).toLocaleTimeString()}` : save.state === 'off' ? 'to no server or file' : ''],
+        store === undefined ? undefined : ['Store', bytes(store), `${shown(status.number('since.commits'), 'count')} syncs`],
+        uptimeMs === undefined ? undefined
+            : ['Running for', duration(uptimeMs), threads === undefined ? '' : `${threads} threads, ${status.number('process.files')} open files`],
     ];
+    const tiles = all.filter((tile) => tile !== undefined);
     return (
         <dl class="tiles">
             {tiles.map(([name, value, more]) => (
@@ -101,27 +108,28 @@ function Plots({ watch }: { readonly watch: Watch }): JSX.Element {
                 <span class="quiet">{at ? `at ${new Date(at.at).toLocaleTimeString()}` : 'now; point at a plot for what was'}</span>
             </h2>
             <div class="plots">
-                {PLOTS.map((plot) => <PlotFigure plot={plot} samples={samples} cursor={cursor} key={plot.id} />)}
+                {watch.recording.known().map((plot) => <PlotFigure plot={plot} samples={samples} cursor={cursor} key={plot.id} />)}
             </div>
         </section>
     );
 }
 
 /* The worker wants to know who asks. */
-function TokenForm({ watch }: { readonly watch: Watch }): JSX.Element {
+function TokenForm({ watch, unlock }: { readonly watch: Watch; readonly unlock: (token: string) => void }): JSX.Element {
     return (
         <form
             class="token"
             onSubmit={(event) => {
                 event.preventDefault();
                 const field = event.currentTarget.elements.namedItem('token') as HTMLInputElement;
-                watch.setToken(field.value.trim());
+                unlock(field.value.trim());
             }}
         >
             <Icon name="lock" size={18} />
             <label for="token">This worker tells its status to people it knows. Your token:</label>
             <input id="token" name="token" type="password" autocomplete="off" spellcheck={false} />
             <button class="button primary" type="submit">Show the status</button>
+            {watch.refused.value && <p role="alert">The worker does not know this token, or not any more.</p>}
         </form>
     );
 }
@@ -134,7 +142,7 @@ function Head({ watch, settings }: { readonly watch: Watch; readonly settings: S
             <h1>Status{status?.scene ? <span> of scene {status.scene}</span> : ''}</h1>
             <span class={`live ${live ? 'on' : 'off'}`} role="status">
                 <i aria-hidden="true" />
-                {live ? `${status.state}, live` : watch.heardAt.value > 0 ? 'no answer' : 'connecting'}
+                {watch.locked.value ? 'locked' : live ? `${status.state}, live` : watch.heardAt.value > 0 ? 'no answer' : 'connecting'}
             </span>
             <span class="room" />
             <a class="button ghost" href={`/${location.search}`}><Icon name="box" size={16} />Open the scene</a>
@@ -143,13 +151,19 @@ function Head({ watch, settings }: { readonly watch: Watch; readonly settings: S
     );
 }
 
-export function StatusPage({ watch, settings }: { readonly watch: Watch; readonly settings: Settings }): JSX.Element {
+interface StatusPageProps {
+    readonly watch: Watch;
+    readonly settings: Settings;
+    unlock(token: string): void;
+}
+
+export function StatusPage({ watch, settings, unlock }: StatusPageProps): JSX.Element {
     const status = watch.status.value;
     return (
         <>
             <Head watch={watch} settings={settings} />
             <main>
-                {watch.locked.value ? <TokenForm watch={watch} /> : <Verdict watch={watch} />}
+                {watch.locked.value ? <TokenForm watch={watch} unlock={unlock} /> : <Verdict watch={watch} />}
                 {status && !watch.locked.value && (
                     <>
                         <Tiles status={status} />

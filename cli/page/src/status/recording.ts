@@ -144,6 +144,7 @@ export interface Figure {
 
 export class Recording {
     private counts = new Map<string, number>();
+    private readonly met = new Set<string>(); /* lines that were ever told */
     private last?: { at: number; uptimeMs?: number };
     samples: readonly Sample[] = [];
 
@@ -163,6 +164,7 @@ export class Recording {
                 }
                 const before = restarted ? undefined : this.counts.get(key);
                 counts.set(key, found);
+                this.met.add(key);
                 if (!isRate(plot.unit)) {
                     values.set(key, found);
                 } else if (before !== undefined && found >= before && seconds > 0) {
@@ -175,6 +177,11 @@ export class Recording {
         this.last = status ? { at, uptimeMs: status.uptimeMs } : this.last;
         const kept = this.samples.filter((sample) => sample.at > at - KEPT_MS && sample.at <= at);
         this.samples = [...kept.slice(-KEPT_MAX), { at, restarted, values }];
+    }
+
+    /* The plots of which anything is known: a running worker says less than an edition. */
+    known(): readonly Plot[] {
+        return PLOTS.filter((plot) => plot.lines.some((line) => this.met.has(`${plot.id}.${line.id}`)));
     }
 
     figure(key: string): Figure {

@@ -2,15 +2,20 @@
 import { effect } from '@preact/signals';
 import { render } from 'preact';
 import { browserPlatform } from '../browser.ts';
-import { openVisit } from '../core/address.ts';
+import { openVisit, rememberToken } from '../core/address.ts';
 import { openSettings } from '../ui/settings.ts';
 import { StatusPage } from './page.tsx';
 import { openWatch } from './watch.ts';
 
 const platform = browserPlatform();
-const { token } = openVisit(platform);
+const { scene, token } = openVisit(platform);
 const settings = openSettings(platform.local as Storage, matchMedia('(prefers-color-scheme: dark)'));
 effect(() => {
     document.documentElement.dataset.theme = settings.shownTheme.value;
 });
-render(<StatusPage watch={openWatch(platform, token)} settings={settings} />, document.getElementById('app')!);
+const watch = openWatch(platform, token);
+const unlock = (given: string): void => {
+    rememberToken(platform, scene, given);
+    watch.setToken(given);
+};
+render(<StatusPage watch={watch} unlock={unlock} settings={settings} />, document.getElementById('app')!);

@@ -13,7 +13,8 @@ export interface Watch {
     readonly samples: ReadonlySignal<readonly Sample[]>;
     readonly heardAt: ReadonlySignal<number>; /* ms; 0: never */
     readonly trouble: ReadonlySignal<string>; /* why there is no answer now; '' */
-    readonly locked: ReadonlySignal<boolean>; /* the worker wants another token */
+    readonly locked: ReadonlySignal<boolean>; /* the worker wants another token: it is waited for */
+    readonly refused: ReadonlySignal<boolean>; /* the token that was given last */
     readonly recording: Recording;
     setToken(token: string): void;
 }
@@ -25,6 +26,7 @@ export function openWatch(platform: Platform, firstToken: string): Watch {
     const heardAt = signal(0);
     const trouble = signal('');
     const locked = signal(false);
+    const refused = signal(false);
     let token = firstToken;
 
     const ask = async (): Promise<Status> => {
@@ -56,13 +58,18 @@ export function openWatch(platform: Platform, firstToken: string): Watch {
                 heardAt.value = began;
             }
         });
-        platform.after(Math.max(100, began + POLL_MS - platform.now()), () => void poll());
+        if (!locked.value) {
+            platform.after(Math.max(100, began + POLL_MS - platform.now()), () => void poll());
+        }
     };
     void poll();
     return {
-        status, samples, heardAt, trouble, locked, recording,
+        status, samples, heardAt, trouble, locked, refused, recording,
         setToken: (wanted) => {
             token = wanted;
+            if (locked.value) {
+                void poll().then(() => (refused.value = locked.value));
+            }
         },
     };
 }
