@@ -239,7 +239,10 @@ static crdt_err learn(outside *out, crdt_buf *body)
     if (err == CRDT_OK && body != NULL) {
         const outside_scene_powers powers = {.play = out->options.kernel_url != NULL,
                                              .save = out->options.can_save,
-                                             .publish = out->options.can_publish};
+                                             .publish = out->options.can_publish,
+                                             .fetch =
+                                                 out->options.content_url != NULL ||
+                                                 out->options.builder_url != NULL};
         err = outside_scene_info_write(&info, &powers, body);
     }
     outside_scene_info_deinit(&info);

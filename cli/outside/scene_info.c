@@ -244,13 +244,16 @@ static void put_asset(scene_json_writer *json, const outside_scene_info *info,
     scene_json_writer_object_end(json);
 }
 
-static void put_models(scene_json_writer *json, const outside_scene_info *info)
+static void put_models(scene_json_writer *json, const outside_scene_info *info,
+                       bool fetch)
 {
+    size_t asset_count = fetch ? info->assets.asset_count : 0;
+    size_t file_count = fetch ? info->file_count : 0;
     scene_json_writer_key(json, crdt_span_of("models"));
     scene_json_writer_object_begin(json);
     scene_json_writer_key(json, crdt_span_of("assets"));
     scene_json_writer_object_begin(json);
-    for (size_t i = 0; i < info->assets.asset_count; i++) {
+    for (size_t i = 0; i < asset_count; i++) {
         if (info->assets.assets[i].value.size > 0) {
             put_asset(json, info, &info->assets.assets[i]);
         }
@@ -258,7 +261,7 @@ static void put_models(scene_json_writer *json, const outside_scene_info *info)
     scene_json_writer_object_end(json);
     scene_json_writer_key(json, crdt_span_of("files"));
     scene_json_writer_object_begin(json);
-    for (size_t i = 0; i < info->file_count; i++) {
+    for (size_t i = 0; i < file_count; i++) {
         scene_json_writer_key(json, info->files[i].path);
         scene_json_writer_string(json, info->files[i].hash);
     }
@@ -287,7 +290,7 @@ crdt_err outside_scene_info_write(const outside_scene_info *info,
     put_flag(&json, "canPlay", powers->play);
     put_flag(&json, "canSave", powers->save);
     put_flag(&json, "canPublish", powers->publish);
-    put_models(&json, info);
+    put_models(&json, info, powers->fetch);
     scene_json_writer_object_end(&json);
     crdt_err err = json.err;
     scene_json_writer_deinit(&json);

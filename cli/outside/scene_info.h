@@ -58,6 +58,7 @@ typedef struct outside_scene_powers {
     bool play;
     bool save;
     bool publish;
+    bool fetch; /* there is a server to get files from; else none are told */
 } outside_scene_powers;
 
 /* Append {"ok":true,"title"...}. Errors: CRDT_ENOMEM. */

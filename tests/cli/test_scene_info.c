@@ -44,7 +44,7 @@ static void take_entity(const char *text)
 
 static void expect_told(const char *wanted)
 {
-    const outside_scene_powers powers = {.save = true};
+    const outside_scene_powers powers = {.save = true, .fetch = true};
     crdt_buf text;
     crdt_buf_init(&text, crdt_alloc_default());
     cr_assert_eq(outside_scene_info_write(&info, &powers, &text), CRDT_OK);
@@ -126,6 +126,22 @@ Test(scene_info, sdk7_projects_list_their_files)
         "{\"base\":{\"x\":-3,\"y\":7},\"canPlay\":false,\"canPublish\":false,"
         "\"canSave\":true,\"models\":{\"assets\":{},\"files\":{\"assets/a.glb\":"
         "\"" HASH "\"}},\"ok\":true,\"parcels\":[{\"x\":-3,\"y\":7}]}");
+}
+
+Test(scene_info, files_that_nobody_could_be_asked_for)
+{
+    const outside_scene_powers powers = {.play = true};
+    take_entity("{\"content\":[{\"file\":\"a.glb\",\"hash\":\"" HASH "\"}]}");
+    crdt_buf text;
+    crdt_buf_init(&text, crdt_alloc_default());
+    cr_assert_eq(outside_scene_info_write(&info, &powers, &text), CRDT_OK);
+    files_same(crdt_buf_span(&text),
+               crdt_span_of("{\"base\":{\"x\":-3,\"y\":7},\"canPlay\":true,"
+                            "\"canPublish\":false,\"canSave\":false,\"models\":{"
+                            "\"assets\":{},\"files\":{}},\"ok\":true,"
+                            "\"parcels\":[{\"x\":-3,\"y\":7}]}"),
+               "what is told");
+    crdt_buf_deinit(&text);
 }
 
 /* ---- told on by a running worker ---- */

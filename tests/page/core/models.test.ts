@@ -49,6 +49,7 @@ test('as generated code names the files of assets', () => {
 
 test('address and token', () => {
     assert.equal(url({ GLTFShape: { assetId: 'tree' } }, { base: 'http://h', token: 'a&b' }), 'http://h/v1/contents/h1?token=a%26b');
+    assert.equal(url({ GLTFShape: { assetId: 'tree' } }, { token: '' }), '/v1/contents/h1');
 });
 
 test('what a model names beside itself', () => {

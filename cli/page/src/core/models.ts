@@ -133,7 +133,7 @@ export function openModels(table: ModelTable, options: ModelsOptions = {}): Mode
     const known = new Table(table);
     const given = new Map<string, Found>();
     const address = (found: Found): string => {
-        const token = options.token === undefined ? '' : `?token=${encodeURIComponent(options.token)}`;
+        const token = options.token === undefined || options.token === '' ? '' : `?token=${encodeURIComponent(options.token)}`;
         const url = `${options.base ?? ''}/v1/contents/${found.hash}${token}`;
         given.set(url, found);
         return url;
