@@ -9,7 +9,6 @@ import { Icon } from './icon.tsx';
 import { JsonField } from './json_field.tsx';
 import { fieldLabel, hintOf, knownOf } from './known.ts';
 import { menuAt, type MenuItem } from './menu.tsx';
-import { kindOf } from './value_editor.tsx';
 
 /* What is folded, and what is shown as JSON: by the component's name, as long as the page is open. */
 const folded = signal<ReadonlySet<string>>(new Set(['Name', 'LockedOnEdit', 'VisibleOnEdit', 'inspector::Lock', 'inspector::Hide', 'core-schema::Name']));
@@ -92,9 +91,8 @@ function Fields({ name, ids, components }: { name: string; ids: readonly EntityI
         (field) => !hintOf(known.fields, field)?.hidden && objects.every((object) => Object.hasOwn(object!, field)),
     );
     fields.sort((a, b) => order(known, a) - order(known, b));
-    const tight = fields.some((field) => ['vector', 'rotation'].includes(kindOf(objects.map((object) => object![field]), field, hintOf(known.fields, field), 0)));
     return (
-        <div class="component-body" data-tight={tight || undefined}>
+        <div class="component-body">
             {fields.map((field) => (
                 <FieldRow
                     key={field} entities={ids} component={name} known={known} field={field}

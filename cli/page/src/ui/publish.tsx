@@ -58,7 +58,7 @@ export function PublishDialog(): JSX.Element {
             )}
             {'prepared' in step && step.at !== 'done' && <Plan prepared={step.prepared} chain={chain} setChain={setChain} fault={fault?.text ?? null} tell={setTrouble} />}
             {step.at === 'done' && (
-                <div class="empty"><Icon name="good" size={28} /><p>Published.</p><p class="quiet">{step.prepared.pointers.join('  ')} shows it now.</p></div>
+                <div class="empty"><Icon name="good" size={28} /><p>Published.</p><p class="quiet">{parcelsOf(step.prepared.pointers)}: visitors see it now.</p></div>
             )}
         </Dialog>
     );
@@ -109,7 +109,7 @@ function Plan({ prepared, chain, setChain, fault, tell }: PlanProps): JSX.Elemen
             )}
             {prepared.warnings.length > 0 && <Warnings tone="warning" title={plural(prepared.warnings.length, 'warning')} lines={prepared.warnings} />}
             <dl class="facts-list">
-                <dt>Place</dt><dd>{prepared.pointers.join('  ')}</dd>
+                <dt>Place</dt><dd>{parcelsOf(prepared.pointers)}</dd>
                 <dt>Files</dt><dd>{plural(prepared.files.length, 'file')}, {sizeOf(prepared.size)}</dd>
                 <dt>Name</dt><dd class="mono long">{prepared.entityId}</dd>
                 {seconds !== null && seconds < 600 && <><dt>Valid</dt><dd>{seconds > 0 ? `for ${seconds} s` : 'no longer; prepare again'}</dd></>}
@@ -117,12 +117,29 @@ function Plan({ prepared, chain, setChain, fault, tell }: PlanProps): JSX.Elemen
             <div class="files" tabIndex={0} role="group" aria-label="Files">
                 <table>
                     <tbody>
-                        {prepared.files.map((file) => <tr key={file.file}><td class="mono">{file.file}</td><td>{sizeOf(file.size)}</td></tr>)}
+                        {prepared.files.map((file) => <FileRow key={file.file} file={file.file} size={file.size} />)}
                     </tbody>
                 </table>
             </div>
             {!prepared.unsigned && <Signing text={prepared.sign ?? prepared.entityId} chain={chain} setChain={setChain} fault={fault} tell={tell} />}
         </>
+    );
+}
+
+const PARCELS_MAX = 6;
+
+function parcelsOf(pointers: readonly string[]): string {
+    return pointers.length > PARCELS_MAX ? `${pointers.length} parcels from ${pointers[0]}` : pointers.join('  ');
+}
+
+/* What a file is called counts more than where it lies. */
+function FileRow({ file, size }: { file: string; size: number }): JSX.Element {
+    const at = file.lastIndexOf('/') + 1;
+    return (
+        <tr>
+            <td title={file}><span class="file mono"><span class="folder">{file.slice(0, at)}</span><span>{file.slice(at)}</span></span></td>
+            <td>{sizeOf(size)}</td>
+        </tr>
     );
 }
 

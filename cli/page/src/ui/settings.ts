@@ -50,7 +50,7 @@ export function openSettings(storage: Storage | null, dark: MediaQueryList): Set
             theme.value === 'system' ? (systemDark.value ? 'dark' : 'light') : theme.value,
         ),
         leftWidth: signal(width(kept.leftWidth, 256)),
-        rightWidth: signal(width(kept.rightWidth, 312)),
+        rightWidth: signal(width(kept.rightWidth, 328)),
         leftOpen: signal(kept.leftOpen !== false),
         rightOpen: signal(kept.rightOpen !== false),
         tab: signal<RightTab>('inspector'),

@@ -48,7 +48,7 @@ export function StatusLine(): JSX.Element {
     const link = session.link.value;
     const save = session.save.value;
     const words = linkWords(link, link.phase === 'reconnecting' ? now.value : 0);
-    const saved = saveWords(save);
+    const saved = link.mode === 'running' ? null : saveWords(save); /* what runs is not saved */
     return (
         <footer class="statusline">
             <div
