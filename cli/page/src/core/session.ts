@@ -271,6 +271,7 @@ class PageSession implements Session {
         this.standing.value = { ...this.standing.value, phase: 'live' };
         this.self.renew();
         this.ready = this.standing.value.mode !== 'running';
+        this.setSave({ state: 'unknown' });
         this.askSaved();
     }
 

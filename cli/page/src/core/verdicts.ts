@@ -28,9 +28,8 @@ export class Verdicts {
         const removed = new Set<EntityId>();
         const texts = new Map<string, number>();
         for (const refusal of refusals) {
-            const { edit, code } = refusal;
-            const gone = code === 'not-found' && edit.entity !== '' && edit.kind !== 'restore' && !this.scene.has(edit.entity);
-            if (gone) {
+            const { edit } = refusal;
+            if (this.isGone(refusal)) {
                 removed.add(edit.entity);
                 this.lose(edit);
             } else {
@@ -45,6 +44,13 @@ export class Verdicts {
         for (const [text, count] of texts) {
             this.say(text.startsWith('There is nothing') ? 'info' : 'warning', count > 1 ? `${text} (${count} times)` : text);
         }
+    }
+
+    /* Was it refused since its entity was removed? The word of that may come only now, and the
+     * entity be there still. */
+    private isGone({ edit, code, error }: Refusal): boolean {
+        return code === 'not-found' && edit.entity !== '' && edit.kind !== 'restore' &&
+               (!this.scene.has(edit.entity) || error.includes('the entity was removed'));
     }
 
     private refusalText({ edit, code, error }: Refusal): string {
