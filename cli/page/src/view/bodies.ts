@@ -6,9 +6,9 @@
 import { Matrix4, Quaternion, Vector3 } from 'three';
 import type { EntityId, ModelUrl, Scene, SceneChange } from '../core/types';
 import type { Crowd, Slot } from './crowd';
-import { looksOf, tintOf } from './look';
+import { looksOf, PLACE, tintOf } from './look';
 import type { Look } from './look';
-import type { Models } from './model';
+import type { Model, Models } from './model';
 import type { Local } from './space';
 import { composeLocal, copyLocal, equalLocal, newLocal, toLocal } from './space';
 import type { Outfit, Wardrobe } from './wardrobe';
@@ -198,7 +198,7 @@ export class Bodies {
         for (const slot of body.slots) {
             slot.end();
         }
-        body.outfit = looks.length > 0 ? this.wardrobe.dress(looks, model, tintOf(this.shapeName(body.id))) : null;
+        body.outfit = looks.length > 0 ? this.outfit(body.id, looks, model) : null;
         body.slots = body.outfit && !body.hidden
             ? body.outfit.pieces.map(({ part, color }) => this.crowd.add(part, color)) : [];
         if (formerOutfit) {
@@ -208,6 +208,16 @@ export class Bodies {
         this.moved.add(body.id);
         for (const watcher of this.watchers) {
             watcher.dressed(body);
+        }
+    }
+
+    /* Values are foreign: whatever one entity holds, the others are shown. */
+    private outfit(id: EntityId, looks: readonly Look[], model: Model | null): Outfit {
+        try {
+            return this.wardrobe.dress(looks, model, tintOf(this.shapeName(id)));
+        } catch (error) {
+            console.error(`The entity ${id} cannot be shown:`, error);
+            return this.wardrobe.dress([PLACE], null, 0);
         }
     }
 

@@ -130,7 +130,8 @@ const MARKS = new Map<string, readonly [Mark, number]>([
     ['CameraModeArea', ['area', 0x5f8fd0]],
     ['TriggerArea', ['area', 0x5f8fd0]],
 ]);
-const PLACE: Look = { kind: 'mark', mark: 'place', color: 0x8b95a5 };
+/* Of what has a place and shows nothing. */
+export const PLACE: Look = { kind: 'mark', mark: 'place', color: 0x8b95a5 };
 
 /* All that is to be drawn of it. Never empty for what has a place: an entity that shows nothing
  * in the world (a script, a sound) is shown by a mark, so that it can be picked. */

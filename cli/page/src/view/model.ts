@@ -119,12 +119,14 @@ function flatten(root: Object3D, plain: boolean): Part[] {
     const groups = new Map<string, { material: Material; geometries: BufferGeometry[] }>();
     root.traverse((node) => {
         const mesh = node as Mesh;
-        if (!mesh.isMesh || Array.isArray(mesh.material) || /_collider/i.test(mesh.name + mesh.parent?.name)) {
+        const { material } = mesh;
+        if (!mesh.isMesh || Array.isArray(material) || /_collider/i.test(mesh.name + mesh.parent?.name)
+            || !mesh.geometry.getAttribute('position')) {
             return;
         }
         const geometry = posed(mesh);
         const key = signature(mesh, geometry);
-        const group = groups.get(key) ?? { material: mesh.material, geometries: [] };
+        const group = groups.get(key) ?? { material, geometries: [] };
         group.geometries.push(geometry);
         groups.set(key, group);
     });
@@ -260,7 +262,11 @@ export class Models {
             ]);
             const parts = flatten(gltf.scene, this.options.plain);
             const metal = parts.some(({ material }) => (material as MeshStandardMaterial).metalness > 0.05);
-            return { state: 'ready', parts, box: boxOf(parts), metal };
+            const box = boxOf(parts);
+            if (parts.length > 0 && ![...box.min.toArray(), ...box.max.toArray()].every(Number.isFinite)) {
+                throw new Error('its vertices are no places');
+            }
+            return { state: 'ready', parts, box, metal };
         } finally {
             clearTimeout(late);
             this.loads.delete(load);

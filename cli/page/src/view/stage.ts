@@ -21,8 +21,14 @@ export interface Palette {
 }
 
 export const PALETTES: { readonly light: Palette; readonly dark: Palette } = {
-    light: { sky: 0xdde2e8, ink: 0x5b6675, fill: 0xf0f2f5, accent: 0x3b6ef5, shade: 0.2, above: 0xffffff, below: 0xb4bac6, bright: 1.15, mark: 0.05 },
-    dark: { sky: 0x17191d, ink: 0x8a94a3, fill: 0x202329, accent: 0x6a95ff, shade: 0.42, above: 0xe4ebff, below: 0x50545e, bright: 0.9, mark: 0.018 },
+    light: {
+        sky: 0xdde2e8, ink: 0x5b6675, fill: 0xf0f2f5, accent: 0x3b6ef5, shade: 0.2,
+        above: 0xffffff, below: 0xb4bac6, bright: 1.15, mark: 0.05,
+    },
+    dark: {
+        sky: 0x17191d, ink: 0x8a94a3, fill: 0x202329, accent: 0x6a95ff, shade: 0.42,
+        above: 0xe4ebff, below: 0x50545e, bright: 0.9, mark: 0.018,
+    },
 };
 
 const SHADOW_SIDE = 2048; /* texels */

@@ -1,12 +1,14 @@
 /* From what an entity looks like (look.ts) to what is drawn: geometries and materials, each made
  * once and shared by all that look the same, so that the crowd draws them in one call. */
 import {
-    Box3, BoxGeometry, BufferGeometry, CanvasTexture, CircleGeometry, Color, CylinderGeometry, DoubleSide, Matrix4,
+    Box3, BoxGeometry, BufferGeometry, CanvasTexture, CircleGeometry, Color, CylinderGeometry, DoubleSide,
+    Float32BufferAttribute, Matrix4,
     MeshBasicMaterial, MeshLambertMaterial, OctahedronGeometry, PlaneGeometry, SphereGeometry, SRGBColorSpace,
     TorusGeometry, Vector3,
 } from 'three';
 import type { Material } from 'three';
 import { RoundedBoxGeometry } from 'three/addons/geometries/RoundedBoxGeometry.js';
+import { mergeGeometries } from 'three/addons/utils/BufferGeometryUtils.js';
 import type { Part } from './crowd';
 import type { Form, Look, Mark } from './look';
 import type { Model } from './model';
@@ -49,6 +51,25 @@ function formGeometry(form: Form): BufferGeometry {
     }
 }
 
+/* In one colour of each vertex, as a share of the mark's own. */
+function shaded(geometry: BufferGeometry, share: number): BufferGeometry {
+    const { count } = geometry.getAttribute('position');
+    return geometry.setAttribute('color', new Float32BufferAttribute(new Float32Array(count * 3).fill(share), 3));
+}
+
+/* A panel in a frame, with signs on its front: what hangs on walls. */
+function framed(width: number, height: number, ...signs: BufferGeometry[]): BufferGeometry {
+    const panel = new BoxGeometry(width, height, 0.05);
+    const front = new PlaneGeometry(width - 0.12, height - 0.12).translate(0, 0, 0.03);
+    return mergeGeometries([shaded(panel, 0.35), shaded(front, 1), ...signs.map((sign) => shaded(sign.translate(0, 0, 0.035), 1.9))])!;
+}
+
+/* Two mountains. */
+function peaks(): BufferGeometry {
+    const peak = (x: number, size: number) => new CircleGeometry(size, 3, Math.PI / 2).translate(x, -0.44 + size / 2, 0);
+    return mergeGeometries([peak(-0.16, 0.3), peak(0.17, 0.2)])!;
+}
+
 function markGeometry(mark: Mark): BufferGeometry {
     switch (mark) {
     case 'script':
@@ -58,9 +79,9 @@ function markGeometry(mark: Mark): BufferGeometry {
     case 'light':
         return new SphereGeometry(0.2, 20, 14);
     case 'picture':
-        return new BoxGeometry(1, 1, 0.06);
+        return framed(1, 1, new CircleGeometry(0.14, 24).translate(0.18, 0.2, 0), peaks());
     case 'video':
-        return new BoxGeometry(1.6, 0.9, 0.06);
+        return framed(1.6, 0.9, new CircleGeometry(0.2, 3));
     case 'area':
         return new BoxGeometry(1, 1, 1);
     case 'avatar':
@@ -137,6 +158,10 @@ export class Wardrobe {
     }
 
     private mark(mark: Mark, color: number): Piece {
+        if (mark === 'picture' || mark === 'video') {
+            const part = this.part(`mark ${mark}`, () => markGeometry(mark), () => new MeshLambertMaterial({ vertexColors: true }), true);
+            return { part, offset: null, color: new Color(color) };
+        }
         const part = this.solid(`mark ${mark}`, () => markGeometry(mark), mark === 'area' ? 0.2 : 1, mark !== 'light', false);
         return { part, offset: null, color: new Color(color) };
     }
