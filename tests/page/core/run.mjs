@@ -26,6 +26,8 @@ await build({
     absWorkingDir: path.join(here, '..'), entryPoints: tests, outbase: '.', outdir: out, outExtension: { '.js': '.mjs' }, bundle: true, format: 'esm',
     platform: 'node', target: 'node18', sourcemap: 'inline', plugins: [ours], logLevel: 'warning',
     nodePaths: [path.join(here, '../../../cli/page/node_modules')],
+    /* One copy, whoever imports it: else a signal of the one is none of the other's. */
+    alias: { '@preact/signals-core': path.join(here, '../../../cli/page/node_modules/@preact/signals-core/dist/signals-core.mjs') },
 });
 
 /* Each in a process of its own, two at a time: some wait for real workers. */

@@ -3,6 +3,7 @@ import { computed, effect, signal } from '@preact/signals';
 import { render } from 'preact';
 import { useEffect, useRef, useState } from 'preact/hooks';
 import type { JSX } from 'preact';
+import { followInfo } from '../core/info.ts';
 import type { SceneInfo, Session } from '../core/types.ts';
 import { openActions } from './actions.ts';
 import { oncePerFrame } from './beat.ts';
@@ -54,7 +55,10 @@ export function openPage(root: HTMLElement, options: PageOptions): Ui {
         const title = ui.info.value?.title;
         document.title = `${title ? `${title} ` : ''}${session.sceneName} – scenesync`;
     });
-    followInfo(ui);
+    followInfo(ui.session, ui.info, (ms, run) => {
+        const timer = setTimeout(run, ms);
+        return () => clearTimeout(timer);
+    });
     listenForShortcuts(ui);
     render(
         <UiProvider value={ui}>
@@ -74,31 +78,6 @@ function blockedBy(session: Session): string | null {
         return session.me.value.role === 'view' ? 'You may look, not edit' : 'Read-only now';
     }
     return link.phase === 'closed' ? 'The link is closed' : null;
-}
-
-/* Asked again whenever the link is new: after play, a worker may say another thing. */
-function followInfo(ui: Ui): void {
-    let asked = '';
-    effect(() => {
-        const { phase, mode } = ui.session.link.value;
-        if (phase !== 'live') {
-            asked = '';
-        } else if (asked !== mode) {
-            asked = mode;
-            ui.session.info().then(
-                (info) => {
-                    if (JSON.stringify(info) !== JSON.stringify(ui.info.peek())) {
-                        ui.info.value = info;
-                    }
-                },
-                () => {
-                    const [x = 0, y = 0] = ui.session.sceneName.split(',').map(Number);
-                    const base = { x: x || 0, y: y || 0 };
-                    ui.info.value = { parcels: [base], base, canPlay: false, canSave: true, canPublish: true, models: { assets: {}, files: {} } };
-                },
-            );
-        }
-    });
 }
 
 function App({ openViewport }: Pick<PageOptions, 'openViewport'>): JSX.Element {
