@@ -93,6 +93,14 @@ test('what is odd is said, the worst first', () => {
     assert.equal(apartSince(recording.samples), 2000);
     recording.add(4000, read());
     assert.equal(apartSince(recording.samples), undefined);
+    const edited = (sum: number, told: number): Status =>
+        read({ version: { aa: sum, bb: 0 }, peers: [{ ...peer, versionEqual: false, version: { aa: told, bb: 0 } }] });
+    for (let second = 5; second < 30; second++) { /* beacons tell of what was made 2 s ago */
+        recording.add(1000 * second, edited(100 * second, 100 * (second - 2)));
+        assert.equal(apartSince(recording.samples), undefined, `at ${second} s`);
+    }
+    recording.add(30_000, edited(3000, 2300));
+    assert.equal(apartSince(recording.samples), 30_000);
 });
 
 test('numbers as people read them', () => {

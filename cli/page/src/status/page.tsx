@@ -56,7 +56,7 @@ function Verdict({ watch }: { readonly watch: Watch }): JSX.Element {
     const silent = watch.trouble.value !== '';
     const now = watch.samples.value.at(-1)?.at ?? 0;
     const since = apartSince(watch.samples.value);
-    const findings = silent ? [unreachable(watch)] : status ? verdict(status, since === undefined ? 0 : now - since) : [];
+    const findings = silent ? [unreachable(watch)] : status ? verdict(status, since === undefined ? 0 : now - since, watch.recording.settled) : [];
     return (
         <section aria-labelledby="verdict">
             <h2 id="verdict" class="unseen">How it stands</h2>
@@ -167,7 +167,7 @@ export function StatusPage({ watch, settings, unlock }: StatusPageProps): JSX.El
                 {status && !watch.locked.value && (
                     <>
                         <Tiles status={status} />
-                        {status.sum !== undefined && <Replicas status={status} />}
+                        {status.sum !== undefined && <Replicas status={status} settled={watch.recording.settled} />}
                         <Plots watch={watch} />
                         <Figures recording={watch.recording} />
                     </>

@@ -3,6 +3,7 @@
 import { isUpToDate, type Status } from './status_text.ts';
 
 export const KEPT_MS = 10 * 60 * 1000;
+const SETTLED_MS = 3000; /* beacons come once a second, later on a busy machine */
 const KEPT_MAX = 1200; /* samples, whatever the clock does */
 
 export type Unit = 'count' | 'rate' | 'bytes' | 'byteRate' | 'percent';
@@ -10,8 +11,9 @@ export type Unit = 'count' | 'rate' | 'bytes' | 'byteRate' | 'percent';
 export interface Line {
     readonly id: string;
     readonly label: string;
-    /* What the status says: of a rate (per second) the count that it is the growth of. */
-    read(status: Status): number | undefined;
+    /* What the status says: of a rate (per second) the count that it is the growth of. `settled`:
+     * the version's sum some seconds ago. */
+    read(status: Status, settled: number | undefined): number | undefined;
 }
 
 export interface Plot {
@@ -29,8 +31,8 @@ const refused = (status: Status): number | undefined => {
     return counts.some((n) => n !== undefined) ? counts.reduce<number>((sum, n) => sum + (n ?? 0), 0) : undefined;
 };
 const heard = (status: Status): number => status.peers.filter((peer) => peer.heard).length;
-const equal = (status: Status): number =>
-    status.peers.filter((peer) => peer.heard && isUpToDate(peer, status)).length;
+const upToDate = (status: Status, settled: number | undefined): number =>
+    status.peers.filter((peer) => peer.heard && isUpToDate(peer, settled)).length;
 
 export const PLOTS: readonly Plot[] = [
     {
@@ -41,10 +43,10 @@ export const PLOTS: readonly Plot[] = [
         ],
     },
     {
-        id: 'replicas', title: 'Replicas', about: 'Workers of the scene that are heard, and those that told of the same state.', unit: 'count',
+        id: 'replicas', title: 'Replicas', about: 'Workers of the scene that are heard, and those that have what was made until some seconds ago.', unit: 'count',
         lines: [
             { id: 'heard', label: 'heard', read: (status) => (status.sum === undefined ? undefined : heard(status) + 1) },
-            { id: 'equal', label: 'up to date', read: (status) => (status.sum === undefined ? undefined : equal(status) + 1) },
+            { id: 'equal', label: 'up to date', read: (status, settled) => (status.sum === undefined ? undefined : upToDate(status, settled) + 1) },
         ],
     },
     {
@@ -115,8 +117,7 @@ export function isRate(unit: Unit): boolean {
     return unit === 'rate' || unit === 'byteRate' || unit === 'percent';
 }
 
-/* Poll after poll somebody was not up to date: since when. Beacons come once a second, so while
- * people edit that is nothing to speak of. */
+/* Poll after poll somebody was not up to date: since when. */
 export function apartSince(samples: readonly Sample[]): number | undefined {
     let since: number | undefined;
     for (let index = samples.length - 1; index >= 0; index--) {
@@ -145,19 +146,35 @@ export interface Figure {
 export class Recording {
     private counts = new Map<string, number>();
     private readonly met = new Set<string>(); /* lines that were ever told */
+    private sums: { readonly at: number; readonly sum: number }[] = []; /* of the version, lately */
     private last?: { at: number; uptimeMs?: number };
     samples: readonly Sample[] = [];
+
+    /* The version's sum some seconds ago; less is known at first. */
+    get settled(): number | undefined {
+        return this.sums[0]?.sum;
+    }
+
+    private settle(at: number, sum: number | undefined): void {
+        if (sum !== undefined) {
+            this.sums.push({ at, sum });
+        }
+        while (this.sums.length > 1 && this.sums[1]!.at <= at - SETTLED_MS) {
+            this.sums.shift();
+        }
+    }
 
     /* One poll's answer; undefined: there was none. */
     add(at: number, status: Status | undefined): void {
         const restarted =
             status?.uptimeMs !== undefined && this.last?.uptimeMs !== undefined && status.uptimeMs < this.last.uptimeMs;
         const seconds = this.last ? (at - this.last.at) / 1000 : 0;
+        this.settle(at, status?.sum);
         const counts = new Map<string, number>();
         const values = new Map<string, number>();
         for (const plot of status ? PLOTS : []) {
             for (const line of plot.lines) {
-                const found = line.read(status!);
+                const found = line.read(status!, this.settled);
                 const key = `${plot.id}.${line.id}`;
                 if (found === undefined) {
                     continue;

@@ -26,20 +26,25 @@ function LinkMark({ peer }: { readonly peer: Peer }): JSX.Element {
     return <Mark tone="warning">{peer.connected ? 'silent' : 'not connected'}</Mark>;
 }
 
-function StateMark({ peer, status }: { readonly peer: Peer; readonly status: Status }): JSX.Element {
+interface PeerProps {
+    readonly peer: Peer;
+    readonly settled: number | undefined; /* see isUpToDate */
+}
+
+function StateMark({ peer, settled }: PeerProps): JSX.Element {
     if (!peer.heard) {
         return <span class="quiet">not known</span>;
     }
     if (peer.versionEqual) {
         return peer.digestEqual ? <Mark tone="good">equal</Mark> : <Mark tone="bad">differs</Mark>;
     }
-    if (isUpToDate(peer, status)) {
-        return <Mark tone="good">has all</Mark>;
+    if (isUpToDate(peer, settled)) {
+        return <Mark tone="good">up to date</Mark>;
     }
     return <Mark tone="info">{peer.lag > 0 ? 'ahead of us' : 'catching up'}</Mark>;
 }
 
-function Row({ peer, status }: { readonly peer: Peer; readonly status: Status }): JSX.Element {
+function Row({ peer, settled }: PeerProps): JSX.Element {
     return (
         <tr data-peer={peer.actor}>
             <th scope="row">
@@ -47,7 +52,7 @@ function Row({ peer, status }: { readonly peer: Peer; readonly status: Status })
                 <span class="quiet mono">{shortActor(peer.actor) || 'not heard yet'}</span>
             </th>
             <td><LinkMark peer={peer} /></td>
-            <td><StateMark peer={peer} status={status} /></td>
+            <td><StateMark peer={peer} settled={settled} /></td>
             <td class="right">{peer.sum ?? '–'}</td>
             <td class="right">{peer.heard ? peer.lag : '–'}</td>
             <td class="right">{bytes(peer.bytesIn)}<span class="quiet"> in {peer.messagesIn}</span></td>
@@ -57,7 +62,7 @@ function Row({ peer, status }: { readonly peer: Peer; readonly status: Status })
     );
 }
 
-export function Replicas({ status }: { readonly status: Status }): JSX.Element {
+export function Replicas({ status, settled }: { readonly status: Status; readonly settled: number | undefined }): JSX.Element {
     return (
         <section class="replicas" aria-labelledby="replicas">
             <h2 id="replicas">Replicas</h2>
@@ -89,7 +94,7 @@ export function Replicas({ status }: { readonly status: Status }): JSX.Element {
                             <td class="right">–</td>
                             <td class="right">–</td>
                         </tr>
-                        {status.peers.map((peer) => <Row peer={peer} status={status} key={peer.key} />)}
+                        {status.peers.map((peer) => <Row peer={peer} settled={settled} key={peer.key} />)}
                     </tbody>
                 </table>
             </div>

@@ -100,10 +100,11 @@ function joinPeers(peers: readonly Peer[]): Peer[] {
     return joined;
 }
 
-/* It has all that this worker has, and no more: by its last beacon, or by what it published
- * since. The sums alone do not tell: of what it lacks nothing is known then. */
-export function isUpToDate(peer: Peer, status: Status): boolean {
-    return peer.versionEqual ? peer.digestEqual : peer.lag === 0 && peer.sum !== undefined && peer.sum === status.sum;
+/* It has all that this worker had some seconds ago (`settled`, a sum as Status.sum), and nothing
+ * that this one lacks: what was made since then it may just not have told of. The sums alone do not
+ * tell; of what we lack nothing is known then. */
+export function isUpToDate(peer: Peer, settled: number | undefined): boolean {
+    return peer.versionEqual ? peer.digestEqual : peer.lag === 0 && peer.sum !== undefined && settled !== undefined && peer.sum >= settled;
 }
 
 /* Throws if it is no status at all. */

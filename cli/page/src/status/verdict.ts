@@ -69,15 +69,15 @@ function ofScene(status: Status): Finding[] {
 
 const ORDER = ['bad', 'warning', 'info', 'good'];
 
-/* `apartMs`: for how long the replicas have not been at one state. */
-export function verdict(status: Status, apartMs: number): readonly Finding[] {
+/* `apartMs`: for how long some replica has not been up to date; `settled`: see isUpToDate. */
+export function verdict(status: Status, apartMs: number, settled = status.sum): readonly Finding[] {
     const found = [...ofScene(status), ...ofPeers(status, apartMs), ...ofSaving(status)];
     if (!found.some(({ tone }) => tone === 'bad' || tone === 'warning')) {
         const replicas = status.peers.filter((peer) => peer.heard).length + 1;
-        const agree = status.peers.every((peer) => !peer.heard || isUpToDate(peer, status));
+        const agree = status.peers.every((peer) => !peer.heard || isUpToDate(peer, settled));
         const state = status.state === 'running' ? 'The scene is running.'
             : replicas === 1 ? 'This is the only worker of the scene.'
-            : agree ? `${replicas} replicas hold the same state.` : `${replicas} replicas are there; edits are on their way.`;
+            : agree ? `${replicas} replicas agree.` : `${replicas} replicas are there; edits are on their way.`;
         const saved = status.save.state === 'saved' ? ' All is saved.' : '';
         found.push({ tone: 'good', title: 'All is well', text: state + saved });
     }
