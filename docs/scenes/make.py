@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Makes the sample scenes of this folder: the same bytes every time.
 
-    docs/scenes/make.py          writes them beside this script
+    docs/scenes/make.py [FOLDER]     writes them beside this script, or into another folder
 
 courtyard  small, one file a format, with everything that is odd but allowed: components
            that several entities share, or none, or that do not exist; scripts that refer
@@ -19,7 +19,7 @@ import sys
 sys.dont_write_bytecode = True  # the folder holds what is made, nothing else
 import models  # noqa: E402
 
-HERE = os.path.dirname(os.path.abspath(__file__))
+FOLDER = sys.argv[1] if len(sys.argv) > 1 else os.path.dirname(os.path.abspath(__file__))
 
 
 class Random:
@@ -45,7 +45,7 @@ class Random:
 
 
 def write(name, value):
-    with open(os.path.join(HERE, name), "w", encoding="utf-8") as file:
+    with open(os.path.join(FOLDER, name), "w", encoding="utf-8") as file:
         json.dump(value, file, indent=1, ensure_ascii=False)
         file.write("\n")
 
@@ -74,13 +74,13 @@ MADE = {}  # slug -> (CID, triangles)
 
 
 def make_models():
-    os.makedirs(os.path.join(HERE, "models"), exist_ok=True)
+    os.makedirs(os.path.join(FOLDER, "models"), exist_ok=True)
     for number, name in enumerate(models.MODELS):
         content, triangles = models.make(name, Random(100 + number))
         assert len(content) <= 262144, "its CID would be that of a tree"
         digest = b"\x01\x55\x12\x20" + hashlib.sha256(content).digest()
         MADE[slug_of(name)] = ("b" + base64.b32encode(digest).decode().lower().rstrip("="), triangles)
-        with open(os.path.join(HERE, "models", slug_of(name) + ".glb"), "wb") as file:
+        with open(os.path.join(FOLDER, "models", slug_of(name) + ".glb"), "wb") as file:
             file.write(content)
 
 

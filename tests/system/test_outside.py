@@ -4,6 +4,7 @@ play and stop."""
 
 import http.server
 import json
+import subprocess
 import sys
 import threading
 
@@ -78,6 +79,18 @@ def test_models_of_the_samples(world):
         for accessor in model["accessors"]:
             assert accessor["count"] > 0
         assert 1 <= len(mesh["primitives"]) <= 2 and int.from_bytes(answer.body[8:12], "little") == len(answer.body)
+
+
+def test_the_samples_are_what_makes_them(world):
+    """The committed scenes and models are what docs/scenes/make.py makes, byte for byte."""
+    made = world.path("made")
+    made.mkdir()
+    subprocess.run([sys.executable, VILLAGE / "make.py", made], check=True)
+    names = sorted(p.relative_to(made) for p in made.rglob("*") if p.is_file())
+    committed = sorted(p.relative_to(VILLAGE) for p in VILLAGE.rglob("*") if p.suffix in (".json", ".glb"))
+    assert names == committed, set(names) ^ set(committed)
+    for name in names:
+        assert (made / name).read_bytes() == (VILLAGE / name).read_bytes(), f"{name}: docs/scenes/make.py makes another"
 
 
 def test_files_beside_other_scenes(world):
