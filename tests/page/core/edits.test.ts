@@ -90,6 +90,8 @@ test('removed by another while it is edited: it stays removed, and can be restor
     notice.action!.run();
     await sim.settle();
     assert.equal(ana.session.scene.label('lamp'), 'Bright', 'with what was refused');
+    const [first, again] = sim.worker.events.filter(({ payload }) => payload.payload.componentId === 'Name');
+    assert.notEqual(again.seen, first.seen, 'it is said again by somebody who has seen it come back');
     assert.deepEqual(ana.session.conflicts.value, []);
 });
 

@@ -79,14 +79,20 @@ export class Verdicts {
         const edits = this.lost.get(entity);
         this.lost.delete(entity);
         if (this.edits.restoring.delete(entity) && edits) {
-            this.soon(() => edits.forEach(({ component, fields, data, step }) => {
-                if (component !== undefined && fields) {
-                    this.edits.set(entity, component, fields, step);
-                } else if (component !== undefined && data !== undefined) {
-                    this.edits.replace(entity, component, data, step);
-                }
-            }));
+            this.soon(() => this.again(entity, edits));
         }
+    }
+
+    /* As a step of its own: what its person has seen by now is the entity as it came back. */
+    private again(entity: EntityId, edits: readonly Edit[]): void {
+        const step = this.edits.step();
+        this.edits.together(() => edits.forEach(({ component, fields, data }) => {
+            if (component !== undefined && fields) {
+                this.edits.set(entity, component, fields, step);
+            } else if (component !== undefined && data !== undefined) {
+                this.edits.replace(entity, component, data, step);
+            }
+        }));
     }
 
     /* It is not to be brought back. */

@@ -250,8 +250,16 @@ export class ModelWorker {
         const { entityId: id, componentId: name, data } = payload;
         switch (type) {
         case 'AddEntity': {
+            /* What its sender was shown and does not say is removed; nothing else is. */
             const parts: [string, Value][] = payload.components.map((part: any) => [part.componentId, part.data]);
-            return (to) => to.set(id, new Map(parts));
+            const said = new Set(parts.map(([part]) => part));
+            const removed = [...(shown.get(id)?.keys() ?? [])].filter((part) => !said.has(part));
+            return (to) => {
+                const there = partsOf(to, id);
+                removed.forEach((part) => there.delete(part));
+                parts.forEach(([part, value]) => there.set(part, isObject(value) && isObject(there.get(part))
+                    ? withFields(there.get(part), value) : value));
+            };
         }
         case 'RemoveEntity':
             return (to) => to.delete(id);
