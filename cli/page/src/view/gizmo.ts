@@ -92,8 +92,8 @@ export class Gizmo {
     }
 
     private attach(): void {
-        const { tool, readOnly } = this.state;
-        const ids = tool === 'select' || readOnly ? [] : this.moving();
+        const { tool } = this.state;
+        const ids = this.wanted();
         if (tool === 'select' || ids.length === 0) {
             this.controls.detach();
         } else {
@@ -103,6 +103,10 @@ export class Gizmo {
             this.controls.attach(this.pivot);
         }
         this.wake();
+    }
+
+    private wanted(): EntityId[] {
+        return this.state.tool === 'select' || this.state.readOnly ? [] : this.moving();
     }
 
     private moving(): EntityId[] {
@@ -129,13 +133,14 @@ export class Gizmo {
         this.pivot.updateMatrixWorld();
     }
 
-    /* Once a frame: what it sits on may have moved, or gone. */
+    /* Once a frame: what it sits on may have moved, gone, come (a copy is selected before it is
+     * shown), or been locked. */
     step(): boolean {
-        if (!this.drag && this.controls.object) {
-            const ids = this.moving();
-            if (ids.length === 0) {
-                this.controls.detach();
-            } else {
+        if (!this.drag) {
+            const ids = this.wanted();
+            if ((ids.length > 0) !== (this.controls.object !== undefined)) {
+                this.attach();
+            } else if (ids.length > 0) {
                 this.aim(ids);
             }
         }
@@ -147,12 +152,14 @@ export class Gizmo {
         let ids = this.moving();
         if (this.copying) {
             ids = this.session.edits.duplicate(ids, step);
-            this.session.selection.value = ids;
             this.bodies.step(performance.now());
         }
         this.startPosition.copy(this.pivot.position);
         this.startTurn.copy(this.pivot.quaternion);
         this.drag = new Drag(this.session, this.bodies, ids, step);
+        if (this.copying) {
+            this.session.selection.value = ids; /* not sooner: the handles would let go */
+        }
     }
 
     copy(copying: boolean): void {

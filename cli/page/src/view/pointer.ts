@@ -66,8 +66,11 @@ export class Pointer {
         this.down.set(event.clientX, event.clientY);
         this.wandered = false;
         this.gizmo.copy(event.altKey);
-        if (event.button !== 0 || this.gizmo.hot || this.gesture || !event.isPrimary) {
+        if (event.button !== 0 || this.gizmo.hot || !event.isPrimary) {
             return;
+        }
+        if (this.gesture) {
+            this.cancel(); /* its end was never told */
         }
         this.shift = event.shiftKey;
         this.gesture = { kind: 'click', add: event.shiftKey || event.ctrlKey || event.metaKey };

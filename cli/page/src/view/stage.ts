@@ -107,6 +107,7 @@ export class Stage {
     /* Drawn after the scene, over it. */
     readonly overlays: (() => void)[] = [];
     loading: () => boolean = () => false;
+    onResize: () => void = () => undefined;
     /* After each frame; whether it left something in motion. */
     after: (moving: boolean) => void = () => undefined;
     /* The context was lost (true), and came back (false). */
@@ -172,6 +173,9 @@ export class Stage {
         this.renderer.setSize(width, height, false);
         this.camera.aspect = width / height;
         this.camera.updateProjectionMatrix();
+        if (size.x !== width || size.y !== height) {
+            this.onResize();
+        }
         return true;
     }
 

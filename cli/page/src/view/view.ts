@@ -167,6 +167,9 @@ class SceneView implements View {
         );
         stage.overlays.push(() => this.outlines.draw(stage.renderer, stage.camera), () => this.name(),
                             () => this.labels.place(stage.camera), () => this.axes.step(stage.camera));
+        stage.onResize = () => {
+            this.toHome ||= !eye.touched;
+        };
         stage.loading = () => this.models.busy;
         stage.after = (moving) => this.drawn(moving);
         stage.onLost = (lost) => this.session.say(
@@ -261,7 +264,7 @@ class SceneView implements View {
         }
         if (this.toHome) {
             this.toHome = false;
-            if (!this.eye.touched) {
+            if (!this.eye.touched && this.following.peek() === null) {
                 this.eye.home(this.homePoints(), true);
             }
         }
@@ -339,7 +342,9 @@ class SceneView implements View {
 
     private drawn(moving: boolean): void {
         const { camera } = this.stage;
-        this.session.showCamera(fromPosition(camera.position), fromRotation(camera.quaternion));
+        if (this.arrived) { /* before that it looks at nothing */
+            this.session.showCamera(fromPosition(camera.position), fromRotation(camera.quaternion));
+        }
         const rest = !moving && !this.bodies.busy && !this.models.busy && this.options.models.peek() !== null;
         if (rest) {
             for (const done of this.waiting.splice(0)) {
