@@ -4,6 +4,7 @@ import type { JSX } from 'preact';
 import type { Component, Entity, EntityId, Json, JsonObject } from '../core/types.ts';
 import { IconButton } from './button.tsx';
 import { useUi, type Ui } from './context.ts';
+import { copyText } from './copy.ts';
 import { FieldRow, fieldOf } from './field_row.tsx';
 import { Icon } from './icon.tsx';
 import { JsonField } from './json_field.tsx';
@@ -139,10 +140,8 @@ function menuOf(ui: Ui, name: string, entities: readonly Entity[], components: r
             label: 'Copy as JSON',
             icon: 'copy',
             run: () => {
-                void navigator.clipboard?.writeText(JSON.stringify(components[0]!.data, null, 2)).then(
-                    () => ui.session.say('info', 'Copied'),
-                    () => ui.session.say('warning', 'The browser does not allow to copy'),
-                );
+                void copyText(JSON.stringify(components[0]!.data, null, 2)).then((done) =>
+                    ui.session.say(done ? 'info' : 'warning', done ? 'Copied' : 'The browser does not allow to copy'));
             },
         },
     ];

@@ -74,6 +74,11 @@ function Item({ conflict }: { conflict: Conflict }): JSX.Element {
                         <Icon name="restore" size={13} /> Restore
                     </button>
                 )}
+                {(conflict.kind === 'edited-while-removed' || conflict.kind === 'removed') && entity && data === undefined && conflict.value !== undefined && (
+                    <button type="button" class="button tiny" aria-disabled={blocked !== null || undefined} onClick={act(() => edits.take(conflict))}>
+                        <Icon name="restore" size={13} /> Restore
+                    </button>
+                )}
                 {(conflict.kind === 'cycle' || conflict.kind === 'orphan') && entity && (
                     <button type="button" class="button tiny" aria-disabled={blocked !== null || undefined} onClick={act(() => edits.move(conflict.entity, null))}>
                         Keep it at the top

@@ -2,6 +2,7 @@
 import { useRef, useState } from 'preact/hooks';
 import type { JSX } from 'preact';
 import { useUi } from './context.ts';
+import { copyText } from './copy.ts';
 import { Dialog } from './dialog.tsx';
 import { Icon } from './icon.tsx';
 import { PublishDialog } from './publish.tsx';
@@ -28,13 +29,8 @@ function ShareDialog(): JSX.Element {
     const [copied, setCopied] = useState(false);
     const link = session.shareLink();
     const copy = async (): Promise<void> => {
-        input.current!.select();
-        try {
-            await navigator.clipboard.writeText(link);
-            setCopied(true);
-        } catch {
-            setCopied(document.execCommand('copy'));
-        }
+        setCopied(await copyText(link));
+        input.current?.select();
     };
     return (
         <Dialog title="Share">

@@ -6,6 +6,7 @@ import type { Entity, EntityId } from '../core/types.ts';
 import { IconButton } from './button.tsx';
 import { ComponentSection } from './component_section.tsx';
 import { useUi } from './context.ts';
+import { copyText } from './copy.ts';
 import { Icon } from './icon.tsx';
 import { entityIcon, isCore, offers } from './known.ts';
 import { menuAt, type MenuItem } from './menu.tsx';
@@ -90,8 +91,8 @@ function OneHead({ entity }: { entity: Entity }): JSX.Element {
             </div>
             <div class="inspector-about">
                 <button
-                    type="button" class="id mono" title="Copy the id" aria-label={`Id ${entity.id}, copy`}
-                    onClick={() => void navigator.clipboard?.writeText(entity.id).then(() => ui.session.say('info', 'Id copied'), () => undefined)}
+                    type="button" class="id mono" title="Copy the id" aria-label={`Id ${entity.id}`}
+                    onClick={() => void copyText(entity.id).then((done) => done && ui.session.say('info', 'Id copied'))}
                 >
                     {entity.id}
                 </button>

@@ -44,7 +44,7 @@ const shape = (title: string, icon: IconName): Known => ({
     begin: SHAPE,
     fields: {
         withCollisions: { label: 'Collisions' },
-        isPointerBlocker: { label: 'Blocks pointer' },
+        isPointerBlocker: { label: 'Clickable' },
         visible: {},
     },
 });
@@ -78,7 +78,7 @@ const EARLIER: { readonly [name: string]: Known } = {
         begin: { ...SHAPE, src: '' },
         fields: {
             withCollisions: { label: 'Collisions' },
-            isPointerBlocker: { label: 'Blocks pointer' },
+            isPointerBlocker: { label: 'Clickable' },
             src: { label: 'File' },
             assetId: { label: 'Asset' },
         },

@@ -60,7 +60,7 @@ export function NumberInput(props: NumberInputProps): JSX.Element {
         }
     };
     return (
-        <span class="number" data-axis={props.axis} data-wrong={wrong || undefined}>
+        <span class="number" data-axis={props.axis} data-wrong={wrong || undefined} data-readonly={readOnly || undefined}>
             {props.letter && <span class="number-letter" aria-hidden="true" {...drag}>{props.letter}</span>}
             <input
                 ref={input} type="text" inputMode="decimal" autocomplete="off" spellcheck={false} aria-label={props.name}

@@ -1,7 +1,7 @@
 /* The outliner: the scene's tree. Thousands of entities are no matter: only rows that are seen
  * exist (and the one that has the keyboard). */
-import { computed, signal, useSignal, useSignalEffect } from '@preact/signals';
-import { useEffect, useLayoutEffect, useMemo, useRef } from 'preact/hooks';
+import { useComputed, useSignal, useSignalEffect } from '@preact/signals';
+import { useEffect, useLayoutEffect, useRef } from 'preact/hooks';
 import type { JSX } from 'preact';
 import type { EntityId } from '../core/types.ts';
 import { addMenu, entityMenu } from './entity_menu.ts';
@@ -21,19 +21,21 @@ export function Outliner(): JSX.Element {
     const search = useSignal('');
     const closed = useSignal<ReadonlySet<EntityId>>(new Set());
     /* The tree is made flat again when it changed, not when something moved. */
-    const rows = useMemo(() => {
-        const tree = signal(0);
-        ui.session.scene.watch((change) => {
-            if (change.all || change.tree || change.removed.size > 0 || search.peek() !== '') {
-                tree.value++;
-            }
-        });
-        return computed(() => {
-            void tree.value;
-            void ui.session.link.value.phase;
-            return flatten(ui.session.scene, closed.value, search.value);
-        });
-    }, [ui]);
+    const tree = useSignal(0);
+    useEffect(
+        () =>
+            ui.session.scene.watch((change) => {
+                if (change.all || change.tree || change.removed.size > 0 || search.peek() !== '') {
+                    tree.value++;
+                }
+            }),
+        [ui],
+    );
+    const rows = useComputed(() => {
+        void tree.value;
+        void ui.session.link.value.phase;
+        return flatten(ui.session.scene, closed.value, search.value);
+    });
     return (
         <aside class="panel left" aria-label="Outliner">
             <header class="panel-head">
@@ -114,12 +116,22 @@ function Tree({ ui, rows, closed, searching }: TreeProps): JSX.Element {
 
     const first = Math.max(0, Math.floor(top.value / ROW_HEIGHT) - SPARE);
     const last = Math.min(all.length, Math.ceil((top.value + height.value) / ROW_HEIGHT) + SPARE);
-    const activeAt = Math.max(0, all.findIndex((row) => row.id === active.value));
+    const found = all.findIndex((row) => row.id === active.value);
+    const lastAt = useRef(0);
+    const activeAt = Math.max(0, found >= 0 ? found : Math.min(lastAt.current, all.length - 1));
+    lastAt.current = activeAt;
     const drawn = all.slice(first, last).map((row, index) => ({ row, index: first + index }));
     if (all.length > 0 && (activeAt < first || activeAt >= last)) {
         drawn.push({ row: all[activeAt]!, index: activeAt });
     }
 
+    /* A row that is gone leaves the keyboard to the one in its place. */
+    const focused = useRef(false);
+    useLayoutEffect(() => {
+        if (focused.current && document.activeElement === document.body && all.length > 0 && ui.renaming.peek() === null) {
+            focusElement(box.current, all[activeAt]!.id);
+        }
+    });
     const focusRow = (index: number): void => {
         const row = rows.peek()[Math.max(0, Math.min(index, rows.peek().length - 1))];
         if (row) {
@@ -168,6 +180,12 @@ function Tree({ ui, rows, closed, searching }: TreeProps): JSX.Element {
                 top.value = event.currentTarget.scrollTop;
             }}
             onKeyDown={keys}
+            onFocusIn={() => { focused.current = true; }}
+            onFocusOut={({ target, relatedTarget }) => queueMicrotask(() => {
+                if (relatedTarget !== null || (target as HTMLElement).isConnected) {
+                    focused.current = box.current?.contains(document.activeElement) ?? false;
+                }
+            })}
             onPointerDown={(event) => {
                 if (event.target === box.current || (event.target as HTMLElement).classList.contains('tree-space')) {
                     ui.session.selection.value = [];
@@ -190,7 +208,7 @@ function Tree({ ui, rows, closed, searching }: TreeProps): JSX.Element {
                 ))}
             </div>
             {all.length === 0 && (
-                <p class="tree-none quiet">{searching ? 'Nothing is called that.' : ui.session.link.value.phase === 'live' ? 'No entities yet.' : 'Loading …'}</p>
+                <p class="tree-none quiet">{searching ? 'Nothing is called that.' : ui.session.link.value.phase === 'live' ? 'No entities yet.' : ui.session.link.value.phase === 'closed' ? '' : 'Loading …'}</p>
             )}
             {drag.ghost.value && (
                 <div class="drag-ghost" style={{ left: `${drag.ghost.value.x + 12}px`, top: `${drag.ghost.value.y + 8}px` }}>
