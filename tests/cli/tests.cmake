@@ -85,6 +85,8 @@ foreach(noun event hub members presence)
     scenesync_test(cli/test_${noun} LIBS scenesync_cli scenesync_scene scenesync_sync
         scenesync_crdt scenesync_test_support)
 endforeach()
+scenesync_test(cli/test_undone SOURCES scene/world.c
+    LIBS scenesync_cli scenesync_scene scenesync_sync scenesync_crdt scenesync_test_support)
 scenesync_test(cli/test_view SOURCES scene/world.c
     LIBS scenesync_cli scenesync_scene scenesync_sync scenesync_crdt scenesync_test_support)
 scenesync_test(cli/test_session
