@@ -22,7 +22,9 @@ const WIDE = { width: 1920, height: 1080 };
 const ASIDE = { viewport: { width: 800, height: 400 }, scale: 0.25, cutOff: true };
 
 async function take(person, name, folder = OUT) {
-    await person.drawn().catch(() => {});
+    if ((await person.link())?.phase === 'live') {
+        await person.drawn().catch((error) => console.log(`${name}: ${error.message}`));
+    }
     await person.page.mouse.move(person.page.viewportSize().width / 2, 2);
     await person.page.waitForTimeout(400); /* transitions of the panels */
     await person.page.screenshot({ path: path.join(folder, `${name}.png`) });
@@ -56,7 +58,7 @@ async function frame(person, ids) {
 async function company(world, scene, scheme, viewport = LAPTOP) {
     const kernel = await edited(world, scene);
     const at = kernel.edition;
-    const ana = await world.person('Ana', at, { scheme, viewport, color: '#e76f51', cutOff: true });
+    const ana = await world.person('Ana', at, { scheme, viewport, color: '#e76f51', cutOff: true, quality: 'high' });
     const ben = await world.person('Ben', at, { ...ASIDE, color: '#2a9d8f' });
     const cyn = await world.person('Cyn', at, { ...ASIDE, color: '#7c5cff' });
     const ids = await ana.ids();

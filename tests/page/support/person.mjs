@@ -3,6 +3,7 @@
 
 import { createRequire } from 'node:module';
 import { readFileSync } from 'node:fs';
+import { WAIT_MS } from './wait.mjs';
 
 const AXE = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8');
 /* What Chromium itself writes to the console where a network is away. */
@@ -35,13 +36,16 @@ export class Person {
     }
 
     address() {
-        const { token, path = '/', color } = this.options;
+        const { token, path = '/', color, quality } = this.options;
         const base = typeof this.at === 'string' ? this.at : this.at.http ?? `http://127.0.0.1:${this.at.port}`;
         const url = new URL(path, base);
         url.searchParams.set('scene', '0,0');
         url.searchParams.set('name', this.name);
         if (color) {
             url.searchParams.set('color', color);
+        }
+        if (quality) {
+            url.searchParams.set('quality', quality);
         }
         if (token) {
             url.hash = `token=${token}`;
@@ -156,13 +160,16 @@ export class Person {
 
     /* Where an entity is on the page, in CSS pixels; null: not in sight. */
     async screen(id) {
-        await this.in(() => window.scenesync.view.settled());
+        await this.drawn();
         return this.in((i) => window.scenesync.view.screen(i), id);
     }
 
     /* What moves has come to rest, and is drawn. */
     drawn() {
-        return this.in(() => window.scenesync.view.settled());
+        return this.in((ms) => Promise.race([
+            window.scenesync.view.settled(),
+            new Promise((_, reject) => { setTimeout(() => reject(new Error('the view does not settle')), ms); }),
+        ]), WAIT_MS);
     }
 
     /* ---- finding ---- */

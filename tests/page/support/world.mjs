@@ -10,9 +10,8 @@ import path from 'node:path';
 import { Program, ROOT, verb } from './program.mjs';
 import { Person } from './person.mjs';
 import { Relay } from './relay.mjs';
+import { WAIT_MS } from './wait.mjs';
 
-/* Until what is awaited counts as missing: for liveness alone, nothing is timed by it. */
-export const WAIT_MS = Number(process.env.SCENESYNC_WAIT ?? 30) * 1000;
 const REPORT = /Sanitizer|runtime error:|Assertion .* failed/;
 
 export class Skip extends Error {}
