@@ -219,6 +219,8 @@ crdt_err sync_node_attach(sync_node *node, sync_attach_fn fn, void *ctx);
 #define SYNC_NODE_NAME_SIZE 256 /* bytes of a scene's name or URL, with terminator */
 
 typedef struct sync_node_peer {
+    uint32_t
+        number; /* of our link to it, as long as the node runs; 0: we do not dial it */
     char url[SYNC_NODE_NAME_SIZE];
     crdt_actor actor; /* all zero: not heard yet */
     bool connected;

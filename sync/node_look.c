@@ -199,6 +199,7 @@ static crdt_err copy_peers(sync_node *node, sync_node_status *status)
                            sync_replica_next_peer(node->replica, &index, &peer);) {
         sync_node_peer *to = &status->peers[status->peer_count++];
         *to = (sync_node_peer){
+            .number = peer.peer,
             .actor = peer.actor,
             .connected = peer.connected,
             .heard = peer.heard,

@@ -343,16 +343,52 @@ static const peer_family PEER_FAMILIES[] = {
     {"scenesync_peer_sent_bytes_total", "Their bytes.", true, peer_out_size},
 };
 
-static void put_peer(web_metrics *m, const sync_node_peer *peer, size_t index,
-                     double value)
+#define PEER_NAME_SIZE CRDT_ACTOR_TEXT_SIZE
+
+/* What a peer is called as long as the worker runs: the number of our link, or its actor
+ * where it is not dialed. */
+static void name_peer(const sync_node_peer *peer, char name[PEER_NAME_SIZE])
 {
-    char actor[CRDT_ACTOR_TEXT_SIZE];
-    char number[24];
-    crdt_actor_format(&peer->actor, actor);
-    snprintf(number, sizeof number, "%zu", index);
-    /* Two rows may be of one address and actor: their places tell them apart. */
-    const char *labels[] = {"peer", number, "url", peer->url, "actor", actor, NULL};
+    if (peer->number != 0) {
+        snprintf(name, PEER_NAME_SIZE, "%" PRIu32, peer->number);
+    } else {
+        crdt_actor_format(&peer->actor, name);
+    }
+}
+
+/* Another row of the same name came before: a replica that started again, and is not
+ * dialed. */
+static bool is_repeated(const sync_node_status *status, size_t index)
+{
+    char name[PEER_NAME_SIZE];
+    char other[PEER_NAME_SIZE];
+    name_peer(&status->peers[index], name);
+    for (size_t i = 0; i < index; i++) {
+        name_peer(&status->peers[i], other);
+        if (strcmp(name, other) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static void put_peer(web_metrics *m, const sync_node_peer *peer, double value)
+{
+    char name[PEER_NAME_SIZE];
+    name_peer(peer, name);
+    const char *labels[] = {"peer", name, "url", peer->url, NULL};
     web_metrics_put(m, labels, value);
+}
+
+/* Who is behind a link is told apart: it may change, and counters go on. */
+static void put_peer_info(web_metrics *m, const sync_node_peer *peer)
+{
+    char name[PEER_NAME_SIZE];
+    char actor[CRDT_ACTOR_TEXT_SIZE];
+    name_peer(peer, name);
+    crdt_actor_format(&peer->actor, actor);
+    const char *labels[] = {"peer", name, "url", peer->url, "actor", actor, NULL};
+    web_metrics_put(m, labels, 1);
 }
 
 static void put_peers(web_metrics *m, const sync_node_status *status)
@@ -362,15 +398,23 @@ static void put_peers(web_metrics *m, const sync_node_status *status)
         (family->counter ? web_metrics_counter : web_metrics_gauge)(m, family->name,
                                                                     family->help);
         for (size_t k = 0; k < status->peer_count; k++) {
-            put_peer(m, &status->peers[k], k, family->value(&status->peers[k]));
+            if (!is_repeated(status, k)) {
+                put_peer(m, &status->peers[k], family->value(&status->peers[k]));
+            }
         }
     }
     web_metrics_gauge(m, "scenesync_peer_last_heard_seconds",
                       "Since the peer's last beacon; missing: it was never heard.");
     for (size_t k = 0; k < status->peer_count; k++) {
         uint64_t ms = status->peers[k].heard_ms_ago;
-        if (ms != UINT64_MAX) {
-            put_peer(m, &status->peers[k], k, (double)ms / 1000);
+        if (ms != UINT64_MAX && !is_repeated(status, k)) {
+            put_peer(m, &status->peers[k], (double)ms / 1000);
+        }
+    }
+    web_metrics_gauge(m, "scenesync_peer_info", "Which replica the peer is.");
+    for (size_t k = 0; k < status->peer_count; k++) {
+        if (!is_repeated(status, k)) {
+            put_peer_info(m, &status->peers[k]);
         }
     }
 }

@@ -323,6 +323,25 @@ def test_metrics_are_as_prometheus_reads_them(world):
     assert metrics(one)["scenesync_edits_total"] > at_one["scenesync_edits_total"]
 
 
+def test_a_peer_keeps_its_name_when_another_goes(world):
+    """Counters go on under the name they had: rates and sums over time are of one link each."""
+    first, second = world.worker("first"), world.worker("second")
+    eye = world.worker("eye", peers=[first, second])
+    ana = world.renderer(first, "ana")
+    ana.accepted(ana.add("lamp", {"Transform": place(1)}))
+
+    def received(of):
+        return {k: v for k, v in metrics(eye).items()
+                if k.startswith("scenesync_peer_received_bytes_total") and f'url="{of.url}"' in k}
+    world.wait(lambda: all(sum(received(w).values()) > 0 for w in (first, second)), "both are heard")
+    before = received(second)
+    first.stop()
+    world.wait(lambda: not any(first.url in p["url"] and p["heard"] for p in eye.status["peers"]), "the first is gone")
+    assert set(received(second)) == set(before) and all(v >= before[k] for k, v in received(second).items())
+    actor = second.status["worker"]
+    assert [k for k in metrics(eye) if k.startswith("scenesync_peer_info") and actor in k], "who it is"
+
+
 def test_status_tells_of_each_peer(world):
     one, two, way, ana, ben = two_workers(world)
     world.wait(lambda: any(p["connected"] and p["digestEqual"] and p["bytesIn"] > 0 for p in two.status["peers"]),
