@@ -363,6 +363,17 @@ void worker_session_set_state(worker_session *session, const char *state,
 
 /* ---- batches ---- */
 
+/* Of all batches together: those of many steps may be many. */
+static bool has_gathered_enough(const worker_session *session)
+{
+    size_t size = 0;
+    const worker_batch *batch = session->first;
+    for (; batch != NULL && size <= WORKER_GATHERED_MAX; batch = batch->next) {
+        size += worker_batch_size(batch);
+    }
+    return size > WORKER_GATHERED_MAX;
+}
+
 bool worker_session_busy(const worker_session *session)
 {
     bool loading = strcmp(session->state, "loading") == 0;
@@ -371,8 +382,7 @@ bool worker_session_busy(const worker_session *session)
         return true;
     }
     return !loading && (session->unanswered >= WORKER_UNANSWERED_MAX ||
-                        (session->open != NULL &&
-                         worker_batch_size(session->open) > WORKER_GATHERED_MAX));
+                        has_gathered_enough(session));
 }
 
 worker_batch *worker_session_take(worker_session *session)

@@ -21,7 +21,7 @@
 #include "cli/worker/intent.h"
 
 #define WORKER_UNANSWERED_MAX 1024u     /* events; then the socket waits */
-#define WORKER_GATHERED_MAX (1u << 20)  /* bytes of one batch; then the socket waits */
+#define WORKER_GATHERED_MAX (1u << 20)  /* bytes of batches; then the socket waits */
 #define WORKER_BATCHES_MAX 4u           /* under way at once */
 #define WORKER_NOTICES_MAX (256u << 10) /* bytes of answers and notices unsent */
 #define WORKER_WRITE_MAX (256u << 10)   /* bytes after which a message is ended */

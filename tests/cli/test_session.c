@@ -191,6 +191,38 @@ Test(session, batches_are_of_one_step)
     gallery_close(&g);
 }
 
+/* What is gathered is bounded, also where each event is of another step and so begins a batch
+ * of its own: each of them alone is small. */
+Test(session, many_steps_are_bounded_together)
+{
+    enum { SIZE = 200000 };
+    gallery g;
+    open_lamp(&g);
+    char *text = malloc(SIZE + 512);
+    char *value = malloc(SIZE + 1);
+    cr_assert(text != NULL && value != NULL);
+    memset(value, 'a', SIZE);
+    value[SIZE] = '\0';
+    worker_session *session = g.renderers[0].session;
+    int said = 0;
+    for (; said < 50 && !worker_session_busy(session); said++) {
+        int size = snprintf(
+            text, SIZE + 512,
+            "{\"eventType\":\"stateEvent\",\"id\":%d,\"step\":\"%d\",\"payload\":"
+            "{\"type\":\"SetComponent\",\"payload\":{\"entityId\":\"lamp\","
+            "\"componentId\":\"Note\",\"data\":{\"text\":\"%d%s\"}}}}",
+            1000 + said, said % 2, said, value);
+        worker_session_receive(session, (crdt_span){(uint8_t *)text, (size_t)size},
+                               ACCESS_EDIT, g.now_ms);
+    }
+    cr_assert(said >= 2 && said <= 7, "%d events of 200,000 bytes", said);
+    gallery_settle(&g);
+    cr_assert_not(worker_session_busy(session));
+    free(value);
+    free(text);
+    gallery_close(&g);
+}
+
 /* Two types have the number 65: the worker tells of `Material` under it, and a renderer that
  * answers with 65 made a PBRMaterial beside it, which nobody saw. It means what it is shown;
  * where it is shown nothing, the first of the two. */
