@@ -15,9 +15,10 @@ import type { Random } from './support.ts';
 function stage() {
     const scene = new TestScene();
     const crowd = new Crowd();
-    const bodies = new Bodies(scene, crowd, new Wardrobe(), new Models({ told: () => undefined, beside: () => null, plain: false }), [], () => undefined);
+    const wardrobe = new Wardrobe();
+    const bodies = new Bodies(scene, crowd, wardrobe, new Models({ told: () => undefined, beside: () => null, plain: false }), [], () => undefined);
     const at = (id: string) => new Vector3().setFromMatrixPosition(bodies.all.get(id)!.world).toArray().map((value) => Math.round(value * 1e6) / 1e6 + 0);
-    return { scene, crowd, bodies, at };
+    return { scene, crowd, wardrobe, bodies, at };
 }
 
 test('children stand in their parents, and follow them', () => {
@@ -159,4 +160,21 @@ test('what is drawn is what the scene says, whatever happened', () => {
             assert.deepEqual(drawn(crowd), meant(scene), random.repeat);
         }
     }
+});
+
+/* Every radius that somebody dragged a number through was kept on the graphics card. */
+test('what nobody wears any more is thrown away', () => {
+    const { scene, wardrobe, bodies } = stage();
+    scene.put('a', {});
+    for (let i = 0; i < 100; i++) {
+        scene.put('b', {}, null, { CylinderShape: { radiusTop: i / 10 } });
+        scene.tell({ changed: ['b'], mine: true });
+        bodies.step(16 * i);
+        assert.equal(wardrobe.size, 2);
+    }
+    scene.drop('a');
+    scene.drop('b');
+    scene.tell({ removed: ['a', 'b'], tree: true });
+    bodies.step(5000);
+    assert.equal(wardrobe.size, 0);
 });

@@ -20,7 +20,8 @@ function glb(gltf: unknown, claim?: number): ArrayBuffer {
 }
 
 test('an honest model passes', () => {
-    const good = { asset: { version: '2.0' }, nodes: [{ children: [1] }, {}], accessors: [{ count: 36 }] };
+    const good = { asset: { version: '2.0' }, nodes: [{ children: [1], mesh: 0 }, { mesh: 0 }], accessors: [{ count: 36 }],
+                   meshes: [{ primitives: [{ attributes: { POSITION: 0 }, indices: 0 }] }] };
     checkModel(glb(good));
     checkModel(plain(good));
 });
@@ -40,6 +41,13 @@ test('each lie is refused by its name', () => {
         [{ nodes: chain }, /too deep/],
         [{ nodes: new Array(20_001).fill({}) }, /too many nodes/],
         [{ extensionsRequired: ['KHR_draco_mesh_compression'] }, /needs KHR_draco/],
+        [{ accessors: [{ count: 8e6 }], meshes: [{ primitives: [{ attributes: { POSITION: 0 } }] }], /* 1 MB that would be 10^11 */
+           nodes: new Array(20_000).fill({ mesh: 0 }) }, /shows too much/],
+        [{ accessors: [{ count: 1e6 }], meshes: [{ primitives: new Array(9).fill({ attributes: { POSITION: 0 } }) }], nodes: [{ mesh: 0 }] },
+         /shows too much/],
+        [{ accessors: [{ count: 1e6 }], meshes: [{ primitives: [{ attributes: { POSITION: 0 }, targets: new Array(9).fill({}) }] }],
+           nodes: [{ mesh: 0 }] }, /shows too much/],
+        [{ meshes: [{ primitives: new Array(300).fill({}) }], nodes: new Array(300).fill({ mesh: 0 }) }, /shows too much/],
         [null, /no glTF/],
         [7, /no glTF/],
     ];
@@ -52,7 +60,8 @@ test('each lie is refused by its name', () => {
 
 test('bytes that are anything end in an error or pass', () => {
     const random = seeded('gltf');
-    const good = new Uint8Array(glb({ nodes: [{ children: [1] }, {}], accessors: [{ count: 3 }] }));
+    const good = new Uint8Array(glb({ nodes: [{ children: [1] }, { mesh: 0 }], accessors: [{ count: 3 }],
+                                      meshes: [{ primitives: [{ attributes: { POSITION: 0 } }] }] }));
     for (let i = 0; i < 3000; i++) {
         const bytes = good.slice();
         for (let flips = 1 + draw.below(random, 4); flips > 0; flips--) {

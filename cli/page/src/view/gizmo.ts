@@ -37,6 +37,7 @@ export class Gizmo {
     private readonly startTurn = new Quaternion();
     /* With Alt a copy is dragged away, as in other tools. */
     private copying = false;
+    private copies: { readonly ids: readonly EntityId[]; readonly step: string; readonly former: readonly EntityId[] } | null = null;
     private inverted = false; /* Shift: snap if it is off, and the other way round */
     onDragging: (dragging: boolean) => void = () => undefined;
 
@@ -152,6 +153,7 @@ export class Gizmo {
         let ids = this.moving();
         if (this.copying) {
             ids = this.session.edits.duplicate(ids, step);
+            this.copies = { ids, step, former: this.session.selection.peek() };
             this.bodies.step(performance.now());
         }
         this.startPosition.copy(this.pivot.position);
@@ -185,7 +187,7 @@ export class Gizmo {
 
     private finish(): void {
         this.drag?.end();
-        this.drag = null;
+        this.drag = this.copies = null;
         this.attach();
     }
 
@@ -196,6 +198,12 @@ export class Gizmo {
         }
         this.drag.cancel();
         this.drag = null;
+        if (this.copies) {
+            const { ids, step, former } = this.copies;
+            this.copies = null;
+            this.session.edits.remove(ids, step);
+            this.session.selection.value = former;
+        }
         this.controls.reset();
         this.controls.detach(); /* lets go of the pointer */
         this.attach();

@@ -14,9 +14,21 @@ const KNOWN = new Set([
     'KHR_lights_punctual', 'EXT_texture_webp',
 ]);
 
+interface Primitive {
+    attributes?: { [name: string]: unknown };
+    indices?: unknown;
+    targets?: unknown;
+}
+
+interface Node {
+    children?: unknown;
+    mesh?: unknown;
+}
+
 interface Gltf {
     accessors?: { count?: unknown }[];
-    nodes?: { children?: unknown }[];
+    meshes?: { primitives?: unknown }[];
+    nodes?: Node[];
     extensionsRequired?: unknown;
 }
 
@@ -33,7 +45,7 @@ function textOf(bytes: ArrayBuffer): string {
     return new TextDecoder().decode(bytes);
 }
 
-function checkNodes(nodes: { children?: unknown }[]): void {
+function checkNodes(nodes: readonly Node[]): void {
     if (nodes.length > NODES_MAX) {
         throw new Error('too many nodes');
     }
@@ -57,21 +69,45 @@ function checkNodes(nodes: { children?: unknown }[]): void {
     }
 }
 
+/* Every node that shows a mesh gets a copy of it (model.ts): what all of them are together. */
+function checkShown({ nodes, meshes }: Gltf, counts: readonly number[]): void {
+    const countOf = (accessor: unknown): number => (typeof accessor === 'number' ? counts[accessor] ?? 0 : 0);
+    const sizes = listOf(meshes).map(({ primitives }) => {
+        const parts = listOf(primitives as Primitive[] | undefined);
+        const sizeOf = ({ attributes, indices, targets }: Primitive): number =>
+            countOf(attributes?.['POSITION']) * (1 + (Array.isArray(targets) ? targets.length : 0)) + countOf(indices);
+        return { parts: parts.length, elements: parts.reduce((sum, part) => sum + sizeOf(part), 0) };
+    });
+    let elements = 0;
+    let parts = 0;
+    for (const { mesh } of listOf(nodes)) {
+        const size = typeof mesh === 'number' ? sizes[mesh] : undefined;
+        elements += size?.elements ?? 0;
+        parts += size?.parts ?? 0;
+    }
+    if (elements > ELEMENTS_MAX || parts > NODES_MAX) {
+        throw new Error('it shows too much');
+    }
+}
+
+/* A list of objects, whatever it is. */
+function listOf<T extends object>(value: readonly T[] | undefined): readonly T[] {
+    return Array.isArray(value) ? value.map((item: T | null) => (typeof item === 'object' && item !== null ? item : ({} as T))) : [];
+}
+
 /* Throws an Error with the reason if the model is not to be loaded. O(size). */
 export function checkModel(bytes: ArrayBuffer): void {
     const gltf = JSON.parse(textOf(bytes)) as Gltf | null;
     if (typeof gltf !== 'object' || gltf === null) {
         throw new Error('no glTF');
     }
-    let elements = 0;
-    for (const accessor of Array.isArray(gltf.accessors) ? gltf.accessors : []) {
-        const count = accessor?.count;
+    const counts = listOf(gltf.accessors).map(({ count }) => {
         if (typeof count !== 'number' || !(count >= 0)) {
             throw new Error('an accessor without a count');
         }
-        elements += count;
-    }
-    if (elements > ELEMENTS_MAX) {
+        return count;
+    });
+    if (counts.reduce((sum, count) => sum + count, 0) > ELEMENTS_MAX) {
         throw new Error('too many vertices');
     }
     for (const name of Array.isArray(gltf.extensionsRequired) ? gltf.extensionsRequired : []) {
@@ -79,5 +115,6 @@ export function checkModel(bytes: ArrayBuffer): void {
             throw new Error(`needs ${String(name).slice(0, 60)}`);
         }
     }
-    checkNodes(Array.isArray(gltf.nodes) ? gltf.nodes : []);
+    checkNodes(listOf(gltf.nodes));
+    checkShown(gltf, counts);
 }

@@ -198,13 +198,15 @@ export class Models {
         return entry.model;
     }
 
-    /* What failed is asked for again when it is taken again: its worker was away. The URLs. */
-    forgetFailed(): string[] {
-        const failed = [...this.entries].filter(([, { model }]) => model.state === 'failed').map(([url]) => url);
-        for (const url of failed) {
-            this.entries.delete(url);
+    /* Ask again for what failed: its worker was away. */
+    retry(): void {
+        for (const [url, entry] of this.entries) {
+            if (entry.model.state === 'failed') {
+                entry.model = { state: 'loading', ...NOTHING };
+                this.waiting.push(url);
+            }
         }
-        return failed;
+        this.next();
     }
 
     release(url: string): void {

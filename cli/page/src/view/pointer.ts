@@ -41,6 +41,11 @@ export class Pointer {
         this.listen('pointermove', (event) => this.moved(event));
         this.listen('pointerup', (event) => this.released(event));
         this.listen('pointercancel', () => this.cancel());
+        this.listen('lostpointercapture', () => {
+            if (this.gesture && this.gesture.kind !== 'click') {
+                this.cancel();
+            }
+        });
         this.listen('pointerleave', () => this.hover(null));
         this.listen('dblclick', (event) => this.doubled(event));
         this.listen('contextmenu', (event) => event.preventDefault());
@@ -107,6 +112,9 @@ export class Pointer {
         this.last.set(event.clientX, event.clientY);
         this.shift = event.shiftKey;
         this.gizmo.invert(event.shiftKey);
+        if (this.gesture && (event.buttons & 1) === 0) {
+            this.finish(this.gesture); /* of two buttons the other one is still down */
+        }
         this.wandered ||= event.buttons !== 0 && this.down.distanceTo(this.last) > STILL;
         if (this.gesture?.kind === 'frame' && this.wandered) {
             this.stretch(this.gesture);
@@ -154,12 +162,14 @@ export class Pointer {
     }
 
     private released(event: PointerEvent): void {
-        const { gesture } = this;
-        this.gesture = null;
-        if (!gesture || event.button !== 0) {
-            return;
-        }
         this.last.set(event.clientX, event.clientY);
+        if (this.gesture && (event.buttons & 1) === 0) {
+            this.finish(this.gesture);
+        }
+    }
+
+    private finish(gesture: Gesture): void {
+        this.gesture = null;
         this.eye.controls.enabled = true;
         if (gesture.kind === 'frame' && gesture.element) {
             gesture.element.remove();

@@ -208,9 +208,7 @@ class SceneView implements View {
                 this.arrived = this.toHome = this.toLight = true;
                 stage.wake();
             }
-            for (const url of this.models.forgetFailed()) {
-                this.bodies.modelReady(url);
-            }
+            this.models.retry();
         }));
         ends.push(effect(() => {
             this.gizmo.set({ tool: this.tool.value, space: this.space.value, snap: this.snap.value,

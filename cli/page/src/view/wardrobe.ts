@@ -2,8 +2,7 @@
  * once and shared by all that look the same, so that the crowd draws them in one call. */
 import {
     Box3, BoxGeometry, BufferGeometry, CanvasTexture, CircleGeometry, Color, CylinderGeometry, DoubleSide,
-    Float32BufferAttribute, Matrix4,
-    MeshBasicMaterial, MeshLambertMaterial, OctahedronGeometry, PlaneGeometry, SphereGeometry, SRGBColorSpace,
+    Float32BufferAttribute, Matrix4, MeshBasicMaterial, MeshLambertMaterial, OctahedronGeometry, PlaneGeometry, SphereGeometry, SRGBColorSpace,
     TorusGeometry, Vector3,
 } from 'three';
 import type { Material } from 'three';
@@ -27,11 +26,6 @@ export interface Outfit {
 
 const TEXTS_MAX = 256; /* textures of texts; more are shown as marks */
 const MARK_SIZE = 0.5;
-
-interface TextPart {
-    readonly part: Part;
-    users: number;
-}
 
 /* Opacities by tenths: few materials, however many values a scene has. */
 const tenths = (opacity: number): number => Math.max(1, Math.round(opacity * 10));
@@ -120,18 +114,31 @@ function drawText(text: string, color: string, size: number): { texture: CanvasT
     return { texture, width: canvas.width * metres, height: canvas.height * metres };
 }
 
+/* A part and how many outfits have it: foreign numbers name new ones without end. */
+interface Held {
+    readonly key: string;
+    readonly part: Part;
+    users: number;
+}
+
 export class Wardrobe {
-    private readonly parts = new Map<string, Part>();
-    private readonly texts = new Map<string, TextPart>();
-    private readonly textOf = new Map<Part, TextPart>();
+    private readonly held = new Map<string, Held>();
+    private readonly byPart = new Map<Part, Held>();
+    private texts = 0;
+
+    private keep(key: string, make: () => Part): Part {
+        let held = this.held.get(key);
+        if (!held) {
+            held = { key, part: make(), users: 0 };
+            this.held.set(key, held);
+            this.byPart.set(held.part, held);
+        }
+        held.users++;
+        return held.part;
+    }
 
     private part(key: string, geometry: () => BufferGeometry, material: () => Material, shadow: boolean): Part {
-        let part = this.parts.get(key);
-        if (!part) {
-            part = { geometry: geometry(), material: material(), shadow, tinted: true };
-            this.parts.set(key, part);
-        }
-        return part;
+        return this.keep(key, () => ({ geometry: geometry(), material: material(), shadow, tinted: true }));
     }
 
     private solid(key: string, geometry: () => BufferGeometry, opacity: number, lit: boolean, flat: boolean): Part {
@@ -167,34 +174,17 @@ export class Wardrobe {
     }
 
     private text(look: Look & { kind: 'text' }): Piece {
-        const key = JSON.stringify(look);
-        let found = this.texts.get(key);
-        if (!found && this.texts.size >= TEXTS_MAX) {
-            this.dropTexts();
-        }
-        if (!found && this.texts.size >= TEXTS_MAX) {
+        const key = `text ${JSON.stringify(look)}`;
+        if (!this.held.has(key) && this.texts >= TEXTS_MAX) {
             return this.mark('picture', 0x8b95a5);
         }
-        if (!found) {
+        const part = this.keep(key, () => {
             const { texture, width, height } = drawText(look.text, look.color, look.size);
             const material = new MeshBasicMaterial({ map: texture, transparent: true, alphaTest: 0.05, side: DoubleSide });
-            const part: Part = { geometry: new PlaneGeometry(width, height), material, shadow: false, tinted: false };
-            found = { part, users: 0 };
-            this.texts.set(key, found);
-            this.textOf.set(part, found);
-        }
-        found.users++;
-        return { part: found.part, offset: null, color: null };
-    }
-
-    private dropTexts(): void {
-        for (const [key, { part, users }] of this.texts) {
-            if (users === 0) {
-                this.texts.delete(key);
-                this.textOf.delete(part);
-                disposePart(part);
-            }
-        }
+            this.texts++;
+            return { geometry: new PlaneGeometry(width, height), material, shadow: false, tinted: false };
+        });
+        return { part, offset: null, color: null };
     }
 
     /* `model` is that of the look's entity; `tint` colours the block that stands for it. Each
@@ -226,22 +216,27 @@ export class Wardrobe {
 
     release(outfit: Outfit): void {
         for (const { part } of outfit.pieces) {
-            const text = this.textOf.get(part);
-            if (text) {
-                text.users--;
+            const held = this.byPart.get(part);
+            if (held && --held.users === 0) {
+                this.texts -= part.tinted ? 0 : 1;
+                this.held.delete(held.key);
+                this.byPart.delete(part);
+                disposePart(part);
             }
         }
     }
 
+    /* How many parts it keeps. */
+    get size(): number {
+        return this.held.size;
+    }
+
     dispose(): void {
-        for (const part of this.parts.values()) {
+        for (const { part } of this.held.values()) {
             disposePart(part);
         }
-        for (const { part } of this.texts.values()) {
-            disposePart(part);
-        }
-        this.parts.clear();
-        this.texts.clear();
+        this.held.clear();
+        this.byPart.clear();
     }
 }
 
