@@ -60,6 +60,7 @@ export function openPage(root: HTMLElement, options: PageOptions): Ui {
         return () => clearTimeout(timer);
     });
     listenForShortcuts(ui);
+    finishFieldsFirst();
     render(
         <UiProvider value={ui}>
             <App openViewport={options.openViewport} />
@@ -67,6 +68,21 @@ export function openPage(root: HTMLElement, options: PageOptions): Ui {
         root,
     );
     return ui;
+}
+
+/* A press elsewhere may select another thing, and with it the field goes that one is typing in:
+ * what was typed is taken before that. */
+function finishFieldsFirst(): void {
+    document.addEventListener(
+        'pointerdown',
+        (event) => {
+            const field = document.activeElement;
+            if (field instanceof HTMLElement && field.matches('input, textarea') && event.target !== field) {
+                field.blur();
+            }
+        },
+        true,
+    );
 }
 
 function blockedBy(session: Session): string | null {

@@ -61,25 +61,7 @@ function Menu({ menu }: { menu: MenuState }): JSX.Element {
         }
     };
 
-    useLayoutEffect(() => placeAt(box.current!, menu.at), [menu, items.length]);
-    useLayoutEffect(() => {
-        const focus = menu.search !== undefined ? 'input' : '[role^=menuitem]:not([aria-disabled=true])';
-        (box.current!.querySelector<HTMLElement>(focus) ?? box.current!).focus();
-        const outside = (event: Event): void => {
-            const target = event.target as Node;
-            if (!box.current?.contains(target) && !menu.opener?.contains(target)) {
-                close(false);
-            }
-        };
-        const resized = (): void => close(false);
-        document.addEventListener('pointerdown', outside, true);
-        window.addEventListener('resize', resized);
-        return () => {
-            document.removeEventListener('pointerdown', outside, true);
-            window.removeEventListener('resize', resized);
-        };
-    }, [menu]);
-
+    useMenuLife(box, menu, items.length, () => close(false));
     const step = (by: number): void => {
         if (items.length === 0) {
             return;
@@ -146,6 +128,27 @@ function Menu({ menu }: { menu: MenuState }): JSX.Element {
             </div>
         </div>
     );
+}
+
+/* Put in its place, given the keyboard, and closed by a press elsewhere. */
+function useMenuLife(box: { readonly current: HTMLDivElement | null }, menu: MenuState, count: number, close: () => void): void {
+    useLayoutEffect(() => placeAt(box.current!, menu.at), [menu, count]);
+    useLayoutEffect(() => {
+        const focus = menu.search !== undefined ? 'input' : '[role^=menuitem]:not([aria-disabled=true])';
+        (box.current!.querySelector<HTMLElement>(focus) ?? box.current!).focus();
+        const outside = (event: Event): void => {
+            const target = event.target as Node;
+            if (!box.current?.contains(target) && !menu.opener?.contains(target)) {
+                close();
+            }
+        };
+        document.addEventListener('pointerdown', outside, true);
+        window.addEventListener('resize', close);
+        return () => {
+            document.removeEventListener('pointerdown', outside, true);
+            window.removeEventListener('resize', close);
+        };
+    }, [menu]);
 }
 
 interface RowProps {

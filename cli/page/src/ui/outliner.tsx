@@ -87,6 +87,10 @@ function Search({ ui, text }: { ui: Ui; text: { value: string } }): JSX.Element 
     );
 }
 
+interface Box {
+    readonly current: HTMLDivElement | null;
+}
+
 interface TreeProps {
     ui: Ui;
     rows: { readonly value: readonly Row[]; peek(): readonly Row[] };
@@ -96,8 +100,6 @@ interface TreeProps {
 
 function Tree({ ui, rows, closed, searching }: TreeProps): JSX.Element {
     const box = useRef<HTMLDivElement>(null);
-    const top = useSignal(0);
-    const height = useSignal(600);
     const active = useSignal<EntityId | null>(null); /* where the keyboard is */
     const anchor = useRef<EntityId | null>(null);    /* where a range began */
     const drag = useTreeDrag(ui, box);
@@ -105,33 +107,16 @@ function Tree({ ui, rows, closed, searching }: TreeProps): JSX.Element {
     const all = rows.value;
     const chosen = new Set(ui.session.selection.value);
 
-    useLayoutEffect(() => {
-        const watch = new ResizeObserver(() => {
-            height.value = box.current!.clientHeight;
-        });
-        watch.observe(box.current!);
-        return () => watch.disconnect();
-    }, []);
+    const seen = useSeen(box);
     useReveal(ui, rows, closed, box, active);
 
-    const first = Math.max(0, Math.floor(top.value / ROW_HEIGHT) - SPARE);
-    const last = Math.min(all.length, Math.ceil((top.value + height.value) / ROW_HEIGHT) + SPARE);
     const found = all.findIndex((row) => row.id === active.value);
     const lastAt = useRef(0);
     const activeAt = Math.max(0, found >= 0 ? found : Math.min(lastAt.current, all.length - 1));
     lastAt.current = activeAt;
-    const drawn = all.slice(first, last).map((row, index) => ({ row, index: first + index }));
-    if (all.length > 0 && (activeAt < first || activeAt >= last)) {
-        drawn.push({ row: all[activeAt]!, index: activeAt });
-    }
+    const drawn = drawnRows(all, seen.first, seen.last, activeAt);
 
-    /* A row that is gone leaves the keyboard to the one in its place. */
-    const focused = useRef(false);
-    useLayoutEffect(() => {
-        if (focused.current && document.activeElement === document.body && all.length > 0 && ui.renaming.peek() === null) {
-            focusElement(box.current, all[activeAt]!.id);
-        }
-    });
+    const stay = useStay(ui, box, all[activeAt]?.id);
     const focusRow = (index: number): void => {
         const row = rows.peek()[Math.max(0, Math.min(index, rows.peek().length - 1))];
         if (row) {
@@ -176,16 +161,9 @@ function Tree({ ui, rows, closed, searching }: TreeProps): JSX.Element {
     return (
         <div
             ref={box} class="tree" role="tree" aria-label="Entities" aria-multiselectable="true" data-drop-root={drag.over.value === '' || undefined}
-            onScroll={(event) => {
-                top.value = event.currentTarget.scrollTop;
-            }}
+            onScroll={seen.scrolled}
             onKeyDown={keys}
-            onFocusIn={() => { focused.current = true; }}
-            onFocusOut={({ target, relatedTarget }) => queueMicrotask(() => {
-                if (relatedTarget !== null || (target as HTMLElement).isConnected) {
-                    focused.current = box.current?.contains(document.activeElement) ?? false;
-                }
-            })}
+            {...stay}
             onPointerDown={(event) => {
                 if (event.target === box.current || (event.target as HTMLElement).classList.contains('tree-space')) {
                     ui.session.selection.value = [];
@@ -219,9 +197,58 @@ function Tree({ ui, rows, closed, searching }: TreeProps): JSX.Element {
     );
 }
 
+/* Which rows are seen, by their numbers; `last` is the first behind them. */
+function useSeen(box: Box): { readonly first: number; readonly last: number; scrolled(): void } {
+    const top = useSignal(0);
+    const height = useSignal(600);
+    useLayoutEffect(() => {
+        const watch = new ResizeObserver(() => {
+            height.value = box.current!.clientHeight;
+        });
+        watch.observe(box.current!);
+        return () => watch.disconnect();
+    }, []);
+    return {
+        first: Math.max(0, Math.floor(top.value / ROW_HEIGHT) - SPARE),
+        last: Math.ceil((top.value + height.value) / ROW_HEIGHT) + SPARE,
+        scrolled: () => {
+            top.value = box.current!.scrollTop;
+        },
+    };
+}
+
+function drawnRows(all: readonly Row[], first: number, last: number, active: number): readonly { row: Row; index: number }[] {
+    const drawn = all.slice(first, last).map((row, index) => ({ row, index: first + index }));
+    if (all.length > 0 && (active < first || active >= last)) {
+        drawn.push({ row: all[active]!, index: active });
+    }
+    return drawn;
+}
+
+/* A row that is gone leaves the keyboard to `next`, the one in its place. */
+function useStay(ui: Ui, box: Box, next: EntityId | undefined): JSX.HTMLAttributes<HTMLDivElement> {
+    const focused = useRef(false);
+    useLayoutEffect(() => {
+        if (focused.current && document.activeElement === document.body && next !== undefined && ui.renaming.peek() === null) {
+            focusElement(box.current, next);
+        }
+    });
+    return {
+        onFocusIn: () => {
+            focused.current = true;
+        },
+        onFocusOut: ({ target, relatedTarget }) =>
+            queueMicrotask(() => {
+                if (relatedTarget !== null || (target as HTMLElement).isConnected) {
+                    focused.current = box.current?.contains(document.activeElement) ?? false;
+                }
+            }),
+    };
+}
+
 /* What is selected elsewhere is shown here: opened, and scrolled to. */
 function useReveal(
-    ui: Ui, rows: TreeProps['rows'], closed: TreeProps['closed'], box: { current: HTMLDivElement | null }, active: { value: EntityId | null },
+    ui: Ui, rows: TreeProps['rows'], closed: TreeProps['closed'], box: Box, active: { value: EntityId | null },
 ): void {
     const seen = useRef<EntityId | undefined>(undefined);
     useSignalEffect(() => {
