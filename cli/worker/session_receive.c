@@ -597,7 +597,7 @@ static void dismiss_conflict(arrival *at)
     const worker_event *event = at->event;
     crdt_span part = {0};
     if (event->component != NULL) {
-        uint32_t type = find_known_type(at, event->component);
+        uint32_t type = find_type(at, event->component); /* all of it may be gone */
         if (type == WORKER_NONE) {
             refuse(at, "invalid", "there is no component of this number or name");
             return;

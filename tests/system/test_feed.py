@@ -112,6 +112,24 @@ def test_an_edit_of_what_was_removed_stands(world):
     assert "lamp" not in one.entities
 
 
+def test_what_stands_is_there_after_a_restart(world):
+    """Of a component that nothing has any more, too: it is dismissed by its name all the same."""
+    one, two, way, ana, ben = two_workers(world)
+    ana.accepted(ana.set("lamp", "Script", {"assetId": "a", "values": {"x": 1}}))
+    world.wait(lambda: "Script" in ben.model["lamp"], "ben sees the script")
+    apart(world, way, one, two, ana, ben, (ana, lambda: ana.remove("lamp")),
+          (ben, lambda: ben.set("lamp", "Script", {"assetId": "a", "values": {"x": 2}})))
+    [told] = await_kinds(world, ben, "edited-while-removed")
+    ben.close()
+    two.stop()
+    two.start()
+    later = world.renderer(two, "later")
+    assert await_kinds(world, later, "edited-while-removed") == [told]
+    later.accepted(later.say("DismissConflict", {key: told[key] for key in ("entityId", "component", "field", "stamp")}))
+    await_kinds(world, later)
+    await_kinds(world, ana)
+
+
 def test_cycles_and_orphans_stand(world):
     one, two, way, ana, ben = two_workers(world)
     ana.accepted(ana.add("desk", {"Transform": place(2)}))
