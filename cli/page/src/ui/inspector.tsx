@@ -29,8 +29,11 @@ export function Inspector(): JSX.Element {
     );
 }
 
-function NothingSelected(): JSX.Element {
+function NothingSelected(): JSX.Element | null {
     const ui = useUi();
+    if (ui.session.link.value.phase === 'closed') {
+        return null;
+    }
     const count = ui.session.scene.entities.size;
     return (
         <div class="empty">

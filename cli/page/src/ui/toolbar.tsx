@@ -23,9 +23,7 @@ export function Toolbar(): JSX.Element {
                 <span class="rule" />
                 <PlayButton />
                 {!running && <SaveButtons />}
-                <button type="button" class="button" onClick={() => { ui.dialog.value = 'share'; }}>
-                    <Icon name="share" size={14} /><span class="word">Share</span>
-                </button>
+                {ui.session.link.value.phase !== 'closed' && <ShareButton />}
                 <span class="rule" />
                 <ThemeButton />
                 <IconButton name="Help" tip="Keyboard shortcuts" keys="?" icon="help" at="left" run={() => { ui.dialog.value = 'help'; }} />
@@ -113,6 +111,15 @@ function roam(event: JSX.TargetedKeyboardEvent<HTMLElement>): void {
         event.stopPropagation();
         buttons[(at + by + buttons.length) % buttons.length]!.focus();
     }
+}
+
+function ShareButton(): JSX.Element {
+    const ui = useUi();
+    return (
+        <button type="button" class="button" onClick={() => { ui.dialog.value = 'share'; }}>
+            <Icon name="share" size={14} /><span class="word">Share</span>
+        </button>
+    );
 }
 
 function PlayButton(): JSX.Element | null {
