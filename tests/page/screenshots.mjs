@@ -194,23 +194,63 @@ const states = {
 
 async function village(world, scheme, folder = OUT, name = `village-${scheme}`) {
     const { ana, ben, cyn, ids } = await company(world, VILLAGE, scheme);
-    const houses = await byName(ana, 'house', 'house2', 'house3');
-    await choose(ana, houses.slice(0, 1).length ? houses.slice(0, 1) : ids.slice(100, 101));
+    await choose(ana, await byName(ana, 'marketStall3'));
     await choose(ben, ids.slice(130, 131));
     await choose(cyn, ids.slice(150, 152));
     await frame(ben, ids.slice(120, 160));
     await frame(cyn, ids.slice(200, 260));
-    await take(ana, `${name}-home`, folder);
+    if (folder === OUT) {
+        await take(ana, `${name}-home`);
+    }
     await frame(ana, [...ids.slice(100, 101), ...ids.slice(130, 131)]);
     await take(ana, name, folder);
 }
+
+/* What README shows first: people in the village, and a conflict in it. */
+const pictures = {
+    async page(world) { await village(world, 'light', path.join(ROOT, 'docs'), 'page'); },
+
+    async page_conflict(world) {
+        const servers = await world.servers(`0,0=${VILLAGE}`);
+        const one = await world.worker('one', { servers });
+        const relay = await world.peerRelay(one);
+        const two = await world.worker('two', { peers: [relay.url], listen: false });
+        await world.equal(one, two);
+        const look = { scheme: 'dark', viewport: LAPTOP, quality: 'high', cutOff: true };
+        const people = [await world.person('Ana', one, { ...look, color: '#e76f51' }),
+                        await world.person('Ben', two, { ...look, color: '#2a9d8f' })];
+        const [stall, well] = await byName(people[0], 'marketStall3', 'well');
+        relay.cut();
+        for (const [i, person] of people.entries()) {
+            await person.in(([id, x]) => {
+                const { scene, edits } = window.scenesync.session;
+                const [, y, z] = scene.place(id).position;
+                edits.place(id, { position: [x, y, z] });
+            }, [stall, 70 + 2 * i]);
+            await person.settled();
+        }
+        relay.mend();
+        await world.equal(one, two);
+        await world.same(...people);
+        const lost = await Promise.all(people.map(async (person) => (await person.conflicts()).some(({ mine }) => mine)));
+        const [loser, winner] = lost[0] ? people : [...people].reverse();
+        await choose(winner, [well]);
+        await choose(loser, [stall]);
+        await frame(loser, await byName(loser, 'marketStall3', 'well', 'marketStall'));
+        await take(loser, 'page_conflict', path.join(ROOT, 'docs'));
+    },
+};
 
 async function main() {
     const words = process.argv.slice(2);
     mkdirSync(OUT, { recursive: true });
     const browser = await launch();
     let failed = 0;
-    for (const [name, state] of Object.entries(states)) {
+    const docs = words.includes('--docs');
+    if (docs) {
+        words.splice(words.indexOf('--docs'), 1);
+    }
+    for (const [name, state] of Object.entries(docs ? pictures : states)) {
         if (words.length > 0 && !words.some((word) => name.includes(word))) {
             continue;
         }
