@@ -193,16 +193,16 @@ const states = {
 };
 
 async function village(world, scheme, folder = OUT, name = `village-${scheme}`) {
-    const { ana, ben, cyn, ids } = await company(world, VILLAGE, scheme);
+    const { ana, ben, cyn } = await company(world, VILLAGE, scheme);
     await choose(ana, await byName(ana, 'marketStall3'));
-    await choose(ben, ids.slice(130, 131));
-    await choose(cyn, ids.slice(150, 152));
-    await frame(ben, ids.slice(120, 160));
-    await frame(cyn, ids.slice(200, 260));
+    await choose(ben, await byName(ben, 'chapel'));
+    await choose(cyn, await byName(cyn, 'cart'));
+    await frame(ben, await byName(ben, 'chapel', 'stoneHouse'));
+    await frame(cyn, await byName(cyn, 'cart', 'bench'));
     if (folder === OUT) {
         await take(ana, `${name}-home`);
     }
-    await frame(ana, [...ids.slice(100, 101), ...ids.slice(130, 131)]);
+    await frame(ana, await byName(ana, 'well', 'chapel', 'cart', 'bakery'));
     await take(ana, name, folder);
 }
 
@@ -210,7 +210,7 @@ async function village(world, scheme, folder = OUT, name = `village-${scheme}`) 
 const pictures = {
     async page(world) { await village(world, 'light', path.join(ROOT, 'docs'), 'page'); },
 
-    async page_conflict(world) {
+    async conflict(world) {
         const servers = await world.servers(`0,0=${VILLAGE}`);
         const one = await world.worker('one', { servers });
         const relay = await world.peerRelay(one);
