@@ -13,6 +13,7 @@ void outside_scene_info_init(outside_scene_info *info, crdt_alloc alloc,
     *info = (outside_scene_info){.alloc = alloc};
     crdt_arena_init(&info->arena, alloc);
     content_asset_list_init(&info->assets, alloc);
+    scene_text_map_init(&info->paths, alloc);
     (void)content_parcel_parse(crdt_span_of(pointer), &info->base);
     (void)content_parcels_layout(&info->land, info->base, 1, 1);
 }
@@ -21,6 +22,7 @@ void outside_scene_info_deinit(outside_scene_info *info)
 {
     crdt_free(info->alloc, info->files, info->file_capacity * sizeof info->files[0]);
     content_asset_list_deinit(&info->assets);
+    scene_text_map_deinit(&info->paths);
     crdt_arena_deinit(&info->arena);
 }
 
@@ -65,11 +67,32 @@ static bool is_hash(crdt_span text)
     return content_cid_valid(cid);
 }
 
+/* Remember the path; *fresh: nobody named it before, in whatever case. A project and what
+ * was deployed of it name the same files. */
+static crdt_err add_path(outside_scene_info *info, crdt_span path, bool *fresh)
+{
+    uint8_t *key = crdt_arena_alloc(&info->arena, path.size);
+    if (key == NULL) {
+        return CRDT_ENOMEM;
+    }
+    for (size_t i = 0; i < path.size; i++) {
+        uint8_t c = path.data[i];
+        key[i] = c >= 'A' && c <= 'Z' ? (uint8_t)(c - 'A' + 'a') : c;
+    }
+    return scene_text_map_put(&info->paths, (crdt_span){key, path.size}, 0, NULL,
+                              fresh);
+}
+
 static crdt_err add_file(outside_scene_info *info, crdt_span path, crdt_span hash)
 {
+    bool fresh = false;
     if (!is_part_of_model(path) || !is_hash(hash) ||
         info->file_count == SCENE_INFO_FILES_MAX) {
         return CRDT_OK;
+    }
+    crdt_err known = add_path(info, path, &fresh);
+    if (known != CRDT_OK || !fresh) {
+        return known;
     }
     if (info->file_count == info->file_capacity) {
         size_t more = info->file_capacity == 0 ? 32 : info->file_capacity * 2;

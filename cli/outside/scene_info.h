@@ -20,6 +20,7 @@
 #include "cli/content/deploy.h"
 #include "cli/content/parcels.h"
 #include "cli/content/project.h"
+#include "scene/text_map.h"
 
 #define SCENE_INFO_FILES_MAX 20000u
 #define SCENE_INFO_TITLE_MAX 256u /* bytes; a longer one is not told */
@@ -36,8 +37,9 @@ typedef struct outside_scene_info {
     crdt_span title; /* empty: not known */
     content_parcel base;
     content_parcels land;
-    bool project_land; /* `land` is the project's */
-    outside_scene_file *files;
+    bool project_land;         /* `land` is the project's */
+    outside_scene_file *files; /* each path once: the first that named it counts */
+    scene_text_map paths;      /* of them, in small letters */
     size_t file_count;
     size_t file_capacity;
 } outside_scene_info;

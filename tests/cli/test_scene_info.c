@@ -144,6 +144,19 @@ Test(scene_info, files_that_nobody_could_be_asked_for)
     crdt_buf_deinit(&text);
 }
 
+/* A project and what was deployed of it, or an entity that lists a file twice: a running
+ * worker, which reads strictly, could not begin with a path that stands twice. */
+Test(scene_info, a_path_that_is_named_twice)
+{
+    take_entity("{\"content\":[{\"file\":\"a.glb\",\"hash\":\"" HASH "\"},"
+                "{\"file\":\"A.GLB\",\"hash\":\"" OTHER "\"},"
+                "{\"file\":\"a.glb\",\"hash\":\"" OTHER "\"}]}");
+    expect_told("{\"base\":{\"x\":-3,\"y\":7},\"canPlay\":false,"
+                "\"canPublish\":false,\"canSave\":true,\"models\":{\"assets\":{},"
+                "\"files\":{\"a.glb\":\"" HASH "\"}},\"ok\":true,"
+                "\"parcels\":[{\"x\":-3,\"y\":7}]}");
+}
+
 /* ---- told on by a running worker ---- */
 
 Test(scene_info, what_an_edition_told)
