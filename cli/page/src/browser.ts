@@ -106,7 +106,7 @@ class Tabs {
     }
 
     async claim(name: string, left: boolean, take: () => void): Promise<void> {
-        if (this.held.has(name)) {
+        if (!left && this.held.has(name)) {
             return;
         }
         if (navigator.locks) {

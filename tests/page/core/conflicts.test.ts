@@ -84,3 +84,24 @@ test('repairs mark their entities', async () => {
     await tell('Conflicts', { conflicts: [] });
     assert.equal(ana.session.scene.repair('lamp'), undefined);
 });
+
+test('what was dismissed and happens again is shown again', async () => {
+    const { sim, ana } = await world();
+    const lose = async (): Promise<void> => {
+        sim.worker.doc.delete('lamp'); /* unheard of here */
+        ana.session.edits.rename('lamp', 'Late');
+        await sim.settle();
+    };
+    await lose();
+    assert.equal(ana.session.conflicts.value.length, 1);
+    ana.session.dismissConflict(ana.session.conflicts.value[0]!);
+    assert.equal(ana.session.conflicts.value.length, 0);
+    const ben = sim.open('ben');
+    await sim.settle();
+    sim.worker.doc.set('lamp', new Map<string, Json>([['Name', { value: 'Lamp' }]]));
+    sim.worker.touch('lamp');
+    await sim.settle();
+    assert.ok(ben.session.scene.get('lamp'));
+    await lose();
+    assert.equal(ana.session.conflicts.value.length, 1);
+});

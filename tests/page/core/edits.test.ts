@@ -3,6 +3,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { Json, SceneChange } from '../../../cli/page/src/core/types.ts';
+import { nextName } from '../../../cli/page/src/core/names.ts';
 import { Sim, type Page } from './support/sim.ts';
 
 const still = { rotation: { x: 0, y: 0, z: 0, w: 1 }, scale: { x: 1, y: 1, z: 1 } };
@@ -188,4 +189,12 @@ test('an undo that was under way when the link broke is not done twice', async (
     await sim.clock.run(200);
     assert.equal(ana.session.link.value.pending, 0);
     assert.match(ana.session.notices.value[0]!.text, /look whether it was done/);
+});
+
+/* One more than 2^53 is 2^53: it was counted for ever. */
+test('a name may end in any number', () => {
+    assert.equal(nextName('x 9007199254740992', new Set(['x 9007199254740992'])), 'x 9007199254740992 2');
+    assert.equal(nextName('Lamp 09', new Set(['Lamp 10'])), 'Lamp 11');
+    assert.equal(nextName('7', new Set(['7'])), '7 2');
+    assert.equal(nextName('999999999', new Set()), '999999999 2');
 });

@@ -115,3 +115,66 @@ test('what somebody else wrote into storage does no harm', async () => {
     assert.deepEqual([...sim.worker.doc.keys()], ['lamp', 'q']);
     assert.deepEqual([...sim.worker.doc.get('q')!], [['Box', {}]]);
 });
+
+/* A page with the role view took over what an editor's page left, sent it, and all was refused
+ * and gone. */
+test('who may only look takes over nothing', async () => {
+    const { sim, ana } = await world();
+    sim.cut();
+    await sim.clock.run(100);
+    ana.session.edits.rename('lamp', 'Bright');
+    ana.platform.leave();
+    sim.worker.role = 'view';
+    sim.mend();
+    sim.reopen(ana);
+    await sim.settle();
+    assert.equal(ana.session.scene.label('lamp'), 'Lamp', 'nor shows it');
+    assert.equal(ana.session.link.value.pending, 0);
+    assert.deepEqual(sim.worker.events.filter(({ payload }) => payload.type === 'SetComponent'), []);
+    /* The role comes: so do the edits. */
+    sim.worker.role = 'edit';
+    sim.worker.say({ eventType: 'Role', payload: { role: 'edit' } });
+    await sim.settle();
+    assert.deepEqual(named(sim), { value: 'Bright' });
+});
+
+/* They were written under a new name, which failed, and removed under the old one all the same. */
+test('what is taken over needs no room', async () => {
+    const { sim, ana } = await world();
+    sim.cut();
+    await sim.clock.run(100);
+    ana.session.edits.rename('lamp', 'Bright');
+    ana.platform.leave();
+    ana.browser.local.full = true;
+    for (let i = 0; i < 3; i++) {
+        sim.reopen(ana);
+        await sim.clock.run(500);
+        ana.platform.crash();
+    }
+    sim.mend();
+    sim.reopen(ana);
+    await sim.settle();
+    assert.deepEqual(named(sim), { value: 'Bright' });
+    ana.platform.leave();
+    assert.deepEqual([...ana.browser.local.items.keys()].filter((key) => key.startsWith('scenesync/0,0/')), []);
+});
+
+/* Taking over takes a moment: meanwhile the worker may turn out to have another scene. */
+test('edits of one scene are not made in another', async () => {
+    const { sim, ana } = await world();
+    sim.cut();
+    await sim.clock.run(100);
+    ana.session.edits.add({ Box: {} });
+    ana.platform.leave();
+    sim.claimMs = 500;
+    sim.worker.scene = '5,5';
+    sim.mend();
+    sim.reopen(ana);
+    await sim.settle();
+    assert.deepEqual([...sim.worker.doc.keys()], ['lamp']);
+    ana.platform.leave();
+    sim.worker.scene = '0,0';
+    sim.reopen(ana);
+    await sim.settle();
+    assert.equal(sim.worker.doc.size, 2, 'it waited for its own');
+});

@@ -96,3 +96,19 @@ test('the role decides what may be done', async () => {
     assert.equal(page.session.scene.label('lamp'), 'Lamp');
     assert.match(page.session.notices.value[0]!.text, /not edit/);
 });
+
+/* The patience with a link that says nothing ended before a large edit was on its way: it was
+ * sent again and again, for ever. */
+test('a slow network is no dead one', async () => {
+    const sim = await world();
+    const { session } = sim.pages[0]!;
+    sim.bytesPerMs = 25; /* 200 kbit/s up */
+    session.edits.rename('lamp', 'x'.repeat(600_000));
+    let broken = 0;
+    for (let i = 0; i < 600 && session.link.value.pending > 0; i++) {
+        await sim.clock.run(100);
+        broken += session.link.value.phase === 'live' ? 0 : 1;
+    }
+    assert.equal(broken, 0);
+    assert.equal((sim.worker.doc.get('lamp')!.get('Name') as any).value.length, 600_000);
+});

@@ -65,6 +65,7 @@ export class Conflicts {
 
     /* One's own edit was refused, since what it is about is gone. */
     lose(conflict: ToldConflict): void {
+        this.dismissed.delete(keyOf(conflict) + (conflict.stamp ?? '')); /* it happened once more */
         this.lost = [...this.lost.filter((other) => keyOf(other) !== keyOf(conflict)), conflict].slice(-PASSING_MAX);
         this.publish();
     }

@@ -6,12 +6,13 @@
  *      scenesync/<scene>/<tab>/<n>   an edit
  *
  * A page that comes takes over the edits of those that are gone: of those that left at once, of
- * others when nobody answers for them (platform.ts: locks, or a word among tabs). To take over
- * is to remove the keys; whoever does so must be alone (`claim`), so nothing is sent twice.
+ * others when nobody answers for them (platform.ts: locks, or a word among tabs). They stay
+ * where they stand, and whoever took them over answers for their name from then on: nothing is
+ * copied, so a store that is full loses nothing, and nothing is sent twice.
  *
  * Written with a pause: an edit that is answered at once never touches the disk. */
 
-import { isObject, member, parse } from './json.ts';
+import { member, parse } from './json.ts';
 import { readEdit, writeEdit, type Edit } from './edit.ts';
 import type { Entry } from './outbox.ts';
 import type { Platform, Store } from './platform.ts';
@@ -21,18 +22,18 @@ const ADOPTED_MAX = 10_000;
 
 export class Keep {
     private readonly changed = new Map<number, Entry | null>(); /* null: gone */
-    private readonly written = new Set<number>();
+    private readonly keys = new Map<number, string>(); /* where what is written stands */
     private readonly base: string;
-    private readonly own: string;
+    private readonly adopted = new Set<string>(); /* names that we answer for beside our own */
     private timer: (() => void) | undefined;
     private announced = false;
     private full = false;
+    private closed = false;
 
     /* `trouble`: the browser keeps no more. */
     constructor(private readonly platform: Platform, scene: string, private readonly tab: string,
                 private readonly trouble: () => void) {
         this.base = `scenesync/${scene}/`;
-        this.own = this.base + tab;
     }
 
     private get store(): Store {
@@ -52,26 +53,33 @@ export class Keep {
         this.timer = undefined;
         for (const [n, entry] of this.changed) {
             const text = entry === null ? undefined : writeEdit(entry.edit);
+            const key = this.keys.get(n);
             if (text !== undefined) {
-                this.write(n, text);
-            } else if (this.written.delete(n)) {
-                this.store.removeItem(`${this.own}/${n}`);
+                this.write(n, key ?? `${this.base}${this.tab}/${n}`, text);
+            } else if (key !== undefined) {
+                this.store.removeItem(key);
+                this.keys.delete(n);
             }
         }
         this.changed.clear();
-        if (this.announced && this.written.size === 0) {
-            this.store.removeItem(this.own);
+        if (this.keys.size === 0) {
+            this.names().forEach((name) => this.store.removeItem(this.base + name));
             this.announced = false;
         }
     }
 
-    private write(n: number, text: string): void {
+    private names(): string[] {
+        return [this.tab, ...this.adopted];
+    }
+
+    private write(n: number, key: string, text: string): void {
         try {
             if (!this.announced) {
-                this.announce(false);
+                this.announce(this.tab, false);
+                this.announced = true;
             }
-            this.store.setItem(`${this.own}/${n}`, text);
-            this.written.add(n);
+            this.store.setItem(key, text);
+            this.keys.set(n, key);
             this.full = false;
         } catch {
             if (!this.full) {
@@ -81,31 +89,46 @@ export class Keep {
         }
     }
 
-    private announce(left: boolean): void {
-        this.store.setItem(this.own, JSON.stringify({ at: this.platform.now(), ...(left && { left }) }));
-        this.announced = true;
+    private announce(name: string, left: boolean): void {
+        this.store.setItem(this.base + name, JSON.stringify({ at: this.platform.now(), ...(left && { left }) }));
     }
 
-    /* The page goes: who comes next may have what is left. */
+    /* The page goes, or may not have them: who comes next may have what is left. */
     leave(): void {
         this.flush();
-        if (this.written.size > 0) {
-            this.announce(true);
+        this.closed = true;
+        if (this.keys.size === 0) {
+            return;
+        }
+        for (const name of this.names()) {
+            try {
+                this.announce(name, true);
+            } catch {
+                /* then it counts as crashed */
+            }
         }
     }
 
     /* ---- others' ---- */
 
-    /* Edits of pages that are gone, each page's in its order. They are ours from now on: the
-     * caller pushes them, which keeps them again. */
-    async adopt(take: (edits: readonly Edit[]) => void): Promise<void> {
+    /* Edits of pages that are gone, each page's in its order. They are ours from now on: `take`
+     * makes an entry of each. */
+    async adopt(take: (edits: readonly Edit[]) => readonly Entry[]): Promise<void> {
         for (const tab of this.tabs()) {
-            const left = member(parse(this.store.getItem(this.base + tab) ?? ''), 'left') === true;
-            await this.platform.claim(`scenesync/${tab}`, left, () => this.takeOver(tab, take));
+            const left = this.hasLeft(tab);
+            await this.platform.claim(`scenesync/${tab}`, left, () => {
+                if (!this.closed && (!left || this.hasLeft(tab))) { /* nobody was quicker */
+                    this.takeOver(tab, take);
+                }
+            });
         }
     }
 
-    private keys(): string[] {
+    private hasLeft(tab: string): boolean {
+        return member(parse(this.store.getItem(this.base + tab) ?? ''), 'left') === true;
+    }
+
+    private found(): string[] {
         const found: string[] = [];
         for (let i = 0; i < this.store.length; i++) {
             const key = this.store.key(i);
@@ -117,21 +140,37 @@ export class Keep {
     }
 
     private tabs(): string[] {
-        const tabs = new Set(this.keys().map((key) => key.split('/')[0]!));
-        tabs.delete(this.tab);
+        const tabs = new Set(this.found().map((key) => key.split('/')[0]!));
+        this.names().forEach((name) => tabs.delete(name));
         return [...tabs].sort();
     }
 
-    private takeOver(tab: string, take: (edits: readonly Edit[]) => void): void {
-        const numbers = this.keys().filter((key) => key.startsWith(`${tab}/`)).map((key) => Number(key.slice(tab.length + 1)))
+    private takeOver(tab: string, take: (edits: readonly Edit[]) => readonly Entry[]): void {
+        const numbers = this.found().filter((key) => key.startsWith(`${tab}/`)).map((key) => Number(key.slice(tab.length + 1)))
             .filter((n) => Number.isSafeInteger(n)).sort((a, b) => a - b).slice(0, ADOPTED_MAX);
-        const read = numbers.map((n) => readEdit(parse(this.store.getItem(`${this.base}${tab}/${n}`) ?? '')));
-        const edits = read.filter((edit) => isObject(edit));
-        take(edits);
-        this.flush(); /* first under our name, then no more under the other */
+        const edits: Edit[] = [];
+        const keys: string[] = [];
         for (const n of numbers) {
-            this.store.removeItem(`${this.base}${tab}/${n}`);
+            const key = `${this.base}${tab}/${n}`;
+            const edit = readEdit(parse(this.store.getItem(key) ?? ''));
+            if (edit) {
+                edits.push(edit);
+                keys.push(key);
+            } else {
+                this.store.removeItem(key);
+            }
         }
-        this.store.removeItem(this.base + tab);
+        if (edits.length === 0) {
+            this.store.removeItem(this.base + tab);
+            return;
+        }
+        this.platform.hold(`scenesync/${tab}`);
+        this.adopted.add(tab);
+        try {
+            this.announce(tab, false);
+        } catch {
+            /* it says that it left: who comes while we are here asks for our lock all the same */
+        }
+        take(edits).forEach((entry, i) => this.keys.set(entry.n, keys[i]!));
     }
 }

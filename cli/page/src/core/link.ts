@@ -14,6 +14,7 @@ export const RETRY_MS_MAX = 10_000;
 const LOOK_MS = 1000;
 const QUIET_MS = 5000;  /* then it is asked whether it lives */
 const ANSWER_MS = 5000; /* and this long is waited for a sign of life */
+const BYTES_A_MS = 20;  /* what even a slow network takes away: 160 kbit/s */
 const HURRY_MS = 2000;  /* so long where the browser says that the network is gone */
 
 export interface LinkEvents {
@@ -40,6 +41,7 @@ export class Link {
     private heardAt = 0;
     private askedAt = 0; /* 0: nothing is asked */
     private lookedAt = 0;
+    private drainedAt = 0; /* by then all that was sent has left, on a slow network too */
     private patience = ANSWER_MS;
     private stopRetry: (() => void) | undefined;
     private stopLook: (() => void) | undefined;
@@ -74,6 +76,7 @@ export class Link {
     /* `answered`: something will come back, if the link lives. */
     send(text: string, answered = false): void {
         this.socket?.send(text);
+        this.drainedAt = Math.max(this.drainedAt, this.platform.now()) + text.length / BYTES_A_MS;
         if (answered && this.askedAt === 0) {
             this.patience = ANSWER_MS;
             this.askedAt = this.platform.now();
@@ -127,6 +130,7 @@ export class Link {
         this.stopLook?.();
         this.heardAt = this.platform.now();
         this.askedAt = 0;
+        this.drainedAt = 0;
         this.lookedAt = this.heardAt;
         this.look();
     }
@@ -143,8 +147,8 @@ export class Link {
             if (this.open && this.askedAt === 0 && now - this.heardAt >= QUIET_MS) {
                 this.ask(ANSWER_MS);
             }
-            const since = this.open ? this.askedAt : this.heardAt;
-            if (since !== 0 && now - since >= (this.open ? this.patience : RETRY_MS_MAX)) {
+            const asked = this.askedAt === 0 ? now : Math.max(this.askedAt, this.drainedAt);
+            if (this.open ? now - asked >= this.patience : now - this.heardAt >= RETRY_MS_MAX) {
                 this.broken();
             } else {
                 this.look();

@@ -111,7 +111,7 @@ export function labelOf(entity: Entity, ownName: string | undefined): string {
 
 /* "Lamp" -> "Lamp 2", "Lamp 2" -> "Lamp 3": the next that nobody has. */
 export function nextName(name: string, taken: ReadonlySet<string>): string {
-    const found = /^(.*?)[ _]?(\d+)$/.exec(name);
+    const found = /^(.*?)[ _]?(?<!\d)(\d{1,9})$/.exec(name); /* longer ones are no counts */
     const base = found?.[1] || name;
     for (let number = found?.[1] ? Number(found[2]) + 1 : 2;; number++) {
         const candidate = `${base} ${number}`;

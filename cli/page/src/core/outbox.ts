@@ -82,7 +82,8 @@ export class Outbox {
         return entry;
     }
 
-    private append(edit: Edit): Entry {
+    /* As an entry of its own. */
+    append(edit: Edit): Entry {
         const entry: Entry = { n: this.next++, edit, size: 0, sent: false };
         this.resize(entry);
         this.entries.set(entry.n, entry);
@@ -138,6 +139,16 @@ export class Outbox {
             }
         }
         this.told(entry, true);
+    }
+
+    /* Know nothing of them any more: `told` hears nothing of it. */
+    forget(): void {
+        this.entries.clear();
+        this.waiting.clear();
+        this.byEntity.clear();
+        this.last.clear();
+        this.barriers.clear();
+        this.size = 0;
     }
 
     /* The link was lost: whether those under way were done, nobody said. */

@@ -13,7 +13,7 @@ import { stateEvent } from './wire.ts';
 export const PAUSE_MS = 50;
 export const UNDER_WAY_MAX = 512;
 const EVENTS_MAX = 500;           /* in one message; the worker takes 1,000 */
-const MESSAGE_SIZE_MAX = 400_000; /* characters; the worker takes 1 MiB */
+const MESSAGE_SIZE_MAX = 100_000; /* characters; the worker takes 1 MiB, but answers each */
 const EVENT_BYTES_MAX = 1_000_000;
 
 /* An edit that was not done, and why. */

@@ -65,7 +65,6 @@ class PageSession implements Session {
     private readonly sender: Sender;
     private readonly verdicts: Verdicts;
     private readonly connection: Link;
-    private readonly tab: string;
     private readonly stops: (() => void)[] = [];
     private keep: Keep | undefined;
     private scene_ = '';
@@ -87,7 +86,6 @@ class PageSession implements Session {
         this.identity = signal({ id: '', name: this.visit.name, color: this.visit.color, role: 'edit' as Role });
         this.notes = new Notices(platform);
         this.self = new Self(platform, (payload) => this.tell('Presence', payload));
-        this.tab = platform.random(12);
         this.outbox = new Outbox((entry, gone) => this.kept(entry, gone));
         const me = (): string => this.identity.peek().name;
         this.store = new SceneStore(this.outbox, me, () => this.clashes.repairs);
@@ -116,7 +114,6 @@ class PageSession implements Session {
             ask: () => this.connection.send(stateEvent(this.scene_, 'Presence', {}, { id: --this.silent })),
             status: () => this.calls.ask('GET', '/v1/status'),
         });
-        platform.hold(`scenesync/${this.tab}`);
         this.stops.push(
             this.store.watch((change) => this.changed(change.removed)),
             effect(() => this.self.select(this.selection.value)),
@@ -234,7 +231,7 @@ class PageSession implements Session {
             this.stateChanged(told.state, told.text);
             break;
         case 'role':
-            this.identity.value = { ...this.identity.value, role: told.role };
+            this.roleChanged(told.role);
             break;
         }
     }
@@ -246,7 +243,9 @@ class PageSession implements Session {
         this.identity.value = { ...this.identity.value, id: you.id, role: you.role, name: you.name || this.visit.name };
         this.standing.value = { phase: 'loading', mode: modeOf(state) };
         this.store.begin();
-        if (this.keep === undefined) {
+        if (!this.mayEdit()) {
+            this.giveBack();
+        } else if (this.keep === undefined) {
             this.openKeep();
         }
     }
@@ -256,13 +255,30 @@ class PageSession implements Session {
         if (this.scene_ !== '') {
             this.say('warning', `This worker edits the scene ${scene}, not ${this.scene_}.`);
         }
-        const { keep } = this;
-        keep?.leave();
-        this.keep = undefined;
-        for (const entry of [...this.outbox.all()]) {
-            this.outbox.remove(entry);
-        }
+        this.giveBack();
         this.scene_ = scene;
+    }
+
+    /* What waits is not for this page to send: it stays for one that may. */
+    private giveBack(): void {
+        this.keep?.leave();
+        this.keep = undefined;
+        const entities = [...this.outbox.entities()];
+        this.outbox.forget();
+        this.waiting.value = 0;
+        entities.forEach((entity) => this.store.touch(entity));
+    }
+
+    private mayEdit(): boolean {
+        return this.identity.peek().role !== 'view';
+    }
+
+    private roleChanged(role: Role): void {
+        this.identity.value = { ...this.identity.value, role };
+        if (this.mayEdit() && this.keep === undefined) {
+            this.openKeep();
+            this.ready = this.standing.peek().phase === 'live' && this.standing.peek().mode !== 'running';
+        }
     }
 
     private finished(): void {
@@ -270,7 +286,7 @@ class PageSession implements Session {
         this.loaded = true;
         this.standing.value = { ...this.standing.value, phase: 'live' };
         this.self.renew();
-        this.ready = this.standing.value.mode !== 'running';
+        this.ready = this.standing.value.mode !== 'running' && this.mayEdit();
         this.setSave({ state: 'unknown' });
         this.askSaved();
     }
@@ -316,7 +332,9 @@ class PageSession implements Session {
     }
 
     private openKeep(): void {
-        this.keep = new Keep(this.platform, this.scene_, this.tab, () =>
+        const tab = this.platform.random(12); /* a name that was given back is not used again */
+        this.platform.hold(`scenesync/${tab}`);
+        this.keep = new Keep(this.platform, this.scene_, tab, () =>
             this.say('warning', 'This browser keeps no more: changes that wait would be lost with a reload.'));
         this.adopt();
     }
@@ -324,10 +342,8 @@ class PageSession implements Session {
     /* Edits that pages before this one, or others that crashed, did not get to the worker. */
     private adopt(): void {
         void this.keep?.adopt((edits) => {
-            for (const edit of edits) {
-                this.outbox.push(edit);
-                this.store.touch(edit.entity);
-            }
+            const entries = edits.map((edit) => this.outbox.append(edit));
+            edits.forEach(({ entity }) => this.store.touch(entity));
             if (edits.length > 0) {
                 this.say('info', edits.length === 1 ? 'A change from before was kept.'
                                                     : `${edits.length} changes from before were kept.`);
@@ -337,6 +353,7 @@ class PageSession implements Session {
             }
             this.store.show(true);
             this.sender.wake();
+            return entries;
         });
     }
 

@@ -60,6 +60,7 @@ export class ModelWorker {
     deaf = false; /* its links died, and nobody noticed */
     time = 0;
     role = 'edit';
+    scene = '0,0';
     private readonly renderers = new Set<Renderer>();
     private ticking = false;
 
@@ -72,7 +73,7 @@ export class ModelWorker {
         const renderer: Renderer = { name, send, end, queue: [], effects: [], sent: [], taken: 0, told: new Map(), said: [],
                                      dirty: new Map(), gone: false };
         this.renderers.add(renderer);
-        this.tell(renderer, { eventType: 'Welcome', payload: { protocol: 1, scene: '0,0', state: 'editing', tickMs: 50,
+        this.tell(renderer, { eventType: 'Welcome', payload: { protocol: 1, scene: this.scene, state: 'editing', tickMs: 50,
                                                                you: { id: `r${this.time}`, name, role: this.role } } });
         for (const id of this.doc.keys()) {
             this.tellEntity(renderer, id);
@@ -92,6 +93,12 @@ export class ModelWorker {
     /* Tell everybody something else. */
     say(event: object): void {
         this.renderers.forEach((renderer) => this.tell(renderer, event));
+        this.tick();
+    }
+
+    /* The entity was changed from without. */
+    touch(id: string): void {
+        this.change(id, null);
         this.tick();
     }
 

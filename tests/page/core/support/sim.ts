@@ -92,7 +92,7 @@ class Wire implements Socket {
 
     send(text: string): void {
         const heard = this.heard;
-        this.toWorkerAt = Math.max(this.toWorkerAt, this.world.clock.now + this.world.delay());
+        this.toWorkerAt = Math.max(this.toWorkerAt, this.world.clock.now + this.world.delay()) + text.length / this.world.bytesPerMs;
         this.world.clock.after(this.toWorkerAt - this.world.clock.now, () => {
             if (!this.over && this.renderer) {
                 this.world.worker.receive(this.renderer, text, heard);
@@ -164,6 +164,9 @@ export class SimPlatform implements Platform {
         return { status: this.world.status, text: '{"ok":true}' };
     };
     claim = async (name: string, left: boolean, take: () => void): Promise<void> => {
+        if (this.world.claimMs > 0) {
+            await new Promise<void>((done) => this.world.clock.after(this.world.claimMs, done));
+        }
         if (!this.over && (left || !this.browser.held.has(name))) {
             take();
         }
@@ -202,6 +205,8 @@ export class Sim {
     up = true;
     refusing = false; /* nobody is let in */
     delayMax = 60;
+    bytesPerMs = Infinity; /* to the worker */
+    claimMs = 0; /* until it is known whether a page lives */
     status = 200;
 
     constructor(seed: number, refuse = 0) {
