@@ -178,3 +178,32 @@ test('edits of one scene are not made in another', async () => {
     await sim.settle();
     assert.equal(sim.worker.doc.size, 2, 'it waited for its own');
 });
+
+/* Edits stay under the name of the page that made them: the names were gone through by text. */
+test('what is made in one page after another is done in that order', async () => {
+    for (let seed = 0; seed < 20; seed++) {
+        const sim = new Sim(seed);
+        sim.worker.doc.set('lamp', new Map<string, Json>([['Name', { value: 'Lamp' }]]));
+        const ana = sim.open('ana');
+        await sim.settle();
+        sim.cut();
+        await sim.clock.run(100);
+        ana.session.edits.rename('lamp', 'One');
+        for (const name of ['Two', 'Three']) {
+            ana.platform.leave();
+            sim.mend();
+            sim.worker.deaf = true; /* it tells the scene, and hears nothing */
+            sim.reopen(ana);
+            await sim.clock.run(1000);
+            ana.session.edits.rename('lamp', name);
+            sim.worker.deaf = false;
+            sim.cut();
+            await sim.clock.run(500);
+        }
+        ana.platform.leave();
+        sim.mend();
+        sim.reopen(ana);
+        await sim.settle();
+        assert.deepEqual(named(sim), { value: 'Three' }, `seed ${seed}`);
+    }
+});

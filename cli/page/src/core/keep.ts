@@ -2,7 +2,7 @@
  *
  * Each page ("tab") writes its edits under its own name, one key an edit:
  *
- *      scenesync/<scene>/<tab>       {"at":ms,"left":true?}     the page lives; or left properly
+ *      scenesync/<scene>/<tab>       {"at":ms,"left":true?}     since when it has edits; it left properly
  *      scenesync/<scene>/<tab>/<n>   an edit
  *
  * A page that comes takes over the edits of those that are gone: of those that left at once, of
@@ -12,7 +12,7 @@
  *
  * Written with a pause: an edit that is answered at once never touches the disk. */
 
-import { member, parse } from './json.ts';
+import { compareText, member, numberOf, parse } from './json.ts';
 import { readEdit, writeEdit, type Edit } from './edit.ts';
 import type { Entry } from './outbox.ts';
 import type { Platform, Store } from './platform.ts';
@@ -24,9 +24,10 @@ export class Keep {
     private readonly changed = new Map<number, Entry | null>(); /* null: gone */
     private readonly keys = new Map<number, string>(); /* where what is written stands */
     private readonly base: string;
-    private readonly adopted = new Set<string>(); /* names that we answer for beside our own */
+    /* Names that we answer for, ours and adopted ones: since when they have edits. What was made
+     * earlier is done earlier, whoever takes it over. */
+    private readonly names = new Map<string, number>();
     private timer: (() => void) | undefined;
-    private announced = false;
     private full = false;
     private closed = false;
 
@@ -63,20 +64,16 @@ export class Keep {
         }
         this.changed.clear();
         if (this.keys.size === 0) {
-            this.names().forEach((name) => this.store.removeItem(this.base + name));
-            this.announced = false;
+            [...this.names.keys()].forEach((name) => this.store.removeItem(this.base + name));
+            this.names.clear();
         }
-    }
-
-    private names(): string[] {
-        return [this.tab, ...this.adopted];
     }
 
     private write(n: number, key: string, text: string): void {
         try {
-            if (!this.announced) {
-                this.announce(this.tab, false);
-                this.announced = true;
+            if (!this.names.has(this.tab)) {
+                this.announce(this.tab, this.platform.now(), false);
+                this.names.set(this.tab, this.platform.now());
             }
             this.store.setItem(key, text);
             this.keys.set(n, key);
@@ -89,8 +86,8 @@ export class Keep {
         }
     }
 
-    private announce(name: string, left: boolean): void {
-        this.store.setItem(this.base + name, JSON.stringify({ at: this.platform.now(), ...(left && { left }) }));
+    private announce(name: string, at: number, left: boolean): void {
+        this.store.setItem(this.base + name, JSON.stringify({ at, ...(left && { left }) }));
     }
 
     /* The page goes, or may not have them: who comes next may have what is left. */
@@ -100,9 +97,9 @@ export class Keep {
         if (this.keys.size === 0) {
             return;
         }
-        for (const name of this.names()) {
+        for (const [name, at] of this.names) {
             try {
-                this.announce(name, true);
+                this.announce(name, at, true);
             } catch {
                 /* then it counts as crashed */
             }
@@ -127,6 +124,9 @@ export class Keep {
     private hasLeft(tab: string): boolean {
         return member(parse(this.store.getItem(this.base + tab) ?? ''), 'left') === true;
     }
+    private since(tab: string): number {
+        return numberOf(parse(this.store.getItem(this.base + tab) ?? ''), 'at') ?? 0;
+    }
 
     private found(): string[] {
         const found: string[] = [];
@@ -139,10 +139,11 @@ export class Keep {
         return found;
     }
 
+    /* Those of others, in the order in which they began. */
     private tabs(): string[] {
         const tabs = new Set(this.found().map((key) => key.split('/')[0]!));
-        this.names().forEach((name) => tabs.delete(name));
-        return [...tabs].sort();
+        [this.tab, ...this.names.keys()].forEach((name) => tabs.delete(name));
+        return [...tabs].sort((a, b) => this.since(a) - this.since(b) || compareText(a, b));
     }
 
     private takeOver(tab: string, take: (edits: readonly Edit[]) => readonly Entry[]): void {
@@ -165,11 +166,12 @@ export class Keep {
             return;
         }
         this.platform.hold(`scenesync/${tab}`);
-        this.adopted.add(tab);
+        const since = this.since(tab);
+        this.names.set(tab, since);
         try {
-            this.announce(tab, false);
+            this.announce(tab, since, false);
         } catch {
-            /* it says that it left: who comes while we are here asks for our lock all the same */
+            this.store.removeItem(this.base + tab); /* it is not to say that nobody is here */
         }
         take(edits).forEach((entry, i) => this.keys.set(entry.n, keys[i]!));
     }
