@@ -23,6 +23,7 @@ test('who did what', () => {
         [entry([{ entity: 'lamp', component: 'Script', what: 'add' }]), 'Added script to lamp'],
         [entry([set('lamp', 'Name', 'value'), set('lamp', 'Script', 'values')]), 'Changed 2 components of lamp'],
         [entry([], 'remote', 7), 'Changed 7 values'],
+        [entry([{ entity: 'a', what: 'add' }, { entity: 'b', what: 'add' }], 'import', 500), 'Imported: added a and at least 1 other'],
     ];
     for (const [one, wanted] of cases) {
         assert.equal(phraseOf(one, label), wanted);

@@ -10,11 +10,11 @@ export function plural(count: number, one: string, many = `${one}s`): string {
     return `${count} ${count === 1 ? one : many}`;
 }
 
-/* "lamp", or "lamp and 3 more" */
-function named(ids: readonly EntityId[], label: LabelOf, more: number): string {
-    const others = ids.length - 1 + more;
+/* "lamp", or "lamp and 3 others"; with `cut` there may be more than are listed. */
+function named(ids: readonly EntityId[], label: LabelOf, cut: boolean): string {
+    const others = ids.length - 1;
     const first = label(ids[0]!);
-    return others > 0 ? `${first} and ${plural(others, 'other')}` : first;
+    return others > 0 ? `${first} and ${cut ? 'at least ' : ''}${plural(others, 'other')}` : first;
 }
 
 const DONE: { readonly [origin in HistoryEntry['origin']]: string } = {
@@ -41,13 +41,13 @@ function whatOf(entry: HistoryEntry, label: LabelOf): string {
     const ids = (of: readonly { entity: EntityId }[]): readonly EntityId[] => [...new Set(of.map((one) => one.entity))];
     const added = changes.filter((one) => one.what === 'add' && one.component === undefined);
     if (added.length > 0) {
-        return `Added ${named(ids(added), label, 0)}`;
+        return `Added ${named(ids(added), label, entry.more > 0)}`;
     }
     const gone = changes.filter((one) => one.what === 'remove' && one.component === undefined);
     if (gone.length > 0) {
-        return `Removed ${named(ids(gone), label, 0)}`;
+        return `Removed ${named(ids(gone), label, entry.more > 0)}`;
     }
-    const who = named(ids(changes), label, 0);
+    const who = named(ids(changes), label, entry.more > 0);
     const parts = [...new Set(changes.map((one) => one.component ?? ''))];
     const fields = [...new Set(changes.map((one) => one.field ?? ''))];
     if (parts.length > 1) {
