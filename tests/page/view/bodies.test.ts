@@ -16,7 +16,7 @@ function stage() {
     const scene = new TestScene();
     const crowd = new Crowd();
     const wardrobe = new Wardrobe();
-    const bodies = new Bodies(scene, crowd, wardrobe, new Models({ told: () => undefined, beside: () => null, plain: false }), [], () => undefined);
+    const bodies = new Bodies(scene, crowd, wardrobe, new Models({ told: () => undefined, beside: () => null, headers: () => ({}), plain: false }), [], () => undefined);
     const at = (id: string) => new Vector3().setFromMatrixPosition(bodies.all.get(id)!.world).toArray().map((value) => Math.round(value * 1e6) / 1e6 + 0);
     return { scene, crowd, wardrobe, bodies, at };
 }

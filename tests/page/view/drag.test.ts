@@ -12,7 +12,7 @@ import { TestScene } from './support.ts';
 
 function stage() {
     const scene = new TestScene();
-    const bodies = new Bodies(scene, new Crowd(), new Wardrobe(), new Models({ told: () => undefined, beside: () => null, plain: false }), [], () => undefined);
+    const bodies = new Bodies(scene, new Crowd(), new Wardrobe(), new Models({ told: () => undefined, beside: () => null, headers: () => ({}), plain: false }), [], () => undefined);
     const written: { id: string; place: Partial<Place>; step: string | undefined }[] = [];
     let steps = 0;
     const session = { scene, edits: {

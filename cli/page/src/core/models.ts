@@ -13,6 +13,9 @@ import type { Entity, Json, ModelTable, ModelUrl } from './types.ts';
 
 export interface Models {
     readonly url: ModelUrl;
+    /* What each request for a file carries: one's token, which is in no address, so that no
+     * cache on disk and no log has it. */
+    readonly headers: { readonly [name: string]: string };
     /* Where the file is that the model at `url` calls `name` ("wood.png", "../a.bin"); null:
      * nobody has it. */
     beside(url: string, name: string): string | null;
@@ -133,12 +136,12 @@ export function openModels(table: ModelTable, options: ModelsOptions = {}): Mode
     const known = new Table(table);
     const given = new Map<string, Found>();
     const address = (found: Found): string => {
-        const token = options.token === undefined || options.token === '' ? '' : `?token=${encodeURIComponent(options.token)}`;
-        const url = `${options.base ?? ''}/v1/contents/${found.hash}${token}`;
+        const url = `${options.base ?? ''}/v1/contents/${found.hash}`;
         given.set(url, found);
         return url;
     };
     return {
+        headers: options.token ? { Authorization: `Bearer ${options.token}` } : {},
         url(entity) {
             const shape = shapeOf(entity);
             const found = shape === null ? null : known.find(shape.src, shape.assetId);

@@ -27,8 +27,10 @@ const WAIT_MS = 60_000;
 const KEPT_MAX = 256; /* models; beyond, those that nobody shows any more go */
 const TURN = new Matrix4().makeRotationY(Math.PI);
 
-async function fetchBytes(url: string, signal: AbortSignal): Promise<ArrayBuffer> {
-    const answer = await fetch(url, { signal });
+type RequestHeaders = { readonly [name: string]: string };
+
+async function fetchBytes(url: string, headers: RequestHeaders, signal: AbortSignal): Promise<ArrayBuffer> {
+    const answer = await fetch(url, { headers, signal });
     if (!answer.ok || !answer.body) {
         throw new Error(`answered ${answer.status}`);
     }
@@ -160,6 +162,8 @@ export interface ModelOptions {
     told(url: string, model: Model): void;
     /* Where a file is that the model at `url` names; null: nobody has it. */
     beside(url: string, name: string): string | null;
+    /* What each request carries. */
+    headers(): RequestHeaders;
     /* Materials that are cheap to draw. */
     readonly plain: boolean;
 }
@@ -255,9 +259,11 @@ export class Models {
         const late = setTimeout(() => load.abort(new Error('it takes too long')), WAIT_MS);
         this.loads.add(load);
         try {
-            const bytes = await fetchBytes(url, load.signal);
+            const headers = this.options.headers();
+            const bytes = await fetchBytes(url, headers, load.signal);
             checkModel(bytes);
             const loader = new GLTFLoader(this.manager(url));
+            loader.setRequestHeader({ ...headers });
             const gltf = await Promise.race([
                 loader.parseAsync(bytes, ''),
                 new Promise<never>((_, fail) => load.signal.addEventListener('abort', () => fail(load.signal.reason))),

@@ -38,6 +38,8 @@ export interface ModelFiles {
     url(entity: Entity): string | null;
     /* A file that the model at `url` names: its textures, its .bin. */
     beside(url: string, name: string): string | null;
+    /* What each request for a file carries. */
+    readonly headers: { readonly [name: string]: string };
 }
 
 export type { Quality };
@@ -120,6 +122,7 @@ class SceneView implements View {
         this.models = new Models({
             told: (url, { metal }) => this.modelCame(url, metal),
             beside: (url, name) => options.models.peek()?.beside(url, name) ?? null,
+            headers: () => options.models.peek()?.headers ?? {},
             plain: this.stage.soft,
         });
         const watcher: BodyWatcher = { placed: (body) => this.placed(body), dressed: () => undefined, gone: () => this.gone() };
