@@ -167,11 +167,11 @@ def builder_worker_builder(world, files):
 
 
 def moved(manifest, entity, position):
-    """The manifest with this entity's transform at another place."""
+    """The manifest with this entity's transform at another place. Some entities name components that are not there."""
     wanted = copy.deepcopy(manifest)
     scene = wanted["scene"].get("sdk6") or wanted["scene"]
     for component in scene["entities"][entity]["components"]:
-        if scene["components"][component]["type"] == "Transform":
+        if scene["components"].get(component, {}).get("type") == "Transform":
             scene["components"][component]["data"]["position"] = position
     return wanted
 
