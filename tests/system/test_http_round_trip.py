@@ -2,12 +2,17 @@
 """Real scenes through the HTTP interfaces: content server -> worker -> builder server ->
 worker, and builder server -> worker -> builder server. What nobody edited is as it was.
 
-Usage: test_http_round_trip.py [TEST] (SCENESYNC_SHARED names the folder of real scenes)
+Usage: [EVERY=1] [SEED=N] test_http_round_trip.py [TEST]
+
+SCENESYNC_SHARED names the folder of real scenes. Each run takes one of three of them, others with each seed;
+EVERY=1 takes all.
 """
 
 import copy
 import json
+import os
 import sys
+import time
 
 from content import deploy, get_manifest, in_server_spelling, project_id, put_manifest
 from world import ROOT, Skip, canonical, run_tests, shared
@@ -15,6 +20,8 @@ from world import ROOT, Skip, canonical, run_tests, shared
 PLACE = {"position": {"x": 7.25, "y": 1.5, "z": 3}, "rotation": {"x": 0, "y": 0, "z": 0, "w": 1},
          "scale": {"x": 1, "y": 1, "z": 1}}
 FILES = {"state": "scene-state-definition.json", "builder": "builder.json", "composite": "main.composite"}
+EVERY = int(os.environ.get("EVERY", "3"))
+SEED = int(os.environ.get("SEED") or time.time())
 SERVER_WRITES = {"updated_at", "created_at", "eth_address", "id"}
 
 
@@ -29,7 +36,8 @@ def real(form):
              "composite": folder.glob("**/*.composite.json")}[form]
     files = sorted(p for p in found if "invalid__" not in p.name)
     assert files, folder
-    return files
+    print(f"repeat: EVERY={EVERY} SEED={SEED} tests/system/test_http_round_trip.py")
+    return files[SEED % EVERY::EVERY]
 
 
 def without_carry(value):
