@@ -1,7 +1,7 @@
 /* The document against its executable model (tests/model/document.py): whole state,
  * version, log, answers and batches after every event of random runs.
  *
- *     test_model [RUNS [FIRST_SEED]]      default 500 from seed 0
+ *     test_model [RUNS [FIRST_SEED]]      default 300 from seed 0
  *
  * The model prints what happens and what must come out of it; this program does the same
  * with documents and compares the texts. Batches, answers and copies go through their
@@ -24,7 +24,7 @@
 
 #define WORDS_MAX 8
 #define THINGS_MAX 65536
-#define RUNS_DEFAULT 500
+#define RUNS_DEFAULT 300
 
 typedef enum thing_kind { NOTHING, REPLICA, BATCH, ANSWER, COPY } thing_kind;
 

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Every system call fails, once and for ever, in every way it can: nothing that was said to be done is lost.
 
-Usage: test_every_call.py [--every N] [--seed N] [TEST]...      N: one case in so many; default 12, 1: all
+Usage: test_every_call.py [--every N] [--seed N] [TEST]...      N: one case in so many; default 20, 1: all
 
 A verb, or a worker with a renderer, runs under fail_call (fail_call.c), which makes one call fail: with an
 errno, or half done; that call alone, or all of its kind from then on. The program may refuse, with a reason.
@@ -278,7 +278,7 @@ def test_worker_whose_disk_fails(world):
 def main():
     global CHOSEN
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--every", type=int, default=12)
+    parser.add_argument("--every", type=int, default=20)
     parser.add_argument("--seed", type=int, default=random.SystemRandom().randrange(1 << 30))
     parser.add_argument("tests", nargs="*")
     CHOSEN = parser.parse_args()
