@@ -4,7 +4,7 @@
 /* What the files of the session share.
  *
  *      session.c          open and close, notices, settling, what is known of entities
- *      session_receive.c  messages into intents
+ *      session_receive.c  messages into intents, with arrival.h
  *      session_write.c    what changed into messages */
 
 #include "cli/worker/known.h"
