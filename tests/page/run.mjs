@@ -3,7 +3,8 @@
  *      node tests/page/run.mjs [--jobs N] [FLOW...]      all flows, or those whose names contain a word
  *      SCENESYNC_KEEP=1                                  leaves the folders of the flows
  *
- * Each prints one line that tests/count.py counts: [PASS], [FAIL] or [SKIP] with page::NAME. */
+ * Each prints one line that tests/count.py counts: [PASS], [FAIL] or [SKIP] with page::NAME, and
+ * the reason behind it. What is known of those that failed stands once more at the end. */
 
 import { readdirSync } from 'node:fs';
 import path from 'node:path';
@@ -14,7 +15,8 @@ import { Skip, World } from './support/world.mjs';
 
 const here = path.dirname(fileURLToPath(import.meta.url));
 const pictures = path.join(ROOT, 'out/page');
-const FLOW_MS = 240_000;
+const FLOW_MS = 600_000;
+const REASON_MAX = 400; /* characters */
 
 async function gather(words) {
     const flows = [];
@@ -25,7 +27,29 @@ async function gather(words) {
     return flows;
 }
 
-async function run(name, flow, browser) {
+/* What a text begins with, and the end of it, where a call of the browser tells what it waited for. */
+function brief(error) {
+    const lines = String(error?.message ?? error).replace(/\u001b\[[0-9;]*m/g, '').split('\n').map((line) => line.trim()).filter(Boolean);
+    return (lines.length > 3 ? [lines[0], ...lines.slice(-2)] : lines).join(' | ').slice(0, REASON_MAX);
+}
+
+/* An error in one line: what, because of what, at which line of the flow. */
+function inOneLine(error) {
+    const at = /flows\/(\w+\.mjs:\d+)/.exec(error?.stack ?? '');
+    return [brief(error), ...(error?.cause ? [`because: ${brief(error.cause)}`] : []), ...(at ? [`at ${at[1]}`] : [])].join(' | ');
+}
+
+/* All that is known of a flow that failed. */
+async function account(world, error) {
+    const states = await world.states();
+    await world.pictures(pictures);
+    const logs = world.programs.map((program) => [program.name, program.said()]).filter(([, said]) => said);
+    return [error.stack, ...(error.cause ? [`because: ${error.cause.stack ?? error.cause}`] : []), ...states, ...world.troubles(),
+        ...logs.map(([name, said]) => `---- ${name}: ${said}`)];
+}
+
+/* `told`: takes a line for those who read the end only. */
+async function run(name, flow, browser, told) {
     const world = new World(name, browser);
     const begun = Date.now();
     let verdict = 'PASS';
@@ -42,21 +66,18 @@ async function run(name, flow, browser) {
         }
     } catch (error) {
         verdict = error instanceof Skip ? 'SKIP' : 'FAIL';
-        reason = error instanceof Skip ? `: ${error.message}` : '';
+        reason = `: ${error instanceof Skip ? error.message : inOneLine(error)}`;
         if (verdict === 'FAIL') {
-            lines.push(error.stack, ...(error.cause ? [`because: ${error.cause.stack ?? error.cause}`] : []), ...world.troubles());
-            await world.pictures(pictures);
-            for (const program of world.programs) {
-                const said = program.said();
-                lines.push(...(said ? [`---- ${program.name}: ${said}`] : []));
-            }
+            lines.push(...await account(world, error));
         }
     }
     await world.close();
     lines.push(...world.figures.map((figure) => `  ${figure}`));
-    console.log([...lines, `[${verdict}] page::${name}${reason}`].join('\n'));
-    console.log(`  ${((Date.now() - begun) / 1000).toFixed(1)} s`);
-    return verdict;
+    const seconds = ((Date.now() - begun) / 1000).toFixed(1);
+    console.log([...lines, `[${verdict}] page::${name}${reason}`, `  ${seconds} s`].join('\n'));
+    if (verdict === 'FAIL') {
+        told(`[FAIL] page::${name}${reason} (after ${seconds} s)`);
+    }
 }
 
 /* Why nothing can be tried here. */
@@ -82,18 +103,19 @@ async function main() {
     }
     const flows = await gather(words);
     const browser = await launch();
-    let failed = 0;
+    const failed = [];
     try {
         const work = async () => {
             for (let next = flows.shift(); next; next = flows.shift()) {
-                failed += await run(next[0], next[1], browser) === 'FAIL' ? 1 : 0;
+                await run(next[0], next[1], browser, (line) => failed.push(line));
             }
         };
         await Promise.all(Array.from({ length: jobs }, work));
     } finally {
         await browser.close();
     }
-    return failed > 0 ? 1 : 0;
+    failed.forEach((line) => console.log(line));
+    return failed.length > 0 ? 1 : 0;
 }
 
 process.exit(await main());

@@ -16,13 +16,19 @@ function why(error) {
     return cause?.stack ?? String(cause?.message ?? cause);
 }
 
+function firstLine(error) {
+    const cause = error?.cause ?? error;
+    return String(cause?.message ?? cause).split('\n').filter((line) => line.trim() !== '').slice(0, 3).join(' | ').slice(0, 400);
+}
+
 export default async function* report(events) {
     for await (const { type, data } of events) {
         if (type === 'test:fail' && data.details?.error?.failureType !== 'subtestsFailed') {
             yield `${data.name}\n${why(data.details?.error)}\n`;
         }
         if ((type === 'test:pass' || type === 'test:fail') && data.nesting === 0) {
-            yield `[${type === 'test:pass' ? 'PASS' : 'FAIL'}] ${suite}::${caseName(data.name)}\n`;
+            const reason = type === 'test:fail' ? `: ${firstLine(data.details?.error)}` : '';
+            yield `[${type === 'test:pass' ? 'PASS' : 'FAIL'}] ${suite}::${caseName(data.name)}${reason}\n`;
         } else if (type === 'test:stderr' || type === 'test:stdout') {
             yield data.message;
         }

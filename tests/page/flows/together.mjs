@@ -57,6 +57,7 @@ export async function an_undo_leaves_others_alone(world) {
     await ana.button('Undo').click();
     await ben.until('the lamp is back', async () => (await ben.place('lamp')).position[0] === 8);
     assert.equal((await ben.place('lamp')).scale[1], 2, "the undo took Ben's edit with it");
+    await world.same(ana, ben);
     assert.deepEqual((await ana.place('lamp')).scale, [1, 2, 1]);
     /* Ben's own undo takes his, not hers. */
     await ben.button('Undo').click();

@@ -9,6 +9,26 @@ const AXE = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.mi
 /* What Chromium itself writes to the console where a network is away. */
 const NETWORK = /WebSocket connection to|net::ERR_|Failed to load resource/;
 
+/* In the page, before its scripts: breaches of its policy go to the console, and what it says in
+ * notices, which go by themselves, is kept in `window.said`. */
+function watch() {
+    addEventListener('securitypolicyviolation', (event) => {
+        console.error(`policy violated: ${event.violatedDirective} ${event.blockedURI}`);
+    });
+    const said = new Map();
+    let page;
+    window.said = said;
+    Object.defineProperty(window, 'scenesync', {
+        get: () => page,
+        set: (value) => {
+            if (!page) {
+                value.session.notices.subscribe((list) => list.forEach(({ id, tone, text }) => said.set(id, { tone, text })));
+            }
+            page = value;
+        },
+    });
+}
+
 export class Person {
     constructor(world, name, context, options) {
         this.world = world;
@@ -24,11 +44,7 @@ export class Person {
         this.at = at;
         this.page = await this.context.newPage();
         this.listen();
-        await this.page.addInitScript(() => {
-            addEventListener('securitypolicyviolation', (event) => {
-                console.error(`policy violated: ${event.violatedDirective} ${event.blockedURI}`);
-            });
-        });
+        await this.page.addInitScript(watch);
         await this.page.goto(this.address());
         if (this.options.wait !== false) {
             await this.live();
@@ -142,8 +158,9 @@ export class Person {
         return this.in(() => [...window.scenesync.session.selection.value]);
     }
 
+    /* All that was said since the page was loaded, whether it still shows or not. */
     notices() {
-        return this.in(() => window.scenesync.session.notices.value.map(({ tone, text }) => ({ tone, text })));
+        return this.in(() => [...window.said.values()]);
     }
 
     notice(pattern) {
@@ -156,6 +173,17 @@ export class Person {
 
     others() {
         return this.in(() => window.scenesync.session.people.value.map((person) => ({ ...person })));
+    }
+
+    /* All that may tell why something did not come. */
+    state() {
+        return this.in(() => {
+            const { session, view } = window.scenesync ?? {};
+            return { address: location.pathname + location.search, ready: document.readyState, ms: Math.round(performance.now()),
+                link: session?.link.value, me: session?.me.value, selection: session?.selection.value, save: session?.save.value,
+                notices: session?.notices.value.map(({ text }) => text), frames: view?.frames(),
+                focus: document.activeElement?.outerHTML.slice(0, 200) };
+        });
     }
 
     /* Where an entity is on the page, in CSS pixels; null: not in sight. */
@@ -227,7 +255,8 @@ export class Person {
         await this.key(keys);
     }
 
-    /* Drags what is at an entity by so many pixels, in steps as of a hand. */
+    /* Drags what is at an entity by so many pixels, in steps as of a hand: each is a frame of the
+     * page, for moves within one frame come as one. */
     async drag(id, dx, dy, steps = 8) {
         const from = await this.screen(id);
         if (!from) {
@@ -238,7 +267,7 @@ export class Person {
         await mouse.down();
         for (let i = 1; i <= steps; ++i) {
             await mouse.move(from.x + dx * i / steps, from.y + dy * i / steps);
-            await this.page.waitForTimeout(40);
+            await this.in(() => new Promise((done) => { requestAnimationFrame(() => setTimeout(done, 40)); }));
         }
         await mouse.up();
     }

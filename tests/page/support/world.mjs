@@ -167,6 +167,7 @@ export class World {
             viewport: options.viewport ?? { width: 1280, height: 720 }, colorScheme: options.scheme ?? 'light',
             deviceScaleFactor: options.scale ?? this.scale, reducedMotion: options.reducedMotion ?? 'reduce',
             ...options.context });
+        context.setDefaultTimeout(WAIT_MS);
         const person = new Person(this, name, context, options);
         this.people.push(person);
         await person.open(at);
@@ -185,6 +186,15 @@ export class World {
     }
 
     /* ---- the end ---- */
+
+    /* How things stand with each person, a line each; for when a flow failed. */
+    states() {
+        return Promise.all(this.people.map(async (person) => {
+            const late = new Promise((resolve) => { setTimeout(() => resolve('the page does not answer'), 5000); });
+            const state = await Promise.race([person.state().catch((error) => String(error)), late]);
+            return `---- ${person.name}: ${typeof state === 'string' ? state : JSON.stringify(state)}`;
+        }));
+    }
 
     async pictures(folder) {
         mkdirSync(folder, { recursive: true });
