@@ -44,10 +44,9 @@ function Menu({ menu }: { menu: MenuState }): JSX.Element {
     const box = useRef<HTMLDivElement>(null);
     const [text, setText] = useState('');
     const [active, setActive] = useState(0);
-    const wanted = text.trim().toLowerCase();
-    const items = menu.items.filter((item) => wanted === '' || `${item.label} ${item.detail ?? ''}`.toLowerCase().includes(wanted));
+    const items = matching(menu.items, text);
     const at = Math.min(active, items.length - 1);
-
+    const listbox = menu.search !== undefined;
     const close = (refocus: boolean): void => {
         ui.menu.value = null;
         if (refocus) {
@@ -60,58 +59,25 @@ function Menu({ menu }: { menu: MenuState }): JSX.Element {
             item.run();
         }
     };
-
     useMenuLife(box, menu, items.length, () => close(false));
-    const step = (by: number): void => {
-        if (items.length === 0) {
-            return;
-        }
-        let next = at;
-        for (let tried = 0; tried < items.length; tried++) {
-            next = (next + by + items.length) % items.length;
-            if (!items[next]!.disabled) {
-                break;
-            }
-        }
-        setActive(next);
-        const row = box.current!.querySelectorAll<HTMLElement>('[data-item]')[next];
-        row?.scrollIntoView({ block: 'nearest' });
-        if (menu.search === undefined) {
-            row?.focus();
+    const go = (by: number): void => {
+        if (items.length > 0) {
+            const next = nextOf(items, at, by);
+            setActive(next);
+            showItem(box.current!, next, !listbox);
         }
     };
-    const keys = (event: KeyboardEvent): void => {
-        event.stopPropagation();
-        const does: { [key: string]: () => void } = {
-            ArrowDown: () => step(1),
-            ArrowUp: () => step(-1),
-            Escape: () => close(true),
-            Tab: () => close(true),
-            Enter: () => choose(items[at]),
-        };
-        if (menu.search === undefined) {
-            does[' '] = does.Enter!;
-        }
-        const act = does[event.key];
-        if (act) {
-            event.preventDefault();
-            act();
-        }
-    };
-    const listbox = menu.search !== undefined;
     return (
         <div
-            ref={box} class={`menu${listbox ? ' menu-search' : ''}`} onKeyDown={keys} tabIndex={-1}
-            role={listbox ? 'dialog' : undefined} aria-label={listbox ? menu.name : undefined}
+            ref={box} class={`menu${listbox ? ' menu-search' : ''}`} tabIndex={-1} role={listbox ? 'dialog' : undefined} aria-label={listbox ? menu.name : undefined}
+            onKeyDown={(event) => menuKey(event, listbox, { go, close: () => close(true), choose: () => choose(items[at]) })}
         >
             {menu.head && <div class="menu-head">{menu.head}</div>}
-            {listbox && (
-                <input
-                    type="text" role="combobox" class="menu-input" placeholder={menu.search} aria-label={menu.search}
-                    aria-expanded="true" aria-controls="menu-list" aria-autocomplete="list" spellcheck={false}
-                    aria-activedescendant={items.length > 0 ? `menu-item-${at}` : undefined} value={text}
-                    onInput={(event) => {
-                        setText(event.currentTarget.value);
+            {menu.search !== undefined && (
+                <SearchBox
+                    about={menu.search} at={items.length > 0 ? at : -1} text={text}
+                    change={(typed) => {
+                        setText(typed);
                         setActive(0);
                     }}
                 />
@@ -127,6 +93,62 @@ function Menu({ menu }: { menu: MenuState }): JSX.Element {
                 {items.length === 0 && <div class="menu-none" role={listbox ? 'option' : undefined} aria-disabled="true" aria-selected="false">Nothing is called that</div>}
             </div>
         </div>
+    );
+}
+
+function matching(items: readonly MenuItem[], text: string): readonly MenuItem[] {
+    const wanted = text.trim().toLowerCase();
+    return items.filter((item) => wanted === '' || `${item.label} ${item.detail ?? ''}`.toLowerCase().includes(wanted));
+}
+
+/* The item that is `by` (1 or -1) from `at`, around the ends, past those that cannot be chosen. */
+function nextOf(items: readonly MenuItem[], at: number, by: number): number {
+    let next = at;
+    for (let tried = 0; tried < items.length; tried++) {
+        next = (next + by + items.length) % items.length;
+        if (!items[next]!.disabled) {
+            break;
+        }
+    }
+    return next;
+}
+
+function showItem(box: HTMLElement, index: number, focus: boolean): void {
+    const row = box.querySelectorAll<HTMLElement>('[data-item]')[index];
+    row?.scrollIntoView({ block: 'nearest' });
+    if (focus) {
+        row?.focus();
+    }
+}
+
+interface Doings {
+    go(by: number): void;
+    close(): void;
+    choose(): void;
+}
+
+/* `typing`: letters and blanks are for the search. */
+function menuKey(event: KeyboardEvent, typing: boolean, { go, close, choose }: Doings): void {
+    event.stopPropagation();
+    const does: { [key: string]: () => void } = {
+        ArrowDown: () => go(1), ArrowUp: () => go(-1), Escape: close, Tab: close, Enter: choose, ...(!typing && { ' ': choose }),
+    };
+    const act = does[event.key];
+    if (act) {
+        event.preventDefault();
+        act();
+    }
+}
+
+/* `at`: the item that Enter chooses; -1: none. */
+function SearchBox({ about, at, text, change }: { about: string; at: number; text: string; change(typed: string): void }): JSX.Element {
+    return (
+        <input
+            type="text" role="combobox" class="menu-input" placeholder={about} aria-label={about}
+            aria-expanded="true" aria-controls="menu-list" aria-autocomplete="list" spellcheck={false}
+            aria-activedescendant={at >= 0 ? `menu-item-${at}` : undefined} value={text}
+            onInput={(event) => change(event.currentTarget.value)}
+        />
     );
 }
 
