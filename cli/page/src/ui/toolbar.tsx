@@ -2,7 +2,7 @@
 import { useState } from 'preact/hooks';
 import type { JSX } from 'preact';
 import { IconButton } from './button.tsx';
-import { useUi, type Tool } from './context.ts';
+import { useUi, type Tool, type Ui } from './context.ts';
 import { addMenu } from './entity_menu.ts';
 import { Icon, type IconName } from './icon.tsx';
 import { menuAt } from './menu.tsx';
@@ -122,16 +122,20 @@ function ShareButton(): JSX.Element {
     );
 }
 
-function PlayButton(): JSX.Element | null {
+/* Why the scene cannot be played from here, or stopped. */
+function hindranceToPlay({ session, info }: Ui): string | undefined {
+    const { mode, phase } = session.link.value;
+    if (info.value?.canPlay === false && mode !== 'running') {
+        return 'This worker has no kernel, which would run the code:\nplay from the page of one that has';
+    }
+    return session.me.value.role === 'view' ? 'You may look, not play' : phase !== 'live' ? 'There is no connection' : undefined;
+}
+
+function PlayButton(): JSX.Element {
     const ui = useUi();
     const [waiting, setWaiting] = useState(false);
-    const { mode, phase } = ui.session.link.value;
-    const running = mode === 'running';
-    if (ui.info.value?.canPlay === false && !running) {
-        return null;
-    }
-    const role = ui.session.me.value.role;
-    const why = role === 'view' ? 'You may look, not play' : phase !== 'live' ? 'There is no connection' : undefined;
+    const running = ui.session.link.value.mode === 'running';
+    const why = hindranceToPlay(ui);
     const run = async (): Promise<void> => {
         setWaiting(true);
         try {
