@@ -40,15 +40,28 @@ export type Quality = 'auto' | 'high' | 'low';
 const SOFT_FRAME_MS = 90; /* between two frames that the processor draws; it has other things to do */
 const SOFT_LOAD_MS = 350;  /* the same while models come */
 
-/* A context of its own tells, for the canvas's is made with what is known by then. */
-function drawnBySoftware(): boolean {
-    const context = document.createElement('canvas').getContext('webgl2');
+interface Opened {
+    readonly context: WebGL2RenderingContext;
+    readonly soft: boolean;
+}
+
+/* Smooth edges cost a processor much: a browser that has no graphics card refuses the first
+ * question, and answers the second. */
+function openContext(canvas: HTMLCanvasElement, quality: Quality): Opened {
+    const ask = (antialias: boolean, failIfMajorPerformanceCaveat: boolean): WebGL2RenderingContext | null =>
+        canvas.getContext('webgl2', { antialias, failIfMajorPerformanceCaveat, alpha: false, powerPreference: 'high-performance' });
+    const swift = quality === 'auto' ? ask(true, true) : null;
+    const context = swift ?? ask(quality === 'high', false);
     if (!context) {
-        return true;
+        throw new Error('This browser shows no 3D (WebGL 2 is off or missing).');
     }
+    return { context, soft: quality === 'low' || (quality === 'auto' && (!swift || drawnBySoftware(swift))) };
+}
+
+/* Some browsers do not mind. */
+function drawnBySoftware(context: WebGL2RenderingContext): boolean {
     const about = context.getExtension('WEBGL_debug_renderer_info');
     const name = String(context.getParameter(about ? about.UNMASKED_RENDERER_WEBGL : context.RENDERER));
-    context.getExtension('WEBGL_lose_context')?.loseContext();
     return /swiftshader|llvmpipe|softpipe|software|basic render/i.test(name);
 }
 
@@ -94,7 +107,9 @@ export class Stage {
     private readonly sun = new DirectionalLight(0xfff6ea, 2.0);
     private readonly sky = new HemisphereLight(0xffffff, 0x888888, 1.6);
     private environment: Texture | null = null;
-    private handle = 0; /* of the frame to come; -1: not yet */
+    private handle = 0; /* of the frame to come; -1: it is asked for when it is due */
+    private due = 0;
+    private ended = false;
     private timer: ReturnType<typeof setTimeout> | undefined;
     private began = -Infinity;
     private count = 0;
@@ -114,12 +129,10 @@ export class Stage {
     onLost: (lost: boolean) => void = () => undefined;
 
     constructor(readonly canvas: HTMLCanvasElement, quality: Quality) {
-        this.soft = quality === 'auto' ? drawnBySoftware() : quality === 'low';
-        const context = canvas.getContext('webgl2', { antialias: !this.soft, alpha: false, powerPreference: 'high-performance' });
-        if (!context) {
-            throw new Error('This browser shows no 3D (WebGL 2 is off or missing).');
-        }
+        const { context, soft } = openContext(canvas, quality);
+        this.soft = soft;
         this.renderer = new WebGLRenderer({ canvas, context });
+        this.renderer.debug.checkShaderErrors = false; /* asked for, each program would be waited for */
         this.renderer.outputColorSpace = SRGBColorSpace;
         this.renderer.shadowMap.enabled = !this.soft;
         this.renderer.shadowMap.type = PCFShadowMap;
@@ -219,11 +232,17 @@ export class Stage {
     }
 
     wake(): void {
-        const wait = this.soft ? this.began + (this.loading() ? SOFT_LOAD_MS : SOFT_FRAME_MS) - performance.now() : 0;
-        if (this.handle === 0 && wait <= 0) {
+        const due = this.soft ? this.began + (this.loading() ? SOFT_LOAD_MS : SOFT_FRAME_MS) : 0;
+        const wait = due - performance.now();
+        if (this.handle > 0 || this.ended || (this.handle < 0 && due >= this.due)) {
+            return; /* it comes soon enough */
+        }
+        clearTimeout(this.timer);
+        if (wait <= 0) {
             this.handle = requestAnimationFrame(this.frame);
-        } else if (this.handle === 0) {
+        } else {
             this.handle = -1;
+            this.due = due;
             this.timer = setTimeout(() => {
                 this.handle = requestAnimationFrame(this.frame);
             }, wait);
@@ -274,9 +293,9 @@ export class Stage {
     }
 
     dispose(): void {
+        this.ended = true; /* no frame any more */
         cancelAnimationFrame(this.handle);
         clearTimeout(this.timer);
-        this.handle = -1; /* no frame any more */
         this.watcher.disconnect();
         this.canvas.removeEventListener('webglcontextlost', this.contextLost);
         this.canvas.removeEventListener('webglcontextrestored', this.contextRestored);
