@@ -1,21 +1,8 @@
 #include "crdt/document_join.h"
+#include "crdt/document_listing.h"
 #include "crdt/mutant.h"
-#include "crdt/dot_sort.h"
 
 #include <assert.h>
-#include <string.h>
-
-/* An entry in its place, for its actor's trail: index is twice the slot, plus 1 for a
- * field; tag is the name of the person. */
-static bool is_field(const crdt_dot_place *entry)
-{
-    return (entry->index & 1) != 0;
-}
-
-static uint32_t slot_of(const crdt_dot_place *entry)
-{
-    return entry->index >> 1;
-}
 
 typedef struct u32_list {
     uint32_t *items;
@@ -29,9 +16,7 @@ typedef struct loading {
     u32_list names;    /* by the reader's index of a part's or field's name */
     u32_list persons;  /* by the reader's writer index; both hold references */
     uint16_t *numbers; /* of actors, by the reader's index; 0: wrote nothing */
-    crdt_dot_place *entries;
-    size_t entry_count;
-    size_t entry_capacity;
+    crdt_listing listing;
     crdt_depth depth; /* of the key at hand */
     uint32_t object;  /* slots */
     uint32_t part;
@@ -132,7 +117,11 @@ static crdt_err load_version(loading *load)
     for (size_t i = 0; i < reader->actor_count; i++) {
         load->numbers[i] = crdt_actors_find(&doc->context.actors, &reader->actors[i]);
     }
-    return CRDT_OK;
+    /* Items take some bytes each: what is bounded by them is bounded by entries. */
+    return crdt_listing_open(&load->listing, doc,
+                             reader->is_packed
+                                 ? reader->unpacked_size
+                                 : (size_t)(reader->in.end - reader->in.at));
 }
 
 static crdt_dot dot_of(const loading *load, const crdt_answer_item *item)
@@ -265,23 +254,9 @@ static crdt_dot_store *store_of(const loading *load, bool of_field)
     return of_field ? &load->doc->fields.store : &load->doc->keys.store;
 }
 
-/* `beside`: the key has an entry already. */
-static crdt_err reserve_entry(loading *load, crdt_dot_store *store, bool beside)
+/* Room beside the entry that the key has already. */
+static crdt_err reserve_beside(loading *load, crdt_dot_store *store)
 {
-    if (load->entry_count == load->entry_capacity) {
-        size_t capacity = load->entry_capacity == 0 ? 64 : load->entry_capacity * 2;
-        crdt_dot_place *entries =
-            crdt_resize_array(load->doc->context.alloc, load->entries,
-                              load->entry_capacity, capacity, sizeof *entries);
-        if (entries == NULL) {
-            return CRDT_ENOMEM;
-        }
-        load->entries = entries;
-        load->entry_capacity = capacity;
-    }
-    if (!beside) {
-        return CRDT_OK;
-    }
     crdt_slot_room room = {{0}};
     crdt_slot_room_add(&room, crdt_dot_store_at(store, load->key));
     return crdt_dot_store_reserve(store, &room, 0);
@@ -298,10 +273,10 @@ static crdt_err load_entry(loading *load, const crdt_answer_item *item)
     if (err == CRDT_OK && load->key == 0) {
         err = make_field(load, item);
     }
-    if (err == CRDT_OK) {
-        err = reserve_entry(load, store_of(load, of_field), load->beside);
-        load->beside = true;
+    if (err == CRDT_OK && load->beside) {
+        err = reserve_beside(load, store_of(load, of_field));
     }
+    load->beside = true;
     if (err == CRDT_OK && of_field) {
         err = crdt_lww_value_make(&doc->context, crdt_state_field(doc, load->key),
                                   item->value, &value);
@@ -312,11 +287,9 @@ static crdt_err load_entry(loading *load, const crdt_answer_item *item)
     const uint32_t slot = of_field
                               ? crdt_lww_map_place(&doc->fields, load->key, dot, &value)
                               : crdt_dot_store_place(&doc->keys.store, load->key, dot);
-    load->entries[load->entry_count++] =
-        (crdt_dot_place){.dot = dot, .index = slot * 2 + of_field, .tag = who};
     crdt_digest_add(&doc->digest,
                     crdt_digest_term(load->hash, &item->stamp, item->value));
-    return CRDT_OK;
+    return crdt_listing_add(&load->listing, slot, dot, who);
 }
 
 static crdt_err load_items(loading *load)
@@ -346,88 +319,27 @@ static crdt_err load_items(loading *load)
     return err;
 }
 
-/* ---- the trails of actors ---- */
-
-/* What goes into the trail of an actor in one of the stores. */
-typedef struct trail_need {
-    size_t count;
-    size_t person_count; /* changes of the person */
-    uint32_t person;     /* the last one */
-} trail_need;
-
-/* Room in the trails at once, and some more for what is written next: `needs` are of dots
- * and of values, by actor. */
-static crdt_err reserve_trails(const loading *load, trail_need (*needs)[2],
-                               size_t actor_count)
-{
-    memset(needs, 0, actor_count * sizeof *needs);
-    for (size_t i = 0; i < load->entry_count; i++) {
-        const crdt_dot_place *entry = &load->entries[i];
-        trail_need *need = &needs[crdt_dot_actor(entry->dot) - 1][is_field(entry)];
-        need->count++;
-        need->person_count += entry->tag != need->person;
-        need->person = entry->tag;
-    }
-    crdt_err err = CRDT_OK;
-    for (size_t i = 0; i < actor_count * 2 && err == CRDT_OK; i++) {
-        const trail_need *need = &needs[i / 2][i % 2];
-        if (need->count > 0) {
-            err = crdt_dot_store_reserve_writes(
-                store_of(load, i % 2), (uint16_t)(i / 2 + 1),
-                need->count + need->count / 16, need->person_count);
-        }
-    }
-    return err;
-}
-
-static crdt_err list_entries(loading *load, crdt_diag *diag)
-{
-    crdt_document *doc = load->doc;
-    crdt_err err = crdt_dot_sort(load->entries, load->entry_count, doc->context.alloc);
-    for (size_t i = 1; i < load->entry_count && err == CRDT_OK; i++) {
-        if (load->entries[i].dot == load->entries[i - 1].dot) {
-            err = crdt_diag_set(diag, CRDT_ECORRUPT, 0,
-                                "two entries of the answer have one stamp");
-        }
-    }
-    const size_t actor_count = doc->context.actors.version.stamp_count;
-    trail_need(*needs)[2] =
-        crdt_resize_array(doc->context.alloc, NULL, 0, actor_count + 1, sizeof *needs);
-    if (needs == NULL) {
-        return CRDT_ENOMEM;
-    }
-    err = err != CRDT_OK ? err : reserve_trails(load, needs, actor_count);
-    crdt_free(doc->context.alloc, needs, (actor_count + 1) * sizeof *needs);
-    for (size_t i = 0; i < load->entry_count && err == CRDT_OK; i++) {
-        const crdt_dot_place *entry = &load->entries[i];
-        crdt_dot_store_list(store_of(load, is_field(entry)), slot_of(entry), entry->dot,
-                            entry->tag);
-    }
-    return err;
-}
-
 /* ---- telling ---- */
 
 static void mark_arrived(loading *load, bool arrived)
 {
-    for (size_t i = 0; i < load->entry_count; i++) {
-        if (is_field(&load->entries[i])) {
-            crdt_state_field(load->doc, slot_of(&load->entries[i]))->arrived = arrived;
-        }
+    const crdt_dot_store *store = &load->doc->fields.store;
+    for (uint32_t id = crdt_dot_store_walk_all(store, 0); id != 0;
+         id = crdt_dot_store_walk_all(store, id)) {
+        crdt_dot_store_at(store, id)->arrived = arrived;
     }
 }
 
 static void tell_loaded(loading *load)
 {
     crdt_document *doc = load->doc;
+    const crdt_dot_store *store = &doc->fields.store;
     if (doc->tells_conflict) {
         mark_arrived(load, true);
-        for (size_t i = 0; i < load->entry_count; i++) {
-            const crdt_dot_place *entry = &load->entries[i];
-            if (is_field(entry)) {
-                uint32_t key = crdt_dot_store_key(&doc->fields.store, slot_of(entry));
-                crdt_state_tell_landed(doc, key, entry->dot);
-            }
+        for (uint32_t id = crdt_dot_store_walk_all(store, 0); id != 0;
+             id = crdt_dot_store_walk_all(store, id)) {
+            crdt_state_tell_landed(doc, crdt_dot_store_key(store, id),
+                                   crdt_dot_store_at(store, id)->dot);
         }
         mark_arrived(load, false);
     }
@@ -456,15 +368,14 @@ crdt_err crdt_join_load(crdt_document *doc, crdt_answer_reader *reader, crdt_dia
     loading load = {.doc = doc, .reader = reader};
     crdt_err err = load_version(&load);
     err = err != CRDT_OK ? err : load_items(&load);
-    err = err != CRDT_OK ? err : list_entries(&load, diag);
+    err = err != CRDT_OK ? err : crdt_listing_finish(&load.listing, diag);
     if (err == CRDT_OK) {
         raise_floor(&load);
         tell_loaded(&load);
     }
     free_names(&load, &load.names);
     free_names(&load, &load.persons);
-    crdt_free(doc->context.alloc, load.entries,
-              load.entry_capacity * sizeof *load.entries);
+    crdt_listing_close(&load.listing);
     if (err != CRDT_OK) {
         crdt_state_clear(doc);
     }

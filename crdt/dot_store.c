@@ -416,6 +416,13 @@ void crdt_dot_store_list(crdt_dot_store *store, uint32_t entry, crdt_dot dot,
     crdt_trail_append(trail_at(store, dot), &of, crdt_dot_time(dot), entry, who);
 }
 
+void crdt_dot_store_list_all(crdt_dot_store *store, uint16_t actor, size_t count,
+                             uint32_t who)
+{
+    const crdt_trail_of of = trail_of(store, actor);
+    crdt_trail_fill(&store->trails[actor - 1], &of, count, who);
+}
+
 uint32_t crdt_dot_store_insert(crdt_dot_store *store, uint32_t key, crdt_dot dot,
                                uint32_t who)
 {

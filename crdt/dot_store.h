@@ -105,6 +105,15 @@ uint32_t crdt_dot_store_insert(crdt_dot_store *store, uint32_t key, crdt_dot dot
 uint32_t crdt_dot_store_place(crdt_dot_store *store, uint32_t key, crdt_dot dot);
 void crdt_dot_store_list(crdt_dot_store *store, uint32_t entry, crdt_dot dot,
                          uint32_t who);
+/* The second half for all entries that an actor has in a store where it has none listed:
+ * reserve as many writes, put their slots into this array by ascending time, then list. */
+static inline uint32_t *crdt_dot_store_unlisted(const crdt_dot_store *store,
+                                                uint16_t actor)
+{
+    return store->trails[actor - 1].slots;
+}
+void crdt_dot_store_list_all(crdt_dot_store *store, uint16_t actor, size_t count,
+                             uint32_t who);
 /* crdt_dot_store_make for a key that is known to be new and to come after the
  * `group_size` keys of its group: nothing is searched. */
 crdt_err crdt_dot_store_append(crdt_dot_store *store, uint32_t owner, crdt_group *group,

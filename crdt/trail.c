@@ -314,6 +314,25 @@ void crdt_trail_append(crdt_trail *trail, const crdt_trail_of *of, uint64_t time
     trail->slots[trail->count++] = slot;
 }
 
+void crdt_trail_fill(crdt_trail *trail, const crdt_trail_of *of, size_t count,
+                     uint32_t person)
+{
+    assert(trail->count == 0 && trail->person_count == 0 && count <= trail->promised);
+    for (size_t i = 0; i < count; i += CRDT_TRAIL_BLOCK) {
+        const crdt_slot *first = crdt_slot_at(of->slots, trail->slots[i]);
+        trail->times[i / CRDT_TRAIL_BLOCK] = crdt_dot_time(first->dot);
+    }
+    trail->count = (uint32_t)count;
+    trail->entry_count = (uint32_t)count;
+    trail->promised -= (uint32_t)count;
+    if (person != 0) {
+        assert(trail->person_capacity > 0);
+        trail->persons[trail->person_count++] =
+            (crdt_trail_person){.time = trail->times[0], .name = person};
+        crdt_names_hold(&of->context->names, person);
+    }
+}
+
 void crdt_trail_move(crdt_trail *trail, uint64_t time, uint32_t from, uint32_t to)
 {
     size_t block =

@@ -60,6 +60,10 @@ crdt_err crdt_trail_reserve(crdt_trail *trail, const crdt_trail_of *of, size_t c
 /* An entry of this time, the highest yet, is in `slot`. There must be room. */
 void crdt_trail_append(crdt_trail *trail, const crdt_trail_of *of, uint64_t time,
                        uint32_t slot, uint32_t person);
+/* The same for all entries of an empty trail, all of one person: `count` slots, in the order
+ * of time, were written to trail->slots. There must be room. */
+void crdt_trail_fill(crdt_trail *trail, const crdt_trail_of *of, size_t count,
+                     uint32_t person);
 /* The entry of this time moves from one slot to another, which both are no others'. */
 void crdt_trail_move(crdt_trail *trail, uint64_t time, uint32_t from, uint32_t to);
 /* An entry is gone from this slot. */

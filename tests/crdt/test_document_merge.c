@@ -116,3 +116,85 @@ Test(document_merge, overwritten_values_leave_before_new_ones_come)
         crdt_document_close(b);
     }
 }
+
+/* `count` edits of fields of one part: one in `part` by bob, the others by ann; a field has
+ * its second value from the edit `field_count` later. */
+static void set_by_persons(crdt_document *doc, unsigned count, unsigned field_count,
+                           unsigned part)
+{
+    crdt_arena arena;
+    crdt_arena_init(&arena, crdt_alloc_default());
+    crdt_span o = crdt_span_of("o");
+    crdt_span p = crdt_span_of("p");
+    const crdt_op adds[2] = {{.kind = CRDT_OP_ADD, .key = crdt_key_object(o)},
+                             {.kind = CRDT_OP_ADD, .key = crdt_key_part(o, p)}};
+    crdt_edit edit = {.actor = {{1}}, .who = crdt_span_of("ann")};
+    crdt_batch batch;
+    cr_assert_eq(crdt_document_commit(doc, &edit, adds, 2, &arena, &batch, NULL),
+                 CRDT_OK);
+    for (unsigned i = 0; i < count; i++) {
+        char name[16];
+        const uint8_t value = (uint8_t)(i / field_count % 100);
+        snprintf(name, sizeof name, "f%04u", i * 7 % field_count);
+        edit.actor = (crdt_actor){{(uint8_t)(1 + i % 3)}};
+        edit.who = crdt_span_of(i % part == 0 ? "bob" : "ann");
+        crdt_op op = {.kind = CRDT_OP_SET,
+                      .key = crdt_key_field(o, p, crdt_span_of(name)),
+                      .value = {.data = &value, .size = 1}};
+        crdt_arena_reset(&arena);
+        cr_assert_eq(crdt_document_commit(doc, &edit, &op, 1, &arena, &batch, NULL),
+                     CRDT_OK);
+    }
+    crdt_arena_deinit(&arena);
+}
+
+/* What who was at `since` is told, by either. */
+static void check_answers(const crdt_document *doc, const crdt_document *loaded,
+                          const crdt_version *since)
+{
+    crdt_buf answers[2];
+    for (unsigned i = 0; i < 2; i++) {
+        crdt_buf_init(&answers[i], crdt_alloc_default());
+        cr_assert_eq(
+            crdt_document_answer(i == 0 ? doc : loaded, since, NULL, &answers[i]),
+            CRDT_OK);
+    }
+    cr_assert(crdt_span_equal(crdt_buf_span(&answers[0]), crdt_buf_span(&answers[1])));
+    crdt_buf_deinit(&answers[0]);
+    crdt_buf_deinit(&answers[1]);
+}
+
+/* A document is loaded by the ranks of its dots; sorted, where it is so old that they would
+ * take too much, or where an actor wrote for several persons: trails and persons are those
+ * of the document that was saved. */
+Test(document_merge, loaded_by_ranks_or_sorted_it_knows_what_is_new)
+{
+    static const struct {
+        unsigned edits;
+        unsigned fields;
+        unsigned part;
+    } CASES[] = {{0, 1, 2},      {300, 300, 1}, {700, 300, 1},
+                 {30000, 10, 1}, {700, 300, 5}, {9000, 9, 5}};
+    for (size_t i = 0; i < sizeof CASES / sizeof *CASES; i++) {
+        crdt_document *doc = open_document();
+        crdt_document *loaded = open_document();
+        crdt_version since;
+        crdt_version_init(&since, crdt_alloc_default());
+        set_by_persons(doc, CASES[i].edits, CASES[i].fields, CASES[i].part);
+        catch_up(loaded, doc);
+        cr_assert(crdt_document_check(loaded));
+        cr_assert(
+            crdt_digest_equal(crdt_document_digest(doc), crdt_document_digest(loaded)));
+        check_answers(doc, loaded, &since);
+        cr_assert_eq(crdt_version_copy(&since, crdt_document_version(doc)), CRDT_OK);
+        for (uint64_t back = 1; back < 40; back++) {
+            for (size_t k = 0; k < since.stamp_count; k++) {
+                since.stamps[k].time -= since.stamps[k].time > back ? back : 0;
+            }
+            check_answers(doc, loaded, &since);
+        }
+        crdt_version_deinit(&since);
+        crdt_document_close(doc);
+        crdt_document_close(loaded);
+    }
+}
