@@ -196,11 +196,15 @@ bool crdt_version_includes(const crdt_version *version, const crdt_version *othe
         return true;
     }
     size_t i = 0;
-    size_t j = 0;
-    uint64_t time;
-    uint64_t time_other;
-    while (next_pair(version, other, &i, &j, &time, &time_other)) {
-        if (time_other > time || (MUTANT(2) && time_other == time)) {
+    for (size_t j = 0; j < other->stamp_count; j++) {
+        const crdt_stamp *wanted = &other->stamps[j];
+        while (i < version->stamp_count &&
+               crdt_actor_compare(&version->stamps[i].actor, &wanted->actor) < 0) {
+            i++;
+        }
+        uint64_t time =
+            holds_actor(version, i, &wanted->actor) ? version->stamps[i].time : 0;
+        if (wanted->time > time || (MUTANT(2) && wanted->time == time)) {
             return false;
         }
     }

@@ -277,6 +277,15 @@ static const crdt_stamp *read_stamps(decoder *d, size_t *count_out)
     return stamps;
 }
 
+static bool has_control(crdt_span text)
+{
+    bool found = false;
+    for (size_t i = 0; i < text.size; i++) {
+        found |= text.data[i] <= ' ' || text.data[i] == 0x7f;
+    }
+    return found;
+}
+
 /* A URL is never empty, and has no control characters or spaces. */
 static crdt_span read_url(decoder *d)
 {
@@ -284,10 +293,8 @@ static crdt_span read_url(decoder *d)
     if (d->r.err == CRDT_OK && url.size == 0) {
         crdt_msgpack_fail(&d->r, CRDT_ECORRUPT, "a URL is empty");
     }
-    for (size_t i = 0; i < url.size && d->r.err == CRDT_OK; i++) {
-        if (url.data[i] <= ' ' || url.data[i] == 0x7f) {
-            crdt_msgpack_fail(&d->r, CRDT_ECORRUPT, "a URL has a control character");
-        }
+    if (d->r.err == CRDT_OK && has_control(url)) {
+        crdt_msgpack_fail(&d->r, CRDT_ECORRUPT, "a URL has a control character");
     }
     return url;
 }

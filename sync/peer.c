@@ -208,6 +208,23 @@ static int compare_actors(const void *a, const void *b)
     return crdt_actor_compare(a, b);
 }
 
+/* Few are put in one by one. */
+static void sort_actors(crdt_actor *actors, size_t count)
+{
+    if (count > 16) {
+        qsort(actors, count, sizeof *actors, compare_actors);
+        return;
+    }
+    for (size_t i = 1; i < count; i++) {
+        crdt_actor actor = actors[i];
+        size_t at = i;
+        for (; at > 0 && crdt_actor_compare(&actors[at - 1], &actor) > 0; at--) {
+            actors[at] = actors[at - 1];
+        }
+        actors[at] = actor;
+    }
+}
+
 crdt_err sync_peer_set_heard(sync_peers *peers, sync_peer *peer,
                              const crdt_actor *heard, size_t count)
 {
@@ -222,7 +239,7 @@ crdt_err sync_peer_set_heard(sync_peers *peers, sync_peer *peer,
     }
     if (count > 0) {
         memcpy(peer->heard, heard, count * sizeof *heard);
-        qsort(peer->heard, count, sizeof *heard, compare_actors);
+        sort_actors(peer->heard, count);
     }
     peer->heard_count = count;
     return CRDT_OK;

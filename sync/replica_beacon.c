@@ -312,7 +312,8 @@ static bool remember_starts(sync_replica *replica, const crdt_actor *actor,
         return true;
     }
     sync_remembered *row = take_remembered(replica, actor);
-    sync_meta told = {.start_count = beacon->start_count};
+    sync_meta told; /* of which nothing but the starts is looked at */
+    told.start_count = beacon->start_count;
     memcpy(told.starts, beacon->starts, beacon->start_count * sizeof told.starts[0]);
     if (!MUTANT(218) &&
         sync_meta_was_set_back(&told, row->starts, row->count, row->time)) {

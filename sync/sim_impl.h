@@ -62,6 +62,9 @@ typedef struct sim_place {
     uint64_t notices[SYNC_NOTICE_COUNT];
     char presences[SYNC_SIM_PLACES_MAX][16]; /* as told by the others */
     sync_replica_counts traced;
+    bool told; /* these two were looked at last: */
+    crdt_version told_version;
+    crdt_digest told_digest;
 } sim_place;
 
 /* A request that was sent: who waits for the reply. */

@@ -90,6 +90,7 @@ static void open_place(sync_sim *sim, uint32_t index)
     place->index = index;
     place->dialable = true;
     crdt_arena_init(&place->arena, sim->alloc);
+    crdt_version_init(&place->told_version, sim->alloc);
     sim_must(sync_sim_disk_init(&place->disk, sim->alloc, sim->o.journal_size) ==
              CRDT_OK);
     sim_must(sync_sim_disk_init(&place->saved, sim->alloc, sim->o.journal_size) ==
@@ -127,6 +128,7 @@ static void close_place(sync_sim *sim, sim_place *place)
     sync_sim_disk_deinit(&place->disk);
     sync_sim_disk_deinit(&place->saved);
     crdt_arena_deinit(&place->arena);
+    crdt_version_deinit(&place->told_version);
     crdt_free(sim->alloc, place->links, place->link_capacity * sizeof *place->links);
     crdt_free(sim->alloc, place->inbox, place->inbox_capacity * sizeof *place->inbox);
     crdt_free(sim->alloc, place->unacked,

@@ -3,6 +3,7 @@
 #include "crdt/history.h"
 #include "scene/undo.h"
 
+#include <assert.h>
 #include <stdlib.h>
 
 /* Undo restores what it says, and takes nothing from others. Each place keeps history records as a store does, and beside
@@ -22,17 +23,28 @@
 
 /* One thing that shows: an object or a part that is there, or a field and its value. */
 typedef struct shown_item {
-    crdt_key key; /* owned: one block at key.object.data */
+    crdt_key key;
     crdt_span value;
     crdt_stamp stamp; /* of what shows */
 } shown_item;
 
+/* All that shows at one time; never changed, so who sees the same twice keeps it twice. The
+ * items and their bytes lie behind it, in one block. */
 typedef struct shown {
-    shown_item *items; /* in key order */
+    size_t holders;
+    bool whole;  /* false: too much to look at */
+    bool sorted; /* once something was looked up */
+    size_t count;
+    shown_item items[];
+} shown;
+
+/* What a look at a document comes across: the spans lie there. */
+typedef struct walk {
+    shown_item *items;
     size_t count;
     size_t capacity;
-    bool whole; /* false: too much to look at */
-} shown;
+    size_t bytes; /* of all names and values */
+} walk;
 
 typedef struct own_edit {
     crdt_stamp first; /* of a step: of its newest batch */
@@ -42,8 +54,8 @@ typedef struct own_edit {
     uint64_t lowest_ms; /* clock that any batch of the place told since, its own too */
     uint64_t foreign;   /* how many words from elsewhere had come */
     bool open;          /* it can be undone; an undo: redone */
-    shown before;
-    shown after;
+    shown *before;
+    shown *after;
 } own_edit;
 
 struct fuzz_person {
@@ -60,7 +72,12 @@ struct fuzz_person {
     uint64_t wall_ms;
     uint64_t batch_count; /* of edits */
     unsigned step;        /* of the edit at hand */
-    shown before;
+    shown *before;
+    shown *seen;           /* last; it shows still, unless there was */
+    uint64_t changes;      /* another word since, */
+    uint64_t seen_changes; /* or the document tells another sum */
+    crdt_digest seen_digest;
+    walk walk; /* scratch */
 };
 
 static void *must(void *memory)
@@ -74,50 +91,32 @@ static void *must(void *memory)
 
 /* ---- what shows ---- */
 
-static void forget_shown(shown *s)
+static shown *hold(shown *s)
 {
-    for (size_t i = 0; i < s->count; i++) {
-        free((void *)(uintptr_t)s->items[i].key.object.data);
+    s->holders++;
+    return s;
+}
+
+static void forget_shown(shown **s)
+{
+    if (*s != NULL && --(*s)->holders == 0) {
+        free(*s);
     }
-    free(s->items);
-    *s = (shown){0};
+    *s = NULL;
 }
 
-static crdt_span put_bytes(uint8_t **at, crdt_span from)
+static void note_item(walk *w, const crdt_key *key, const crdt_entry *entry)
 {
-    crdt_span copy = {*at, from.size};
-    if (from.size > 0) {
-        memcpy(*at, from.data, from.size);
+    if (w->count == w->capacity) {
+        w->capacity = w->capacity == 0 ? 64 : w->capacity * 2;
+        w->items = must(realloc(w->items, w->capacity * sizeof *w->items));
     }
-    *at += from.size;
-    return copy;
+    w->items[w->count++] =
+        (shown_item){.key = *key, .value = entry->value, .stamp = entry->stamp};
+    w->bytes += key->object.size + key->part.size + key->field.size + entry->value.size;
 }
 
-static void put_shown(shown *s, const crdt_key *key, const crdt_entry *entry)
-{
-    crdt_span value = entry->value;
-    if (s->count == s->capacity) {
-        s->capacity = s->capacity == 0 ? 32 : s->capacity * 2;
-        s->items = must(realloc(s->items, s->capacity * sizeof *s->items));
-    }
-    uint8_t *at = must(
-        malloc(key->object.size + key->part.size + key->field.size + value.size + 1));
-    shown_item *item = &s->items[s->count++];
-    item->stamp = entry->stamp;
-    item->key.depth = key->depth;
-    item->key.object = put_bytes(&at, key->object);
-    item->key.part = put_bytes(&at, key->part);
-    item->key.field = put_bytes(&at, key->field);
-    item->value = put_bytes(&at, value);
-}
-
-static int compare_items(const void *a, const void *b)
-{
-    return crdt_key_compare(&((const shown_item *)a)->key,
-                            &((const shown_item *)b)->key);
-}
-
-static void look_at_part(shown *s, const crdt_document *doc, crdt_part part,
+static void look_at_part(walk *w, const crdt_document *doc, crdt_part part,
                          crdt_key *key)
 {
     crdt_field field = {0};
@@ -126,44 +125,87 @@ static void look_at_part(shown *s, const crdt_document *doc, crdt_part part,
     key->part = crdt_document_part_name(doc, part);
     key->field = (crdt_span){0};
     if (crdt_document_part_dot(doc, part, 0, &entry)) {
-        put_shown(s, key, &entry);
+        note_item(w, key, &entry);
     }
     key->depth = CRDT_FIELD;
     while (crdt_document_next_field(doc, part, &field)) {
         key->field = crdt_document_field_name(doc, field);
         if (crdt_document_field_value(doc, field, 0, &entry)) {
-            put_shown(s, key, &entry);
+            note_item(w, key, &entry);
         }
     }
 }
 
-static void look(shown *s, const crdt_document *doc)
+static void look_at_all(walk *w, const crdt_document *doc)
 {
     crdt_object object = {0};
-    forget_shown(s);
-    s->whole = crdt_document_count(doc).fields <= SHOWN_MAX;
-    while (s->whole && crdt_document_next_object(doc, &object)) {
+    while (crdt_document_next_object(doc, &object)) {
         crdt_entry entry;
         if (!crdt_document_object_dot(doc, object, 0, &entry)) {
             continue;
         }
         crdt_key key = crdt_key_object(crdt_document_object_name(doc, object));
         crdt_part part = {0};
-        put_shown(s, &key, &entry);
+        note_item(w, &key, &entry);
         while (crdt_document_next_part(doc, object, &part)) {
             if (crdt_document_part_live(doc, part)) {
-                look_at_part(s, doc, part, &key);
+                look_at_part(w, doc, part, &key);
             }
         }
     }
-    if (s->count > 1) {
+}
+
+static void put_bytes(uint8_t **at, crdt_span *bytes)
+{
+    if (bytes->size > 0) {
+        memcpy(*at, bytes->data, bytes->size);
+    }
+    bytes->data = *at;
+    *at += bytes->size;
+}
+
+static shown *look(walk *w, const crdt_document *doc)
+{
+    w->count = 0;
+    w->bytes = 0;
+    bool whole = crdt_document_count(doc).fields <= SHOWN_MAX;
+    if (whole) {
+        look_at_all(w, doc);
+    }
+    size_t size = sizeof(shown) + w->count * sizeof(shown_item);
+    shown *s = must(malloc(size + w->bytes));
+    *s = (shown){.holders = 1, .whole = whole, .count = w->count};
+    uint8_t *at = (uint8_t *)s + size;
+    for (size_t i = 0; i < w->count; i++) {
+        shown_item *item = &s->items[i];
+        *item = w->items[i];
+        put_bytes(&at, &item->key.object);
+        put_bytes(&at, &item->key.part);
+        put_bytes(&at, &item->key.field);
+        put_bytes(&at, &item->value);
+    }
+    return s;
+}
+
+static int compare_items(const void *a, const void *b)
+{
+    return crdt_key_compare(&((const shown_item *)a)->key,
+                            &((const shown_item *)b)->key);
+}
+
+/* Few are ever looked into: so they are sorted by who does, before anything else. */
+static void sort_shown(shown *s)
+{
+    if (!s->sorted && s->count > 1) {
         qsort(s->items, s->count, sizeof *s->items, compare_items);
     }
+    s->sorted = true;
 }
 
 static const shown_item *find_shown(const shown *s, const crdt_key *key)
 {
     shown_item wanted = {.key = *key};
+    assert(s->sorted);
     return s->count == 0
                ? NULL
                : bsearch(&wanted, s->items, s->count, sizeof wanted, compare_items);
@@ -175,6 +217,20 @@ static bool is_same(const shown *a, const shown *b, const crdt_key *key)
     const shown_item *x = find_shown(a, key);
     const shown_item *y = find_shown(b, key);
     return x == NULL || y == NULL ? x == y : crdt_span_equal(x->value, y->value);
+}
+
+/* What shows at a person's place now. */
+static shown *look_again(fuzz_person *person, const crdt_document *doc)
+{
+    crdt_digest digest = crdt_document_digest(doc);
+    if (person->seen == NULL || person->seen_changes != person->changes ||
+        !crdt_digest_equal(person->seen_digest, digest)) {
+        forget_shown(&person->seen);
+        person->seen = look(&person->walk, doc);
+        person->seen_changes = person->changes;
+        person->seen_digest = digest;
+    }
+    return hold(person->seen);
 }
 
 /* ---- what the world tells ---- */
@@ -209,6 +265,7 @@ static void forget(fuzz_person *person)
     while (person->edit_count > 0) {
         forget_edit(person, person->edit_count - 1);
     }
+    forget_shown(&person->seen); /* of another document */
 }
 
 void fuzz_run_opened(void *ctx, uint32_t place, crdt_document *doc)
@@ -303,6 +360,7 @@ void fuzz_run_changed(void *ctx, uint32_t place, const crdt_batch *batch, bool o
     if (person == NULL || person->recorder == NULL) {
         return;
     }
+    person->changes++;
     crdt_origin origin = own             ? person->origin
                          : batch == NULL ? CRDT_ORIGIN_ANSWER
                                          : CRDT_ORIGIN_REMOTE;
@@ -339,7 +397,8 @@ void fuzz_run_before(fuzz_run *run, uint32_t place)
     fuzz_person *person = run->people[place];
     if (person != NULL && person->recorder != NULL) {
         person->own_changed = false;
-        look(&person->before, sync_sim_document(run->sim, place));
+        forget_shown(&person->before);
+        person->before = look_again(person, sync_sim_document(run->sim, place));
     }
 }
 
@@ -413,12 +472,13 @@ void fuzz_run_after(fuzz_run *run, uint32_t place)
                            .foreign = person->foreign,
                            .open = true,
                            .before = person->before};
-        person->before = (shown){0};
+        person->before = NULL;
     }
     edit->first = person->first;
     edit->lowest_ms = person->wall_ms;
     settle_stacks(person, edit);
-    look(&edit->after, sync_sim_document(run->sim, place));
+    forget_shown(&edit->after);
+    edit->after = look_again(person, sync_sim_document(run->sim, place));
 }
 
 void fuzz_run_set_origin(fuzz_run *run, uint32_t place, crdt_origin origin)
@@ -435,6 +495,8 @@ void fuzz_run_close_people(fuzz_run *run)
         if (person != NULL) {
             forget(person);
             forget_shown(&person->before);
+            forget_shown(&person->seen);
+            free(person->walk.items);
             free(person->records);
             free(person->edits);
             free(person);
@@ -483,26 +545,26 @@ static bool is_parent(const crdt_key *key)
 static void check_undone(fuzz_run *run, const own_edit *undone, const own_edit *now,
                          bool alone, const scene_undo *undo)
 {
-    const shown *all[] = {&now->before, &now->after, &undone->before, &undone->after};
-    bool whole = now->before.whole && now->after.whole && undone->before.whole &&
-                 undone->after.whole;
+    const shown *const all[] = {now->before, now->after, undone->before, undone->after};
+    bool whole = now->before->whole && now->after->whole && undone->before->whole &&
+                 undone->after->whole;
     for (size_t i = 0; i < 4 && whole; i++) {
         for (size_t j = 0; j < all[i]->count; j++) {
             const crdt_key *key = &all[i]->items[j].key;
-            bool touched = !is_same(&undone->before, &undone->after, key);
+            bool touched = !is_same(undone->before, undone->after, key);
             /* What was hidden then may be what it wrote; what lies below may go along. */
-            bool known = find_shown(&undone->after, key) != NULL;
+            bool known = find_shown(undone->after, key) != NULL;
             crdt_key object = crdt_key_object(key->object);
             bool below =
-                key->depth > CRDT_OBJECT && find_shown(&now->after, &object) == NULL;
+                key->depth > CRDT_OBJECT && find_shown(now->after, &object) == NULL;
             if (!touched && alone && known && !below && !is_parent(key) &&
-                find_shown(&now->before, key) != NULL &&
-                !is_same(&now->before, &now->after, key)) {
+                find_shown(now->before, key) != NULL &&
+                !is_same(now->before, now->after, key)) {
                 fail_at(run, key, "was changed by an undo of something else");
                 return;
             }
             if (touched && alone && !is_skipped(undo, key) &&
-                !is_same(&undone->before, &now->after, key)) {
+                !is_same(undone->before, now->after, key)) {
                 fail_at(run, key, "does not show what it showed before");
                 return;
             }
@@ -514,11 +576,11 @@ static void check_undone(fuzz_run *run, const own_edit *undone, const own_edit *
  * the same place that came back is that place's own.) */
 static void check_others(fuzz_run *run, const own_edit *now)
 {
-    for (size_t i = 0; i < now->before.count && now->after.whole; i++) {
-        const shown_item *item = &now->before.items[i];
+    for (size_t i = 0; i < now->before->count && now->after->whole; i++) {
+        const shown_item *item = &now->before->items[i];
         if (!is_parent(&item->key) &&
             !crdt_actor_equal(&item->stamp.actor, &now->first.actor) &&
-            !is_same(&now->before, &now->after, &item->key)) {
+            !is_same(now->before, now->after, &item->key)) {
             fail_at(run, &item->key, "of somebody else was changed by an undo");
             return;
         }
@@ -529,20 +591,20 @@ static void check_others(fuzz_run *run, const own_edit *now)
  * time, so a concurrent move of a lesser time does not count. */
 static void check_hung(fuzz_run *run, const own_edit *undone, const own_edit *now)
 {
-    for (size_t i = 0; i < now->before.count && now->after.whole; i++) {
-        const shown_item *item = &now->before.items[i];
+    for (size_t i = 0; i < now->before->count && now->after->whole; i++) {
+        const shown_item *item = &now->before->items[i];
         char text[SCENE_PARENT_TEXT_SIZE];
         crdt_span id;
         if (!is_parent(&item->key) ||
             crdt_actor_equal(&item->stamp.actor, &now->first.actor) ||
             item->stamp.time <= undone->first.time ||
-            is_same(&undone->before, &now->before, &item->key) ||
+            is_same(undone->before, now->before, &item->key) ||
             !scene_layout_parent(item->value, text, &id)) {
             continue;
         }
         crdt_key parent = crdt_key_object(id);
-        if (find_shown(&now->before, &parent) != NULL &&
-            find_shown(&now->after, &parent) == NULL) {
+        if (find_shown(now->before, &parent) != NULL &&
+            find_shown(now->after, &parent) == NULL) {
             fail_at(run, &parent,
                     "goes by an undo, though others hung something below");
         }
@@ -553,10 +615,14 @@ static void check(fuzz_run *run, fuzz_person *person, const scene_undo *undo)
 {
 
     const own_edit *now = &person->edits[person->edit_count - 1];
+    sort_shown(now->before);
+    sort_shown(now->after);
     check_others(run, now);
     for (size_t i = person->edit_count - 1; i > 0; i--) {
         const own_edit *edit = &person->edits[i - 1];
         if (crdt_stamp_compare(&edit->first, &person->target) == 0) {
+            sort_shown(edit->before);
+            sort_shown(edit->after);
             check_hung(run, edit, now);
             bool alone = edit->foreign == person->foreign && !edit->mixed &&
                          person->record_count < RECORDS_MAX;
@@ -577,11 +643,13 @@ static void feed(const fuzz_person *person, scene_undo *undo)
 /* Did the edit change what shows? Operations past the editor may not. */
 static bool shows(const own_edit *edit)
 {
-    bool changed = edit->before.count != edit->after.count;
-    for (size_t i = 0; i < edit->after.count && !changed; i++) {
-        changed = !is_same(&edit->before, &edit->after, &edit->after.items[i].key);
+    sort_shown(edit->before);
+    sort_shown(edit->after);
+    bool changed = edit->before->count != edit->after->count;
+    for (size_t i = 0; i < edit->after->count && !changed; i++) {
+        changed = !is_same(edit->before, edit->after, &edit->after->items[i].key);
     }
-    return changed && edit->before.whole && edit->after.whole;
+    return changed && edit->before->whole && edit->after->whole;
 }
 
 /* What nobody else has touched is the first to be undone. */
