@@ -6,7 +6,6 @@
 #include "bench/result.h"
 #include "bench/state_hash.h"
 #include "bench/workloads.h"
-#include "crdt/template.h"
 #include "scene/format.h"
 #include "scene/materialize.h"
 
@@ -90,41 +89,25 @@ static bool same_text(const snapshot_run *run, const crdt_document *doc)
     return same;
 }
 
-/* Read the text into an empty document, as a scene is loaded: its operations are the
- * template. */
+/* Read the text into an empty document. */
 static void import_once(const snapshot_run *run)
 {
-    crdt_alloc alloc = crdt_alloc_default();
     scene_format_options format = scene_format_options_default();
     crdt_document_options options = crdt_document_options_default();
-    crdt_op_list ops;
-    crdt_arena arena;
-    crdt_batch batch;
     crdt_document *doc;
     bench_stopwatch watch = {0};
-    bench_stopwatch reading = {0};
-    crdt_op_list_init(&ops, alloc);
-    crdt_arena_init(&arena, alloc);
     bench_stopwatch_start(&watch);
-    bench_stopwatch_start(&reading);
-    bench_must(
-        scene_format_read(crdt_buf_span(&run->text), &format, alloc, &ops, NULL, NULL),
-        "import");
-    bench_stopwatch_stop(&reading);
-    bench_must(crdt_template_make(ops.ops, ops.op_count, &arena, &batch, NULL),
-               "template");
     bench_must(crdt_document_open(&doc, &options), "document");
-    bench_must(crdt_document_apply(doc, &batch, NULL), "apply");
+    bench_must(scene_format_load(crdt_buf_span(&run->text), &format,
+                                 crdt_alloc_default(), doc, NULL, NULL),
+               "import");
     bench_stopwatch_stop(&watch);
     bench_result result;
     bench_result_begin(&result, run->options, "W10-import");
     tell_rate(&result, run, &watch);
-    bench_result_real(&result, "read_cpu_s", reading.cpu);
     bench_result_flag(&result, "equal", same_text(run, doc));
     bench_result_end(&result);
     crdt_document_close(doc);
-    crdt_arena_deinit(&arena);
-    crdt_op_list_deinit(&ops);
 }
 
 /* ---- again ---- */

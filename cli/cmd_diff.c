@@ -1,7 +1,6 @@
 #include "cli/files.h"
 #include "cli/run.h"
 #include "cli/verbs.h"
-#include "crdt/template.h"
 #include "scene/difference.h"
 #include "scene/format.h"
 
@@ -16,23 +15,8 @@
 /* The document that importing the file would make. */
 static crdt_err take_text(crdt_document *doc, crdt_span text, crdt_diag *diag)
 {
-    crdt_alloc alloc = crdt_alloc_default();
-    scene_format_options options = scene_format_options_default();
-    crdt_op_list ops;
-    crdt_arena arena;
-    crdt_batch batch = {0};
-    crdt_op_list_init(&ops, alloc);
-    crdt_arena_init(&arena, alloc);
-    crdt_err err = scene_format_read(text, &options, alloc, &ops, NULL, diag);
-    if (err == CRDT_OK) {
-        err = crdt_template_make(ops.ops, ops.op_count, &arena, &batch, diag);
-    }
-    if (err == CRDT_OK && batch.op_count > 0) {
-        err = crdt_document_apply(doc, &batch, diag);
-    }
-    crdt_arena_deinit(&arena);
-    crdt_op_list_deinit(&ops);
-    return err;
+    const scene_format_options options = scene_format_options_default();
+    return scene_format_load(text, &options, crdt_alloc_default(), doc, NULL, diag);
 }
 
 /* All that the store holds, as a document of our own. */

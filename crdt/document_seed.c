@@ -5,6 +5,9 @@
 /* Below which a batch gains nothing. */
 #define OP_COUNT_MIN 64u
 
+/* Of the one author: whoever comes first. */
+#define AUTHOR 1u
+
 /* ---- does it fit? ---- */
 
 /* Is the object of `op` that of the operation before? Most lists hold one copy of it. */
@@ -13,237 +16,263 @@ static bool same_name(crdt_span a, crdt_span b)
     return a.data == b.data ? a.size == b.size : crdt_span_equal(a, b);
 }
 
-/* Does `op` come after `before` in key order, below what was added before? */
-static bool follows(const crdt_op *before, const crdt_op *op)
+/* Does `key` come after `before` in key order, below what was added before? */
+static bool follows(const crdt_key *before, const crdt_key *key)
 {
-    if (!same_name(before->key.object, op->key.object)) {
-        return op->key.depth == CRDT_OBJECT &&
-               crdt_span_compare(before->key.object, op->key.object) < 0;
+    if (!same_name(before->object, key->object)) {
+        return key->depth == CRDT_OBJECT &&
+               crdt_span_compare(before->object, key->object) < 0;
     }
-    if (op->key.depth == CRDT_OBJECT) {
+    if (key->depth == CRDT_OBJECT) {
         return false;
     }
-    if (before->key.depth == CRDT_OBJECT) {
-        return op->key.depth == CRDT_PART;
+    if (before->depth == CRDT_OBJECT) {
+        return key->depth == CRDT_PART;
     }
-    if (!same_name(before->key.part, op->key.part)) {
-        return op->key.depth == CRDT_PART &&
-               crdt_span_compare(before->key.part, op->key.part) < 0;
+    if (!same_name(before->part, key->part)) {
+        return key->depth == CRDT_PART &&
+               crdt_span_compare(before->part, key->part) < 0;
     }
-    return op->key.depth == CRDT_FIELD &&
-           (before->key.depth == CRDT_PART ||
-            crdt_span_compare(before->key.field, op->key.field) < 0);
+    return key->depth == CRDT_FIELD &&
+           (before->depth == CRDT_PART ||
+            crdt_span_compare(before->field, key->field) < 0);
+}
+
+static bool adds_or_sets(const crdt_op *op)
+{
+    return op->kind == (op->key.depth == CRDT_FIELD ? CRDT_OP_SET : CRDT_OP_ADD);
+}
+
+static bool is_empty(const crdt_document *doc)
+{
+    return doc->context.actors.version.stamp_count == 0;
 }
 
 bool crdt_seed_fits(const crdt_document *doc, const crdt_batch *batch)
 {
     if (batch->op_count < OP_COUNT_MIN || batch->dep_count > 0 || batch->who.size > 0 ||
-        doc->context.actors.version.stamp_count > 0 ||
-        batch->ops[0].key.depth != CRDT_OBJECT) {
+        !is_empty(doc) || batch->ops[0].key.depth != CRDT_OBJECT) {
         return false;
     }
     for (size_t i = 0; i < batch->op_count; i++) {
         const crdt_op *op = &batch->ops[i];
-        crdt_op_kind kind = op->key.depth == CRDT_FIELD ? CRDT_OP_SET : CRDT_OP_ADD;
-        if (op->kind != kind || (i > 0 && !follows(op - 1, op))) {
+        if (!adds_or_sets(op) || (i > 0 && !follows(&op[-1].key, &op->key))) {
             return false;
         }
     }
     return true;
 }
 
+bool crdt_seed_follows(const crdt_seed *seed, const crdt_op *op)
+{
+    return adds_or_sets(op) && (seed->key.depth == 0 ? op->key.depth == CRDT_OBJECT
+                                                     : follows(&seed->key, &op->key));
+}
+
 /* ---- putting it in place ---- */
 
-typedef struct seeding {
-    crdt_document *doc;
-    crdt_actor actor;
-    uint32_t object; /* slots of the keys at hand */
-    uint32_t part;
-    size_t object_count; /* keys in the groups that are open */
-    size_t part_count;
-    size_t field_count;
-    uint64_t object_hash; /* digest's: of the object, */
-    uint64_t part_begin;  /* as it begins for its parts, */
-    uint64_t field_begin; /* for the fields of its parts, */
-    uint64_t field_hash;  /* for the fields of the part at hand */
-} seeding;
+crdt_seed crdt_seed_open(crdt_document *doc)
+{
+    assert(is_empty(doc));
+    return (crdt_seed){.doc = doc};
+}
 
-/* The number of a name, which the caller releases: a reference is held. */
-static crdt_err hold_name(crdt_document *doc, crdt_span bytes, uint32_t *name)
+/* Room in the trails: each entry is alone with its key. */
+crdt_err crdt_seed_reserve(crdt_seed *seed, const crdt_op *ops, size_t op_count)
+{
+    crdt_document *doc = seed->doc;
+    crdt_err err = CRDT_OK;
+    size_t field_count = 0;
+    for (size_t i = 0; i < op_count; i++) {
+        field_count += ops[i].key.depth == CRDT_FIELD;
+    }
+    if (seed->op_count == 0) {
+        err = crdt_actors_reserve(&doc->context.actors, 1);
+        err = err != CRDT_OK ? err : crdt_dot_store_reserve(&doc->keys.store, NULL, 1);
+        err =
+            err != CRDT_OK ? err : crdt_dot_store_reserve(&doc->fields.store, NULL, 1);
+        err = err != CRDT_OK ? err : crdt_remove_log_reserve(&doc->log, 0, 1);
+    }
+    if (err == CRDT_OK && field_count < op_count) {
+        err = crdt_dot_store_reserve_writes(&doc->keys.store, AUTHOR,
+                                            op_count - field_count, 1);
+    }
+    if (err == CRDT_OK && field_count > 0) {
+        err = crdt_dot_store_reserve_writes(&doc->fields.store, AUTHOR, field_count, 1);
+    }
+    return err;
+}
+
+/* The number of a name of parts or fields, which come again and again; the slot that is made
+ * under it holds it. `*fresh`: nothing else does yet. */
+static crdt_err find_name(crdt_document *doc, crdt_span bytes, uint32_t *name,
+                          bool *fresh)
 {
     *name = crdt_names_find_common(&doc->context.names, bytes);
-    if (*name == 0) {
-        return crdt_names_intern(&doc->context.names, bytes, name);
-    }
-    crdt_names_hold(&doc->context.names, *name);
-    return CRDT_OK;
+    *fresh = *name == 0;
+    return *fresh ? crdt_names_intern(&doc->context.names, bytes, name) : CRDT_OK;
 }
 
-static crdt_err seed_object(seeding *seed, uint32_t name, uint64_t name_hash)
+static crdt_err put_object(crdt_seed *seed, const crdt_op *op, crdt_dot dot)
 {
     crdt_document *doc = seed->doc;
-    seed->object_hash =
-        crdt_digest_key_add(crdt_digest_key_begin(CRDT_OBJECT), name_hash);
-    seed->part_begin = crdt_digest_key_add(crdt_digest_key_begin(CRDT_PART), name_hash);
-    seed->field_begin =
-        crdt_digest_key_add(crdt_digest_key_begin(CRDT_FIELD), name_hash);
-    seed->part_count = 0;
-    return crdt_dot_store_append(&doc->keys.store, 0, &doc->keys.root,
-                                 seed->object_count++, name, 0, &seed->object);
-}
-
-static crdt_err seed_part(seeding *seed, uint32_t name, uint64_t name_hash)
-{
-    crdt_document *doc = seed->doc;
-    seed->field_hash = crdt_digest_key_add(seed->field_begin, name_hash);
-    seed->field_count = 0;
-    return crdt_dot_store_append(&doc->keys.store, seed->object,
-                                 crdt_state_group(doc, seed->object),
-                                 seed->part_count++, name, 0, &seed->part);
-}
-
-static void add_term(const seeding *seed, uint64_t key_hash, uint64_t time,
-                     crdt_span value)
-{
-    const crdt_stamp stamp = {.time = time, .actor = seed->actor};
-    crdt_digest_add(&seed->doc->digest, crdt_digest_term(key_hash, &stamp, value));
-}
-
-static crdt_err seed_key(seeding *seed, const crdt_op *op, crdt_dot dot, uint32_t *slot)
-{
-    crdt_document *doc = seed->doc;
-    const bool is_object = op->key.depth == CRDT_OBJECT;
     uint32_t name = 0;
-    crdt_err err = is_object
-                       ? crdt_names_intern(&doc->context.names, op->key.object, &name)
-                       : hold_name(doc, op->key.part, &name);
+    crdt_err err = crdt_names_intern(&doc->context.names, op->key.object, &name);
+    if (err == CRDT_OK) {
+        err = crdt_dot_store_append(&doc->keys.store, 0, &doc->keys.root,
+                                    seed->object_count, name, 0, &seed->object);
+        crdt_names_release(&doc->context.names, name);
+    }
     if (err != CRDT_OK) {
         return err;
     }
-    const uint64_t name_hash = crdt_names_hash(&doc->context.names, name);
-    err = is_object ? seed_object(seed, name, name_hash)
-                    : seed_part(seed, name, name_hash);
-    crdt_names_release(&doc->context.names, name);
-    if (err != CRDT_OK) {
-        return err;
-    }
-    *slot = crdt_dot_store_place(&doc->keys.store,
-                                 is_object ? seed->object : seed->part, dot);
-    *(is_object ? &doc->counts.objects : &doc->counts.parts) += 1;
-    add_term(seed,
-             is_object ? seed->object_hash
-                       : crdt_digest_key_add(seed->part_begin, name_hash),
-             crdt_dot_time(dot), (crdt_span){0});
+    seed->object_count++;
+    seed->part_count = 0;
+    seed->key = crdt_key_object(crdt_names_get(&doc->context.names, name));
+    crdt_dot_store_insert(&doc->keys.store, seed->object, dot, 0);
+    doc->counts.objects++;
     return CRDT_OK;
 }
 
-static crdt_err seed_value(seeding *seed, const crdt_op *op, crdt_dot dot,
-                           uint32_t *slot)
+static crdt_err put_part(crdt_seed *seed, const crdt_op *op, crdt_dot dot)
+{
+    crdt_document *doc = seed->doc;
+    uint32_t name = 0;
+    bool fresh;
+    crdt_err err = find_name(doc, op->key.part, &name, &fresh);
+    if (err == CRDT_OK) {
+        err = crdt_dot_store_append(&doc->keys.store, seed->object,
+                                    crdt_state_group(doc, seed->object),
+                                    seed->part_count, name, 0, &seed->part);
+        crdt_names_release(&doc->context.names, fresh ? name : 0);
+    }
+    if (err != CRDT_OK) {
+        return err;
+    }
+    seed->part_count++;
+    seed->field_count = 0;
+    seed->key.depth = CRDT_PART;
+    seed->key.part = crdt_names_get(&doc->context.names, name);
+    crdt_dot_store_insert(&doc->keys.store, seed->part, dot, 0);
+    doc->counts.parts++;
+    return CRDT_OK;
+}
+
+static crdt_err put_field(crdt_seed *seed, const crdt_op *op, crdt_dot dot)
 {
     crdt_document *doc = seed->doc;
     crdt_lww_value value;
     uint32_t name = 0;
-    uint32_t field = 0;
-    crdt_err err = hold_name(doc, op->key.field, &name);
-    if (err != CRDT_OK) {
-        return err;
-    }
-    const uint64_t name_hash = crdt_names_hash(&doc->context.names, name);
-    err = crdt_dot_store_append(&doc->fields.store, seed->part,
-                                crdt_state_group(doc, seed->part), seed->field_count++,
-                                name, crdt_lww_map_kind(op->value.size), &field);
-    crdt_names_release(&doc->context.names, name);
+    bool fresh;
+    crdt_err err = find_name(doc, op->key.field, &name, &fresh);
     if (err == CRDT_OK) {
-        err = crdt_lww_value_make(&doc->context, crdt_state_field(doc, field),
+        err = crdt_dot_store_append(
+            &doc->fields.store, seed->part, crdt_state_group(doc, seed->part),
+            seed->field_count, name, crdt_lww_map_kind(op->value.size), &seed->field);
+        crdt_names_release(&doc->context.names, fresh ? name : 0);
+    }
+    if (err == CRDT_OK) {
+        err = crdt_lww_value_make(&doc->context, crdt_state_field(doc, seed->field),
                                   op->value, &value);
     }
     if (err != CRDT_OK) {
         return err;
     }
-    *slot = crdt_lww_map_place(&doc->fields, field, dot, &value);
+    seed->field_count++;
+    seed->key.depth = CRDT_FIELD;
+    seed->key.field = crdt_names_get(&doc->context.names, name);
+    crdt_lww_map_insert(&doc->fields, seed->field, dot, 0, &value);
     doc->counts.fields++;
-    add_term(seed, crdt_digest_key_add(seed->field_hash, name_hash), crdt_dot_time(dot),
-             op->value);
     return CRDT_OK;
 }
 
-/* ---- the whole ---- */
-
-/* Room for the entries in the trails: each is alone with its key. */
-static crdt_err reserve(crdt_document *doc, const crdt_batch *batch)
+crdt_err crdt_seed_put(crdt_seed *seed, const crdt_op *op)
 {
-    size_t field_count = 0;
-    for (size_t i = 0; i < batch->op_count; i++) {
-        field_count += batch->ops[i].key.depth == CRDT_FIELD;
-    }
-    const size_t key_count = batch->op_count - field_count;
-    const crdt_stamp last = {.time = crdt_batch_last_time(batch),
-                             .actor = batch->actor};
-    crdt_err err = crdt_actors_reserve(&doc->context.actors, 1);
-    if (err == CRDT_OK) {
-        err = crdt_dot_store_reserve(&doc->keys.store, NULL, 1);
-    }
-    if (err == CRDT_OK) {
-        err = crdt_dot_store_reserve(&doc->fields.store, NULL, 1);
-    }
-    if (err == CRDT_OK) {
-        err = crdt_remove_log_reserve(&doc->log, 0, 1);
-    }
-    if (err != CRDT_OK) {
-        return err;
-    }
-    const uint16_t actor = crdt_actors_raise(&doc->context.actors, &last);
-    err = crdt_dot_store_reserve_writes(&doc->keys.store, actor, key_count, 1);
-    return err != CRDT_OK || field_count == 0
-               ? err
-               : crdt_dot_store_reserve_writes(&doc->fields.store, actor, field_count,
-                                               1);
-}
-
-static void tell_seeded(const crdt_document *doc)
-{
-    crdt_change change = {.doc = (crdt_document *)(uintptr_t)doc};
-    for (uint32_t object = crdt_state_any_object(doc);
-         object != 0 && doc->listener_count > 0;
-         object = crdt_state_next_object(doc, object)) {
-        crdt_state_tell_changed(&change, crdt_state_element(doc, object)->name);
-    }
-}
-
-static crdt_err seed_all(crdt_document *doc, const crdt_batch *batch, uint32_t *slots)
-{
-    seeding seed = {.doc = doc, .actor = batch->actor};
-    crdt_err err = reserve(doc, batch);
-    const uint64_t first = crdt_batch_first_time(batch);
-    const uint16_t actor =
-        err == CRDT_OK ? crdt_actors_find(&doc->context.actors, &batch->actor) : 0;
-    for (size_t i = 0; i < batch->op_count && err == CRDT_OK; i++) {
-        const crdt_op *op = &batch->ops[i];
-        const crdt_dot dot = crdt_dot_make(first + i, actor);
-        err = op->key.depth == CRDT_FIELD ? seed_value(&seed, op, dot, &slots[i])
-                                          : seed_key(&seed, op, dot, &slots[i]);
-    }
-    for (size_t i = 0; i < batch->op_count && err == CRDT_OK; i++) {
-        bool is_field = batch->ops[i].key.depth == CRDT_FIELD;
-        crdt_dot_store_list(is_field ? &doc->fields.store : &doc->keys.store, slots[i],
-                            crdt_dot_make(first + i, actor), 0);
-    }
+    const crdt_dot dot = crdt_dot_make(seed->op_count + 1, AUTHOR);
+    crdt_err err = op->key.depth == CRDT_FIELD  ? put_field(seed, op, dot)
+                   : op->key.depth == CRDT_PART ? put_part(seed, op, dot)
+                                                : put_object(seed, op, dot);
+    seed->op_count += err == CRDT_OK;
     return err;
+}
+
+/* ---- the end ---- */
+
+typedef struct terms {
+    crdt_document *doc;
+    crdt_actor actor;
+} terms;
+
+static void add_term(const terms *of, uint64_t key_hash, const crdt_slot *slot,
+                     crdt_span value)
+{
+    const crdt_stamp stamp = {.time = crdt_dot_time(slot->dot), .actor = of->actor};
+    crdt_digest_add(&of->doc->digest, crdt_digest_term(key_hash, &stamp, value));
+}
+
+static uint64_t name_hash(const crdt_document *doc, const crdt_slot *slot)
+{
+    return crdt_names_hash(&doc->context.names, slot->name);
+}
+
+static void add_fields(const terms *of, uint32_t part, uint64_t fields_hash)
+{
+    const crdt_document *doc = of->doc;
+    for (uint32_t field = crdt_state_any_field(doc, part); field != 0;
+         field = crdt_state_next_field(doc, field)) {
+        const crdt_slot *slot = crdt_state_field(doc, field);
+        add_term(of, crdt_digest_key_add(fields_hash, name_hash(doc, slot)), slot,
+                 crdt_lww_map_value(slot));
+    }
+}
+
+static void add_object(const terms *of, uint32_t object)
+{
+    const crdt_document *doc = of->doc;
+    const crdt_slot *slot = crdt_state_element(doc, object);
+    const uint64_t own = name_hash(doc, slot);
+    const uint64_t parts = crdt_digest_key_add(crdt_digest_key_begin(CRDT_PART), own);
+    const uint64_t fields = crdt_digest_key_add(crdt_digest_key_begin(CRDT_FIELD), own);
+    add_term(of, crdt_digest_key_add(crdt_digest_key_begin(CRDT_OBJECT), own), slot,
+             (crdt_span){0});
+    for (uint32_t part = crdt_state_any_part(doc, object); part != 0;
+         part = crdt_state_next_part(doc, part)) {
+        slot = crdt_state_element(doc, part);
+        const uint64_t hash = name_hash(doc, slot);
+        add_term(of, crdt_digest_key_add(parts, hash), slot, (crdt_span){0});
+        add_fields(of, part, crdt_digest_key_add(fields, hash));
+    }
+}
+
+void crdt_seed_finish(crdt_seed *seed, const crdt_actor *actor)
+{
+    crdt_document *doc = seed->doc;
+    const crdt_stamp last = {.time = seed->op_count, .actor = *actor};
+    const uint16_t number = crdt_actors_raise(&doc->context.actors, &last);
+    assert(number == AUTHOR);
+    (void)number;
+    const terms of = {.doc = doc, .actor = *actor};
+    crdt_change change = {.doc = doc};
+    for (uint32_t object = crdt_state_any_object(doc); object != 0;
+         object = crdt_state_next_object(doc, object)) {
+        add_object(&of, object);
+        if (doc->listener_count > 0) {
+            crdt_state_tell_changed(&change, crdt_state_element(doc, object)->name);
+        }
+    }
 }
 
 crdt_err crdt_seed_apply(crdt_document *doc, const crdt_batch *batch)
 {
-    crdt_alloc alloc = doc->context.alloc;
-    uint32_t *slots = crdt_resize_array(alloc, NULL, 0, batch->op_count, sizeof *slots);
-    if (slots == NULL) {
-        return CRDT_ENOMEM;
+    crdt_seed seed = crdt_seed_open(doc);
+    crdt_err err = crdt_seed_reserve(&seed, batch->ops, batch->op_count);
+    for (size_t i = 0; i < batch->op_count && err == CRDT_OK; i++) {
+        err = crdt_seed_put(&seed, &batch->ops[i]);
     }
-    crdt_err err = seed_all(doc, batch, slots);
-    crdt_free(alloc, slots, batch->op_count * sizeof *slots);
     if (err != CRDT_OK) {
         crdt_state_clear(doc);
         return err;
     }
-    tell_seeded(doc);
+    crdt_seed_finish(&seed, &batch->actor);
     return CRDT_OK;
 }

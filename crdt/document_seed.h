@@ -17,4 +17,33 @@ bool crdt_seed_fits(const crdt_document *doc, const crdt_batch *batch);
 /* Apply a batch that fits. Errors: CRDT_ENOMEM, CRDT_ELIMIT; the document is empty again. */
 crdt_err crdt_seed_apply(crdt_document *doc, const crdt_batch *batch);
 
+/* ---- the same, while its operations are made ---- */
+
+/* The author is the hash of all operations, so it is named at the end; what depends on it, the
+ * digest, is made then in a walk through the document. Until then nobody may read it. */
+typedef struct crdt_seed {
+    crdt_document *doc;
+    crdt_key key; /* the last one, in the document's own names; depth 0: none yet */
+    uint64_t op_count; /* put so far: times begin with 1 */
+    uint32_t object;   /* slots of the keys at hand */
+    uint32_t part;
+    uint32_t field;
+    size_t object_count; /* keys in the groups that are open */
+    size_t part_count;
+    size_t field_count;
+} crdt_seed;
+
+/* The document, which must hold and know nothing, is the seed's until the end. */
+crdt_seed crdt_seed_open(crdt_document *doc);
+/* May `op` come next: an ADD or SET, after the last key and below what was added? */
+bool crdt_seed_follows(const crdt_seed *seed, const crdt_op *op);
+/* Room for the entries of these operations, the next ones to be put. Errors: CRDT_ENOMEM,
+ * CRDT_ELIMIT. */
+crdt_err crdt_seed_reserve(crdt_seed *seed, const crdt_op *ops, size_t op_count);
+/* Put an operation that follows, for which there is room. Nothing is borrowed from it. Errors:
+ * CRDT_ENOMEM, CRDT_ELIMIT. After an error of any of these: crdt_state_clear. */
+crdt_err crdt_seed_put(crdt_seed *seed, const crdt_op *op);
+/* At the end of one operation at least: who made them. The listeners are told. */
+void crdt_seed_finish(crdt_seed *seed, const crdt_actor *actor);
+
 #endif /* CRDT_DOCUMENT_SEED_H */

@@ -237,6 +237,17 @@ static uint8_t *put_op(crdt_key_coder *coder, uint8_t *at, const crdt_op *op)
     return op->kind == CRDT_OP_SET ? crdt_vector_put(at, op->value) : at;
 }
 
+crdt_err crdt_op_append(crdt_key_coder *coder, const crdt_op *op, crdt_buf *out)
+{
+    size_t value_size = op->kind == CRDT_OP_SET ? op->value.size : 0;
+    crdt_err err =
+        crdt_buf_reserve(out, 1 + crdt_key_coder_size_max(&op->key) + value_size);
+    if (err == CRDT_OK) {
+        out->size = (size_t)(put_op(coder, out->data + out->size, op) - out->data);
+    }
+    return err;
+}
+
 crdt_err crdt_ops_encode(const crdt_op *ops, size_t op_count, crdt_buf *out)
 {
     crdt_err err = crdt_msgpack_append_uint(out, op_count);
@@ -245,16 +256,10 @@ crdt_err crdt_ops_encode(const crdt_op *ops, size_t op_count, crdt_buf *out)
     }
     crdt_key_coder coder;
     crdt_key_coder_init(&coder);
-    for (size_t i = 0; i < op_count; i++) {
-        const crdt_op *op = &ops[i];
-        size_t value_size = op->kind == CRDT_OP_SET ? op->value.size : 0;
-        err = crdt_buf_reserve(out, 1 + crdt_key_coder_size_max(&op->key) + value_size);
-        if (err != CRDT_OK) {
-            return err;
-        }
-        out->size = (size_t)(put_op(&coder, out->data + out->size, op) - out->data);
+    for (size_t i = 0; i < op_count && err == CRDT_OK; i++) {
+        err = crdt_op_append(&coder, &ops[i], out);
     }
-    return CRDT_OK;
+    return err;
 }
 
 /* What the head of an operation says. 0: nothing sensible. */

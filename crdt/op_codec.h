@@ -45,6 +45,9 @@ uint8_t *crdt_key_coder_put(crdt_key_coder *coder, uint8_t *at, const crdt_key *
 crdt_key crdt_key_coder_read(crdt_key_coder *coder, crdt_msgpack_reader *reader,
                              crdt_depth depth, unsigned flags);
 
+/* Append one operation to those that the coder has written. Its names are borrowed as long as
+ * others follow. Errors: CRDT_ENOMEM; `out` as before. */
+crdt_err crdt_op_append(crdt_key_coder *coder, const crdt_op *op, crdt_buf *out);
 /* Append the count of operations and the operations. Errors: CRDT_ENOMEM; `out` then
  * holds part of it: the caller cuts it. */
 crdt_err crdt_ops_encode(const crdt_op *ops, size_t op_count, crdt_buf *out);

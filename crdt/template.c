@@ -7,8 +7,9 @@
 #include <string.h>
 
 /* XXH3-128 in its canonical form: high half first, most significant byte first. */
-static crdt_actor actor_of(crdt_digest hash)
+crdt_actor crdt_template_actor(crdt_span ops)
 {
+    const crdt_digest hash = crdt_hash128(ops);
     crdt_actor actor;
     for (size_t i = 0; i < 8; i++) {
         actor.bytes[i] = (uint8_t)(hash.high >> (56 - 8 * i));
@@ -24,7 +25,7 @@ static crdt_err hash_ops(const crdt_op *ops, size_t op_count, crdt_alloc alloc,
     crdt_buf_init(&bytes, alloc);
     crdt_err err = crdt_ops_encode(ops, op_count, &bytes);
     if (err == CRDT_OK) {
-        *actor = actor_of(crdt_hash128(crdt_buf_span(&bytes)));
+        *actor = crdt_template_actor(crdt_buf_span(&bytes));
     }
     crdt_buf_deinit(&bytes);
     return err;
@@ -166,5 +167,5 @@ crdt_actor crdt_template_actor_empty(void)
 {
     static const uint8_t no_ops[] = {0x00}; /* the count alone, as crdt_ops_encode */
     crdt_span bytes = {.data = no_ops, .size = sizeof no_ops};
-    return actor_of(crdt_hash128(bytes));
+    return crdt_template_actor(bytes);
 }

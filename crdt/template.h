@@ -29,5 +29,7 @@ crdt_err crdt_template_check(const crdt_batch *batch, crdt_alloc alloc);
 
 /* The actor of the empty template. */
 crdt_actor crdt_template_actor_empty(void);
+/* The actor of the operations with these bytes (crdt_ops_encode). */
+crdt_actor crdt_template_actor(crdt_span ops);
 
 #endif /* CRDT_TEMPLATE_H */

@@ -1,5 +1,7 @@
 #include "scene/format.h"
 
+#include "crdt/planter.h"
+#include "crdt/template.h"
 #include "crdt/value.h"
 #include "scene/format_builder.h"
 #include "scene/format_composite.h"
@@ -50,39 +52,69 @@ static crdt_err read_as(scene_import *import, scene_format format)
                              "scene (builder), nor a list of components (composite)");
 }
 
-/* Read a text that is parsed as a whole. */
-static crdt_err read_parsed(const scene_json *json, const scene_format_options *options,
-                            crdt_alloc alloc, crdt_op_list *ops, scene_format *format,
-                            crdt_diag *diag)
+/* What is read, and what has come of it. */
+typedef struct reading {
+    crdt_span text;
+    const scene_format_options *options;
+    scene_json_limits limits;
+    crdt_alloc alloc;
+    crdt_op_list *ops;
+    scene_json *json; /* the whole text, once it is parsed */
+    scene_format format;
+    bool done; /* all is in `ops`, or was planted */
+} reading;
+
+static reading open_reading(crdt_span text, const scene_format_options *options,
+                            crdt_alloc alloc, crdt_op_list *ops)
 {
-    const scene_json_node *root = scene_json_root(json);
-    scene_import import;
-    scene_import_init(&import, alloc, json, ops, diag);
-    import.file_name = options->file_name;
-    *format = options->format != SCENE_FORMAT_NONE ? options->format : recognize(root);
-    crdt_err err = read_as(&import, *format);
-    scene_import_deinit(&import);
-    return err;
+    reading r = {.text = text,
+                 .options = options,
+                 .limits = options->limits,
+                 .alloc = alloc,
+                 .ops = ops,
+                 .format = options->format};
+    r.limits.borrow = true;
+    return r;
 }
 
-/* States are read entity by entity, if that can be; *json: the whole text, if that has come
- * of it. */
-static crdt_err read_state(crdt_span text, const scene_format_options *options,
-                           const scene_json_limits *limits, crdt_alloc alloc,
-                           crdt_op_list *ops, scene_json **json, bool *done)
+/* States are read entity by entity, if that can be, to the planter if there is one. */
+static crdt_err read_state(reading *r, crdt_planter *planter, crdt_diag *diag)
 {
-    *done = false;
-    if (options->format != SCENE_FORMAT_NONE && options->format != SCENE_FORMAT_STATE) {
+    if (r->format != SCENE_FORMAT_NONE && r->format != SCENE_FORMAT_STATE) {
         return CRDT_OK;
     }
-    size_t op_count = ops->op_count;
+    size_t op_count = r->ops->op_count;
     scene_import import;
-    scene_import_init(&import, alloc, NULL, ops, NULL);
-    crdt_err err = scene_format_state_read_each(&import, text, limits, json, done);
+    scene_import_init(&import, r->alloc, NULL, r->ops, NULL);
+    crdt_err err = scene_format_state_read_each(&import, r->text, &r->limits, planter,
+                                                &r->json, &r->done);
     scene_import_deinit(&import);
-    if (!*done) {
-        ops->op_count = op_count;
+    if (r->done) {
+        r->format = SCENE_FORMAT_STATE;
+    } else {
+        r->ops->op_count = op_count;
     }
+    return err == CRDT_OK ? err
+                          : crdt_diag_set(diag, err, 0, "no memory to read the scene");
+}
+
+/* Read a text that is parsed as a whole. */
+static crdt_err read_whole(reading *r, crdt_diag *diag)
+{
+    if (r->json == NULL) {
+        crdt_err err = scene_json_open(&r->json, r->alloc, r->text, &r->limits, diag);
+        if (err != CRDT_OK) {
+            return err;
+        }
+    }
+    scene_import import;
+    scene_import_init(&import, r->alloc, r->json, r->ops, diag);
+    import.file_name = r->options->file_name;
+    if (r->format == SCENE_FORMAT_NONE) {
+        r->format = recognize(scene_json_root(r->json));
+    }
+    crdt_err err = read_as(&import, r->format);
+    scene_import_deinit(&import);
     return err;
 }
 
@@ -90,24 +122,74 @@ crdt_err scene_format_read(crdt_span text, const scene_format_options *options,
                            crdt_alloc alloc, crdt_op_list *ops, scene_format *format,
                            crdt_diag *diag)
 {
-    scene_json *json = NULL;
-    scene_format found = SCENE_FORMAT_STATE;
-    scene_json_limits limits = options->limits;
-    limits.borrow = true;
-    bool done;
-    crdt_err err = read_state(text, options, &limits, alloc, ops, &json, &done);
+    reading r = open_reading(text, options, alloc, ops);
+    crdt_err err = read_state(&r, NULL, diag);
+    if (err == CRDT_OK && !r.done) {
+        err = read_whole(&r, diag);
+    }
+    scene_json_close(r.json);
+    if (err == CRDT_OK && format != NULL) {
+        *format = r.format;
+    }
+    return err;
+}
+
+/* ---- into a document ---- */
+
+/* Plant a state, if it is one that can be. */
+static crdt_err plant(reading *r, crdt_document *doc, crdt_actor *author,
+                      crdt_diag *diag)
+{
+    crdt_planter *planter = NULL;
+    crdt_err err = crdt_planter_open(&planter, doc);
+    if (err == CRDT_EEXIST) {
+        return CRDT_OK; /* what to do with such is the other way's to say */
+    }
     if (err != CRDT_OK) {
         return crdt_diag_set(diag, err, 0, "no memory to read the scene");
     }
-    if (!done && json == NULL) {
-        err = scene_json_open(&json, alloc, text, &limits, diag);
+    err = read_state(r, planter, diag);
+    if (r->done) {
+        *author = crdt_planter_finish(planter);
     }
-    if (!done && err == CRDT_OK) {
-        err = read_parsed(json, options, alloc, ops, &found, diag);
+    crdt_planter_close(planter);
+    return err;
+}
+
+/* Apply the operations of a file as a template. */
+static crdt_err apply(const crdt_op_list *ops, crdt_document *doc, crdt_actor *author,
+                      crdt_diag *diag)
+{
+    crdt_arena arena;
+    crdt_batch batch = {0};
+    crdt_arena_init(&arena, ops->alloc);
+    crdt_err err = crdt_template_make(ops->ops, ops->op_count, &arena, &batch, diag);
+    if (err == CRDT_OK && batch.op_count > 0) {
+        err = crdt_document_apply(doc, &batch, diag);
     }
-    scene_json_close(json);
-    if (err == CRDT_OK && format != NULL) {
-        *format = found;
+    *author = batch.actor;
+    crdt_arena_deinit(&arena);
+    return err;
+}
+
+crdt_err scene_format_load(crdt_span text, const scene_format_options *options,
+                           crdt_alloc alloc, crdt_document *doc, crdt_actor *author,
+                           crdt_diag *diag)
+{
+    crdt_op_list ops;
+    crdt_op_list_init(&ops, alloc);
+    reading r = open_reading(text, options, alloc, &ops);
+    crdt_actor actor = {{0}};
+    crdt_err err = plant(&r, doc, &actor, diag);
+    if (err == CRDT_OK && !r.done) {
+        crdt_op_list_clear(&ops);
+        err = read_whole(&r, diag);
+        err = err != CRDT_OK ? err : apply(&ops, doc, &actor, diag);
+    }
+    scene_json_close(r.json);
+    crdt_op_list_deinit(&ops);
+    if (err == CRDT_OK && author != NULL) {
+        *author = actor;
     }
     return err;
 }

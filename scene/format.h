@@ -34,6 +34,14 @@ crdt_err scene_format_read(crdt_span text, const scene_format_options *options,
                            crdt_alloc alloc, crdt_op_list *ops, scene_format *format,
                            crdt_diag *diag);
 
+/* Make an empty document of a file: what scene_format_read, crdt_template_make and
+ * crdt_document_apply make of it, to the byte. Of states as we write them neither the nodes nor
+ * the operations of more than one entity exist at a time. *author (may be NULL) is the
+ * template's. Errors: those of the three; the document is as before. */
+crdt_err scene_format_load(crdt_span text, const scene_format_options *options,
+                           crdt_alloc alloc, crdt_document *doc, crdt_actor *author,
+                           crdt_diag *diag);
+
 /* The name that the operations of a file give the scene: id of the project, or of the
  * scene. False: none. Borrowed from `ops`. */
 bool scene_format_scene_name(const crdt_op *ops, size_t op_count, crdt_span *name);

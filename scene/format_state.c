@@ -352,9 +352,22 @@ crdt_err scene_format_state_read(scene_import *import)
 
 typedef struct each_entity {
     scene_import *import;
-    crdt_span before; /* the id of the last one, the list's copy */
+    crdt_planter *planter; /* NULL: all is listed */
+    crdt_buf before;       /* the id of the last one */
     bool any;
 } each_entity;
+
+/* What was listed is the planter's, if there is one. */
+static crdt_err hand_over(const each_entity *each)
+{
+    crdt_op_list *ops = each->import->ops;
+    if (each->planter == NULL) {
+        return CRDT_OK;
+    }
+    crdt_err err = crdt_planter_put(each->planter, ops->ops, ops->op_count);
+    crdt_op_list_clear(ops);
+    return err;
+}
 
 /* CRDT_ENOTFOUND: this text is no such. */
 static crdt_err take_entity(void *ctx, const scene_json *json,
@@ -366,17 +379,16 @@ static crdt_err take_entity(void *ctx, const scene_json *json,
     import->json = json;
     if (id == NULL || id->type != SCENE_JSON_STRING ||
         scene_import_check_name(import, id, scene_json_text(id)) != CRDT_OK ||
-        (each->any &&
-         scene_layout_entity_compare(each->before, scene_json_text(id)) >= 0)) {
+        (each->any && scene_layout_entity_compare(crdt_buf_span(&each->before),
+                                                  scene_json_text(id)) >= 0)) {
         return CRDT_ENOTFOUND;
     }
-    size_t first = import->ops->op_count;
-    crdt_err err = read_entity(import, record, -1);
+    crdt_buf_clear(&each->before);
+    crdt_err err = crdt_buf_append_span(&each->before, scene_json_text(id));
+    each->any = true;
+    err = err != CRDT_OK ? err : read_entity(import, record, -1);
+    err = err != CRDT_OK ? err : hand_over(each);
     crdt_arena_reset(&import->arena);
-    if (err == CRDT_OK) {
-        each->before = import->ops->ops[first].key.object;
-        each->any = true;
-    }
     return err == CRDT_OK || err == CRDT_ENOMEM ? err : CRDT_ENOTFOUND;
 }
 
@@ -397,11 +409,29 @@ static bool is_native(const scene_json_node *root)
            entities->type == SCENE_JSON_ARRAY;
 }
 
+/* What comes after the last entity, out of what was kept of the text. */
+static crdt_err read_rest(const each_entity *each, const scene_json *json, bool *done)
+{
+    scene_import *import = each->import;
+    const scene_json_node *root = scene_json_root(json);
+    if (!is_native(root)) {
+        return CRDT_OK;
+    }
+    import->json = json;
+    crdt_err err = scene_import_open_carry(import, root);
+    err = err != CRDT_OK ? err : read_scene(import, root);
+    err = err != CRDT_OK ? err : hand_over(each);
+    import->json = NULL;
+    *done = err == CRDT_OK;
+    return err;
+}
+
 crdt_err scene_format_state_read_each(scene_import *import, crdt_span text,
                                       const scene_json_limits *limits,
-                                      scene_json **json, bool *done)
+                                      crdt_planter *planter, scene_json **json,
+                                      bool *done)
 {
-    each_entity each = {.import = import};
+    each_entity each = {.import = import, .planter = planter};
     const scene_json_each elements = {
         .key = "entities", .ctx = &each, .take = take_entity};
     scene_json *read = NULL;
@@ -409,23 +439,17 @@ crdt_err scene_format_state_read_each(scene_import *import, crdt_span text,
     import->format = SCENE_FORMAT_STATE;
     import->origin = SCENE_FORMAT_STATE;
     import->diag = NULL;
+    crdt_buf_init(&each.before, import->alloc);
     crdt_err err =
         scene_json_open_each(&read, import->alloc, text, limits, &elements, NULL);
-    if (err != CRDT_OK) {
-        return err == CRDT_ENOMEM ? err : CRDT_OK;
-    }
-    if (!each.any) {
+    crdt_buf_deinit(&each.before);
+    if (err == CRDT_OK && !each.any) {
         *json = read; /* there was nothing to hand out: all of it is here */
         return CRDT_OK;
     }
-    const scene_json_node *root = scene_json_root(read);
-    import->json = read;
-    if (is_native(root)) {
-        err = scene_import_open_carry(import, root);
-        err = err != CRDT_OK ? err : read_scene(import, root);
-        *done = err == CRDT_OK;
+    if (err == CRDT_OK) {
+        err = read_rest(&each, read, done);
+        scene_json_close(read);
     }
-    import->json = NULL;
-    scene_json_close(read);
     return err == CRDT_ENOMEM ? err : CRDT_OK;
 }

@@ -53,26 +53,15 @@ crdt_err content_state_version(crdt_span state, crdt_alloc alloc, crdt_buf *vers
 static crdt_err read_document(content_published_scene *scene, crdt_span state,
                               scene_format kind, crdt_diag *diag)
 {
-    crdt_op_list ops;
-    crdt_arena arena;
-    crdt_batch batch;
-    crdt_edit edit = {.actor = {{1}}};
     crdt_document_options options = crdt_document_options_default();
     scene_format_options format = scene_format_options_default();
     format.format = kind;
     format.limits.size_max = CONTENT_STATE_SIZE_MAX;
     options.alloc = scene->alloc;
-    crdt_op_list_init(&ops, scene->alloc);
-    crdt_arena_init(&arena, scene->alloc);
-    crdt_err err = scene_format_read(state, &format, scene->alloc, &ops, NULL, diag);
-    err = err == CRDT_OK ? crdt_document_open(&scene->doc, &options) : err;
-    if (err == CRDT_OK && ops.op_count > 0) {
-        err = crdt_document_commit(scene->doc, &edit, ops.ops, ops.op_count, &arena,
-                                   &batch, diag);
-        err = err == CRDT_ENOTHING ? CRDT_OK : err;
+    crdt_err err = crdt_document_open(&scene->doc, &options);
+    if (err == CRDT_OK) {
+        err = scene_format_load(state, &format, scene->alloc, scene->doc, NULL, diag);
     }
-    crdt_arena_deinit(&arena);
-    crdt_op_list_deinit(&ops);
     err = err == CRDT_OK ? scene_tree_open(&scene->tree, scene->alloc) : err;
     return err == CRDT_OK ? scene_tree_build(scene->tree, scene->doc) : err;
 }

@@ -12,6 +12,7 @@
 #include <assert.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 /* An entity of a few bytes becomes records of a hundred in other formats, each is read again
  * into a document of its own beside the first. */
@@ -46,6 +47,28 @@ static crdt_document *import(const crdt_op_list *ops)
     return doc;
 }
 
+/* Put into a document at once, the text makes the same, or is refused for the same. */
+static void check_load(crdt_span text, const scene_format_options *options,
+                       const crdt_document *wanted, crdt_err wanted_err,
+                       const crdt_diag *wanted_diag)
+{
+    crdt_document *doc = open_document();
+    crdt_diag diag = {.text = ""};
+    crdt_err err =
+        scene_format_load(text, options, crdt_alloc_default(), doc, NULL, &diag);
+    if (wanted != NULL) {
+        assert(err == CRDT_OK);
+        assert(
+            crdt_digest_equal(crdt_document_digest(doc), crdt_document_digest(wanted)));
+    } else {
+        assert(wanted_err == CRDT_OK ? err == CRDT_ELIMIT : err == wanted_err);
+        assert(wanted_err == CRDT_OK || (diag.offset == wanted_diag->offset &&
+                                         strcmp(diag.text, wanted_diag->text) == 0));
+        assert(crdt_document_version(doc)->stamp_count == 0);
+    }
+    crdt_document_close(doc);
+}
+
 static crdt_document *read(crdt_span text, scene_format format, scene_format *found)
 {
     crdt_op_list ops;
@@ -63,6 +86,7 @@ static crdt_document *read(crdt_span text, scene_format format, scene_format *fo
         assert(diag.text[0] != '\0' && diag.offset <= text.size);
     }
     crdt_op_list_deinit(&ops);
+    check_load(text, &options, doc, err, &diag);
     return doc;
 }
 
