@@ -71,35 +71,30 @@ bool crdt_seed_follows(const crdt_seed *seed, const crdt_op *op)
 
 /* ---- putting it in place ---- */
 
-crdt_seed crdt_seed_open(crdt_document *doc)
+/* Entries that room is made for at once. */
+#define ROOM 1024u
+
+crdt_err crdt_seed_open(crdt_seed *seed, crdt_document *doc)
 {
     assert(is_empty(doc));
-    return (crdt_seed){.doc = doc};
+    *seed = (crdt_seed){.doc = doc};
+    crdt_err err = crdt_actors_reserve(&doc->context.actors, 1);
+    err = err != CRDT_OK ? err : crdt_dot_store_reserve(&doc->keys.store, NULL, 1);
+    err = err != CRDT_OK ? err : crdt_dot_store_reserve(&doc->fields.store, NULL, 1);
+    return err != CRDT_OK ? err : crdt_remove_log_reserve(&doc->log, 0, 1);
 }
 
-/* Room in the trails: each entry is alone with its key. */
-crdt_err crdt_seed_reserve(crdt_seed *seed, const crdt_op *ops, size_t op_count)
+static crdt_err reserve(crdt_dot_store *store, size_t count, size_t *room)
 {
-    crdt_document *doc = seed->doc;
-    crdt_err err = CRDT_OK;
-    size_t field_count = 0;
-    for (size_t i = 0; i < op_count; i++) {
-        field_count += ops[i].key.depth == CRDT_FIELD;
-    }
-    if (seed->op_count == 0) {
-        err = crdt_actors_reserve(&doc->context.actors, 1);
-        err = err != CRDT_OK ? err : crdt_dot_store_reserve(&doc->keys.store, NULL, 1);
-        err =
-            err != CRDT_OK ? err : crdt_dot_store_reserve(&doc->fields.store, NULL, 1);
-        err = err != CRDT_OK ? err : crdt_remove_log_reserve(&doc->log, 0, 1);
-    }
-    if (err == CRDT_OK && field_count < op_count) {
-        err = crdt_dot_store_reserve_writes(&doc->keys.store, AUTHOR,
-                                            op_count - field_count, 1);
-    }
-    if (err == CRDT_OK && field_count > 0) {
-        err = crdt_dot_store_reserve_writes(&doc->fields.store, AUTHOR, field_count, 1);
-    }
+    *room = count;
+    return crdt_dot_store_reserve_writes(store, AUTHOR, count, 1);
+}
+
+/* Room in the trail for one entry, which is taken. */
+static crdt_err take_room(crdt_dot_store *store, size_t *room)
+{
+    crdt_err err = *room > 0 ? CRDT_OK : reserve(store, ROOM, room);
+    (*room)--;
     return err;
 }
 
@@ -188,10 +183,17 @@ static crdt_err put_field(crdt_seed *seed, const crdt_op *op, crdt_dot dot)
 
 crdt_err crdt_seed_put(crdt_seed *seed, const crdt_op *op)
 {
+    crdt_document *doc = seed->doc;
     const crdt_dot dot = crdt_dot_make(seed->op_count + 1, AUTHOR);
-    crdt_err err = op->key.depth == CRDT_FIELD  ? put_field(seed, op, dot)
-                   : op->key.depth == CRDT_PART ? put_part(seed, op, dot)
-                                                : put_object(seed, op, dot);
+    crdt_err err = op->key.depth == CRDT_FIELD
+                       ? take_room(&doc->fields.store, &seed->field_room)
+                       : take_room(&doc->keys.store, &seed->key_room);
+    if (err != CRDT_OK) {
+        return err;
+    }
+    err = op->key.depth == CRDT_FIELD  ? put_field(seed, op, dot)
+          : op->key.depth == CRDT_PART ? put_part(seed, op, dot)
+                                       : put_object(seed, op, dot);
     seed->op_count += err == CRDT_OK;
     return err;
 }
@@ -262,10 +264,26 @@ void crdt_seed_finish(crdt_seed *seed, const crdt_actor *actor)
     }
 }
 
+/* Room for as many as there are. */
+static crdt_err reserve_all(crdt_seed *seed, const crdt_batch *batch)
+{
+    size_t field_count = 0;
+    for (size_t i = 0; i < batch->op_count; i++) {
+        field_count += batch->ops[i].key.depth == CRDT_FIELD;
+    }
+    crdt_document *doc = seed->doc;
+    crdt_err err =
+        reserve(&doc->keys.store, batch->op_count - field_count, &seed->key_room);
+    return err != CRDT_OK || field_count == 0
+               ? err
+               : reserve(&doc->fields.store, field_count, &seed->field_room);
+}
+
 crdt_err crdt_seed_apply(crdt_document *doc, const crdt_batch *batch)
 {
-    crdt_seed seed = crdt_seed_open(doc);
-    crdt_err err = crdt_seed_reserve(&seed, batch->ops, batch->op_count);
+    crdt_seed seed;
+    crdt_err err = crdt_seed_open(&seed, doc);
+    err = err != CRDT_OK ? err : reserve_all(&seed, batch);
     for (size_t i = 0; i < batch->op_count && err == CRDT_OK; i++) {
         err = crdt_seed_put(&seed, &batch->ops[i]);
     }

@@ -31,17 +31,17 @@ typedef struct crdt_seed {
     size_t object_count; /* keys in the groups that are open */
     size_t part_count;
     size_t field_count;
+    size_t key_room; /* entries that there is room for in the trails */
+    size_t field_room;
 } crdt_seed;
 
-/* The document, which must hold and know nothing, is the seed's until the end. */
-crdt_seed crdt_seed_open(crdt_document *doc);
+/* The document, which must hold and know nothing, is the seed's until the end. Errors:
+ * CRDT_ENOMEM. */
+crdt_err crdt_seed_open(crdt_seed *seed, crdt_document *doc);
 /* May `op` come next: an ADD or SET, after the last key and below what was added? */
 bool crdt_seed_follows(const crdt_seed *seed, const crdt_op *op);
-/* Room for the entries of these operations, the next ones to be put. Errors: CRDT_ENOMEM,
- * CRDT_ELIMIT. */
-crdt_err crdt_seed_reserve(crdt_seed *seed, const crdt_op *ops, size_t op_count);
-/* Put an operation that follows, for which there is room. Nothing is borrowed from it. Errors:
- * CRDT_ENOMEM, CRDT_ELIMIT. After an error of any of these: crdt_state_clear. */
+/* Put an operation that follows. Nothing is borrowed from it. Errors: CRDT_ENOMEM,
+ * CRDT_ELIMIT; then all there is to do is crdt_state_clear. */
 crdt_err crdt_seed_put(crdt_seed *seed, const crdt_op *op);
 /* At the end of one operation at least: who made them. The listeners are told. */
 void crdt_seed_finish(crdt_seed *seed, const crdt_actor *actor);

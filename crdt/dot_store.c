@@ -160,18 +160,17 @@ uint32_t crdt_dot_store_find(const crdt_dot_store *store, uint32_t owner,
 /* Room for a new key of the group; a group that becomes too large to be walked moves into
  * a list and into the table. */
 static crdt_err reserve_key(crdt_dot_store *store, uint32_t owner, crdt_group *group,
-                            size_t walked, unsigned kind)
+                            size_t walked)
 {
     const bool by_name = is_by_name(store, owner);
-    crdt_err err = crdt_slots_reserve(store->slots, kind, 1);
-    if (err == CRDT_OK && (*group & CRDT_GROUP_LARGE) != 0) {
-        err = crdt_dot_group_reserve(store, *group);
+    if ((*group & CRDT_GROUP_LARGE) != 0) {
+        crdt_err err = crdt_dot_group_reserve(store, *group);
         return err == CRDT_OK && !by_name ? reserve_cells(store, 1) : err;
     }
-    if (err != CRDT_OK || (!by_name && walked < CRDT_GROUP_SMALL_MAX)) {
-        return err;
+    if (!by_name && walked < CRDT_GROUP_SMALL_MAX) {
+        return CRDT_OK;
     }
-    err = by_name ? CRDT_OK : reserve_cells(store, walked + 1);
+    crdt_err err = by_name ? CRDT_OK : reserve_cells(store, walked + 1);
     err = err != CRDT_OK ? err : crdt_dot_group_enlarge(store, group);
     for (uint32_t id = err == CRDT_OK && !by_name ? crdt_dot_group_any(store, *group)
                                                   : 0;
@@ -192,11 +191,16 @@ static crdt_err add_key(crdt_dot_store *store, crdt_group *group, size_t group_s
                         const new_key *key, uint32_t *id)
 {
     assert(key->name != 0 && (key->kind != 0) == store->has_values);
-    crdt_err err = reserve_key(store, key->owner, group, group_size, key->kind);
+    crdt_err err = crdt_slots_make(store->slots, key->kind, id);
     if (err != CRDT_OK) {
         return err;
     }
-    *id = crdt_slots_take(store->slots, key->kind);
+    err = reserve_key(store, key->owner, group, group_size);
+    if (err != CRDT_OK) {
+        crdt_slots_give(store->slots, *id);
+        *id = 0;
+        return err;
+    }
     crdt_slot *slot = at(store, *id);
     slot->owner = key->owner & 0x1fffffffu;
     slot->name = key->name & 0x1fffffffu;

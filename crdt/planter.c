@@ -25,10 +25,13 @@ crdt_err crdt_planter_open(crdt_planter **out, crdt_document *doc)
     if (planter == NULL) {
         return CRDT_ENOMEM;
     }
-    *planter = (crdt_planter){.seed = crdt_seed_open(doc)};
+    planter->finished = false;
     crdt_key_coder_init(&planter->coder);
     crdt_buf_init(&planter->bytes, alloc);
-    crdt_err err = crdt_buf_reserve(&planter->bytes, CRDT_MSGPACK_SIZE_MAX);
+    crdt_err err = crdt_seed_open(&planter->seed, doc);
+    if (err == CRDT_OK) {
+        err = crdt_buf_reserve(&planter->bytes, CRDT_MSGPACK_SIZE_MAX);
+    }
     if (err != CRDT_OK) {
         crdt_planter_close(planter);
         return err;
@@ -69,7 +72,7 @@ crdt_err crdt_planter_put(crdt_planter *planter, const crdt_op *ops, size_t op_c
     if (op_count > CRDT_BATCH_OPS_MAX - planter->seed.op_count) {
         return CRDT_ELIMIT;
     }
-    crdt_err err = crdt_seed_reserve(&planter->seed, ops, op_count);
+    crdt_err err = CRDT_OK;
     for (size_t i = 0; i < op_count && err == CRDT_OK; i++) {
         err = put_op(planter, &ops[i]);
     }

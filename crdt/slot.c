@@ -204,6 +204,36 @@ uint32_t crdt_slots_take(crdt_slots *slots, unsigned kind)
     return number;
 }
 
+static bool is_promised(const crdt_slots *slots)
+{
+    static_assert(CRDT_SLOT_KINDS == 4, "kinds of slots");
+    return (slots->kinds[0].promised | slots->kinds[1].promised |
+            slots->kinds[2].promised | slots->kinds[3].promised) != 0;
+}
+
+crdt_err crdt_slots_make(crdt_slots *slots, unsigned kind, uint32_t *number)
+{
+    const uint32_t units = crdt_slot_units(kind);
+    /* Mostly it lies behind the last one that was made. */
+    if (slots->kinds[kind].free_first == 0 && slots->chunk < slots->chunk_count &&
+        slots->ends[slots->chunk] + units <= chunk_size(slots->chunk) &&
+        !is_promised(slots)) {
+        uint32_t *end = &slots->ends[slots->chunk];
+        *number = ((uint32_t)slots->chunk << CRDT_SLOT_CHUNK_BITS) + *end;
+        *end += units;
+        slots->count++;
+        crdt_slot *slot = crdt_slot_at(slots, *number);
+        clear(slot, kind);
+        slot->kind = kind & 3u;
+        return CRDT_OK;
+    }
+    crdt_err err = crdt_slots_reserve(slots, kind, 1);
+    if (err == CRDT_OK) {
+        *number = crdt_slots_take(slots, kind);
+    }
+    return err;
+}
+
 static void forget_all(crdt_slots *slots)
 {
     for (unsigned i = 0; i < CRDT_SLOT_KINDS; i++) {

@@ -88,6 +88,8 @@ crdt_err crdt_slots_reserve(crdt_slots *slots, unsigned kind, size_t count);
  * needs wrong shows itself at once. */
 uint32_t crdt_slots_take(crdt_slots *slots, unsigned kind);
 void crdt_slots_give(crdt_slots *slots, uint32_t number);
+/* Both for one slot. Errors: CRDT_ENOMEM, CRDT_ELIMIT. */
+crdt_err crdt_slots_make(crdt_slots *slots, unsigned kind, uint32_t *number);
 
 /* Walk all slots: start with 0; 0 at the end. */
 uint32_t crdt_slots_next(const crdt_slots *slots, uint32_t number);

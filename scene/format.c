@@ -86,8 +86,9 @@ static crdt_err read_state(reading *r, crdt_planter *planter, crdt_diag *diag)
     size_t op_count = r->ops->op_count;
     scene_import import;
     scene_import_init(&import, r->alloc, NULL, r->ops, NULL);
-    crdt_err err = scene_format_state_read_each(&import, r->text, &r->limits, planter,
-                                                &r->json, &r->done);
+    import.planter = planter;
+    crdt_err err =
+        scene_format_state_read_each(&import, r->text, &r->limits, &r->json, &r->done);
     scene_import_deinit(&import);
     if (r->done) {
         r->format = SCENE_FORMAT_STATE;

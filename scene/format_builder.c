@@ -367,9 +367,8 @@ static crdt_err put_project_member(void *ctx, crdt_span name,
     if (err != CRDT_OK) {
         return err;
     }
-    return node != NULL
-               ? scene_import_set(import, scene, part, name, node)
-               : crdt_op_list_set(import->ops, crdt_key_field(scene, part, name), text);
+    return node != NULL ? scene_import_set(import, scene, part, name, node)
+                        : scene_import_set_value(import, scene, part, name, text);
 }
 
 static crdt_err read_project(scene_import *import, const scene_json_node *project)

@@ -2,6 +2,7 @@
 
 #include <string.h>
 
+#include "crdt/template.h"
 #include "scene/text_map.h"
 
 /* ---- reading ---- */
@@ -127,72 +128,75 @@ static crdt_err read_components(scene_import *import, crdt_span entity,
  * Most records have an id and components, these a type and an object as value, in the
  * default order, and nothing else: then there is nothing to look for. */
 
-static bool is_key(const scene_json_node *key, const char *text, size_t size)
+static inline bool is_key(const scene_json_node *key, const char *text)
 {
-    return key->count == size && memcmp(key->as.text, text, size) == 0;
+    return crdt_span_equal(scene_json_text(key), crdt_span_of(text));
 }
 
 /* The value of `first` and of `second` if these are all members; false: they are not. */
-static bool find_pair(const scene_json_node *object, const char *first,
-                      const char *second, const scene_json_node *values[2])
+static inline bool find_pair(const scene_json_node *object, const char *first,
+                             const char *second, const scene_json_node *values[2])
 {
     if (object->type != SCENE_JSON_OBJECT || object->count != 2) {
         return false;
     }
     const scene_json_node *a = object + 1;
     const scene_json_node *b = scene_json_next(a + 1);
-    bool swapped = is_key(b, first, strlen(first));
+    bool swapped = is_key(b, first);
     values[0] = swapped ? b + 1 : a + 1;
     values[1] = swapped ? a + 1 : b + 1;
-    return is_key(swapped ? b : a, first, strlen(first)) &&
-           is_key(swapped ? a : b, second, strlen(second));
+    return is_key(swapped ? b : a, first) && is_key(swapped ? a : b, second);
 }
 
-/* The operation that was written last, whose names are the list's copies. */
-static const crdt_key *last_key(const scene_import *import)
-{
-    return &import->ops->ops[import->ops->op_count - 1].key;
-}
-
-static crdt_err read_plain_component(scene_import *import, const scene_json_node *type,
-                                     const scene_json_node *value)
-{
-    crdt_err err = scene_import_check_name(import, type, scene_json_text(type));
-    if (err == CRDT_OK) {
-        err = scene_import_add_part(import, last_key(import)->object,
-                                    scene_json_text(type));
-    }
-    return err != CRDT_OK ? err
-                          : scene_import_fields(import, last_key(import)->object,
-                                                last_key(import)->part, value, NULL);
-}
-
-/* Read a record as far as it is plain; *plain: all of it is. Else forget what was written. */
-static crdt_err read_plain_entity(scene_import *import, const scene_json_node *record,
-                                  bool *plain)
+/* Is the record plain, all of it? */
+static bool is_plain(const scene_import *import, const scene_json_node *record)
 {
     const scene_json_node *members[2];
-    *plain = import->origin == import->format &&
-             find_pair(record, "components", "id", members) &&
-             members[0]->type == SCENE_JSON_ARRAY;
-    if (!*plain) {
-        return CRDT_OK;
+    if (import->origin != import->format ||
+        !find_pair(record, "components", "id", members) ||
+        members[0]->type != SCENE_JSON_ARRAY) {
+        return false;
     }
-    crdt_err err = scene_import_add_object(import, scene_json_text(members[1]));
     crdt_span before = {NULL, 0};
     const scene_json_node *component = members[0] + 1;
-    for (uint32_t i = 0; i < members[0]->count && err == CRDT_OK; i++) {
+    for (uint32_t i = 0; i < members[0]->count; i++) {
         const scene_json_node *pair[2];
-        *plain = find_pair(component, "type", "value", pair) &&
-                 pair[0]->type == SCENE_JSON_STRING &&
-                 pair[1]->type == SCENE_JSON_OBJECT &&
-                 (i == 0 ||
-                  scene_layout_component_compare(before, scene_json_text(pair[0])) < 0);
-        if (!*plain) {
-            return CRDT_OK;
+        if (!find_pair(component, "type", "value", pair) ||
+            pair[0]->type != SCENE_JSON_STRING || pair[1]->type != SCENE_JSON_OBJECT) {
+            return false;
         }
-        err = read_plain_component(import, pair[0], pair[1]);
-        before = scene_json_text(pair[0]);
+        const crdt_span type = scene_json_text(pair[0]);
+        if (i > 0 && scene_layout_component_compare(before, type) >= 0) {
+            return false;
+        }
+        before = type;
+        component = scene_json_next(component);
+    }
+    return true;
+}
+
+static crdt_err read_plain_component(scene_import *import, crdt_span entity,
+                                     const scene_json_node *type,
+                                     const scene_json_node *value)
+{
+    const crdt_span part = scene_json_text(type);
+    crdt_err err = scene_import_check_name(import, type, part);
+    err = err != CRDT_OK ? err : scene_import_add_part(import, entity, part);
+    return err != CRDT_OK ? err
+                          : scene_import_fields(import, entity, part, value, NULL);
+}
+
+static crdt_err read_plain_entity(scene_import *import, const scene_json_node *record)
+{
+    const scene_json_node *members[2] = {NULL, NULL};
+    (void)find_pair(record, "components", "id", members);
+    const crdt_span entity = scene_json_text(members[1]);
+    crdt_err err = scene_import_add_object(import, entity);
+    const scene_json_node *component = members[0] + 1;
+    for (uint32_t i = 0; i < members[0]->count && err == CRDT_OK; i++) {
+        const scene_json_node *pair[2] = {NULL, NULL};
+        (void)find_pair(component, "type", "value", pair);
+        err = read_plain_component(import, entity, pair[0], pair[1]);
         component = scene_json_next(component);
     }
     return err;
@@ -203,13 +207,9 @@ static crdt_err read_plain_entity(scene_import *import, const scene_json_node *r
 static crdt_err read_entity(scene_import *import, const scene_json_node *record,
                             int64_t order)
 {
-    size_t op_count = import->ops->op_count;
-    bool plain = order < 0;
-    crdt_err plain_err = plain ? read_plain_entity(import, record, &plain) : CRDT_OK;
-    if (plain_err != CRDT_OK || plain) {
-        return plain_err;
+    if (order < 0 && is_plain(import, record)) {
+        return read_plain_entity(import, record);
     }
-    import->ops->op_count = op_count;
     static const char *const SKIP[] = {"id", "components", SCENE_CARRY, NULL};
     crdt_span id = scene_json_text(scene_json_find(record, "id"));
     const scene_json_node *components = scene_json_find(record, "components");
@@ -352,22 +352,9 @@ crdt_err scene_format_state_read(scene_import *import)
 
 typedef struct each_entity {
     scene_import *import;
-    crdt_planter *planter; /* NULL: all is listed */
-    crdt_buf before;       /* the id of the last one */
+    crdt_buf before; /* the id of the last one */
     bool any;
 } each_entity;
-
-/* What was listed is the planter's, if there is one. */
-static crdt_err hand_over(const each_entity *each)
-{
-    crdt_op_list *ops = each->import->ops;
-    if (each->planter == NULL) {
-        return CRDT_OK;
-    }
-    crdt_err err = crdt_planter_put(each->planter, ops->ops, ops->op_count);
-    crdt_op_list_clear(ops);
-    return err;
-}
 
 /* CRDT_ENOTFOUND: this text is no such. */
 static crdt_err take_entity(void *ctx, const scene_json *json,
@@ -387,7 +374,6 @@ static crdt_err take_entity(void *ctx, const scene_json *json,
     crdt_err err = crdt_buf_append_span(&each->before, scene_json_text(id));
     each->any = true;
     err = err != CRDT_OK ? err : read_entity(import, record, -1);
-    err = err != CRDT_OK ? err : hand_over(each);
     crdt_arena_reset(&import->arena);
     return err == CRDT_OK || err == CRDT_ENOMEM ? err : CRDT_ENOTFOUND;
 }
@@ -409,29 +395,38 @@ static bool is_native(const scene_json_node *root)
            entities->type == SCENE_JSON_ARRAY;
 }
 
-/* What comes after the last entity, out of what was kept of the text. */
-static crdt_err read_rest(const each_entity *each, const scene_json *json, bool *done)
+/* What was listed goes to the planter in key order. */
+static crdt_err hand_over(const crdt_op_list *ops, crdt_planter *planter)
 {
-    scene_import *import = each->import;
-    const scene_json_node *root = scene_json_root(json);
-    if (!is_native(root)) {
-        return CRDT_OK;
+    crdt_arena arena;
+    crdt_batch batch;
+    crdt_arena_init(&arena, ops->alloc);
+    crdt_err err = crdt_template_make(ops->ops, ops->op_count, &arena, &batch, NULL);
+    if (err == CRDT_OK) {
+        err = crdt_planter_put(planter, batch.ops, batch.op_count);
     }
-    import->json = json;
-    crdt_err err = scene_import_open_carry(import, root);
-    err = err != CRDT_OK ? err : read_scene(import, root);
-    err = err != CRDT_OK ? err : hand_over(each);
-    import->json = NULL;
-    *done = err == CRDT_OK;
+    crdt_arena_deinit(&arena);
     return err;
+}
+
+/* What comes after the last entity, out of what was kept of the text. */
+static crdt_err read_rest(scene_import *import, const scene_json *json)
+{
+    crdt_planter *planter = import->planter;
+    import->json = json;
+    import->planter = NULL;
+    crdt_err err = scene_import_open_carry(import, scene_json_root(json));
+    err = err != CRDT_OK ? err : read_scene(import, scene_json_root(json));
+    import->json = NULL;
+    import->planter = planter;
+    return err != CRDT_OK || planter == NULL ? err : hand_over(import->ops, planter);
 }
 
 crdt_err scene_format_state_read_each(scene_import *import, crdt_span text,
                                       const scene_json_limits *limits,
-                                      crdt_planter *planter, scene_json **json,
-                                      bool *done)
+                                      scene_json **json, bool *done)
 {
-    each_entity each = {.import = import, .planter = planter};
+    each_entity each = {.import = import};
     const scene_json_each elements = {
         .key = "entities", .ctx = &each, .take = take_entity};
     scene_json *read = NULL;
@@ -448,7 +443,8 @@ crdt_err scene_format_state_read_each(scene_import *import, crdt_span text,
         return CRDT_OK;
     }
     if (err == CRDT_OK) {
-        err = read_rest(&each, read, done);
+        *done = is_native(scene_json_root(read)) &&
+                (err = read_rest(import, read)) == CRDT_OK;
         scene_json_close(read);
     }
     return err == CRDT_ENOMEM ? err : CRDT_OK;

@@ -9,7 +9,7 @@
  * Unknown fields anywhere survive. Ours are `scenesync` (docs/FORMATS.md) in any of the
  * records, and `conflicts` at the top, which reading ignores. */
 
-#include "crdt/planter.h"
+#include "crdt/document.h"
 #include "scene/descent.h"
 #include "scene/export.h"
 #include "scene/import.h"
@@ -20,15 +20,13 @@
 crdt_err scene_format_state_read(scene_import *import);
 
 /* Read a text entity by entity, as most states can be: their ids ascend, and they come from
- * no other format. `planter` (may be NULL) is handed what each one says, and the list of
- * `import` (whose `json` is not set) is empty again; else all is in the list. *done: it is such
- * a text. Else what was handed over or listed is to be forgotten, and *json (may be NULL) is
- * the whole text parsed, if that has come of it.
+ * no other format. *done: it is one, and all of it is in the list of `import` (whose `json` is
+ * not set), or with its planter. Else what is there is to be forgotten, and *json (may be NULL)
+ * is the whole text parsed, if that has come of it.
  * Errors: CRDT_ENOMEM. What is wrong with a text is left to the other way to say. */
 crdt_err scene_format_state_read_each(scene_import *import, crdt_span text,
                                       const scene_json_limits *limits,
-                                      crdt_planter *planter, scene_json **json,
-                                      bool *done);
+                                      scene_json **json, bool *done);
 
 /* Append the record of one live entity to `out`: canonical JSON, a function of the entity,
  * the components it shares, `under_root` (leave its parent out, whatever it says) and of

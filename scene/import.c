@@ -41,14 +41,33 @@ static bool contains(const char *const *names, crdt_span name)
 
 /* ---- writing operations ---- */
 
+static crdt_err write_op(scene_import *import, crdt_op_kind kind, crdt_key key,
+                         crdt_span value)
+{
+    const crdt_op op = {.kind = kind, .key = key, .value = value};
+    return import->planter != NULL ? crdt_planter_put(import->planter, &op, 1)
+                                   : crdt_op_list_push(import->ops, &op);
+}
+
+static crdt_err write_add(scene_import *import, crdt_key key)
+{
+    return write_op(import, CRDT_OP_ADD, key, (crdt_span){NULL, 0});
+}
+
 crdt_err scene_import_add_object(scene_import *import, crdt_span object)
 {
-    return crdt_op_list_add(import->ops, crdt_key_object(object));
+    return write_add(import, crdt_key_object(object));
 }
 
 crdt_err scene_import_add_part(scene_import *import, crdt_span object, crdt_span part)
 {
-    return crdt_op_list_add(import->ops, crdt_key_part(object, part));
+    return write_add(import, crdt_key_part(object, part));
+}
+
+crdt_err scene_import_set_value(scene_import *import, crdt_span object, crdt_span part,
+                                crdt_span field, crdt_span value)
+{
+    return write_op(import, CRDT_OP_SET, crdt_key_field(object, part, field), value);
 }
 
 crdt_err scene_import_check_name(scene_import *import, const scene_json_node *node,
@@ -100,8 +119,8 @@ crdt_err scene_import_set(scene_import *import, crdt_span object, crdt_span part
         return scene_json_refuse(import->json, node, import->diag, CRDT_ELIMIT,
                                  "a value nested deeper than %d", CRDT_VALUE_DEPTH_MAX);
     }
-    return crdt_op_list_set(import->ops, crdt_key_field(object, part, field),
-                            crdt_buf_span(&import->value));
+    return scene_import_set_value(import, object, part, field,
+                                  crdt_buf_span(&import->value));
 }
 
 static crdt_err set_written(scene_import *import, crdt_span object, crdt_span part,
@@ -110,9 +129,8 @@ static crdt_err set_written(scene_import *import, crdt_span object, crdt_span pa
     if (err != CRDT_OK) {
         return err;
     }
-    return crdt_op_list_set(import->ops,
-                            crdt_key_field(object, part, crdt_span_of(field)),
-                            crdt_buf_span(&import->value));
+    return scene_import_set_value(import, object, part, crdt_span_of(field),
+                                  crdt_buf_span(&import->value));
 }
 
 crdt_err scene_import_set_integer(scene_import *import, crdt_span object,
@@ -791,9 +809,8 @@ static crdt_err put_row(scene_import *import, const scene_json_node *row, int64_
         err = scene_import_add_part(import, scene, past);
     }
     if (good && err == CRDT_OK) {
-        err = crdt_op_list_set(import->ops,
-                               crdt_key_field(scene, past, scene_json_text(lineage)),
-                               crdt_buf_span(&import->value));
+        err = scene_import_set_value(import, scene, past, scene_json_text(lineage),
+                                     crdt_buf_span(&import->value));
     }
     crdt_version_deinit(&held);
     crdt_buf_deinit(&map);

@@ -19,6 +19,7 @@
  * was edited meanwhile and stays. */
 
 #include "crdt/op_list.h"
+#include "crdt/planter.h"
 #include "scene/json.h"
 #include "scene/layout.h"
 #include "scene/text_map.h"
@@ -28,7 +29,9 @@
 typedef struct scene_import {
     crdt_alloc alloc;
     const scene_json *json;
-    crdt_op_list *ops;
+    crdt_op_list *ops; /* operations go here, */
+    crdt_planter
+        *planter; /* or where it is not NULL here: as they come, in key order */
     crdt_diag *diag;
     const char *file_name;        /* of the file that is read, NULL: unknown */
     scene_format format;          /* of the file */
@@ -46,13 +49,16 @@ void scene_import_init(scene_import *import, crdt_alloc alloc, const scene_json 
 void scene_import_deinit(scene_import *import);
 
 /* ---- writing operations ----
- * Errors of all: CRDT_ENOMEM; those that take a node also CRDT_ELIMIT (a name or a value
+ * Errors of all: CRDT_ENOMEM, and those of crdt_planter_put; those that take a node also CRDT_ELIMIT (a name or a value
  * is too long) with its place. */
 
 crdt_err scene_import_add_object(scene_import *import, crdt_span object);
 crdt_err scene_import_add_part(scene_import *import, crdt_span object, crdt_span part);
 crdt_err scene_import_set(scene_import *import, crdt_span object, crdt_span part,
                           crdt_span field, const scene_json_node *node);
+/* `value` is canonical (crdt/value.h). */
+crdt_err scene_import_set_value(scene_import *import, crdt_span object, crdt_span part,
+                                crdt_span field, crdt_span value);
 crdt_err scene_import_set_integer(scene_import *import, crdt_span object,
                                   crdt_span part, const char *field, int64_t number);
 crdt_err scene_import_set_text(scene_import *import, crdt_span object, crdt_span part,
