@@ -11,17 +11,24 @@
 /* ---- does it fit? ---- */
 
 /* Is the object of `op` that of the operation before? Most lists hold one copy of it. */
-static bool same_name(crdt_span a, crdt_span b)
+static inline bool same_name(crdt_span a, crdt_span b)
 {
     return a.data == b.data ? a.size == b.size : crdt_span_equal(a, b);
 }
 
+/* Mostly the first byte tells. */
+static inline bool is_before(crdt_span a, crdt_span b)
+{
+    return a.size > 0 && b.size > 0 && a.data[0] != b.data[0]
+               ? a.data[0] < b.data[0]
+               : crdt_span_compare(a, b) < 0;
+}
+
 /* Does `key` come after `before` in key order, below what was added before? */
-static bool follows(const crdt_key *before, const crdt_key *key)
+static inline bool follows(const crdt_key *before, const crdt_key *key)
 {
     if (!same_name(before->object, key->object)) {
-        return key->depth == CRDT_OBJECT &&
-               crdt_span_compare(before->object, key->object) < 0;
+        return key->depth == CRDT_OBJECT && is_before(before->object, key->object);
     }
     if (key->depth == CRDT_OBJECT) {
         return false;
@@ -30,12 +37,10 @@ static bool follows(const crdt_key *before, const crdt_key *key)
         return key->depth == CRDT_PART;
     }
     if (!same_name(before->part, key->part)) {
-        return key->depth == CRDT_PART &&
-               crdt_span_compare(before->part, key->part) < 0;
+        return key->depth == CRDT_PART && is_before(before->part, key->part);
     }
     return key->depth == CRDT_FIELD &&
-           (before->depth == CRDT_PART ||
-            crdt_span_compare(before->field, key->field) < 0);
+           (before->depth == CRDT_PART || is_before(before->field, key->field));
 }
 
 static bool adds_or_sets(const crdt_op *op)
@@ -65,8 +70,9 @@ bool crdt_seed_fits(const crdt_document *doc, const crdt_batch *batch)
 
 bool crdt_seed_follows(const crdt_seed *seed, const crdt_op *op)
 {
-    return adds_or_sets(op) && (seed->key.depth == 0 ? op->key.depth == CRDT_OBJECT
-                                                     : follows(&seed->key, &op->key));
+    return adds_or_sets(op) &&
+           (seed->last.key.depth == 0 ? op->key.depth == CRDT_OBJECT
+                                      : follows(&seed->last.key, &op->key));
 }
 
 /* ---- putting it in place ---- */
@@ -123,7 +129,7 @@ static crdt_err put_object(crdt_seed *seed, const crdt_op *op, crdt_dot dot)
     }
     seed->object_count++;
     seed->part_count = 0;
-    seed->key = crdt_key_object(crdt_names_get(&doc->context.names, name));
+    seed->last.key = crdt_key_object(crdt_names_get(&doc->context.names, name));
     crdt_dot_store_insert(&doc->keys.store, seed->object, dot, 0);
     doc->counts.objects++;
     return CRDT_OK;
@@ -146,8 +152,8 @@ static crdt_err put_part(crdt_seed *seed, const crdt_op *op, crdt_dot dot)
     }
     seed->part_count++;
     seed->field_count = 0;
-    seed->key.depth = CRDT_PART;
-    seed->key.part = crdt_names_get(&doc->context.names, name);
+    seed->last.key.depth = CRDT_PART;
+    seed->last.key.part = crdt_names_get(&doc->context.names, name);
     crdt_dot_store_insert(&doc->keys.store, seed->part, dot, 0);
     doc->counts.parts++;
     return CRDT_OK;
@@ -174,8 +180,8 @@ static crdt_err put_field(crdt_seed *seed, const crdt_op *op, crdt_dot dot)
         return err;
     }
     seed->field_count++;
-    seed->key.depth = CRDT_FIELD;
-    seed->key.field = crdt_names_get(&doc->context.names, name);
+    seed->last.key.depth = CRDT_FIELD;
+    seed->last.key.field = crdt_names_get(&doc->context.names, name);
     crdt_lww_map_insert(&doc->fields, seed->field, dot, 0, &value);
     doc->counts.fields++;
     return CRDT_OK;
@@ -194,6 +200,8 @@ crdt_err crdt_seed_put(crdt_seed *seed, const crdt_op *op)
     err = op->key.depth == CRDT_FIELD  ? put_field(seed, op, dot)
           : op->key.depth == CRDT_PART ? put_part(seed, op, dot)
                                        : put_object(seed, op, dot);
+    seed->last.kind = op->kind;
+    seed->last.value = op->value;
     seed->op_count += err == CRDT_OK;
     return err;
 }

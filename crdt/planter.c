@@ -59,12 +59,9 @@ static crdt_err put_op(crdt_planter *planter, const crdt_op *op)
         return CRDT_ELIMIT;
     }
     crdt_err err = crdt_seed_put(&planter->seed, op);
-    if (err != CRDT_OK) {
-        return err;
-    }
-    const crdt_op kept = {
-        .kind = op->kind, .key = planter->seed.key, .value = op->value};
-    return crdt_op_append(&planter->coder, &kept, &planter->bytes);
+    return err != CRDT_OK
+               ? err
+               : crdt_op_append(&planter->coder, &planter->seed.last, &planter->bytes);
 }
 
 crdt_err crdt_planter_put(crdt_planter *planter, const crdt_op *ops, size_t op_count)

@@ -122,17 +122,18 @@ static bool is_digit(char c)
     return c >= '0' && c <= '9';
 }
 
+static char peek_far(reader *r)
+{
+    while (r->at < r->end && is_blank(*r->at)) {
+        r->at++;
+    }
+    return r->at < r->end ? *r->at : '\0';
+}
+
 /* What begins next, at r->at: '\0' at the end. */
 static inline char peek(reader *r)
 {
-    while (r->at < r->end) {
-        char c = *r->at;
-        if (c > ' ' || !is_blank(c)) {
-            return c;
-        }
-        r->at++;
-    }
-    return '\0';
+    return r->at<r->end && * r->at> ' ' ? *r->at : peek_far(r);
 }
 
 static bool grow_nodes(reader *r)
@@ -156,15 +157,19 @@ static bool grow_nodes(reader *r)
 }
 
 /* Append a node for what begins at r->at; nullptr: no memory, or too many. */
-static inline scene_json_node *push_node(reader *r, scene_json_type type)
+static inline scene_json_node *push_node(reader *r, scene_json_type type,
+                                         size_t count = 0)
 {
     scene_json *json = r->json;
     if (json->node_count == json->node_capacity && !grow_nodes(r)) {
         return nullptr;
     }
     scene_json_node *node = &json->nodes[json->node_count++];
-    *node =
-        scene_json_node{type & 7u, 0, 0, static_cast<uint32_t>(r->at - r->begin), {}};
+    *node = scene_json_node{type & 7u,
+                            0,
+                            static_cast<uint32_t>(count) & SCENE_JSON_COUNT_MAX,
+                            static_cast<uint32_t>(r->at - r->begin),
+                            {}};
     return node;
 }
 
@@ -308,8 +313,8 @@ static inline const char *skip_plain(const char *at, const char *end)
     return at;
 }
 
-/* The string that begins here. */
-static bool read_string(reader *r)
+/* The string that begins here and has escapes, or other than ASCII, or is faulty. */
+static bool read_odd_string(reader *r)
 {
     scene_json_node *node = push_node(r, SCENE_JSON_STRING);
     if (node == nullptr) {
@@ -346,6 +351,24 @@ static bool read_string(reader *r)
     }
     node->count = static_cast<uint32_t>(size) & SCENE_JSON_COUNT_MAX;
     node->as.text = reinterpret_cast<const uint8_t *>(begin);
+    return true;
+}
+
+/* The string that begins here: mostly it is plain up to its end. */
+static inline bool read_string(reader *r)
+{
+    const char *begin = r->at + 1;
+    const char *at = skip_plain(begin, r->end);
+    if (at >= r->end || *at != '"') {
+        return read_odd_string(r);
+    }
+    scene_json_node *node =
+        push_node(r, SCENE_JSON_STRING, static_cast<size_t>(at - begin));
+    if (node == nullptr) {
+        return false;
+    }
+    node->as.text = reinterpret_cast<const uint8_t *>(begin);
+    r->at = at + 1;
     return true;
 }
 
@@ -509,7 +532,7 @@ static bool check_keys(scene_json *json, const scene_json_node *object)
 }
 
 /* A key and its colon. */
-static bool read_key(reader *r)
+static inline bool read_key(reader *r)
 {
     if (peek(r) != '"' || !read_string(r) || peek(r) != ':') {
         return false;
