@@ -34,9 +34,9 @@ window.scenesync = { session };
 openPage(document.getElementById('app')!, {
     session,
     settings,
-    openViewport: (canvas, info) => {
+    openViewport: (place, info) => {
         const models = computed(() => (info.value ? openModels(info.value.models, { token: session.token }) : null));
-        const view = openView(canvas, session, { theme: settings.shownTheme, info, models, quality: quality() });
+        const view = openView(place, session, { theme: settings.shownTheme, info, models, quality: quality() });
         window.scenesync = { session, view };
         return view;
     },

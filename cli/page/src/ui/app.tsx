@@ -26,8 +26,9 @@ import { Toolbar } from './toolbar.tsx';
 export interface PageOptions {
     readonly session: Session;
     readonly settings: Settings;
-    /* Called once, with the canvas in its place. Throws an Error for people if it cannot draw. */
-    openViewport(canvas: HTMLCanvasElement, info: Ui['info']): Viewport;
+    /* Called once, with an empty element in its place, which it fills. Throws an Error for people
+     * if it cannot draw. */
+    openViewport(place: HTMLElement, info: Ui['info']): Viewport;
 }
 
 export function openPage(root: HTMLElement, options: PageOptions): Ui {
@@ -108,7 +109,7 @@ function App({ openViewport }: Pick<PageOptions, 'openViewport'>): JSX.Element {
             {leftOpen.value && <Outliner />}
             {leftOpen.value && <Splitter name="Width of the list" side="left" width={leftWidth} />}
             <main class="view" aria-label="Scene">
-                <Canvas open={openViewport} />
+                <Picture open={openViewport} />
                 <Overlay />
                 <IconButton
                     small class="fold left" name={leftOpen.value ? 'Fold the list' : 'Unfold the list'} icon="panelLeft" at="right" pressed={leftOpen.value}
@@ -129,13 +130,13 @@ function App({ openViewport }: Pick<PageOptions, 'openViewport'>): JSX.Element {
     );
 }
 
-function Canvas({ open }: { open: PageOptions['openViewport'] }): JSX.Element {
+function Picture({ open }: { open: PageOptions['openViewport'] }): JSX.Element {
     const ui = useUi();
-    const canvas = useRef<HTMLCanvasElement>(null);
+    const place = useRef<HTMLDivElement>(null);
     const [trouble, setTrouble] = useState<string | null>(null);
     useEffect(() => {
         try {
-            ui.viewport.value = open(canvas.current!, ui.info);
+            ui.viewport.value = open(place.current!, ui.info);
         } catch (error) {
             setTrouble(error instanceof Error ? error.message : String(error));
         }
@@ -152,7 +153,7 @@ function Canvas({ open }: { open: PageOptions['openViewport'] }): JSX.Element {
             </div>
         );
     }
-    return <canvas ref={canvas} class="canvas" role="application" aria-label="Scene in 3D" tabIndex={0} />;
+    return <div ref={place} class="picture" />;
 }
 
 const TABS: readonly { tab: RightTab; name: string; icon: IconName }[] = [

@@ -161,6 +161,10 @@ export class Crowd {
         }
     }
 
+    get meshes(): readonly InstancedMesh[] {
+        return this.group.children as InstancedMesh[];
+    }
+
     get empty(): boolean {
         return this.upright.size + this.mirrored.size === 0;
     }

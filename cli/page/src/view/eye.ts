@@ -224,7 +224,7 @@ export class Eye {
             }
             return true;
         }
-        return this.controls.update();
+        return this.controls.update() && this.controls.enableDamping; /* else it is where it will be */
     }
 
     private follow(where: { position: Vector3; rotation: Quaternion }, passed: number): boolean {

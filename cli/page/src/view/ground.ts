@@ -96,14 +96,16 @@ export class Ground {
             middle: { value: new Vector2() }, reach: { value: 1 }, mark: { value: 0 },
         },
     });
-    private readonly plane = new Mesh(new PlaneGeometry(1, 1).rotateX(-Math.PI / 2), this.material);
+    readonly plane = new Mesh(new PlaneGeometry(1, 1).rotateX(-Math.PI / 2), this.material);
     private readonly shade = new Mesh(this.plane.geometry,
                                       new ShadowMaterial({ ...FIRST, opacity: 0.25 }));
 
-    constructor() {
+    /* `shaded`: things throw shadows on it. */
+    constructor(shaded: boolean) {
         this.plane.renderOrder = -2;
         this.shade.renderOrder = -1;
         this.shade.receiveShadow = true;
+        this.shade.visible = shaded;
         this.group.add(this.plane, this.shade);
         this.setParcels([{ x: 0, y: 0 }], { x: 0, y: 0 });
     }

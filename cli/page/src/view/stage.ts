@@ -4,7 +4,7 @@ import {
     Color, DirectionalLight, HemisphereLight, MathUtils, PerspectiveCamera, PCFShadowMap, PMREMGenerator, Scene,
     SRGBColorSpace, Vector2, WebGLRenderer,
 } from 'three';
-import type { Box3, Object3D, Texture } from 'three';
+import type { Box3, Material, Mesh, Object3D, Texture } from 'three';
 import { RoomEnvironment } from 'three/addons/environments/RoomEnvironment.js';
 import { Vector3 } from 'three';
 
@@ -41,24 +41,34 @@ const SOFT_FRAME_MS = 90; /* between two frames that the processor draws; it has
 const SOFT_LOAD_MS = 350;  /* the same while models come */
 
 interface Opened {
+    readonly canvas: HTMLCanvasElement;
     readonly context: WebGL2RenderingContext;
     readonly soft: boolean;
 }
 
-/* Smooth edges cost a processor much: a browser that has no graphics card refuses the first
- * question, and answers the second. */
-function openContext(canvas: HTMLCanvasElement, quality: Quality): Opened {
-    const ask = (antialias: boolean, failIfMajorPerformanceCaveat: boolean): WebGL2RenderingContext | null =>
-        canvas.getContext('webgl2', { antialias, failIfMajorPerformanceCaveat, alpha: false, powerPreference: 'high-performance' });
-    const swift = quality === 'auto' ? ask(true, true) : null;
-    const context = swift ?? ask(quality === 'high', false);
+function openCanvas(antialias: boolean): Pick<Opened, 'canvas' | 'context'> {
+    const canvas = document.createElement('canvas');
+    const context = canvas.getContext('webgl2', { antialias, alpha: false, powerPreference: 'high-performance' });
     if (!context) {
         throw new Error('This browser shows no 3D (WebGL 2 is off or missing).');
     }
-    return { context, soft: quality === 'low' || (quality === 'auto' && (!swift || drawnBySoftware(swift))) };
+    return { canvas, context };
 }
 
-/* Some browsers do not mind. */
+/* Smooth edges are for graphics cards; whether there is one only a context tells, which cannot
+ * get them later: then there is a second one, at little cost. */
+function openContext(quality: Quality): Opened {
+    const first = openCanvas(quality === 'high');
+    if (quality !== 'auto') {
+        return { ...first, soft: quality === 'low' };
+    }
+    if (drawnBySoftware(first.context)) {
+        return { ...first, soft: true };
+    }
+    first.context.getExtension('WEBGL_lose_context')?.loseContext();
+    return { ...openCanvas(true), soft: false };
+}
+
 function drawnBySoftware(context: WebGL2RenderingContext): boolean {
     const about = context.getExtension('WEBGL_debug_renderer_info');
     const name = String(context.getParameter(about ? about.UNMASKED_RENDERER_WEBGL : context.RENDERER));
@@ -99,6 +109,7 @@ class Pace {
 export type Step = (now: number) => boolean;
 
 export class Stage {
+    readonly canvas: HTMLCanvasElement;
     readonly renderer: WebGLRenderer;
     /* No graphics card: what can be left out is left out. */
     readonly soft: boolean;
@@ -110,6 +121,8 @@ export class Stage {
     private handle = 0; /* of the frame to come; -1: it is asked for when it is due */
     private due = 0;
     private ended = false;
+    private stepping = false;
+    private readonly prepared = new WeakSet<Material>();
     private timer: ReturnType<typeof setTimeout> | undefined;
     private began = -Infinity;
     private count = 0;
@@ -122,15 +135,22 @@ export class Stage {
     /* Drawn after the scene, over it. */
     readonly overlays: (() => void)[] = [];
     loading: () => boolean = () => false;
+    /* Asked after the steps of a frame. Null: it is time for a picture. Else it is too early, and
+     * the shaders of these are made meanwhile. */
+    early: () => readonly Mesh[] | null = () => null;
     onResize: () => void = () => undefined;
     /* After each frame; whether it left something in motion. */
     after: (moving: boolean) => void = () => undefined;
     /* The context was lost (true), and came back (false). */
     onLost: (lost: boolean) => void = () => undefined;
 
-    constructor(readonly canvas: HTMLCanvasElement, quality: Quality) {
-        const { context, soft } = openContext(canvas, quality);
+    /* The canvas becomes the first child of `place`, and as large. */
+    constructor(place: HTMLElement, quality: Quality) {
+        const { canvas, context, soft } = openContext(quality);
+        this.canvas = canvas;
         this.soft = soft;
+        canvas.className = 'canvas';
+        place.prepend(canvas);
         this.renderer = new WebGLRenderer({ canvas, context });
         this.renderer.debug.checkShaderErrors = false; /* asked for, each program would be waited for */
         this.renderer.outputColorSpace = SRGBColorSpace;
@@ -234,7 +254,7 @@ export class Stage {
     wake(): void {
         const due = this.soft ? this.began + (this.loading() ? SOFT_LOAD_MS : SOFT_FRAME_MS) : 0;
         const wait = due - performance.now();
-        if (this.handle > 0 || this.ended || (this.handle < 0 && due >= this.due)) {
+        if (this.handle > 0 || this.ended || this.stepping || (this.handle < 0 && due >= this.due)) {
             return; /* it comes soon enough */
         }
         clearTimeout(this.timer);
@@ -257,11 +277,14 @@ export class Stage {
         if (!this.soft) {
             this.pace.frame(now, this.moving);
         }
-        const start = this.began = performance.now();
-        this.moving = false;
-        for (const step of this.steps) {
-            this.moving = step(now) || this.moving;
+        const start = performance.now();
+        this.step(now);
+        const early = this.early();
+        if (early) {
+            this.prepare(early);
+            return this.moving ? this.wake() : undefined;
         }
+        this.began = start;
         if (!this.moving && this.pace.share < 1) {
             this.moving = this.pace.rest(); /* sharp again, with the next frame */
         }
@@ -277,6 +300,26 @@ export class Stage {
         }
         this.after(this.moving);
     };
+
+    /* What a step wakes for is drawn with the frame that it is a part of. */
+    private step(now: number): void {
+        this.moving = false;
+        this.stepping = true;
+        for (const step of this.steps) {
+            this.moving = step(now) || this.moving;
+        }
+        this.stepping = false;
+    }
+
+    private prepare(meshes: readonly Mesh[]): void {
+        for (const mesh of meshes) {
+            const material = mesh.material as Material;
+            if (!this.prepared.has(material)) {
+                this.prepared.add(material);
+                this.renderer.compile(mesh, this.camera, this.scene);
+            }
+        }
+    }
 
     private draw(): void {
         this.renderer.setRenderTarget(null);
@@ -302,5 +345,6 @@ export class Stage {
         this.environment?.dispose();
         this.sun.shadow.dispose();
         this.renderer.dispose();
+        this.canvas.remove();
     }
 }

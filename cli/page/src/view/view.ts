@@ -10,6 +10,7 @@
 import { computed, effect, signal } from '@preact/signals-core';
 import type { ReadonlySignal, Signal } from '@preact/signals-core';
 import { Box3, Quaternion, Vector2, Vector3 } from 'three';
+import type { Material, Mesh } from 'three';
 import type { Entity, EntityId, SceneInfo, Session } from '../core/types';
 import { Axes } from './axes';
 import { Bodies } from './bodies';
@@ -75,6 +76,8 @@ export interface View {
 }
 
 const DROP_AHEAD = 12; /* metres, where the view meets no ground */
+const OPEN_MS = 3000;  /* so long the first picture waits for the scene, */
+const FIRST_MS = 1200; /* and for its models */
 
 class SceneView implements View {
     readonly tool = signal<Tool>('move');
@@ -84,7 +87,7 @@ class SceneView implements View {
 
     private readonly stage: Stage;
     private readonly eye: Eye;
-    private readonly ground = new Ground();
+    private readonly ground: Ground;
     private readonly crowd = new Crowd();
     private readonly outlines: Outlines;
     private readonly wardrobe = new Wardrobe();
@@ -104,17 +107,21 @@ class SceneView implements View {
     private marks = true;      /* outlines and labels are to be made anew */
     private arrived = false;   /* the scene was there once */
     private complete = false;  /* and its models were */
+    private waits = true;      /* for the first picture */
+    private latest = 0;        /* when that is drawn in any case */
     private toHome = true;
     private toLight = true;
     private toShade = true;
     private lit = new Box3();
 
-    constructor(canvas: HTMLCanvasElement, private readonly session: Session, private readonly options: ViewOptions) {
+    constructor(place: HTMLElement, private readonly session: Session, private readonly options: ViewOptions) {
+        this.stage = new Stage(place, options.quality ?? 'auto');
+        const { canvas } = this.stage;
         canvas.tabIndex = 0;
         canvas.setAttribute('role', 'application');
         canvas.setAttribute('aria-label', 'Scene in 3D');
         canvas.style.touchAction = 'none';
-        this.stage = new Stage(canvas, options.quality ?? 'auto');
+        this.ground = new Ground(!this.stage.soft);
         this.outlines = new Outlines(this.stage.soft);
         const wake = () => this.stage.wake();
         this.eye = new Eye(this.stage.camera, canvas, wake);
@@ -160,7 +167,10 @@ class SceneView implements View {
             this.following.value = null;
         };
         stage.steps.push(
-            (now) => bodies.step(now),
+            (now) => {
+                bodies.step(now);
+                return bodies.busy;
+            },
             () => this.settle(),
             () => gizmo.step(),
             (now) => eye.step(now),
@@ -174,6 +184,8 @@ class SceneView implements View {
             this.toHome ||= !eye.touched;
         };
         stage.loading = () => this.models.busy;
+        stage.early = () => this.early();
+        this.until(OPEN_MS);
         stage.after = (moving) => this.drawn(moving);
         stage.onLost = (lost) => this.session.say(
             lost ? 'warning' : 'info',
@@ -209,6 +221,7 @@ class SceneView implements View {
             }
             if (!this.arrived) {
                 this.arrived = this.toHome = this.toLight = true;
+                this.until(FIRST_MS);
                 stage.wake();
             }
             this.models.retry();
@@ -229,6 +242,21 @@ class SceneView implements View {
             this.marks = true;
             stage.wake();
         }));
+    }
+
+    /* Where the processor draws, a picture costs as much as all else until then: the first one is
+     * of the whole scene, if that is there in time. */
+    private early(): readonly Mesh[] | null {
+        const complete = this.arrived && this.options.models.peek() !== null && !this.models.busy && !this.bodies.busy;
+        this.waits &&= this.stage.soft && !complete && performance.now() < this.latest;
+        return this.waits ? [this.ground.plane, ...this.crowd.meshes.filter(({ material }) => !(material as Material).transparent)] : null;
+    }
+
+    /* It waits no longer than for so long. */
+    private until(ms: number): void {
+        this.latest = performance.now() + ms;
+        const timer = setTimeout(() => this.stage.wake(), ms);
+        this.ends.push(() => clearTimeout(timer));
     }
 
     private modelCame(url: string, metal: boolean): void {
@@ -425,8 +453,8 @@ class SceneView implements View {
     }
 }
 
-/* Throws an Error whose message is for people where there is no 3D. The canvas wants a parent
- * that is positioned: names and axes are laid over it. */
-export function openView(canvas: HTMLCanvasElement, session: Session, options: ViewOptions): View {
-    return new SceneView(canvas, session, options);
+/* Throws an Error whose message is for people where there is no 3D. `place` is positioned and
+ * empty: it gets the canvas, and names and axes over it. */
+export function openView(place: HTMLElement, session: Session, options: ViewOptions): View {
+    return new SceneView(place, session, options);
 }
