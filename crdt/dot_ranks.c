@@ -56,7 +56,7 @@ void crdt_dot_ranks_count(crdt_dot_ranks *ranks)
         uint32_t before = 0;
         for (size_t i = ranks->begins[actor]; i < ranks->begins[actor + 1]; i++) {
             ranks->words[i].before = before;
-            before += (uint32_t)__builtin_popcount(ranks->words[i].bits);
+            before += crdt_dot_ranks_ones(ranks->words[i].bits);
         }
     }
 }
@@ -64,7 +64,7 @@ void crdt_dot_ranks_count(crdt_dot_ranks *ranks)
 size_t crdt_dot_ranks_total(const crdt_dot_ranks *ranks, uint16_t actor)
 {
     const crdt_dot_word *last = &ranks->words[ranks->begins[actor] - 1];
-    return last->before + (size_t)__builtin_popcount(last->bits);
+    return (size_t)last->before + crdt_dot_ranks_ones(last->bits);
 }
 
 bool crdt_dot_ranks_apart(const crdt_dot_ranks *a, const crdt_dot_ranks *b)

@@ -409,7 +409,6 @@ uint32_t crdt_dot_store_place(crdt_dot_store *store, uint32_t key, crdt_dot dot)
     slot->dot = dot;
     slot->kept = 0;
     slot->arrived = 0;
-    clear_payload(store, slot);
     return id;
 }
 

@@ -93,8 +93,9 @@ crdt_err crdt_dot_store_reserve(crdt_dot_store *store, const crdt_slot_room *roo
  * most `person_count` times. Errors: CRDT_ENOMEM, CRDT_ELIMIT; `store` as before. */
 crdt_err crdt_dot_store_reserve_writes(crdt_dot_store *store, uint16_t actor,
                                        size_t count, size_t person_count);
-/* Add an entry to a key; its slot is returned, payload zero. The dot must be the actor's
- * highest here. There must be room unless the key has no entry. */
+/* Add an entry to a key; its slot is returned. With values, its payload is to be written then,
+ * all of it. The dot must be the actor's highest here. There must be room unless the key has
+ * no entry. */
 uint32_t crdt_dot_store_insert(crdt_dot_store *store, uint32_t key, crdt_dot dot,
                                uint32_t who);
 
