@@ -22,10 +22,10 @@ const named = /\b(src|href)="(src\/[^"]+)"/g;
 
 const byText = (a, b) => (a < b ? -1 : a > b ? 1 : 0);
 
-/* The outputs that this one cannot begin without. */
+/* The outputs that this one asks for, at once or soon. */
 function importedBy(outputs, file, found = []) {
     for (const one of outputs[file].imports) {
-        if (one.kind === 'import-statement' && !one.external && !found.includes(one.path)) {
+        if (['import-statement', 'dynamic-import'].includes(one.kind) && !one.external && !found.includes(one.path)) {
             found.push(one.path);
             importedBy(outputs, one.path, found);
         }

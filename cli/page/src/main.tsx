@@ -4,7 +4,7 @@ import type { Session } from './core/types.ts';
 import { browserPlatform } from './browser.ts';
 import { openModels } from './core/models.ts';
 import { openSession } from './core/session.ts';
-import { openView, type Quality, type View } from './view/view.ts';
+import type { Quality, View } from './view/view.ts';
 import { openPage } from './ui/app.tsx';
 import { openSettings } from './ui/settings.ts';
 
@@ -34,7 +34,9 @@ window.scenesync = { session };
 openPage(document.getElementById('app')!, {
     session,
     settings,
-    openViewport: (place, info) => {
+    /* The larger half of the page: who is linked meanwhile is told the scene. */
+    openViewport: async (place, info) => {
+        const { openView } = await import('./view/view.ts');
         const models = computed(() => (info.value ? openModels(info.value.models, { token: session.token }) : null));
         const view = openView(place, session, { theme: settings.shownTheme, info, models, quality: quality() });
         window.scenesync = { session, view };

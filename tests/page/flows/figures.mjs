@@ -63,8 +63,10 @@ export async function frames_of_5000_entities(world) {
     await person.page.mouse.up();
     const after = await person.in(() => window.scenesync.view.frames());
     const seconds = (performance.now() - begun) / 1000;
-    assert.ok(after.count > before.count, 'the view did not turn');
-    world.tell(`5,000 entities: first view after ${drawn.toFixed(2)} s; turning, ${((after.count - before.count) / seconds).toFixed(0)} frames/s, ${JSON.stringify(after.ms)} ms a frame, drawn in software`);
+    const count = after.count - before.count;
+    assert.ok(count > 0, 'the view did not turn');
+    const ms = (after.ms * after.count - before.ms * before.count) / count; /* fewer than its mean is of */
+    world.tell(`5,000 entities: first view after ${drawn.toFixed(2)} s; turning, ${(count / seconds).toFixed(0)} frames/s, ${ms.toFixed(1)} ms of script a frame, drawn in software`);
 }
 
 export async function what_is_loaded(world) {

@@ -26,9 +26,9 @@ import { Toolbar } from './toolbar.tsx';
 export interface PageOptions {
     readonly session: Session;
     readonly settings: Settings;
-    /* Called once, with an empty element in its place, which it fills. Throws an Error for people
-     * if it cannot draw. */
-    openViewport(place: HTMLElement, info: Ui['info']): Viewport;
+    /* Called once, with an empty element in its place, which it fills. Fails with an Error for
+     * people if it cannot draw. */
+    openViewport(place: HTMLElement, info: Ui['info']): Promise<Viewport>;
 }
 
 export function openPage(root: HTMLElement, options: PageOptions): Ui {
@@ -135,11 +135,10 @@ function Picture({ open }: { open: PageOptions['openViewport'] }): JSX.Element {
     const place = useRef<HTMLDivElement>(null);
     const [trouble, setTrouble] = useState<string | null>(null);
     useEffect(() => {
-        try {
-            ui.viewport.value = open(place.current!, ui.info);
-        } catch (error) {
-            setTrouble(error instanceof Error ? error.message : String(error));
-        }
+        open(place.current!, ui.info).then(
+            (viewport) => { ui.viewport.value = viewport; },
+            (error: unknown) => setTrouble(error instanceof Error ? error.message : String(error)),
+        );
     }, []);
     if (trouble !== null) {
         return (
