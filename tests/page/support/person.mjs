@@ -107,8 +107,10 @@ export class Person {
         return this.until(`the link is ${phase}`, async () => (await this.link())?.phase === phase);
     }
 
+    /* And the view is there, which the page loads beside it. */
     live() {
-        return this.phase('live');
+        return this.until('the link is live', () => this.in(() => window.scenesync?.view !== undefined
+            && window.scenesync.session.link.value.phase === 'live'));
     }
 
     /* All own edits are answered. */
