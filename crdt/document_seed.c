@@ -77,8 +77,8 @@ bool crdt_seed_follows(const crdt_seed *seed, const crdt_op *op)
 
 /* ---- putting it in place ---- */
 
-/* Entries that room is made for at once. */
-#define ROOM 1024u
+/* Entries that room is made for at once, at least. */
+#define ROOM_MIN 1024u
 
 crdt_err crdt_seed_open(crdt_seed *seed, crdt_document *doc)
 {
@@ -96,10 +96,15 @@ static crdt_err reserve(crdt_dot_store *store, size_t count, size_t *room)
     return crdt_dot_store_reserve_writes(store, AUTHOR, count, 1);
 }
 
-/* Room in the trail for one entry, which is taken. */
-static crdt_err take_room(crdt_dot_store *store, size_t *room)
+/* Room in the trail for one entry, which is taken. A trail that has grown large grows by much,
+ * for it is copied. */
+static crdt_err take_room(crdt_dot_store *store, uint64_t op_count, size_t *room)
 {
-    crdt_err err = *room > 0 ? CRDT_OK : reserve(store, ROOM, room);
+    crdt_err err = CRDT_OK;
+    if (*room == 0) {
+        const size_t more = (size_t)op_count / 4;
+        err = reserve(store, more < ROOM_MIN ? ROOM_MIN : more, room);
+    }
     (*room)--;
     return err;
 }
@@ -191,9 +196,10 @@ crdt_err crdt_seed_put(crdt_seed *seed, const crdt_op *op)
 {
     crdt_document *doc = seed->doc;
     const crdt_dot dot = crdt_dot_make(seed->op_count + 1, AUTHOR);
-    crdt_err err = op->key.depth == CRDT_FIELD
-                       ? take_room(&doc->fields.store, &seed->field_room)
-                       : take_room(&doc->keys.store, &seed->key_room);
+    crdt_err err =
+        op->key.depth == CRDT_FIELD
+            ? take_room(&doc->fields.store, seed->op_count, &seed->field_room)
+            : take_room(&doc->keys.store, seed->op_count, &seed->key_room);
     if (err != CRDT_OK) {
         return err;
     }

@@ -15,7 +15,7 @@ struct crdt_planter {
     bool finished;
 };
 
-crdt_err crdt_planter_open(crdt_planter **out, crdt_document *doc)
+crdt_err crdt_planter_open(crdt_planter **out, crdt_document *doc, size_t size)
 {
     if (doc->context.actors.version.stamp_count > 0) {
         return CRDT_EEXIST;
@@ -30,7 +30,7 @@ crdt_err crdt_planter_open(crdt_planter **out, crdt_document *doc)
     crdt_buf_init(&planter->bytes, alloc);
     crdt_err err = crdt_seed_open(&planter->seed, doc);
     if (err == CRDT_OK) {
-        err = crdt_buf_reserve(&planter->bytes, CRDT_MSGPACK_SIZE_MAX);
+        err = crdt_buf_reserve(&planter->bytes, CRDT_MSGPACK_SIZE_MAX + size);
     }
     if (err != CRDT_OK) {
         crdt_planter_close(planter);

@@ -17,8 +17,9 @@
 
 typedef struct crdt_planter crdt_planter;
 
-/* Errors: CRDT_ENOMEM. CRDT_EEXIST: the document holds or knows something. */
-crdt_err crdt_planter_open(crdt_planter **out, crdt_document *doc);
+/* `size`: what the bytes may come to; more is taken where needed, so that it may be wrong.
+ * Errors: CRDT_ENOMEM. CRDT_EEXIST: the document holds or knows something. */
+crdt_err crdt_planter_open(crdt_planter **out, crdt_document *doc, size_t size);
 
 /* Add operations; nothing is borrowed from them. Values are canonical (crdt_value_check), which
  * nobody checks here. O(their bytes).

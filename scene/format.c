@@ -137,12 +137,15 @@ crdt_err scene_format_read(crdt_span text, const scene_format_options *options,
 
 /* ---- into a document ---- */
 
+/* Bytes of text that become one of an operation at least, mostly: three in real scenes. */
+#define TEXT_PER_BYTE 2u
+
 /* Plant a state, if it is one that can be. */
 static crdt_err plant(reading *r, crdt_document *doc, crdt_actor *author,
                       crdt_diag *diag)
 {
     crdt_planter *planter = NULL;
-    crdt_err err = crdt_planter_open(&planter, doc);
+    crdt_err err = crdt_planter_open(&planter, doc, r->text.size / TEXT_PER_BYTE);
     if (err == CRDT_EEXIST) {
         return CRDT_OK; /* what to do with such is the other way's to say */
     }

@@ -133,7 +133,10 @@ static char peek_far(reader *r)
 /* What begins next, at r->at: '\0' at the end. */
 static inline char peek(reader *r)
 {
-    return r->at<r->end && * r->at> ' ' ? *r->at : peek_far(r);
+    if (r->at < r->end && !is_blank(*r->at)) {
+        return *r->at;
+    }
+    return peek_far(r);
 }
 
 static bool grow_nodes(reader *r)

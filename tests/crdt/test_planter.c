@@ -59,7 +59,7 @@ static crdt_err plant(crdt_document *doc, const crdt_op_list *ops, size_t most,
                       crdt_actor *author)
 {
     crdt_planter *planter = NULL;
-    crdt_err err = crdt_planter_open(&planter, doc);
+    crdt_err err = crdt_planter_open(&planter, doc, 0);
     for (size_t i = 0; i < ops->op_count && err == CRDT_OK;) {
         size_t count = i % most + 1;
         count = count < ops->op_count - i ? count : ops->op_count - i;
@@ -184,21 +184,21 @@ Test(planter, refuses_what_does_not_follow)
     crdt_planter *planter;
     for (size_t i = 0; i < sizeof ROWS / sizeof ROWS[0]; i++) {
         const crdt_op next = op_of(ROWS[i].kind, ROWS[i].key);
-        cr_assert_eq(crdt_planter_open(&planter, doc), CRDT_OK);
+        cr_assert_eq(crdt_planter_open(&planter, doc, 0), CRDT_OK);
         cr_assert_eq(put_copy(planter, first, 3), CRDT_OK);
         cr_assert_eq(put_copy(planter, &next, 1), ROWS[i].err, "row %zu", i);
         crdt_planter_close(planter);
         cr_assert(crdt_document_check(doc));
         cr_assert_eq(crdt_document_count(doc).objects, 0);
     }
-    cr_assert_eq(crdt_planter_open(&planter, doc), CRDT_OK);
+    cr_assert_eq(crdt_planter_open(&planter, doc, 0), CRDT_OK);
     cr_assert_eq(put_copy(planter, &first[1], 1), CRDT_EINVAL, "nothing to be below");
     crdt_planter_close(planter);
     static uint8_t many[CRDT_NAME_SIZE_MAX + 1];
     crdt_op long_name = first[0];
     for (size_t size = CRDT_NAME_SIZE_MAX; size <= sizeof many; size++) {
         long_name.key.object = (crdt_span){many, size};
-        cr_assert_eq(crdt_planter_open(&planter, doc), CRDT_OK);
+        cr_assert_eq(crdt_planter_open(&planter, doc, 0), CRDT_OK);
         cr_assert_eq(put_copy(planter, &long_name, 1),
                      size == sizeof many ? CRDT_ELIMIT : CRDT_OK);
         crdt_planter_close(planter);
@@ -212,7 +212,7 @@ Test(planter, wants_an_empty_document)
     crdt_planter *planter = NULL;
     cr_assert_eq(script_edit(doc, 1, "add lamp", NULL), CRDT_OK);
     cr_assert_eq(script_edit(doc, 1, "remove lamp", NULL), CRDT_OK);
-    cr_assert_eq(crdt_planter_open(&planter, doc), CRDT_EEXIST);
+    cr_assert_eq(crdt_planter_open(&planter, doc, 0), CRDT_EEXIST);
     cr_assert_null(planter);
     crdt_planter_close(NULL);
     crdt_document_close(doc);
