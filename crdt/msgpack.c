@@ -362,24 +362,31 @@ static bool peek_as(crdt_msgpack_reader *reader, crdt_msgpack_type type, uint64_
     return true;
 }
 
-/* A number of one byte, or of four after its head: those that most numbers are. */
+/* A number of one byte, or of four or eight after its head: those that most numbers are. */
 static inline bool take_common_uint(crdt_msgpack_reader *reader, uint64_t max,
                                     uint64_t *number)
 {
     size_t left =
         reader->err == CRDT_OK ? (size_t)(reader->end - reader->at) : (size_t)0;
+    uint64_t least = 0;
+    size_t size = 1;
     if (left > 0 && *reader->at < 0x80) {
         *number = *reader->at;
     } else if (left >= 5 && *reader->at == 0xce) {
         *number = load_be(reader->at + 1, 4);
+        least = (uint64_t)UINT16_MAX + 1;
+        size = 5;
+    } else if (left >= 9 && *reader->at == 0xcf) {
+        *number = load_be(reader->at + 1, 8);
+        least = (uint64_t)UINT32_MAX + 1;
+        size = 9;
     } else {
         return false;
     }
-    bool is_short = *reader->at < 0x80;
-    if (*number > max || (!is_short && *number <= UINT16_MAX)) {
+    if (*number > max || *number < least) {
         return false;
     }
-    reader->at += is_short ? 1 : 5;
+    reader->at += size;
     return true;
 }
 
@@ -465,6 +472,14 @@ static crdt_span take_utf8(crdt_msgpack_reader *reader, crdt_msgpack_token token
 
 crdt_span crdt_msgpack_read_str(crdt_msgpack_reader *reader, size_t size_max)
 {
+    size_t left =
+        reader->err == CRDT_OK ? (size_t)(reader->end - reader->at) : (size_t)0;
+    size_t short_size = left > 0 ? (size_t)(*reader->at ^ 0xa0) : 0;
+    if (short_size - 4 <= 12 && short_size < left && short_size <= size_max &&
+        is_short_ascii(reader->at + 1, short_size)) {
+        reader->at += 1 + short_size;
+        return (crdt_span){reader->at - short_size, short_size};
+    }
     crdt_msgpack_token token;
     if (!peek_as(reader, CRDT_MSGPACK_STR, size_max, &token)) {
         return (crdt_span){0};

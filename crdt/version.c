@@ -195,6 +195,12 @@ bool crdt_version_includes(const crdt_version *version, const crdt_version *othe
         }
         return true;
     }
+    if (other->stamp_count == version->stamp_count && !MUTANT(2) &&
+        (other->stamp_count == 0 ||
+         memcmp(version->stamps, other->stamps,
+                other->stamp_count * sizeof *other->stamps) == 0)) {
+        return true; /* the very same, as most are */
+    }
     size_t i = 0;
     for (size_t j = 0; j < other->stamp_count; j++) {
         const crdt_stamp *wanted = &other->stamps[j];

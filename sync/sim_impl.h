@@ -41,7 +41,7 @@ typedef struct sim_place {
     size_t inbox_capacity;
 
     sync_sim_disk disk;
-    sync_sim_disk saved;
+    sync_sim_disk saved; /* if there is one: */
     bool has_saved;
     uint64_t sync_end_ms;
     uint64_t

@@ -397,8 +397,12 @@ void sync_sim_copy_disk(sync_sim *sim, uint32_t from, uint32_t to)
 void sync_sim_save_disk(sync_sim *sim, uint32_t index)
 {
     sim_place *place = &sim->places[index];
+    if (!place->has_saved) {
+        sim_must(sync_sim_disk_init(&place->saved, sim->alloc, sim->o.journal_size) ==
+                 CRDT_OK);
+        place->has_saved = true;
+    }
     sim_must(sync_sim_disk_copy(&place->saved, &place->disk) == CRDT_OK);
-    place->has_saved = true;
 }
 
 void sync_sim_restore_disk(sync_sim *sim, uint32_t index)

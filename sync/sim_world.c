@@ -93,8 +93,6 @@ static void open_place(sync_sim *sim, uint32_t index)
     crdt_version_init(&place->told_version, sim->alloc);
     sim_must(sync_sim_disk_init(&place->disk, sim->alloc, sim->o.journal_size) ==
              CRDT_OK);
-    sim_must(sync_sim_disk_init(&place->saved, sim->alloc, sim->o.journal_size) ==
-             CRDT_OK);
     place->disk.meta.scene = crdt_span_of(SCENE);
     place->disk.meta.lineage_known = sim->o.lineage_known;
     place->disk.meta.lineage = crdt_template_actor_empty();
@@ -126,7 +124,9 @@ static void close_place(sync_sim *sim, sim_place *place)
 {
     sim_halt(sim, place->index);
     sync_sim_disk_deinit(&place->disk);
-    sync_sim_disk_deinit(&place->saved);
+    if (place->has_saved) {
+        sync_sim_disk_deinit(&place->saved);
+    }
     crdt_arena_deinit(&place->arena);
     crdt_version_deinit(&place->told_version);
     crdt_free(sim->alloc, place->links, place->link_capacity * sizeof *place->links);

@@ -93,14 +93,24 @@ typedef struct handles {
     crdt_field field;
 } handles;
 
-static handles find_handles(const crdt_document *doc, const crdt_key *key)
+/* Those of the key, given those of the key above it. */
+static handles find_handles(const crdt_document *doc, const handles *above,
+                            const crdt_key *key)
 {
-    handles at = {.object = crdt_document_find_object(doc, key->object)};
-    if (at.object.id != 0 && key->depth >= CRDT_PART) {
-        at.part = crdt_document_find_part(doc, at.object, key->part);
-    }
-    if (at.part.id != 0 && key->depth == CRDT_FIELD) {
-        at.field = crdt_document_find_field(doc, at.part, key->field);
+    handles at = *above;
+    switch (key->depth) {
+    case CRDT_OBJECT:
+        at.object = crdt_document_find_object(doc, key->object);
+        break;
+    case CRDT_PART:
+        at.part = at.object.id == 0
+                      ? (crdt_part){0}
+                      : crdt_document_find_part(doc, at.object, key->part);
+        break;
+    case CRDT_FIELD:
+        at.field = at.part.id == 0 ? (crdt_field){0}
+                                   : crdt_document_find_field(doc, at.part, key->field);
+        break;
     }
     return at;
 }
@@ -118,19 +128,16 @@ static bool entry_at(const crdt_document *doc, const handles *at, crdt_depth dep
 }
 
 /* All that should be held at a key is there. `top`: the highest held; NULL: none. */
-static bool check_entries(check *c, const key_node *node, const entry_node **top,
-                          size_t *held_count)
+static bool check_entries(check *c, const key_node *node, const handles *found,
+                          const entry_node **top, size_t *held_count)
 {
-    handles at = {0};
+    const handles at = *found;
     *top = NULL;
     *held_count = 0;
     for (uint32_t i = node->entry; i != NONE; i = c->h->entries.items[i].next) {
         entry_node *entry = &c->h->entries.items[i];
         if (!is_held(c, entry)) {
             continue;
-        }
-        if (*held_count == 0) {
-            at = find_handles(c->doc, &node->key);
         }
         ++*held_count;
         crdt_stamp stamp = {entry->time, c->h->actors.items[entry->author]};
@@ -182,12 +189,13 @@ static bool check_shown(check *c, const key_node *node, bool live,
                 NULL);
 }
 
-static bool check_field(check *c, uint32_t key, bool live)
+static bool check_field(check *c, uint32_t key, const handles *part, bool live)
 {
     const key_node *node = &c->h->keys.items[key];
+    handles at = find_handles(c->doc, part, &node->key);
     const entry_node *top = NULL;
     size_t held = 0;
-    if (!check_entries(c, node, &top, &held) || !check_shown(c, node, live, top)) {
+    if (!check_entries(c, node, &at, &top, &held) || !check_shown(c, node, live, top)) {
         return false;
     }
     c->counts.fields += live && held > 0;
@@ -202,7 +210,9 @@ static bool check_object(check *c, uint32_t key)
     const fuzz_full_history *h = c->h;
     const entry_node *top = NULL;
     size_t held = 0;
-    if (!check_entries(c, &h->keys.items[key], &top, &held) ||
+    const handles none = {0};
+    handles object = find_handles(c->doc, &none, &h->keys.items[key].key);
+    if (!check_entries(c, &h->keys.items[key], &object, &top, &held) ||
         !check_shown(c, &h->keys.items[key], held > 0, top)) {
         return false;
     }
@@ -210,7 +220,8 @@ static bool check_object(check *c, uint32_t key)
     c->counts.objects += object_live;
     for (uint32_t part = h->keys.items[key].below; part != NONE;
          part = h->keys.items[part].beside) {
-        if (!check_entries(c, &h->keys.items[part], &top, &held)) {
+        handles at = find_handles(c->doc, &object, &h->keys.items[part].key);
+        if (!check_entries(c, &h->keys.items[part], &at, &top, &held)) {
             return false;
         }
         bool live = object_live && held > 0;
@@ -220,7 +231,7 @@ static bool check_object(check *c, uint32_t key)
         }
         for (uint32_t field = h->keys.items[part].below; field != NONE;
              field = h->keys.items[field].beside) {
-            if (!check_field(c, field, live)) {
+            if (!check_field(c, field, &at, live)) {
                 return false;
             }
         }
