@@ -98,13 +98,11 @@ crdt_err sync_link_dial(sync_link *link, uint32_t peer, const char *url,
                         crdt_diag *diag);
 /* Let go of `peer`; its requests fail with CRDT_ECLOSED. Unknown peers are ignored. */
 void sync_link_undial(sync_link *link, uint32_t peer);
-/* Make new connections to `peer` beside those there are, or are being made: for a peer that
- * is silent. A way that broke without a word (an address that moved, a NAT that forgot us) is
- * noticed by the kernel after a quarter of an hour, and one that was cut for long is tried
- * again after as long a pause. If the new ones stand before the old one brings a publication,
- * they are used from then on (DOWN, UP), and what was asked and not answered yet fails; else
- * nothing was. Of those that do not come up the eldest and the newest are kept, so this may be
- * called again at any time. Unknown peers are ignored; without memory all stays as it was. */
+/* Give up the connections to `peer`, or those that are being made, and make new ones at
+ * once: for a peer that is connected and silent. A way that broke without a word (an address
+ * that moved, a NAT that forgot us) is noticed by the kernel after a quarter of an hour, and
+ * one that was cut for long is tried again after as long a pause. What was
+ * asked and not answered yet fails, with its time. Unknown peers are ignored; without memory all stays as it was. */
 void sync_link_redial(sync_link *link, uint32_t peer);
 /* Errors: CRDT_ELIMIT: over the message size. CRDT_ENOMEM. */
 crdt_err sync_link_publish(sync_link *link, crdt_span bytes);

@@ -46,9 +46,6 @@
 #define PORT_TRIES 64
 #define CLOSE_WAIT_MS 2000
 #define DRAIN_WAIT_MS 500
-#define DIAL_MS                                                                        \
-    3000 /* a way that does not come up is given so long, then twice as long */
-#define DIAL_MS_MAX 15000
 #define NEVER_MS 600000 /* until a dialer that is being closed tries again */
 #define LINGER_MS 50
 
@@ -139,24 +136,16 @@ static const struct {
 #define FAILURE_COUNT (sizeof failures / sizeof failures[0])
 #define FAILURE_AUTH 0
 
-/* A pair of dialers, one of each socket; 0: none. */
-typedef struct link_way {
+typedef struct link_peer {
+    uint32_t number;
+    char url[SYNC_LINK_URL_SIZE];
+    link_slot *req;
     int req_dialer;
     int sub_dialer;
     uint32_t
         sub_pipe; /* the newest; what it brought is the peer's even after its end */
     bool req_up;
     bool sub_up;
-    uint64_t begun_ms;
-} link_way;
-
-typedef struct link_peer {
-    uint32_t number;
-    char url[SYNC_LINK_URL_SIZE];
-    link_slot *req;
-    link_way way;         /* what is used */
-    link_way next;        /* what is tried beside it, while it is silent */
-    uint64_t patience_ms; /* with a way that does not come up */
     bool told_up;
     bool flapped; /* down and up again since last told */
     event_node node;
@@ -481,22 +470,11 @@ static bool is_full(link_nng *link)
     return count >= link->options.connection_max;
 }
 
-static link_way *find_way(link_peer *peer, int dialer)
-{
-    link_way *ways[2] = {&peer->way, &peer->next};
-    for (size_t i = 0; i < 2; i++) {
-        if (ways[i]->sub_dialer == dialer || ways[i]->req_dialer == dialer) {
-            return ways[i];
-        }
-    }
-    return NULL;
-}
-
 static link_peer *find_dialer(link_nng *link, int dialer)
 {
     for (size_t i = 0; i < link->peer_count; i++) {
         link_peer *peer = link->peers[i];
-        if (find_way(peer, dialer) != NULL) {
+        if (peer->sub_dialer == dialer || peer->req_dialer == dialer) {
             return peer;
         }
     }
@@ -521,9 +499,8 @@ static link_pipe *add_pipe(link_slot *slot, uint32_t id, int dialer)
     *pipe =
         (link_pipe){.next = slot->pipes, .id = id, .dialer = dialer > 0 ? dialer : 0};
     slot->pipes = pipe;
-    link_way *way = peer != NULL ? find_way(peer, dialer) : NULL;
-    if (way != NULL && way->sub_dialer == dialer) {
-        way->sub_pipe = id;
+    if (peer != NULL && peer->sub_dialer == dialer) {
+        peer->sub_pipe = id;
     }
     return pipe;
 }
@@ -541,37 +518,6 @@ static void remove_pipe(link_slot *slot, uint32_t id)
     }
 }
 
-static void reap_later(link_slot *slot, bool is_dialer, int id);
-
-/* Lock held: its dialers are closed by and by. */
-static void reap_way(link_nng *link, const link_peer *peer, link_way *way)
-{
-    if (way->req_dialer > 0) {
-        reap_later(peer->req, true, way->req_dialer);
-    }
-    if (way->sub_dialer > 0) {
-        reap_later(link->sub, true, way->sub_dialer);
-    }
-    *way = (link_way){0};
-}
-
-static bool is_up(const link_way *way)
-{
-    return way->sub_up && way->req_up;
-}
-
-/* Lock held: what was tried is used from now on. */
-static void take_next(link_nng *link, link_peer *peer)
-{
-    reap_way(link, peer, &peer->way);
-    peer->way = peer->next;
-    peer->next = (link_way){0};
-    peer->flapped = peer->flapped || peer->told_up;
-    if ((peer->told_up || is_up(&peer->way)) && !peer->node.queued) {
-        push_event(link, &peer->node);
-    }
-}
-
 /* Lock held: a connection that we made is there, or is gone. */
 static void note_peer(link_nng *link, int dialer, bool up)
 {
@@ -579,14 +525,8 @@ static void note_peer(link_nng *link, int dialer, bool up)
     if (peer == NULL) {
         return;
     }
-    link_way *way = find_way(peer, dialer);
-    *(way->sub_dialer == dialer ? &way->sub_up : &way->req_up) = up;
-    if (way == &peer->next && is_up(way)) {
-        take_next(link, peer);
-        return;
-    }
-    bool both = is_up(&peer->way);
-    peer->patience_ms = both ? DIAL_MS : peer->patience_ms;
+    *(peer->sub_dialer == dialer ? &peer->sub_up : &peer->req_up) = up;
+    bool both = peer->sub_up && peer->req_up;
     peer->flapped = peer->flapped || (peer->told_up && !both);
     if (both != peer->told_up && !peer->node.queued) {
         push_event(link, &peer->node);
@@ -1130,6 +1070,17 @@ static link_peer *find_peer(link_nng *link, uint32_t number)
     return NULL;
 }
 
+/* Lock held: its dialers are closed by and by. */
+static void reap_dialers(link_nng *link, const link_peer *peer)
+{
+    if (peer->req_dialer > 0) {
+        reap_later(peer->req, true, peer->req_dialer);
+    }
+    if (peer->sub_dialer > 0) {
+        reap_later(link->sub, true, peer->sub_dialer);
+    }
+}
+
 /* Lock held: what `peer` still waits for fails now; its socket goes back to the pool
  * when the calls that nng still has are over. */
 static void release_peer(link_nng *link, link_peer *peer, bool tell)
@@ -1144,37 +1095,35 @@ static void release_peer(link_nng *link, link_peer *peer, bool tell)
         }
         call->abandoned = true;
     }
-    reap_way(link, peer, &peer->way);
-    reap_way(link, peer, &peer->next);
+    reap_dialers(link, peer);
     cancel_event(link, &peer->node);
 }
 
 /* Dialers of both sockets, not started yet. */
-static crdt_err make_way(link_nng *link, link_peer *peer, link_way *way,
-                         crdt_diag *diag)
+static crdt_err make_dialers(link_nng *link, link_peer *peer, const char *url,
+                             crdt_diag *diag)
 {
     char beside[SYNC_LINK_URL_SIZE];
-    *way = (link_way){.begun_ms = now_ms()};
-    crdt_err err = sync_link_publish_url(peer->url, beside, diag);
+    crdt_err err = sync_link_publish_url(url, beside, diag);
     if (err == CRDT_OK && peer->req == NULL) {
         err = take_slot(link, SLOT_REQ, &peer->req, diag);
     }
     if (err == CRDT_OK) {
-        err = make_dialer(link, peer->req, peer->url, &way->req_dialer, diag);
+        err = make_dialer(link, peer->req, url, &peer->req_dialer, diag);
     }
     if (err == CRDT_OK) {
-        err = make_dialer(link, link->sub, beside, &way->sub_dialer, diag);
+        err = make_dialer(link, link->sub, beside, &peer->sub_dialer, diag);
     }
     return err;
 }
 
 /* Nobody there yet is no error: nng tries again until somebody is. */
-static int start_way(link_way way)
+static int start_dialers(const link_peer *peer)
 {
-    int result = nng_dialer_start((nng_dialer){.id = (uint32_t)way.req_dialer},
+    int result = nng_dialer_start((nng_dialer){.id = (uint32_t)peer->req_dialer},
                                   NNG_FLAG_NONBLOCK);
     if (result == 0) {
-        result = nng_dialer_start((nng_dialer){.id = (uint32_t)way.sub_dialer},
+        result = nng_dialer_start((nng_dialer){.id = (uint32_t)peer->sub_dialer},
                                   NNG_FLAG_NONBLOCK);
     }
     return result;
@@ -1202,12 +1151,10 @@ static crdt_err nng_link_dial(sync_link *head, uint32_t number, const char *url,
     if (added == NULL) {
         return CRDT_ENOMEM;
     }
-    *added = (link_peer){.number = number,
-                         .patience_ms = DIAL_MS,
-                         .node = {.kind = SYNC_LINK_UP, .peer = number}};
+    *added =
+        (link_peer){.number = number, .node = {.kind = SYNC_LINK_UP, .peer = number}};
     snprintf(added->url, sizeof added->url, "%s", url);
-    crdt_err err = make_way(link, added, &added->way, diag);
-    link_way way = added->way;
+    crdt_err err = make_dialers(link, added, url, diag);
     pthread_mutex_lock(&lock);
     if (err == CRDT_OK) {
         for (size_t i = 0; i < SYNC_LINK_REQUESTS_PER_PEER; i++) {
@@ -1222,29 +1169,13 @@ static crdt_err nng_link_dial(sync_link *head, uint32_t number, const char *url,
     if (err != CRDT_OK) {
         return err;
     }
-    int result = start_way(way);
+    int result = start_dialers(added);
     if (result != 0) {
         sync_link_undial(head, number);
         return crdt_diag_set(diag, err_of(result), 0, "cannot dial %.80s: %s", url,
                              nng_strerror(result));
     }
     return CRDT_OK;
-}
-
-/* Lock held: `fresh` is tried from now on. The one that was, is over; unless the way itself
- * has not come up for long: it may be far, so one of the two always has time. */
-static void put_next(link_nng *link, link_peer *peer, link_way fresh)
-{
-    bool late =
-        !is_up(&peer->way) && fresh.begun_ms - peer->way.begun_ms >= peer->patience_ms;
-    if (late && peer->next.sub_dialer > 0) {
-        peer->patience_ms =
-            peer->patience_ms * 2 < DIAL_MS_MAX ? peer->patience_ms * 2 : DIAL_MS_MAX;
-        take_next(link, peer);
-    }
-    reap_way(link, peer, &peer->next);
-    peer->next = fresh;
-    memset(peer->failed, 0, sizeof peer->failed);
 }
 
 static void nng_link_redial(sync_link *head, uint32_t number)
@@ -1254,17 +1185,25 @@ static void nng_link_redial(sync_link *head, uint32_t number)
     if (peer == NULL) {
         return;
     }
-    link_way fresh;
-    crdt_err err = make_way(link, peer, &fresh, NULL);
+    link_peer fresh = {.req = peer->req};
+    crdt_err err = make_dialers(link, &fresh, peer->url, NULL);
     pthread_mutex_lock(&lock);
     if (err != CRDT_OK) {
-        reap_way(link, peer, &fresh);
+        reap_dialers(link, &fresh);
     } else {
-        put_next(link, peer, fresh);
+        reap_dialers(link, peer);
+        peer->req_dialer = fresh.req_dialer;
+        peer->sub_dialer = fresh.sub_dialer;
+        peer->req_up = peer->sub_up = false;
+        memset(peer->failed, 0, sizeof peer->failed);
+        peer->flapped = peer->flapped || peer->told_up;
+        if (peer->told_up && !peer->node.queued) {
+            push_event(link, &peer->node);
+        }
     }
     pthread_mutex_unlock(&lock);
     if (err == CRDT_OK) {
-        start_way(fresh); /* fails without memory only; the next try is another */
+        start_dialers(peer); /* fails without memory only; the next try is another */
     }
 }
 
@@ -1426,7 +1365,7 @@ static bool tell_peer(link_nng *link, event_node *node, sync_link_event *event)
 {
     link_peer *peer = find_peer(link, node->peer);
     assert(peer != NULL && &peer->node == node);
-    bool up = is_up(&peer->way);
+    bool up = peer->sub_up && peer->req_up;
     bool down_first = peer->told_up && (!up || peer->flapped);
     peer->flapped = false;
     if (!down_first && up == peer->told_up) {
@@ -1475,18 +1414,13 @@ static bool accept_published(link_nng *link, nng_msg *msg, sync_link_event *even
 {
     uint32_t pipe = nng_msg_get_pipe(msg).id;
     size_t size = nng_msg_len(msg);
-    link_peer *from = NULL;
+    const link_peer *from = NULL;
     for (size_t i = 0; i < link->peer_count && from == NULL; i++) {
-        link_peer *peer = link->peers[i];
-        bool its = peer->way.sub_pipe == pipe || peer->next.sub_pipe == pipe;
-        from = its ? peer : NULL;
+        from = link->peers[i]->sub_pipe == pipe ? link->peers[i] : NULL;
     }
     link->counts.refused += size > link->options.message_size_max;
     if (from == NULL || size > link->options.message_size_max || is_lost(link)) {
         return false;
-    }
-    if (from->way.sub_pipe == pipe) {
-        reap_way(link, from, &from->next); /* the old one was only slow */
     }
     link->counts.received++;
     link->counts.received_size += size;

@@ -52,7 +52,11 @@ typedef struct node_record {
 typedef struct node_trouble {
     uint32_t peer;
     bool over;
-    bool begun;
+    bool connected;
+    uint64_t since_ms;
+    uint64_t silent_ms; /* how long it was waited for last, while it was connected */
+    uint64_t
+        redial_ms;    /* when its connections are given up and made anew; 0: not set */
     uint64_t next_ms; /* when it is told, or may be told, next */
     uint64_t wait_ms;
     char reason[160];

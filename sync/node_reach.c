@@ -7,6 +7,14 @@
 #define FIRST_MS 1500  /* not there for so long: it is told */
 #define AGAIN_MS 10000 /* and again after this, doubling */
 #define AGAIN_MS_MAX 600000
+/* What is not there for so long is dialed anew. Not connected: a first packet that is lost is
+ * sent again after 1, 3, 7, 15 s, so new ones keep the steps short; after a minute there is
+ * time. Connected and silent: it may only be slow, so it is given twice as long each time. */
+#define DIAL_MS 3000
+#define DIAL_MS_LATER 15000
+#define DIAL_SOON_MS 60000
+#define SILENT_MS 2000
+#define SILENT_MS_MAX 64000
 
 /* The row of `peer` (0: those who came to us); NULL: no memory. */
 static node_trouble *find_trouble(sync_node *node, uint32_t peer, bool add)
@@ -76,9 +84,10 @@ static void note_peers(sync_node *node, uint64_t now)
             continue;
         }
         trouble->over = there;
+        trouble->connected = peer.connected;
         trouble->reason[0] = '\0';
-        if (!trouble->begun) {
-            trouble->begun = true;
+        if (trouble->since_ms == 0) {
+            trouble->since_ms = now;
             trouble->next_ms = now + FIRST_MS;
         }
     }
@@ -118,6 +127,34 @@ static void tell_troubles(sync_node *node, uint64_t now)
     }
 }
 
+/* How long to wait for it now. */
+static uint64_t patience(node_trouble *trouble, uint64_t now)
+{
+    if (!trouble->connected) {
+        return now - trouble->since_ms < DIAL_SOON_MS ? DIAL_MS : DIAL_MS_LATER;
+    }
+    uint64_t wait = trouble->silent_ms == 0 ? SILENT_MS : trouble->silent_ms * 2;
+    trouble->silent_ms = wait < SILENT_MS_MAX ? wait : SILENT_MS_MAX;
+    return trouble->silent_ms;
+}
+
+static void redial(sync_node *node, uint64_t now)
+{
+    for (size_t i = 0; i < node->trouble_count; i++) {
+        node_trouble *trouble = &node->troubles[i];
+        if (trouble->peer == 0 || trouble->over) {
+            continue;
+        }
+        if (trouble->redial_ms != 0 && now >= trouble->redial_ms) {
+            sync_link_redial(node->link, trouble->peer);
+            trouble->redial_ms = 0;
+        }
+        if (trouble->redial_ms == 0) {
+            trouble->redial_ms = now + patience(trouble, now);
+        }
+    }
+}
+
 static void drop_over(sync_node *node)
 {
     size_t kept = 0;
@@ -149,6 +186,7 @@ uint64_t sync_node_look_around(sync_node *node)
                                              "no new connections: start again"});
     }
     tell_troubles(node, now);
+    redial(node, now);
     drop_over(node);
     return now + LOOK_MS;
 }

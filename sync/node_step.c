@@ -149,10 +149,6 @@ static void perform_dials(sync_node *node, const sync_effects *effects)
             sync_traffic_forget(&node->traffic, dial->peer);
             continue;
         }
-        if (dial->again) {
-            sync_link_redial(node->link, dial->peer);
-            continue;
-        }
         char url[SYNC_LINK_URL_SIZE];
         snprintf(url, sizeof url, "%.*s", (int)dial->url.size,
                  (const char *)dial->url.data);

@@ -125,23 +125,12 @@ void sync_outbox_reply(sync_outbox *outbox, uint64_t token, crdt_span bytes)
     }
 }
 
-static void push_dial(sync_outbox *outbox, uint32_t peer, crdt_span url, bool again)
+void sync_outbox_dial(sync_outbox *outbox, uint32_t peer, crdt_span url)
 {
     sync_dial *item = push(outbox, &outbox->dials);
     if (item != NULL) {
-        *item = (sync_dial){
-            .peer = peer, .url = sync_outbox_copy(outbox, url), .again = again};
+        *item = (sync_dial){.peer = peer, .url = sync_outbox_copy(outbox, url)};
     }
-}
-
-void sync_outbox_dial(sync_outbox *outbox, uint32_t peer, crdt_span url)
-{
-    push_dial(outbox, peer, url, false);
-}
-
-void sync_outbox_dial_again(sync_outbox *outbox, uint32_t peer, crdt_span url)
-{
-    push_dial(outbox, peer, url, true);
 }
 
 sync_notice *sync_outbox_notice(sync_outbox *outbox, sync_notice_kind kind,

@@ -48,7 +48,6 @@ void sync_outbox_request(sync_outbox *outbox, const sync_request *request);
 void sync_outbox_reply(sync_outbox *outbox, uint64_t token, crdt_span bytes);
 /* `url` is copied; empty lets go. */
 void sync_outbox_dial(sync_outbox *outbox, uint32_t peer, crdt_span url);
-void sync_outbox_dial_again(sync_outbox *outbox, uint32_t peer, crdt_span url);
 /* The notice to fill (zeroed but for kind and actor); never NULL. */
 sync_notice *sync_outbox_notice(sync_outbox *outbox, sync_notice_kind kind,
                                 const crdt_actor *actor);

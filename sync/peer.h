@@ -47,11 +47,7 @@ typedef struct sync_peer {
 
     uint64_t heard_at_ms;     /* any beacon, HELLO or WELCOME; 0: never */
     uint64_t published_at_ms; /* its publications came over our link; 0: never */
-    uint64_t replied_at_ms;   /* it answered a HELLO over our link; 0: never */
     uint64_t found_at_ms;     /* when it came into the table */
-    uint64_t up_at_ms;        /* our link to it stood last; 0: never yet */
-    uint64_t tried_at_ms;     /* connections to it were begun last */
-    uint32_t silences;        /* links in a row that stood and brought nothing */
 
     bool ahead;           /* it may have what we lack: look */
     bool certain;         /* it does, no use in waiting for a live batch */

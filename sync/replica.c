@@ -546,7 +546,6 @@ static void on_received(sync_replica *replica, const sync_replica_event *event)
         return;
     }
     peer->published_at_ms = replica->now_ms;
-    peer->silences = 0;
     if (message.kind == SYNC_MESSAGE_BEACON) {
         replica_beacon_receive(replica, peer, &message);
     } else if (message.kind == SYNC_MESSAGE_PRESENCE) {
@@ -651,9 +650,7 @@ static void on_link(sync_replica *replica, uint32_t number, bool up)
         return;
     }
     peer->connected = up;
-    replica_reach_link(replica, peer, up);
     if (up) {
-        peer->hello_token = 0; /* what is under way went another way */
         peer->hello_wanted = true;
         peer->hello_at_ms = replica->now_ms;
         peer->hello_backoff_ms = 0;

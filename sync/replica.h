@@ -75,8 +75,6 @@ typedef struct sync_append {
 typedef struct sync_dial {
     uint32_t peer; /* number from now on; never used again for another */
     crdt_span url; /* empty: let go of `peer` */
-    bool again;    /* `peer` is dialled, and silent: begin new connections beside those
-                    * there are, and keep what speaks first */
 } sync_dial;
 
 typedef struct sync_request {
@@ -244,7 +242,6 @@ typedef struct sync_replica_counts {
     uint64_t served;     /* answers made for others */
     uint64_t pushed;     /* answers handed to peers that cannot ask */
     uint64_t beacons;    /* sent */
-    uint64_t tried;      /* times that connections were begun beside silent ones */
     uint64_t presences;  /* sent between beacons */
     uint64_t refused;    /* foreign messages refused */
     uint64_t forks;      /* forked batches and entries seen */

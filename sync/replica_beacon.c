@@ -25,9 +25,6 @@ static void dial(sync_replica *replica, sync_peer *peer)
     peer->number = ++replica->peers.number;
     peer->alias = false;
     peer->connected = false;
-    peer->up_at_ms = 0;
-    peer->tried_at_ms = replica->now_ms;
-    peer->silences = 0;
     sync_outbox_dial(&replica->out, peer->number, crdt_buf_span(&peer->url));
 }
 
@@ -579,7 +576,6 @@ void replica_beacon_hello(sync_replica *replica, uint64_t token,
         note_beacon(replica, peer, message);
         if (!message->body.beacon.leaving && !peer->refused) {
             dial_back(replica, peer, &message->body.beacon);
-            replica_reach_hello(replica, peer);
         }
     }
     send_welcome(replica, token, &message->actor);
@@ -603,9 +599,6 @@ static void hello_failed(sync_replica *replica, sync_peer *peer)
 void replica_beacon_welcome(sync_replica *replica, sync_peer *peer,
                             const sync_message *message)
 {
-    if (message != NULL) {
-        peer->replied_at_ms = replica->now_ms;
-    }
     if (message == NULL || message->kind != SYNC_MESSAGE_WELCOME) {
         if (message != NULL && message->kind == SYNC_MESSAGE_REFUSED &&
             !peer->refused) {
@@ -909,7 +902,6 @@ void replica_beacon_look(sync_replica *replica)
         if (!check_presence(replica, peer)) {
             continue;
         }
-        replica_reach_look(replica, peer);
         if (peer->hello_token != 0) {
             if (replica->now_ms >= peer->hello_end_ms) {
                 peer->hello_token = 0;

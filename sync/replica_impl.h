@@ -6,7 +6,6 @@
  *      replica.c           open, step, own batches, the disk, requests
  *      replica_live.c      publications: batches applied, held back, relayed
  *      replica_beacon.c    who is there: HELLO, beacons, dialling
- *      replica_reach.c     ways that fell silent are begun anew
  *      replica_lineage.c   which scene it is, and how it began
  *      replica_presence.c  what is told of the people
  *      replica_catchup.c   asking for answers, serving them, pushing them
@@ -276,16 +275,6 @@ void replica_peer_failed(sync_replica *replica, sync_peer *peer);
 
 /* `peer` was here, and is no longer. */
 void replica_beacon_left(sync_replica *replica, sync_peer *peer);
-
-/* ---- replica_reach.c ---- */
-
-/* Begin connections to `peer` anew, beside those there are, if it has been silent for long
- * enough; and say when to look again. */
-void replica_reach_look(sync_replica *replica, sync_peer *peer);
-/* A HELLO of `peer` came: it lives, so a link to it that is silent is of no use any more. */
-void replica_reach_hello(sync_replica *replica, sync_peer *peer);
-/* Our link to it came up, or went down. */
-void replica_reach_link(sync_replica *replica, sync_peer *peer, bool up);
 
 /* ---- replica_lineage.c ---- */
 

@@ -16,8 +16,6 @@ typedef struct sim_link {
     uint32_t number;
     uint32_t target;
     bool up;
-    uint64_t
-        broken_ms[SYNC_SIM_REPLY + 1]; /* a cut took something of it; 0: it is whole */
 } sim_link;
 
 typedef struct sim_place {
@@ -57,8 +55,6 @@ typedef struct sim_place {
     size_t link_count;
     size_t link_capacity;
     bool configured[SYNC_SIM_PLACES_MAX];
-    uint64_t
-        healed_ms[SYNC_SIM_PLACES_MAX]; /* when the way to another was whole again */
     uint64_t notices[SYNC_NOTICE_COUNT];
     char presences[SYNC_SIM_PLACES_MAX][16]; /* as told by the others */
     sync_replica_counts traced;
@@ -73,7 +69,6 @@ typedef struct sim_request {
     uint32_t asker;
     uint64_t asker_life;
     uint64_t asker_token;
-    uint32_t link; /* the asker's number */
     uint32_t server;
 } sim_request;
 
@@ -135,9 +130,6 @@ void sim_end_sync(sync_sim *sim, uint32_t place);
 void sim_flush(sync_sim *sim, uint32_t place);
 /* A message for a place that takes none now. Takes over the packet. */
 void sim_keep_for_later(sync_sim *sim, sync_sim_packet *packet);
-
-/* Can `place` connect to `target` now? */
-bool sim_is_way(const sync_sim *sim, uint32_t place, uint32_t target);
 
 /* ---- sim_perform.c ---- */
 

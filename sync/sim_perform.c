@@ -5,8 +5,6 @@
 #include <stdio.h>
 #include <string.h>
 
-#define RETRANSMIT_MS 200u /* Linux, where the way is short; doubled each time */
-
 /* ---- the disk ---- */
 
 void sim_begin_sync(sync_sim *sim, uint32_t index)
@@ -30,30 +28,6 @@ void sim_begin_sync(sync_sim *sim, uint32_t index)
 static void send_packet(sync_sim *sim, const sync_sim_packet *packet, crdt_span bytes)
 {
     sim_must(sync_sim_net_send(&sim->net, packet, bytes, sim->now_ms) == CRDT_OK);
-}
-
-/* Does the connection that would carry this carry anything now? Where something was lost to a
- * cut TCP sends it again after 0.2, 0.6, 1.4, 3.0 s ...; until the first of these times at which
- * the way is whole nothing comes through. */
-static bool carries(sync_sim *sim, sim_link *link, sync_sim_packet_kind kind,
-                    uint32_t from, uint32_t to)
-{
-    uint64_t *broken_ms = &link->broken_ms[kind];
-    if (sync_sim_net_is_cut(&sim->net, from, to)) {
-        *broken_ms = *broken_ms == 0 ? sim->now_ms + 1 : *broken_ms;
-        return true; /* and is lost by the net, which counts it */
-    }
-    uint64_t pause = RETRANSMIT_MS;
-    uint64_t at_ms = *broken_ms + pause;
-    while (at_ms < sim->places[from].healed_ms[to]) {
-        pause *= 2;
-        at_ms += pause;
-    }
-    if (*broken_ms != 0 && sim->now_ms < at_ms) {
-        return false;
-    }
-    *broken_ms = 0;
-    return true;
 }
 
 static uint32_t place_of_url(crdt_span url)
@@ -93,35 +67,9 @@ void sim_schedule_link(sync_sim *sim, uint32_t index, uint32_t number, uint64_t 
     sim_must(sync_sim_net_schedule(&sim->net, &timer) == CRDT_OK);
 }
 
-/* New connections stand if packets get both ways; then the old ones are gone. */
-static void perform_dial_again(sync_sim *sim, uint32_t index, uint32_t number)
-{
-    sim_link *link = sim_find_link(&sim->places[index], number);
-    static const sim_link whole = {0};
-    if (link == NULL || !sim_is_way(sim, index, link->target) ||
-        memcmp(link->broken_ms, whole.broken_ms, sizeof whole.broken_ms) == 0) {
-        return;
-    }
-    memset(link->broken_ms, 0, sizeof link->broken_ms);
-    if (link->up) {
-        link->up = false;
-        sync_sim_packet timer = {.kind = SYNC_SIM_LINK_DOWN,
-                                 .at_ms = sim->now_ms + 1,
-                                 .to = index,
-                                 .to_life = sim->places[index].life,
-                                 .link = number};
-        sim_must(sync_sim_net_schedule(&sim->net, &timer) == CRDT_OK);
-        sim_schedule_link(sim, index, number, 2);
-    }
-}
-
 static void perform_dial(sync_sim *sim, uint32_t index, const sync_dial *dial)
 {
     sim_place *place = &sim->places[index];
-    if (dial->again) {
-        perform_dial_again(sim, index, dial->peer);
-        return;
-    }
     if (dial->url.size == 0) {
         sim_link *link = sim_find_link(place, dial->peer);
         if (link != NULL) {
@@ -153,9 +101,8 @@ static void perform_publish(sync_sim *sim, uint32_t index, crdt_span bytes)
             continue;
         }
         for (size_t i = 0; i < receiver->link_count; i++) {
-            sim_link *link = &receiver->links[i];
-            if (link->target == index && link->up &&
-                carries(sim, link, SYNC_SIM_PUBLICATION, index, to)) {
+            const sim_link *link = &receiver->links[i];
+            if (link->target == index && link->up) {
                 sync_sim_packet packet = {.kind = SYNC_SIM_PUBLICATION,
                                           .from = index,
                                           .to = to,
@@ -170,15 +117,14 @@ static void perform_publish(sync_sim *sim, uint32_t index, crdt_span bytes)
 static void perform_request(sync_sim *sim, uint32_t index, const sync_request *request)
 {
     sim_place *place = &sim->places[index];
-    sim_link *link = sim_find_link(place, request->peer);
+    const sim_link *link = sim_find_link(place, request->peer);
     sync_sim_packet timer = {.kind = SYNC_SIM_EXPIRED,
                              .at_ms = sim->now_ms + request->timeout_ms,
                              .to = index,
                              .to_life = place->life,
                              .token = request->token};
     sim_must(sync_sim_net_schedule(&sim->net, &timer) == CRDT_OK);
-    if (link == NULL || !link->up ||
-        !carries(sim, link, SYNC_SIM_REQUEST, index, link->target)) {
+    if (link == NULL || !link->up) {
         return;
     }
     sim->requests = sim_grow(sim, sim->requests, sim->request_count,
@@ -187,7 +133,6 @@ static void perform_request(sync_sim *sim, uint32_t index, const sync_request *r
                                                         .asker = index,
                                                         .asker_life = place->life,
                                                         .asker_token = request->token,
-                                                        .link = link->number,
                                                         .server = link->target};
     sync_sim_packet packet = {.kind = SYNC_SIM_REQUEST,
                               .from = index,
@@ -210,10 +155,7 @@ static void perform_reply(sync_sim *sim, uint32_t index, const sync_reply *reply
                                   .to = request.asker,
                                   .to_life = request.asker_life,
                                   .token = request.asker_token};
-        sim_link *link = sim_find_link(&sim->places[request.asker], request.link);
-        bool gets_on =
-            link == NULL || carries(sim, link, SYNC_SIM_REPLY, index, request.asker);
-        if (reply->bytes.size > 0 && gets_on) {
+        if (reply->bytes.size > 0) {
             send_packet(sim, &packet, reply->bytes);
         }
         return;

@@ -219,14 +219,6 @@ void sync_sim_set_faults(sync_sim *sim, sync_sim_faults faults)
     sim->net.faults = faults;
 }
 
-static void set_cut(sync_sim *sim, uint32_t from, uint32_t to, bool cut)
-{
-    if (!cut && sync_sim_net_is_cut(&sim->net, from, to)) {
-        sim->places[from].healed_ms[to] = sim->now_ms;
-    }
-    sync_sim_net_cut(&sim->net, from, to, cut);
-}
-
 void sync_sim_cut(sync_sim *sim, uint32_t a, uint32_t b)
 {
     sync_sim_cut_one_way(sim, a, b, true);
@@ -245,14 +237,14 @@ void sync_sim_cut_one_way(sync_sim *sim, uint32_t from, uint32_t to, bool cut)
     if (cut && !sync_sim_net_is_cut(&sim->net, from, to)) {
         sync_sim_log_fault(&sim->log, SYNC_SIM_FAULT_CUT, 1);
     }
-    set_cut(sim, from, to, cut);
+    sync_sim_net_cut(&sim->net, from, to, cut);
 }
 
 void sync_sim_heal_all(sync_sim *sim)
 {
     for (uint32_t i = 0; i < sim->o.place_count; i++) {
         for (uint32_t j = 0; j < sim->o.place_count; j++) {
-            set_cut(sim, i, j, false);
+            sync_sim_net_cut(&sim->net, i, j, false);
         }
     }
 }
@@ -276,14 +268,6 @@ void sync_sim_inject(sync_sim *sim, uint32_t from, uint32_t to, crdt_span bytes)
 
 /* ---- time ---- */
 
-bool sim_is_way(const sync_sim *sim, uint32_t index, uint32_t to)
-{
-    const sim_place *target = &sim->places[to];
-    return target->running && target->dialable &&
-           !sync_sim_net_is_cut(&sim->net, index, to) &&
-           !sync_sim_net_is_cut(&sim->net, to, index);
-}
-
 static void link_timer(sync_sim *sim, const sync_sim_packet *packet)
 {
     sim_place *place = &sim->places[packet->to];
@@ -291,12 +275,14 @@ static void link_timer(sync_sim *sim, const sync_sim_packet *packet)
     if (link == NULL || link->up) {
         return;
     }
-    if (!sim_is_way(sim, packet->to, link->target)) {
+    const sim_place *target = &sim->places[link->target];
+    if (!target->running || !target->dialable ||
+        sync_sim_net_is_cut(&sim->net, packet->to, link->target) ||
+        sync_sim_net_is_cut(&sim->net, link->target, packet->to)) {
         sim_schedule_link(sim, packet->to, packet->link, LINK_RETRY_MS);
         return;
     }
     link->up = true;
-    memset(link->broken_ms, 0, sizeof link->broken_ms);
     sim_step(sim, packet->to,
              (sync_replica_event){.kind = SYNC_ON_LINK_UP, .peer = packet->link});
 }

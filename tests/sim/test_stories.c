@@ -114,59 +114,6 @@ Test(stories, cut_off_peer_catches_up)
     sync_sim_close(sim);
 }
 
-/* A connection that met a cut is of no use for as long again as the cut lasted, since TCP
- * doubles its pauses. New ones are begun beside it: whatever the cut, all are equal within the
- * second of its end, and what is edited then comes by publication. */
-Test(stories, a_way_that_met_a_cut_is_begun_anew)
-{
-    static const uint32_t cuts_ms[] = {300, 1200, 2000, 5000, 20000, 90000};
-    for (size_t i = 0; i < sizeof cuts_ms / sizeof cuts_ms[0]; i++) {
-        sync_sim *sim = open_sim(3, false);
-        sync_sim_line(sim);
-        sync_sim_run(sim, 3000);
-        sync_sim_cut(sim, 0, 1);
-        sync_sim_cut(sim, 0, 2);
-        sync_sim_set(sim, 0, "lamp", "name", 1);
-        sync_sim_set(sim, 2, "desk", "name", 1);
-        sync_sim_run(sim, cuts_ms[i]);
-        sync_sim_heal_all(sim);
-        uint64_t took = sync_sim_run_until_equal(sim, 20000);
-        uint64_t wanted = cuts_ms[i] > 60000 ? 1500 : 1000;
-        cr_assert_leq(took, wanted, "%u ms cut: equal after %llu ms", cuts_ms[i],
-                      (unsigned long long)took);
-        sync_sim_run(sim, 1500);
-        sync_sim_set(sim, 0, "lamp", "name", 2);
-        sync_sim_run(sim, 20);
-        cr_assert_eq(shown(sim, 2, "lamp", "name"), 2, "by publication");
-        check_converged(sim);
-        sync_sim_close(sim);
-    }
-}
-
-/* Who is there is not dialled again, however long nobody edits; nor is it often where a fifth
- * of all messages is lost. Who is not there: about once a second. */
-Test(stories, ways_that_are_whole_are_left_alone)
-{
-    sync_sim *sim = open_sim(3, false);
-    sync_sim_mesh(sim);
-    sync_sim_run(sim, 100000);
-    for (uint32_t i = 0; i < 3; i++) {
-        cr_assert_eq(counts(sim, i).tried, 0, "%u", i);
-    }
-    sync_sim_set_faults(
-        sim,
-        (sync_sim_faults){.drop_percent = 20, .delay_ms_min = 1, .delay_ms_max = 1});
-    sync_sim_run(sim, 100000);
-    cr_assert_leq(counts(sim, 1).tried, 100, "%llu",
-                  (unsigned long long)counts(sim, 1).tried);
-    sync_sim_crash(sim, 0, false);
-    uint64_t before = counts(sim, 1).tried;
-    sync_sim_run(sim, 1000000);
-    uint64_t tried = counts(sim, 1).tried - before;
-    cr_assert(tried >= 900 && tried <= 1500, "%llu", (unsigned long long)tried);
-    sync_sim_close(sim);
-}
-
 /* Nothing is published, and no version told, before it is on disk; a crash before that
  * takes the edit from everybody. */
 Test(stories, durable_before_spoken_of)

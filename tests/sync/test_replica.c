@@ -1372,8 +1372,7 @@ static int dialed(const box *b)
 {
     int count = 0;
     for (size_t i = 0; i < b->effects.dial_count; i++) {
-        const sync_dial *dial = &b->effects.dials[i];
-        count += dial->again ? 0 : dial->url.size > 0 ? 1 : -1;
+        count += b->effects.dials[i].url.size > 0 ? 1 : -1;
     }
     return count;
 }
@@ -1400,98 +1399,5 @@ Test(addresses, are_not_all_dialed_at_once)
     cr_assert_eq(links, 0, "%d", links);
     tell_addresses(&b, 11);
     cr_assert_eq(dialed(&b), 32, "others are tried then");
-    box_close(&b);
-}
-
-/* ---- ways that fell silent ---- */
-
-static void tick(box *b, uint64_t ms)
-{
-    b->now_ms += ms;
-    step(b, (sync_replica_event){.kind = SYNC_ON_TICK});
-}
-
-/* Did the last step begin connections to the peer anew? */
-static bool tried(const box *b)
-{
-    for (size_t i = 0; i < b->effects.dial_count; i++) {
-        if (b->effects.dials[i].again) {
-            cr_assert_eq(b->effects.dials[i].peer, 1);
-            return true;
-        }
-    }
-    return false;
-}
-
-/* How long from the last sign of life until connections are begun anew. */
-static uint64_t silence(box *b)
-{
-    uint64_t waited = 0;
-    while (!tried(b) && waited < 100000) {
-        tick(b, 10);
-        waited += 10;
-    }
-    return waited;
-}
-
-static void publish_beacon(box *b)
-{
-    sync_message beacon = beacon_of(0, (crdt_span){0});
-    step(b, (sync_replica_event){
-                .kind = SYNC_ON_RECEIVED, .peer = 1, .bytes = encoded(b, &beacon)});
-}
-
-/* After one and a half beacons that did not come, and then every half second; a beacon ends
- * it. Once connected anew without a word it is given twice as long each time: whoever is busy,
- * or has another key, is no matter of the way. */
-Test(reach, silent_ways_are_begun_anew)
-{
-    box b;
-    box_open(&b);
-    meet(&b);
-    publish_beacon(&b);
-    cr_assert_eq(silence(&b), 1500);
-    for (int i = 0; i < 10; i++) {
-        tick(&b, 10);
-        uint64_t waited = silence(&b);
-        cr_assert(waited >= 430 && waited <= 550, "%d", (int)waited);
-    }
-    publish_beacon(&b);
-    cr_assert_eq(silence(&b), 1500, "patient again");
-    for (uint64_t wanted = 1500; wanted < 60000; wanted *= 2) {
-        step(&b, (sync_replica_event){.kind = SYNC_ON_LINK_DOWN, .peer = 1});
-        step(&b, (sync_replica_event){.kind = SYNC_ON_LINK_UP, .peer = 1});
-        cr_assert_eq(silence(&b), wanted);
-    }
-    publish_beacon(&b);
-    cr_assert_eq(silence(&b), 1500, "patient again");
-    box_close(&b);
-}
-
-/* Its HELLO comes, and nothing over our link: it is tried at once. Not where the link is fine,
- * and not at each of a hundred HELLOs. */
-Test(reach, a_hello_is_a_sign_of_life)
-{
-    box b;
-    box_open(&b);
-    meet(&b);
-    publish_beacon(&b);
-    sync_message hello = beacon_of(0, (crdt_span){0});
-    hello.kind = SYNC_MESSAGE_HELLO;
-    sync_replica_event event = {
-        .kind = SYNC_ON_REQUEST, .token = 5, .bytes = encoded(&b, &hello)};
-    step(&b, event);
-    cr_assert(!tried(&b), "the link is fine");
-    step(&b, (sync_replica_event){.kind = SYNC_ON_LINK_DOWN, .peer = 1});
-    b.now_ms += 300;
-    step(&b, event);
-    cr_assert(tried(&b));
-    unsigned count = 0;
-    for (int i = 0; i < 100; i++) {
-        b.now_ms += 10;
-        step(&b, event);
-        count += tried(&b);
-    }
-    cr_assert_leq(count, 4, "%u", count);
     box_close(&b);
 }
