@@ -10,7 +10,7 @@
 
 /* ---- does it fit? ---- */
 
-/* Is the object of `op` that of the operation before? Most lists hold one copy of it. */
+/* Most lists hold one copy of a name that comes again. */
 static inline bool same_name(crdt_span a, crdt_span b)
 {
     return a.data == b.data ? a.size == b.size : crdt_span_equal(a, b);

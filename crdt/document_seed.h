@@ -23,8 +23,8 @@ crdt_err crdt_seed_apply(crdt_document *doc, const crdt_batch *batch);
  * digest, is made then in a walk through the document. Until then nobody may read it. */
 typedef struct crdt_seed {
     crdt_document *doc;
-    crdt_op
-        last; /* in the document's own names, but for its value; depth 0: none yet */
+    /* In the document's own names, but for its value; depth 0: none yet. */
+    crdt_op last;
     uint64_t op_count; /* put so far: times begin with 1 */
     uint32_t object;   /* slots of the keys at hand */
     uint32_t part;

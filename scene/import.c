@@ -123,11 +123,16 @@ crdt_err scene_import_set(scene_import *import, crdt_span object, crdt_span part
                                   crdt_buf_span(&import->value));
 }
 
+/* Of operations a template checks the values and says what is wrong; a planter does not. */
 static crdt_err set_written(scene_import *import, crdt_span object, crdt_span part,
                             const char *field, crdt_err err)
 {
     if (err != CRDT_OK) {
         return err;
+    }
+    if (import->planter != NULL &&
+        crdt_value_check(crdt_buf_span(&import->value), NULL) != CRDT_OK) {
+        return CRDT_ELIMIT;
     }
     return scene_import_set_value(import, object, part, crdt_span_of(field),
                                   crdt_buf_span(&import->value));

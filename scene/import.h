@@ -29,9 +29,8 @@
 typedef struct scene_import {
     crdt_alloc alloc;
     const scene_json *json;
-    crdt_op_list *ops; /* operations go here, */
-    crdt_planter
-        *planter; /* or where it is not NULL here: as they come, in key order */
+    crdt_op_list *ops;     /* operations go here, */
+    crdt_planter *planter; /* or, if not NULL, here: as they come, in key order */
     crdt_diag *diag;
     const char *file_name;        /* of the file that is read, NULL: unknown */
     scene_format format;          /* of the file */
@@ -49,8 +48,8 @@ void scene_import_init(scene_import *import, crdt_alloc alloc, const scene_json 
 void scene_import_deinit(scene_import *import);
 
 /* ---- writing operations ----
- * Errors of all: CRDT_ENOMEM, and those of crdt_planter_put; those that take a node also CRDT_ELIMIT (a name or a value
- * is too long) with its place. */
+ * Errors of all: CRDT_ENOMEM, and those of crdt_planter_put; those that take a node also
+ * CRDT_ELIMIT (a name or a value is too long) with its place. */
 
 crdt_err scene_import_add_object(scene_import *import, crdt_span object);
 crdt_err scene_import_add_part(scene_import *import, crdt_span object, crdt_span part);

@@ -193,6 +193,48 @@ Test(format_load, every_allocation_may_fail)
     }
 }
 
+/* A file of one component with an unknown member, nested `depth` deep or `size` bytes long. */
+static crdt_buf with_unknown_member(size_t depth, size_t size)
+{
+    crdt_buf text;
+    crdt_buf_init(&text, crdt_alloc_default());
+    const char head[] = "{\"entities\":[{\"id\":\"a\",\"components\":[{\"type\":\"T\","
+                        "\"value\":{},\"x\":";
+    const char tail[] = "}]}],\"schemaVersion\":1}";
+    crdt_buf_append(&text, head, sizeof head - 1);
+    for (size_t i = 0; i < depth; i++) {
+        crdt_buf_append(&text, "[", 1);
+    }
+    crdt_buf_append(&text, "\"", 1);
+    for (size_t i = 0; i < size; i++) {
+        crdt_buf_append(&text, "y", 1);
+    }
+    crdt_buf_append(&text, "\"", 1);
+    for (size_t i = 0; i < depth; i++) {
+        crdt_buf_append(&text, "]", 1);
+    }
+    crdt_buf_append(&text, tail, sizeof tail - 1);
+    return text;
+}
+
+/* Unknown members are gathered in one value, which nobody had looked at: a file of 400 bytes
+ * made a document that no writer could write, and ended the program. */
+Test(format_load, unknown_members_too_deep_or_long)
+{
+    static const struct {
+        size_t depth;
+        size_t size;
+        bool sound;
+    } ROWS[] = {{2, 5, true},    {126, 5, true},  {127, 5, true},
+                {128, 5, false}, {140, 5, false}, {1, 17 << 20, false}};
+    for (size_t i = 0; i < sizeof ROWS / sizeof ROWS[0]; i++) {
+        crdt_buf text = with_unknown_member(ROWS[i].depth, ROWS[i].size);
+        cr_expect_eq(expect_same(crdt_buf_span(&text), SCENE_FORMAT_NONE, "unknown"),
+                     ROWS[i].sound, "row %zu", i);
+        crdt_buf_deinit(&text);
+    }
+}
+
 /* One that holds something is none to load into. */
 Test(format_load, wants_an_empty_document)
 {
