@@ -36,7 +36,9 @@ openPage(document.getElementById('app')!, {
     settings,
     /* The larger half of the page: who is linked meanwhile is told the scene. */
     openViewport: async (place, info) => {
-        const { openView } = await import('./view/view.ts');
+        const { openView } = await import('./view/view.ts').catch(() => {
+            throw new Error('A part of this page could not be loaded. Load the page again.');
+        });
         const models = computed(() => (info.value ? openModels(info.value.models, { token: session.token }) : null));
         const view = openView(place, session, { theme: settings.shownTheme, info, models, quality: quality() });
         window.scenesync = { session, view };

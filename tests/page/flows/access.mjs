@@ -43,6 +43,20 @@ export async function a_viewer_cannot_edit(world) {
     await vera.until('she may not', async () => (await vera.stateLine.getAttribute('data-readonly')) === 'true');
 }
 
+/* The view comes as a part of its own: whose link goes in between is told what to do. */
+export async function a_part_that_does_not_come(world) {
+    const worker = await world.worker('one', { scene: playground() });
+    const without = /\/page\/view-[^/]*\.js$/;
+    const eve = await world.person('Eve', worker, { wait: false, cutOff: true, without });
+    await eve.page.getByText('Load the page again').waitFor();
+    await eve.phase('live'); /* the list works all the same */
+    await eve.select('lamp');
+    await eve.field('Transform', 'position.x').waitFor();
+    await eve.page.unroute(without);
+    await eve.reload();
+    await eve.live();
+}
+
 export async function a_share_link_opens_the_scene(world) {
     const file = world.path('access.json');
     const token = JSON.parse(await world.verb('access', 'add', '--file', file, 'Ed', '--role', 'edit', '--json')).token;

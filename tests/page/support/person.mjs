@@ -45,6 +45,9 @@ export class Person {
         this.page = await this.context.newPage();
         this.listen();
         await this.page.addInitScript(watch);
+        if (this.options.without) { /* URLs that are not answered */
+            await this.page.route(this.options.without, (route) => route.abort());
+        }
         await this.page.goto(this.address());
         if (this.options.wait !== false) {
             await this.live();

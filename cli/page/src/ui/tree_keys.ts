@@ -74,4 +74,3 @@ export function treeKey(event: KeyboardEvent, { ui, all, at, row, focusRow, pres
             return false;
     }
 }
-

@@ -305,10 +305,13 @@ export class Stage {
     private step(now: number): void {
         this.moving = false;
         this.stepping = true;
-        for (const step of this.steps) {
-            this.moving = step(now) || this.moving;
+        try {
+            for (const step of this.steps) {
+                this.moving = step(now) || this.moving;
+            }
+        } finally {
+            this.stepping = false; /* what fails once shall not keep every later frame away */
         }
-        this.stepping = false;
     }
 
     private prepare(meshes: readonly Mesh[]): void {
