@@ -5,4 +5,5 @@ if(NOT SCENESYNC_SANITIZE)
     scenesync_script(page/test_page.sh)
     # The longest of all, side by side with others: it begins first.
     set_tests_properties(test_page PROPERTIES COST 200 TIMEOUT 900)
+    set_property(TEST test_page APPEND PROPERTY LABELS patient)
 endif()
