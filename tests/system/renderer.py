@@ -37,6 +37,7 @@ class WebSocket:
         self.close_code = None
         self.closed = None  # the reason, once it is closed
         self.parts = bytearray()
+        self.pongs = 0
         self.socket = socket.socket()
         self.socket.setblocking(False)
         self.socket.connect_ex((parts.hostname, parts.port))
@@ -135,6 +136,8 @@ class WebSocket:
                 break
             if kind == PING:
                 self.send(payload, PONG)
+            elif kind == PONG:
+                self.pongs += 1
             elif kind in (0, TEXT):
                 self.parts += payload
                 if first & 128:
@@ -367,6 +370,12 @@ class Renderer:
         found = self.answer(number)
         assert found["ok"], (self.sent[number], found)
         return found
+
+    def await_heard(self):
+        """Wait until the worker has read all that was said: it answers a ping behind it."""
+        link, before = self.socket, self.socket.pongs
+        link.send(b"", PING)
+        self.world.wait(lambda: link.pongs > before, f"what {self.name} said has been read")
 
     def await_shown(self, entity, component, value):
         self.world.wait(lambda: self.model.get(entity, {}).get(component) == value,

@@ -88,6 +88,7 @@ class Process:
         self.buffer = b""
         self.ready = None
         self.starts += 1
+        self.errors_at = self.errors_path.stat().st_size if self.errors_path.exists() else 0
         with open(self.errors_path, "ab") as errors:
             self.process = subprocess.Popen(
                 [*self.prefix, PROGRAM, self.program_verb, *self.arguments], stdin=subprocess.DEVNULL,
@@ -129,11 +130,19 @@ class Process:
 
     def await_ready(self):
         def there():
+            if self.starts > 1 and self.process.poll() == 1 and not self.ready and self.port_is_taken():
+                self.world.run_for(0.2)  # by a call of somebody else's, while nobody listened: it ends
+                self.world.unregister(self)
+                self.start(wait=False)
             assert self.process.poll() is None or self.ready, (
                 f"{self.name} ended with {self.process.returncode}: {self.errors()}")
             return self.ready
         self.world.wait(there, f"{self.name} is ready")
         return self
+
+    def port_is_taken(self):
+        """Did it end because of that, the last time?"""
+        return b"in use" in self.errors_path.read_bytes()[self.errors_at:]
 
     def errors(self):
         return self.errors_path.read_text(errors="replace")[-3000:]
@@ -276,7 +285,12 @@ class Relay:
                 near.close()
                 continue
             with self.lock:
-                self.pairs.add((near, far))
+                if self.up:
+                    self.pairs.add((near, far))
+                else:  # it was cut meanwhile
+                    near.close()
+                    far.close()
+                    continue
             for pair in ((near, far), (far, near)):
                 threading.Thread(target=self.carry, args=pair, daemon=True).start()
 
@@ -293,8 +307,8 @@ class Relay:
                 pass
 
     def cut(self):
-        self.up = False
         with self.lock:
+            self.up = False
             for pair in self.pairs:
                 for end in pair:
                     try:
