@@ -46,9 +46,14 @@ def test_who_has_seen_it_may_set_it_back(world):
     ana.await_shown("lamp", "Transform", at(1))
     ana.accepted(ana.set("lamp", "Transform", at(1, scale=4)))
     ben.await_shown("lamp", "Transform", at(1, scale=4))
-    world.run_for(0.5)
-    ben.accepted(ben.set("lamp", "Transform", at(1)))
-    ana.await_shown("lamp", "Transform", at(1))
+
+    def set_back():
+        # (Until the worker knows that Ben has heard of it, it is as if he had not touched it, and he is shown the truth.)
+        world.run_for(0.5)
+        ben.accepted(ben.set("lamp", "Transform", at(1)))
+        world.run_for(0.1)
+        return ana.model["lamp"]["Transform"] == at(1)
+    world.wait(set_back, "after a moment Ben sets it back")
 
 
 def test_what_says_nothing_new_is_answered(world):
@@ -121,7 +126,9 @@ def test_what_is_said_before_the_scene_is_there(world):
     ana.set("hers", "Transform", at(2))
     ana.set("lamp0", "Transform", at(77))
     last = ben.add("his", {"Transform": at(3)})
-    world.run_for(0.3)  # all of it has come
+    ana.await_heard()
+    ben.await_heard()
+    world.run_for(0.3)
     assert not ana.answers and not ben.answers, "nothing is accepted yet"
     ana.close()
     servers.start()
