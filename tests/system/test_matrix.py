@@ -17,7 +17,7 @@ from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 from content import cid_of, deploy, lamp_scene
-from world import PROGRAM, Skip, run_tests
+from world import PROGRAM, WAIT, Skip, run_tests
 
 HERE = Path(__file__).resolve().parent
 LIST = Path(os.environ.get("BUILD_DIR", HERE.parent.parent / "build/release")) / "tests/route_list"
@@ -151,7 +151,7 @@ class Door:
         text = "\r\n".join(lines) + ("" if lines[-1] == "{}" else "\r\n\r\n")
         data = b""
         with socket.create_connection(("127.0.0.1", self.port)) as s:
-            s.settimeout(20)
+            s.settimeout(WAIT)
             try:
                 s.sendall(text.encode())
                 while more := s.recv(65536):
@@ -257,8 +257,8 @@ def test_kernel(world):
 
     def scenes():
         return sorted((s["scene"], s["state"]) for s in kernel.get("/scenes")["scenes"])
+    world.wait(lambda: scenes() == [(world.scene, "editing")], lambda: f"the scene is edited: {scenes()}")
     before = scenes()
-    assert before, "there is a scene"
     attack(Door("kernel", kernel.http, tokens))
     assert scenes() == before, (before, scenes())
 

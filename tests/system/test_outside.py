@@ -23,6 +23,13 @@ def deploy_lamps(servers, pointer, **more):
         "models/odd.bin": PAGE, "bin/secret.js": b"let secret;"}, **more)
 
 
+def info_of(world, worker):
+    """What it tells once the scene is there, and the servers have been asked."""
+    world.wait(lambda: worker.status["state"] == "editing", "the scene is there")
+    world.wait(lambda: (worker.get("/v1/info")["models"] or {}).get("files"), "it knows the files")
+    return worker.get("/v1/info")
+
+
 def contents(process, content, **more):
     return process.call("GET", f"/v1/contents/{cid_of(content)}", **more)
 
@@ -31,7 +38,7 @@ def test_a_scene_and_its_files(world):
     servers = world.servers()
     deploy_lamps(servers, world.scene)
     worker = world.worker("a", servers=servers)
-    info = worker.get("/v1/info")
+    info = info_of(world, worker)
     assert info["title"] == "Courtyard" and info["base"] == {"x": 0, "y": 0}, info
     assert info["parcels"] == [{"x": 0, "y": 0}, {"x": 0, "y": 1}], info
     assert (info["canPlay"], info["canSave"], info["canPublish"]) == (False, True, True), info
@@ -64,8 +71,7 @@ def test_models_of_the_samples(world):
     """The village as ./run deploys it: every asset that is shown has its file, and it is a GLB."""
     servers = world.servers("servers", "--deploy", f"{world.scene}={VILLAGE}/village.builder.json", "--files", VILLAGE / "models")
     worker = world.worker("a", servers=servers)
-    world.wait(lambda: worker.status["state"] == "editing", "the scene is there")
-    info = worker.get("/v1/info")
+    info = info_of(world, worker)
     assert info["title"] == "Village" and len(info["parcels"]) == 64, info
     assert len(info["models"]["assets"]) == 24, info["models"]["assets"].keys()
     for asset, known in info["models"]["assets"].items():
@@ -99,7 +105,7 @@ def test_files_beside_other_scenes(world):
     servers = world.servers("servers", "--deploy", f"{world.scene}={VILLAGE}/courtyard.composite.json",
                             "--deploy", f"9,9={VILLAGE}/courtyard.builder.json", "--files", f"{models}/")
     worker = world.worker("a", servers=servers)
-    files = worker.get("/v1/info")["models"]["files"]
+    files = info_of(world, worker)["models"]["files"]
     assert files == {f"models/{name}.glb": cid_of((models / f"{name}.glb").read_bytes()) for name in ("stone_ground", "cart")}, files
     assert contents(worker, (models / "cart.glb").read_bytes()).status == 200
     assert len(active(servers, "9,9")["content"]) == 2 + 3, "three assets"
@@ -201,8 +207,9 @@ def test_play_and_stop_through_the_worker(world):
             return told.status == 200 and told.json["kernel"]["state"] == state
         return holds
     world.wait(is_state("editing"), "it is edited")
+    world.wait(lambda: (ask("GET", "info").json["models"] or {}).get("files"), "it knows the files")
     info = ask("GET", "info").json
-    assert info["canPlay"] and info["models"]["files"]
+    assert info["canPlay"]
     for role, status in (("none", 401), ("view", 403)):
         for what in ("play", "stop"):
             assert ask("POST", what, role).status == status, (what, role)

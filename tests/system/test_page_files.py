@@ -11,7 +11,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from world import Process, Skip, call, run_tests
+from world import WAIT, Process, Skip, call, run_tests
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 BUNDLE_MAX = 400 * 1024  # gzipped: what one page loads, all in all
@@ -154,7 +154,7 @@ def test_many_connections(world):
     request = f"GET / HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\n\r\n".encode()
     for _ in range(2):  # on the same connection
         for s in idle:
-            s.settimeout(30)
+            s.settimeout(WAIT)
             s.sendall(request)
         for s in idle:
             data = b""
