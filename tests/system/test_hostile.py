@@ -16,7 +16,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from content import deploy_state, lamp_scene
-from world import Skip, run_tests
+from world import WAIT, Skip, run_tests
 
 HERE = Path(__file__).resolve().parent
 ROGUE = Path(os.environ.get("BUILD_DIR", HERE.parent.parent / "build/release")) / "tests/rogue"
@@ -212,7 +212,7 @@ def test_replayed_wire(world):
     tape = Tape(world, worker)
     friend = world.worker("friend", "--key", path, "--no-discover", peers=[tape.relay.url])
     ana = world.renderer(friend, "ana")
-    recorded = lambda: max(map(len, tape.said.values()), default=0)
+    recorded = lambda: max(map(len, list(tape.said.values())), default=0)
     edits = 0
     while recorded() <= 500:  # how much one edit makes them say depends on who asks first
         edits += 1
@@ -224,7 +224,7 @@ def test_replayed_wire(world):
     before = worker.mark
     port = int(urlsplit(worker.url).port)
     told = 0
-    pieces = [bytes(data) for (source, target), data in tape.said.items() if data]
+    pieces = [bytes(data) for data in list(tape.said.values()) if data]
     for data in pieces:
         for at in (port, port + 1):
             for _ in range(10):
@@ -298,7 +298,7 @@ def test_floods(world):
     print(f"refused by HTTP: {refused}")
     if not SLOW_BUILD:
         assert grown < MEMORY_MAX, grown
-    assert percentile(edits, 0.99) < 10000 and percentile(joins, 0.99) < 10000, "honest people are shut out"
+    assert percentile(edits, 0.99) < 1000 * WAIT and percentile(joins, 0.99) < 1000 * WAIT, "honest people are shut out"
 
 
 def test_a_library_that_hangs(world):
@@ -314,13 +314,14 @@ def test_a_library_that_hangs(world):
         floods = [subprocess.Popen([sys.executable, str(HERE / "flood.py"), str(p), "hang", "400", str(SEED + number)],
                                    stdout=subprocess.DEVNULL) for p in (bus, bus + 1)]
         world.wait(lambda: all(f.poll() is not None for f in floods), "the floods are over")
-        if open_files(worker) > 300:
+        # What it still has to close it closes; or it hangs, and ends.
+        world.wait(lambda: not worker.running or open_files(worker) <= 300, "it gives connections back, or ends", 2 * WAIT)
+        if not worker.running:
             break
     else:
         still_fine(world, worker, friend, "peers that reset")
         print("it did not hang")
         return
-    world.wait(lambda: worker.process.poll() is not None, "it ends")
     assert worker.process.returncode == 1 and "start again" in worker.errors(), worker.errors()
     worker.start()
     assert worker.entities["lamp1"]["Name"]["value"] == "before"
