@@ -18,11 +18,11 @@ from urllib.parse import urlsplit
 from content import deploy_state, lamp_scene
 from world import Skip, run_tests
 
-WAIT = 90
+WAIT = 150
 PAGE = """<!doctype html><title>page</title><body><script>
 const BASE = "%(base)s", REBOUND = "%(rebound)s", told = {};
 const later = (ms) => new Promise((r) => setTimeout(r, ms));
-const limited = (p) => Promise.race([p, later(4000).then(() => "no answer")]);
+const limited = (p) => Promise.race([p, later(30000).then(() => "no answer")]);
 const edit = JSON.stringify({eventType: "stateEvent", payload: {type: "AddEntity", payload: {entityId: "from-page", components: []}}});
 async function attempt(name, f) {
   try { told[name] = String(await limited(f())).slice(0, 300); } catch (e) { told[name] = "refused: " + e.name; }

@@ -23,7 +23,7 @@ from world import call, run_tests
 RATE = 20.0          # edits a second of each person
 SIGHT = 0.5          # seconds between two looks at what a worker holds
 STATE_WANTED = 2.0   # seconds without a state after a crash
-STATE_LIMIT = 20.0   # the same, before it is a failure
+STATE_LIMIT = 60.0   # the same, before it is a failure
 PROJECT = project_id("chaos")
 
 
