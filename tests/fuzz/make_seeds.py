@@ -215,6 +215,7 @@ def client():
     put("client", "chunked", b"\0" + ok + b"Transfer-Encoding: chunked\r\n\r\n2\r\n{}\r\n0\r\n\r\n")
     put("client", "to_end", b"\0" + ok + b"\r\n{}")
     put("client", "moved", b"\1HTTP/1.1 302 Found\r\nLocation: file:///etc/passwd\r\n\r\n")
+    put("client", "outside", b"\1HTTP/1.1 303 F\r\nLocation: https://120\r\n\r\n")
     put("client", "again", b"\1HTTP/1.1 302 Found\r\nLocation: /b\r\nContent-Length: 0\r\n\r\n")
     put("client", "packed", b"\0" + ok + b"Content-Encoding: gzip\r\nContent-Length: 3\r\n\r\n\x1f\x8b\x08")
     put("client", "early", b"\0HTTP/1.1 100 Continue\r\n\r\n" + ok + b"Content-Length: 0\r\n\r\n")
