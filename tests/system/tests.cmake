@@ -34,7 +34,7 @@ endif()
 # These run once more, alone, where they failed beside others (see docs/TESTING.md): all but those
 # that look for an edit that is lost.
 foreach(name arrows doors steps secrets matrix outside page_files firefox last_shown feed repair_store
-        hostile browser)
+        hostile browser crowd)
     if(TEST test_${name})
         set_property(TEST test_${name} APPEND PROPERTY LABELS patient)
     endif()
