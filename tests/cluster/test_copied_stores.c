@@ -10,7 +10,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-#define WAIT_MS 30000
+#define WAIT_MS 120000
 
 static char folder[64];
 
@@ -40,7 +40,7 @@ static void tear_down(void)
     run("rm -r '%s'", folder);
 }
 
-TestSuite(copies, .init = set_up, .fini = tear_down, .timeout = 120);
+TestSuite(copies, .init = set_up, .fini = tear_down, .timeout = 600);
 
 static const char *store(const char *name)
 {

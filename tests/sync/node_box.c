@@ -7,7 +7,7 @@
 #include <string.h>
 #include <time.h>
 
-#define AWAIT_MS 30000
+#define AWAIT_MS 120000
 
 const uint8_t *box_key;
 
@@ -199,6 +199,21 @@ bool box_await(node_box *box, sync_event_kind kind, uint64_t count)
     bool reached = box->counts[kind] >= count;
     pthread_mutex_unlock(&box->mutex);
     return reached;
+}
+
+/* Texts are told again, and may be others while a peer is slow to come up. */
+bool box_await_text(node_box *box, sync_event_kind kind, const char *word)
+{
+    struct timespec until;
+    deadline_after(&until, AWAIT_MS);
+    pthread_mutex_lock(&box->mutex);
+    int result = 0;
+    while (strstr(box->text[kind], word) == NULL && result == 0) {
+        result = pthread_cond_timedwait(&box->happened, &box->mutex, &until);
+    }
+    bool told = strstr(box->text[kind], word) != NULL;
+    pthread_mutex_unlock(&box->mutex);
+    return told;
 }
 
 bool box_await_presence(node_box *box, const char *text)

@@ -41,10 +41,12 @@ crdt_err box_remove(node_box *box, const char *object);
 int64_t box_get(node_box *box, const char *object, const char *field);
 crdt_digest box_digest(node_box *box);
 
-/* Until `kind` has happened `count` times in all; false: not within 30 s. */
+/* Until `kind` has happened `count` times in all; false: not within two minutes. */
 bool box_await(node_box *box, sync_event_kind kind, uint64_t count);
 uint64_t box_count(node_box *box, sync_event_kind kind);
-/* Until the last presence heard is this one; false: not within 30 s. */
+/* Until the last text of this kind has `word` in it; false: not within two minutes. */
+bool box_await_text(node_box *box, sync_event_kind kind, const char *word);
+/* Until the last presence heard is this one; false: not within two minutes. */
 bool box_await_presence(node_box *box, const char *text);
 /* Until all hold the same version and digest; false: not within `timeout_ms`. */
 bool box_await_equal(node_box *const *boxes, size_t count, unsigned timeout_ms);

@@ -154,7 +154,7 @@ static void *be_present(void *ctx)
             die("detach");
         }
         if (i % 10 == 0) { /* it has a scene: this waits for what the peer has */
-            crdt_err err = sync_node_ask(e->box->node, 10000, NULL);
+            crdt_err err = sync_node_ask(e->box->node, 120000, NULL);
             if (err != CRDT_OK && err != CRDT_ENOTFOUND) {
                 die("ask");
             }
@@ -211,11 +211,11 @@ static void check_round(const char *url)
     run_threads(&a, &b);
     box_start(&c, NULL, NULL, NULL);
     crdt_diag diag = {0};
-    if (sync_node_sync_once(c.node, a.url, 60000, &diag) != CRDT_OK) {
+    if (sync_node_sync_once(c.node, a.url, 120000, &diag) != CRDT_OK) {
         die(diag.text);
     }
     node_box *all[] = {&a, &b, &c};
-    if (!box_await_equal(all, 3, 60000)) {
+    if (!box_await_equal(all, 3, 120000)) {
         die("not equal");
     }
     if (box_close(&c) != CRDT_OK || box_close(&a) != CRDT_OK ||

