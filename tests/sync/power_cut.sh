@@ -29,6 +29,15 @@ cleanup() {
     rm -rf "$scratch"
 }
 trap cleanup EXIT
+# The kernel lets go of a loop device and of a mount in its own time.
+again() {
+    local tries
+    for ((tries = 0; tries < 300; tries++)); do
+        "$@" 2>/dev/null && return
+        sleep 0.1
+    done
+    "$@"
+}
 mkdir "$mnt"
 truncate -s 64M "$scratch/img"
 mkfs.ext4 -q -F "$scratch/img" || exit 2
@@ -39,6 +48,12 @@ for ((i = 1; i <= cuts; i++)); do
     # The state folder is on the same disk: its power goes too.
     SCENESYNC_STATE_DIR=$mnt/state "$program" write "$mnt/store" >"$scratch/acks" 2>"$scratch/err" &
     writer=$!
+    if ((i == cuts && acked < 1)); then # however slow it is to start: something is to be lost
+        for ((wait = 0; wait < 2400; wait++)); do
+            [ "$(grep -cE '^[0-9]+$' "$scratch/acks")" -gt 1 ] && break
+            sleep 0.05
+        done
+    fi
     sleep "0.0$((RANDOM % 10))$((RANDOM % 10))" # some cuts hit its opening
     "$program" cut "$mnt" || skip "the file system cannot be shut down"
     kill -9 "$writer" 2>/dev/null
@@ -46,7 +61,7 @@ for ((i = 1; i <= cuts; i++)); do
     writer=
     line=$(grep -E '^[0-9]+$' "$scratch/acks" | tail -n 1)
     acked=${line:-$acked}
-    umount "$mnt" && mount -o loop "$scratch/img" "$mnt" || exit 2
+    again umount "$mnt" && again mount -o loop "$scratch/img" "$mnt" || exit 2
     if ! SCENESYNC_STATE_DIR=$mnt/state "$program" check "$mnt/store" "$acked"; then
         echo "power_cut: cut $i: acknowledged up to $acked, and something is missing"
         exit 1
