@@ -18,7 +18,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 PROGRAM = os.path.abspath(os.environ.get("SCENESYNC", "build/release/scenesync"))
-WAIT = 60.0  # seconds until an awaited event counts as missing
+WAIT = 120.0  # seconds until an awaited event counts as missing
 
 
 class Skip(Exception):
@@ -51,12 +51,13 @@ class Node:
         self.url = None
         bench.nodes.append(self)
 
-    def wait_for(self, kind):
-        """The next event of this kind; what comes before it is kept in events."""
+    def wait_for(self, kind, word=""):
+        """The next event of this kind, with this word in its text; what comes before it is kept in events.
+        (Why a peer is not there may be told in other words while it is slow to come up.)"""
         for line in self.process.stdout:
             event = json.loads(line)
             self.events.append(event)
-            if event["event"] == kind:
+            if event["event"] == kind and word in event.get("text", ""):
                 self.url = event.get("url", self.url) if kind == "listening" else self.url
                 return event
         raise AssertionError(f"the node ended without {kind}: {self.process.stderr.read().decode()}")
@@ -142,6 +143,11 @@ def await_until(condition, what):
     while not condition():
         assert time.monotonic() < end, f"in vain: {what}"
         time.sleep(0.02)
+
+
+def own_url():
+    """A URL of this process alone, below the ports that are given out for port 0: nobody takes it while nobody listens."""
+    return f"tcp://127.0.0.1:{20000 + os.getpid() % 5000 * 2}"
 
 
 def processes():

@@ -93,7 +93,7 @@ def test_edit_play_stop(world):
     assert ended["state"] == "stopped" and "pid" not in ended, ended
     gone(world, stopped["pid"])
     assert kernel.post(f"/scenes/{SCENE}/stop")["state"] == "stopped"
-    assert ana.waits and max(ana.waits) < 20, ana.waits
+    assert ana.waits and max(ana.waits) < 60, ana.waits
     print(f"a renderer waited {', '.join(f'{w:.2f}' for w in ana.waits)} s for a state")
 
 
@@ -365,7 +365,7 @@ def test_the_log_is_bounded(world):
     kernel = started(world, deployed=False)
     kernel.post(f"/scenes/{SCENE}/play")
     log = world.path("kernel") / "scenes" / SCENE / "log"
-    assert b'"event":"ready"' in log.read_bytes()
+    world.wait(lambda: b'"event":"ready"' in log.read_bytes(), "what it printed is there")
     kernel.post(f"/scenes/{SCENE}/stop")
     log.write_bytes(b"x" * (5 << 20))
     kernel.post(f"/scenes/{SCENE}/play")

@@ -22,6 +22,7 @@ BOX = str(Path(os.environ.get("BUILD_DIR", "build/debug")) / "tests/worker_box")
 SCENE = "0,0"
 PROJECT = "7f0c1b9e-90a4-4c1e-8a5c-0f1f1a2b3c4d"
 QUICK = ("--retry", "50")
+PATIENT = ("--ask", "100000")  # its peer is there, and may be slow to say so
 
 
 class Box:
@@ -278,7 +279,7 @@ def test_bus_comes_first(bench):
     a.wait("ready")
     a.set("lamp", "x", 5)
     asked = servers.count("contents")
-    b = Box(bench, "--peer", a.url, *content(servers))
+    b = Box(bench, "--peer", a.url, *content(servers), *PATIENT)
     b.wait("ready")
     assert b.look["from"] == "bus", b.told
     assert b.entities["lamp"]["Transform"] == {"x": 5}
@@ -439,17 +440,17 @@ def test_too_large_is_said_and_not_sent(bench):
 def test_slow_server_does_not_hold_who_leaves(bench):
     servers = with_project()
     box = saving(bench, servers)
-    servers.delay["put"] = 20
+    servers.delay["put"] = 150
     box.set("lamp", "x", 8)
     begin = time.monotonic()
     assert box.ask("leave 500", "left")["saved"] is False
     box.quit()
-    assert time.monotonic() - begin < 10
+    assert time.monotonic() - begin < 100, "it did not wait for the server"
     servers.delay.clear()
     servers.fail.clear()
     box = saving(bench, servers)
     box.set("lamp", "x", 9)
-    assert box.ask("leave 10000", "left")["saved"] is True
+    assert box.ask("leave 110000", "left")["saved"] is True
     assert servers.manifests[PROJECT]["scene"]["components"]["t-lamp"]["data"] == {"x": 9}
 
 
@@ -546,13 +547,13 @@ def test_leaving_does_not_wait_for_a_put(bench):
     """The node can be closed while the server takes its time."""
     servers = with_project()
     box = saving(bench, servers)
-    servers.delay["put"] = 15
+    servers.delay["put"] = 150
     box.set("lamp", "x", 8)
     box.tell("save")
     servers.wait("get")
     begin = time.monotonic()
     box.quit()
-    assert time.monotonic() - begin < 8
+    assert time.monotonic() - begin < 100, "it did not wait for the server"
 
 
 def test_project_in_the_spelling_of_files(bench):
@@ -620,7 +621,7 @@ def test_old_store_with_unsaved_edits_is_brought_over(bench):
     assert "y" not in b.entities["lamp"]["Transform"]
     b.set("chair", "x", 99)
     b.set("lamp", "z", 5)
-    a = Box(bench, "--store", store, "--peer", b.url, *both(servers), "--who", "ana", "--autosave", "0")
+    a = Box(bench, "--store", store, "--peer", b.url, *both(servers), "--who", "ana", "--autosave", "0", *PATIENT)
     a.wait("rebase")
     done = a.wait("rebased")
     assert [(c["kind"], c["entity"], c["field"], c["author"], c["theirAuthor"]) for c in done["clashes"]] == [
@@ -636,7 +637,7 @@ def test_old_store_with_unsaved_edits_is_brought_over(bench):
     a.quit()
     log = bench.verb("log", store, "--json").json
     assert any(entry.get("who") == "ana" for entry in log), log
-    again = Box(bench, "--store", store, "--peer", b.url, *content(servers))
+    again = Box(bench, "--store", store, "--peer", b.url, *content(servers), *PATIENT)
     again.wait("settled")
     assert not any(e["event"] == "rebase" for e in again.seen)
 

@@ -7,7 +7,7 @@ import signal
 import subprocess
 import sys
 
-from harness import PROGRAM, Skip, await_until, run_tests
+from harness import PROGRAM, WAIT, Skip, await_until, own_url, run_tests
 
 STATE = {"schemaVersion": 1, "entities": [
     {"id": "lamp", "components": [{"type": "Transform", "value": {"position": {"x": 1, "y": 2, "z": 3}}}]},
@@ -157,7 +157,7 @@ def test_unrelated_scenes_are_refused(bench):
     store_with_scene(bench, "a")
     bench.verb("add", "b", "something")
     a = bench.node("a")
-    result = bench.verb("sync", "b", "--peer", a.url, "--timeout", "20", code=1)
+    result = bench.verb("sync", "b", "--peer", a.url, "--timeout", "120", code=1)
     assert b"--onto" in result.err
 
 
@@ -234,7 +234,7 @@ def test_a_node_ends_those_who_watch_it(bench):
                              stdout=subprocess.PIPE)
     watch.stdout.readline()
     assert node.stop() == 0
-    assert watch.wait(timeout=30) == 0
+    assert watch.wait(timeout=WAIT) == 0
     watch.stdout.close()
 
 
@@ -373,11 +373,11 @@ def test_tls(bench):
     bench.verb("node", "e", "--listen", "tls+tcp://127.0.0.1:0", "--for", "0", code=1)
     # A node that runs says what is wrong, at both ends.
     f = bench.node("f", "--peer", a.url, *map(str, stranger), online=False)
-    assert "certificate" in f.wait_for("unreachable")["text"]
-    assert "certificate" in a.wait_for("refused")["text"]
+    assert f.wait_for("unreachable", "certificate")
+    assert a.wait_for("refused", "certificate")
     assert f.stop() == 0
     g = bench.node("g", "--peer", a.url.replace("tls+tcp", "tcp"), online=False)
-    assert "TLS" in g.wait_for("unreachable")["text"]
+    assert g.wait_for("unreachable", "TLS")
     assert g.stop() == 0
     assert bench.status("f")["lineage"] is None and bench.status("g")["lineage"] is None
     # A key may come on top; a good certificate without it is not enough.
@@ -407,9 +407,12 @@ def test_keys(bench):
     bench.verb("sync", "b", "--peer", a.url, *key)
     assert bench.status("b")["digest"] == bench.status("a")["digest"]
     bench.verb("sync", "c", "--peer", a.url, "--timeout", "2", code=1)
-    refused = bench.verb("sync", "d", "--peer", a.url, "--timeout", "2", "--key", bench.path("other.key"), code=1)
+    for seconds in (2, 10, 60):  # on a busy machine the reason is known later
+        refused = bench.verb("sync", "d", "--peer", a.url, "--timeout", seconds, "--key", bench.path("other.key"), code=1)
+        if "key" in refused.err.decode():
+            break
     assert "key" in refused.err.decode()
-    assert "key" in a.wait_for("refused")["text"]
+    assert a.wait_for("refused", "key")
     assert bench.status("c")["lineage"] is None and bench.status("d")["lineage"] is None
     assert bench.status("a")["refused"] > 0
     assert bench.status("a")["digest"] == bench.status("b")["digest"]
@@ -417,7 +420,7 @@ def test_keys(bench):
     bench.verb("set", "b", "lamp", "Transform.scale", "[3]")
     bench.await_equal("a", "b")
     assert b.stop() == 0 and a.stop() == 0
-    assert not any(event["event"] == "unreachable" for event in b.events)
+    assert not any(event["event"] == "unreachable" and "key" in event["text"] for event in b.events)
 
 
 def test_bad_key_files(bench):
@@ -434,15 +437,15 @@ def test_bad_key_files(bench):
 
 
 def test_nobody_listens(bench):
-    url = f"tcp://127.0.0.1:{20000 + os.getpid() % 5000 * 2}"  # below those that port 0 gives
+    url = own_url()
     b = bench.node("b", "--peer", url, online=False)
-    told = b.wait_for("unreachable")
-    assert told["url"] == url and "nobody listens" in told["text"], told
-    assert "nobody listens" in bench.status("b")["peers"][0]["trouble"]
+    told = b.wait_for("unreachable", "nobody listens")
+    assert told["url"] == url, told
+    await_until(lambda: "nobody listens" in bench.status("b")["peers"][0].get("trouble", ""), "its status says so")
     again = bench.node("a", "--listen", url)
     assert again.url == url
     b.wait_for("joined")
-    assert "trouble" not in bench.status("b")["peers"][0]
+    await_until(lambda: "trouble" not in bench.status("b")["peers"][0], "the trouble is over")
     assert b.stop() == 0 and again.stop() == 0
 
 

@@ -232,7 +232,7 @@ def live_hostile_scripts(world):
         assert len(lines) <= 1000, len(lines)
         ana.close()
         worker.stop()
-    assert not children_left(world.folder), "no sandbox is left behind"
+    world.wait(lambda: not children_left(world.folder), "no sandbox is left behind")
 
 
 def children_left(folder):
@@ -248,7 +248,7 @@ def live_ends_while_a_script_runs(world):
     assert worker.call("GET", "/v1/snapshot").status == 503
     began = time.monotonic()
     worker.stop()
-    assert time.monotonic() - began < 20
+    assert time.monotonic() - began < 50, "it does not wait for the script"
     worker = player(world, "for (;;) {}", "--seconds", "60")
     worker.kill()
     world.wait(lambda: not children_left(world.folder), "the sandbox ends with its worker")

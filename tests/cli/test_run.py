@@ -28,7 +28,8 @@ class Started:
         bench.nodes.append(self)
         self.folder = bench.folder
         self.text = ""
-        threading.Thread(target=self.read, daemon=True).start()
+        self.reader = threading.Thread(target=self.read, daemon=True)
+        self.reader.start()
 
     def read(self):
         for line in self.process.stdout:
@@ -41,8 +42,9 @@ class Started:
         await_until(there, f"{wanted} in what is said")
 
     def end(self):
-        code = self.process.wait(60)
-        assert not self.left(), self.left()
+        code = self.process.wait(300)
+        self.reader.join(60)  # the last it said is read
+        await_until(lambda: not self.left(), f"nobody is left: {self.left()}")
         return code
 
     def left(self):
@@ -101,8 +103,8 @@ def test_what_it_says_to_try(bench):
     assert again.end() == 0, again.text
 
 
-def opened(bench, terminal, environment, *arguments):
-    """What the desktop is asked to open, by a run in a terminal or none."""
+def opened(bench, terminal, environment, *arguments, wanted=False):
+    """What the desktop is asked to open, by a run in a terminal or none. wanted: it is, if maybe a moment later."""
     tools = bench.path("tools")
     tools.mkdir(exist_ok=True)
     asked = bench.path("asked")
@@ -118,8 +120,10 @@ def opened(bench, terminal, environment, *arguments):
     if terminal:
         command = ["script", "--quiet", "--return", "--command", shlex.join(command), "/dev/null"]
     done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True, cwd=bench.folder,
-                          env=environment, timeout=180)
+                          env=environment, timeout=300)
     assert done.returncode == 0, done.stdout + done.stderr
+    if wanted:
+        await_until(asked.exists, "the desktop is asked")
     if not asked.exists():
         return None, done.stdout
     return asked.read_text().strip(), done.stdout
@@ -129,7 +133,7 @@ def test_opens_the_page(bench):
     """Only where somebody sits at a terminal of a desktop, and has not said no."""
     if shutil.which("script") is None:
         raise Skip("script (a terminal for tests) is not installed")
-    link, text = opened(bench, True, {"DISPLAY": ":99"})
+    link, text = opened(bench, True, {"DISPLAY": ":99"}, wanted=True)
     assert link and link.endswith("/?scene=0,0") and link in text, (link, text)
     assert opened(bench, True, {"WAYLAND_DISPLAY": "w"}, "--no-open")[0] is None
     assert opened(bench, True, {})[0] is None

@@ -7,7 +7,7 @@ import sys
 import threading
 import time
 
-from harness import run_tests
+from harness import own_url, run_tests
 
 
 def big_scene(bench, count):
@@ -116,10 +116,10 @@ def test_a_server_set_back_whom_others_only_dial(bench):
 
     def files():
         return [path for path in [bench.path("a/data.mdb"), *bench.path("state").rglob("*")] if path.is_file()]
-    a = bench.node("a")
-    b = bench.node("b", "--peer", a.url, online=False)
+    url = own_url()
+    a = bench.node("a", "--listen", url)
+    b = bench.node("b", "--peer", url, online=False)
     bench.await_equal("a", "b")
-    url = a.url
     assert a.stop() == 0
     kept = {path: path.read_bytes() for path in files()}
     a = bench.node("a", "--listen", url)
