@@ -25,7 +25,7 @@ writer=
 cleanup() {
     [ -n "$writer" ] && kill -9 "$writer" 2>/dev/null
     wait 2>/dev/null
-    umount "$mnt" 2>/dev/null
+    umount "$mnt" 2>/dev/null || umount -l "$mnt" 2>/dev/null # busy for a moment
     rm -rf "$scratch"
 }
 trap cleanup EXIT
