@@ -41,7 +41,7 @@ dd if=/dev/zero of="$mnt/filler2" bs=4096 count=1000 2>/dev/null
 "$program" check "$mnt/store" "$acked" || fail "something acknowledged is missing"
 
 rm "$mnt/filler" "$mnt/filler2"
-timeout 300 "$program" write "$mnt/store" >"$scratch/acks" 2>"$scratch/err" &
+"$program" write "$mnt/store" >"$scratch/acks" 2>"$scratch/err" &
 writer=$!
 more=0
 while [ "${more:-0}" -le "$acked" ]; do # it may be slow to start, and fills the disk again
