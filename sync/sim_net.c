@@ -107,6 +107,18 @@ uint64_t sync_sim_net_next_ms(const sync_sim_net *net)
     return net->packet_count == 0 ? UINT64_MAX : net->packets[0].at_ms;
 }
 
+uint64_t sync_sim_net_last_ms(const sync_sim_net *net)
+{
+    uint64_t last = 0;
+    for (size_t i = 0; i < net->packet_count; i++) {
+        const sync_sim_packet *packet = &net->packets[i];
+        if (packet->number > 0 && packet->at_ms > last) {
+            last = packet->at_ms;
+        }
+    }
+    return last;
+}
+
 bool sync_sim_net_take(sync_sim_net *net, sync_sim_packet *packet)
 {
     if (net->packet_count == 0) {

@@ -79,6 +79,9 @@ crdt_err sync_sim_net_schedule(sync_sim_net *net, const sync_sim_packet *about);
 crdt_err sync_sim_net_put(sync_sim_net *net, const sync_sim_packet *packet);
 /* When the next packet is due; UINT64_MAX: none. */
 uint64_t sync_sim_net_next_ms(const sync_sim_net *net);
+/* When the last of the packets that are under way is due, timers left aside; 0: none is.
+ * O(packets). */
+uint64_t sync_sim_net_last_ms(const sync_sim_net *net);
 /* Take the next packet; give it back with sync_sim_net_free. False: none. */
 bool sync_sim_net_take(sync_sim_net *net, sync_sim_packet *packet);
 void sync_sim_net_free(sync_sim_net *net, sync_sim_packet *packet);

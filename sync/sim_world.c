@@ -425,6 +425,12 @@ uint64_t sync_sim_run_until_equal(sync_sim *sim, uint64_t ms)
     return sim->now_ms - begin;
 }
 
+void sync_sim_settle(sync_sim *sim)
+{
+    uint64_t last = sync_sim_net_last_ms(&sim->net);
+    sync_sim_run(sim, last > sim->now_ms ? last - sim->now_ms : 0);
+}
+
 /* ---- looking ---- */
 
 uint64_t sync_sim_now(const sync_sim *sim)

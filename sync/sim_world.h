@@ -177,6 +177,9 @@ void sync_sim_run(sync_sim *sim, uint64_t ms);
 /* Until all running places are equal and say so, at most `ms`; the time it took, or
  * UINT64_MAX. */
 uint64_t sync_sim_run_until_equal(sync_sim *sim, uint64_t ms);
+/* Until all messages that are under way now have come: what no place that runs knows, and
+ * somebody who is gone had said, is known then. Who stalls keeps them for later. */
+void sync_sim_settle(sync_sim *sim);
 
 /* ---- looking ---- */
 

@@ -397,21 +397,6 @@ void fuzz_run_edit(fuzz_run *run, const fuzz_step *step)
     }
 }
 
-void fuzz_run_housekeep(fuzz_run *run, uint32_t place)
-{
-    if (sync_sim_running(run->sim, place)) {
-        fuzz_run_set_origin(run, place, CRDT_ORIGIN_HOUSEKEEPING);
-        crdt_err err = sync_sim_housekeep(run->sim, place);
-        fuzz_run_set_origin(run, place, CRDT_ORIGIN_EDIT);
-        if (err != CRDT_OK && err != CRDT_ENOTHING) {
-            fuzz_run_fail(run, "housekeeping", "housekeeping is refused: %s",
-                          crdt_err_name(err));
-        }
-        fuzz_run_note_batches(run);
-        fuzz_run_compare(run, place);
-    }
-}
-
 /* ---- edits to be found again ---- */
 
 static void name_trial(uint32_t number, char object[16], char field[16])

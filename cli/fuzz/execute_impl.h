@@ -73,7 +73,6 @@ static inline bool fuzz_run_failed(const fuzz_run *run)
 bool fuzz_verb_edits(fuzz_verb verb);
 void fuzz_run_edit(fuzz_run *run, const fuzz_step *step);
 void fuzz_run_burst(fuzz_run *run, const fuzz_step *step);
-void fuzz_run_housekeep(fuzz_run *run, uint32_t place);
 void fuzz_run_commit(fuzz_run *run);
 /* Take new batches of the world into the history. */
 void fuzz_run_note_batches(fuzz_run *run);
@@ -84,6 +83,12 @@ bool fuzz_run_commit_ops(fuzz_run *run, uint32_t place, const crdt_op *ops,
 void fuzz_run_forge(fuzz_run *run, const fuzz_step *step);
 /* The field of its own that a trial wrote. */
 bool fuzz_run_has_trial(const fuzz_run *run, uint32_t place, const fuzz_trial *trial);
+
+/* execute_housekeep.c: clear what conflicts left there; what shows, shows still. */
+void fuzz_run_housekeep(fuzz_run *run, uint32_t place);
+/* It shows as much as `before`, and nothing is left that does not show. */
+bool fuzz_run_check_kept_house(fuzz_run *run, uint32_t place,
+                               const crdt_document_counts *before);
 
 /* execute_undo.c: undo or redo what was done last at a place; what the world tells. */
 void fuzz_run_undo(fuzz_run *run, uint32_t place, bool redo);

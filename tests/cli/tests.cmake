@@ -92,7 +92,7 @@ scenesync_test(cli/test_view SOURCES scene/world.c
 scenesync_test(cli/test_session
     SOURCES cli/gallery.c scene/world.c
     LIBS scenesync_cli scenesync_scene scenesync_sync scenesync_crdt scenesync_test_support)
-foreach(noun fuzz_plan full_history)
+foreach(noun fuzz_plan fuzz_execute full_history)
     scenesync_test(cli/test_${noun} LIBS scenesync_cli scenesync_scene scenesync_sync
         scenesync_crdt scenesync_test_support)
 endforeach()

@@ -132,3 +132,19 @@ Test(sim_net, put_back)
     cr_assert_eq(net.overtaken, 0);
     sync_sim_net_deinit(&net);
 }
+
+/* The last one that is under way; a timer is no packet. */
+Test(sim_net, the_last_one_under_way)
+{
+    sync_sim_net net =
+        open_net(4, (sync_sim_faults){.delay_ms_min = 7, .delay_ms_max = 7});
+    sync_sim_packet timer = {.kind = SYNC_SIM_EXPIRED, .at_ms = 900};
+    cr_assert_eq(sync_sim_net_schedule(&net, &timer), CRDT_OK);
+    cr_assert_eq(sync_sim_net_last_ms(&net), 0);
+    net.faults.delay_ms_max = net.faults.delay_ms_min = 300;
+    send(&net, 0, 1, SYNC_SIM_PUBLICATION, 1);
+    net.faults.delay_ms_max = net.faults.delay_ms_min = 7;
+    send(&net, 1, 0, SYNC_SIM_REQUEST, 2);
+    cr_assert_eq(sync_sim_net_last_ms(&net), 400);
+    sync_sim_net_deinit(&net);
+}

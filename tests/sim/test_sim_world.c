@@ -161,6 +161,29 @@ Test(sim_world, who_stalls_catches_up)
     expect_good(sim);
 }
 
+/* All who run are equal, and what a queue holds of somebody who is gone, none of them knows.
+ * Once it has come, it is known to all. */
+Test(sim_world, equal_is_not_settled)
+{
+    sync_sim *sim = open_world(3, 3);
+    sync_sim_cut(sim, 2, 0);
+    sync_sim_stall(sim, 1, true);
+    sync_sim_set(sim, 2, "o", "f", 1);
+    sync_sim_run(sim, 50);
+    sync_sim_crash(sim, 2, false);
+    sync_sim_copy_disk(sim, 1, 2);
+    cr_assert_eq(sync_sim_start_place(sim, 2, SYNC_SIM_PROVE), CRDT_OK);
+    sync_sim_heal_all(sim);
+    sync_sim_stall(sim, 1, false);
+    cr_assert_eq(sync_sim_run_until_equal(sim, 0), 0);
+    cr_assert_not(has(sim, 1, "o", "f", 1));
+    sync_sim_settle(sim);
+    cr_assert(has(sim, 1, "o", "f", 1));
+    cr_assert_neq(sync_sim_run_until_equal(sim, 5000), UINT64_MAX);
+    cr_assert(has(sim, 0, "o", "f", 1) && has(sim, 2, "o", "f", 1));
+    expect_good(sim);
+}
+
 /* ---- programs of another version ---- */
 
 /* A member was upgraded to a program that speaks a protocol of its own: it is refused and
