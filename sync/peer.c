@@ -133,6 +133,7 @@ void sync_peer_forget(sync_peers *peers, sync_peer *peer)
     crdt_version_clear(&peer->version);
     crdt_buf_clear(&peer->presence);
     peer->presence_number = 0;
+    peer->presence_nonce = 0;
     peer->misfit = false;
     peer->actor_known = false;
     peer->refused = false;

@@ -43,6 +43,7 @@ typedef struct sync_peer {
     bool hears_me;
     crdt_buf presence;
     uint64_t presence_number; /* 0: none was told */
+    uint64_t presence_nonce;  /* of the start whose presence counts */
     bool misfit;              /* MISFIT was told */
 
     uint64_t heard_at_ms;     /* any beacon, HELLO or WELCOME; 0: never */

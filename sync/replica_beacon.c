@@ -214,7 +214,6 @@ sync_peer *replica_beacon_identify(sync_replica *replica, sync_peer *peer,
         peer->synced = false;
         peer->leaving = false;
         peer->hello_wanted = true;
-        peer->presence_number = 0;
         peer->misfit = false;
         peer->lineage_known = false;
         peer->vetted = false;
@@ -320,6 +319,20 @@ static bool remember_starts(sync_replica *replica, const crdt_actor *actor,
     keep_remembered(replica, row, beacon->starts, beacon->start_count,
                     crdt_version_get(&claimed, actor));
     return true;
+}
+
+/* Has the actor started again since? Then what comes is late: the process that said it is
+ * gone, or is the one of two that does not know it yet. */
+static bool is_former_start(sync_replica *replica, const crdt_actor *actor,
+                            uint64_t nonce)
+{
+    const sync_remembered *row = find_remembered(replica, actor);
+    for (size_t i = 0; row != NULL && i + 1 < row->count; i++) {
+        if (row->starts[i].nonce == nonce) {
+            return true;
+        }
+    }
+    return false;
 }
 
 void replica_beacon_heard_time(sync_replica *replica, const sync_peer *peer,
@@ -481,7 +494,8 @@ static void note_beacon(sync_replica *replica, sync_peer *peer,
         return;
     }
     if (beacon->leaving) {
-        peer->leaving = !MUTANT(259);
+        peer->leaving =
+            !is_former_start(replica, &peer->actor, peer->nonce) && !MUTANT(259);
         return;
     }
     peer->leaving = false;
@@ -517,6 +531,9 @@ static void note_beacon(sync_replica *replica, sync_peer *peer,
         peer->hello_wanted = true;
     } else {
         note_version(replica, peer, message);
+    }
+    if (!is_former_start(replica, &peer->actor, peer->nonce)) {
+        replica_presence_follow(peer);
     }
     replica_presence_note(replica, peer, &beacon->presence);
     check_limits(replica, peer, beacon);

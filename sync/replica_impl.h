@@ -290,6 +290,9 @@ crdt_err replica_lineage_begin(sync_replica *replica, const crdt_actor *lineage)
 
 /* Tell `bytes` from now on. Errors: CRDT_ELIMIT, CRDT_ENOMEM. */
 crdt_err replica_presence_set(sync_replica *replica, crdt_span bytes);
+/* From now on the presence that the peer tells in the life that it is in counts, from its
+ * first number on; what it tells in others does not. */
+void replica_presence_follow(sync_peer *peer);
 /* `peer` told this. What is older than what is known came by a slower way: a reply, a
  * HELLO. */
 void replica_presence_note(sync_replica *replica, sync_peer *peer,

@@ -26,9 +26,20 @@ crdt_err replica_presence_set(sync_replica *replica, crdt_span bytes)
     return err;
 }
 
+void replica_presence_follow(sync_peer *peer)
+{
+    if (peer->presence_nonce != peer->nonce) {
+        peer->presence_nonce = peer->nonce;
+        peer->presence_number = 0;
+    }
+}
+
 void replica_presence_note(sync_replica *replica, sync_peer *peer,
                            const sync_presence *presence)
 {
+    if (peer->presence_nonce != peer->nonce) {
+        return;
+    }
     if ((presence->number <= peer->presence_number && !MUTANT(35)) ||
         presence->bytes.size > replica->o.presence_size_max) {
         return;

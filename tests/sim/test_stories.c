@@ -972,3 +972,41 @@ Test(bugs, an_echo_tells_nothing_of_another_history)
         sync_sim_close(sim);
     }
 }
+
+/* A process tells who is there, says goodbye, ends, starts again as the same actor and tells
+ * who is there now. What the former one said was on its way for long: it comes last, with a
+ * number as good as any, since each start counts anew. */
+Test(bugs, a_former_start_tells_nothing_of_its_people)
+{
+    for (int goodbye = 0; goodbye < 2; goodbye++) {
+        sync_sim *sim = open_sim(2, false);
+        sync_sim_mesh(sim);
+        sync_sim_run(sim, 3000);
+        sync_sim_set_faults(
+            sim, (sync_sim_faults){.delay_ms_min = 700, .delay_ms_max = 700});
+        sync_sim_presence(sim, 0, "ann");
+        sync_sim_run(sim, 120); /* told within the gap */
+        if (goodbye == 1) {
+            sync_sim_stop(sim, 0);
+        } else {
+            sync_sim_crash(sim, 0, true);
+        }
+        sync_sim_set_faults(sim,
+                            (sync_sim_faults){.delay_ms_min = 1, .delay_ms_max = 1});
+        cr_assert_eq(sync_sim_start_place(sim, 0, SYNC_SIM_PROVE), CRDT_OK);
+        sync_sim_presence(sim, 0, "bob");
+        uint64_t left = 0;
+        for (int ms = 0; ms < 2000; ms++) {
+            sync_sim_run(sim, 1);
+            const char *heard = sync_sim_heard_presence(sim, 1, 0);
+            if (ms == 600) {
+                left = sync_sim_notices(sim, 1, SYNC_NOTICE_LEFT);
+            }
+            cr_assert(ms < 600 || strcmp(heard, "bob") == 0, "after %d ms: `%s`", ms,
+                      heard);
+        }
+        cr_assert_eq(sync_sim_notices(sim, 1, SYNC_NOTICE_LEFT), left);
+        cr_assert_str_eq(sync_sim_fault(sim), "");
+        sync_sim_close(sim);
+    }
+}
