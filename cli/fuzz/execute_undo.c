@@ -1,6 +1,7 @@
 #include "cli/fuzz/execute_impl.h"
 
 #include "crdt/history.h"
+#include "scene/layout.h"
 #include "scene/undo.h"
 
 #include <assert.h>
@@ -587,6 +588,26 @@ static void check_others(fuzz_run *run, const own_edit *now)
     }
 }
 
+/* Of a whole value and the fields of one component, written at once, the later shows. Does
+ * this field not show for that reason? Then it hangs its entity nowhere. */
+static bool is_behind_whole(const shown *s, const shown_item *field)
+{
+    crdt_key key = field->key;
+    key.field = crdt_span_of(SCENE_NAME_VALUE);
+    const shown_item *whole = find_shown(s, &key);
+    for (size_t i = 0; i < s->count && whole != NULL; i++) {
+        const shown_item *item = &s->items[i];
+        if (item->key.depth == CRDT_FIELD &&
+            crdt_span_equal(item->key.object, key.object) &&
+            crdt_span_equal(item->key.part, key.part) &&
+            !scene_layout_is_own(item->key.field) &&
+            crdt_stamp_compare(&item->stamp, &whole->stamp) > 0) {
+            return false;
+        }
+    }
+    return whole != NULL;
+}
+
 /* What others have hung below an entity since the edit still has it; "since" goes by Lamport
  * time, so a concurrent move of a lesser time does not count. */
 static void check_hung(fuzz_run *run, const own_edit *undone, const own_edit *now)
@@ -599,6 +620,7 @@ static void check_hung(fuzz_run *run, const own_edit *undone, const own_edit *no
             crdt_actor_equal(&item->stamp.actor, &now->first.actor) ||
             item->stamp.time <= undone->first.time ||
             is_same(undone->before, now->before, &item->key) ||
+            is_behind_whole(now->before, item) ||
             !scene_layout_parent(item->value, text, &id)) {
             continue;
         }
