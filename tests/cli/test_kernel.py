@@ -79,7 +79,7 @@ def test_edit_play_stop(world):
     assert played["state"] == "running" and played["http"] == edited["http"], played
     assert played["saved"] is True, played
     assert not alive(edited["pid"])
-    world.wait(lambda: ana.ready and ana.welcome["state"] == "running", "ana is at the running worker")
+    world.wait(lambda: ana.ready and ana.state == "running", "ana is at the running worker")
     assert ana.model["lamp1"]["Transform"]["position"] == {"x": 9, "y": 9, "z": 9}, ana.model
     assert len(ana.model) == 5
     began = time.monotonic()
@@ -87,7 +87,7 @@ def test_edit_play_stop(world):
     print(f"play -> edit: {time.monotonic() - began:.2f} s")
     assert stopped["state"] == "editing" and stopped["http"] == edited["http"], stopped
     assert not alive(played["pid"])
-    world.wait(lambda: ana.ready and ana.welcome["state"] != "running", "ana is at the edition again")
+    world.wait(lambda: ana.ready and ana.state != "running", "ana is at the edition again")
     assert ana.model["lamp1"]["Transform"]["position"] == {"x": 9, "y": 9, "z": 9}, ana.model
     ended = kernel.post(f"/scenes/{SCENE}/stop")
     assert ended["state"] == "stopped" and "pid" not in ended, ended

@@ -248,6 +248,11 @@ class Renderer:
         return self.socket is not None and self.socket.fileno() >= 0
 
     @property
+    def state(self):
+        """The worker's, as the Welcome of this link and what followed told it."""
+        return self.states[-1] if self.welcome else None
+
+    @property
     def open(self):
         return self.socket is not None and self.socket.status == 101 and not self.socket.closed
 

@@ -44,7 +44,7 @@ def test_user_to_worker_kill_worker(world):
     edition = world.wait(lambda: (s := kernel_scene(kernel, world.scene)) and s["state"] == "editing" and s,
                          "the scene is edited")
     assert edition["pid"] != running["pid"]
-    world.wait(lambda: shown_by.ready and shown_by.welcome["state"] == "editing", "the renderer is at the new worker")
+    world.wait(lambda: shown_by.ready and shown_by.state == "editing", "the renderer is at the new worker")
 
 
 def alive(pid):
@@ -299,12 +299,12 @@ def test_play_and_stop(world):
     edited = dict(shown(lamp_scene()))
     edited["lamp1"] = dict(edited["lamp1"], Transform=HERE)
     kernel.post(f"/scenes/{world.scene}/play")
-    world.wait(lambda: ana.ready and ana.welcome["state"] == "running", "ana is at the running worker")
+    world.wait(lambda: ana.ready and ana.state == "running", "ana is at the running worker")
     assert ana.model == edited, "the running worker builds what the snapshot shows"
     refused = ana.answer(ana.set("lamp1", "Transform", HERE))
     assert not refused["ok"], refused
     kernel.post(f"/scenes/{world.scene}/stop")
-    world.wait(lambda: ana.ready and ana.welcome["state"] in ("editing", "loading"), "ana is at the edition again")
+    world.wait(lambda: ana.ready and ana.state in ("editing", "loading"), "ana is at the edition again")
     assert ana.model == edited
 
 
