@@ -21,7 +21,7 @@ def build(bench, store):
     """What the running worker builds from the code of a store, as test_generated_code wants it."""
     code = bench.path(f"{store}.js")
     bench.verb("codegen", store, "-o", code)
-    done = bench.command("play", "--code", code, "--print")
+    done = bench.command("play", "--code", code, "--print", "--seconds", "120")
     assert done.code == 0 and done.err == b"", (store, done.err.decode())
     built = json.loads(done.out)
     for entity in built["entities"]:
@@ -76,7 +76,7 @@ def test_code_by_hand(bench):
                        "dcl.updateEntityComponent('b', 'engine.transform', 1, '{\"position\":1,\"scale\":2}');\n"
                        "dcl.componentCreated('s', 'engine.shape', 16);\n"
                        "dcl.componentUpdated('s', '{}'); dcl.attachEntityComponent('a', 'engine.shape', 's');")
-    built = json.loads(bench.command("play", "--code", code, "--print").out)
+    built = json.loads(bench.command("play", "--code", code, "--print", "--seconds", "120").out)
     assert built["entities"] == [
         {"id": "a", "components": [{"type": "BoxShape", "value": {}}]},
         {"id": "b", "parent": "a",
@@ -86,7 +86,7 @@ def test_code_by_hand(bench):
 
 def test_print_says_what_is_wrong(bench):
     code = bench.write("game.js", "dcl.addEntity('a');\nthrow new Error('so what');")
-    done = bench.command("play", "--code", code, "--print")
+    done = bench.command("play", "--code", code, "--print", "--seconds", "120")
     assert done.code == 1 and b"error at line 2: Error: so what" in done.err, done.err
     assert [e["id"] for e in json.loads(done.out)["entities"]] == ["a"]
     done = bench.command("play", "--code", bench.write("g.js", "dcl.setParent('x', 'y');"), "--print")
