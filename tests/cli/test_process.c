@@ -222,9 +222,9 @@ Test(process, a_command_to_its_end)
 {
     crdt_diag diag = {0};
     const char *good[] = {"sh", "-c", "exit 0", NULL};
-    cr_assert_eq(kernel_process_run("/bin/sh", good, log_path, 10000, &diag), CRDT_OK);
+    cr_assert_eq(kernel_process_run("/bin/sh", good, log_path, 50000, &diag), CRDT_OK);
     const char *bad[] = {"sh", "-c", "echo why >&2; exit 1", NULL};
-    cr_assert_eq(kernel_process_run("/bin/sh", bad, log_path, 10000, &diag),
+    cr_assert_eq(kernel_process_run("/bin/sh", bad, log_path, 50000, &diag),
                  CRDT_EREFUSED);
     cr_assert(strstr(diag.text, "why") != NULL, "%s", diag.text);
     const char *late[] = {"sh", "-c", "exec sleep 600", NULL};

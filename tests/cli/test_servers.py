@@ -19,7 +19,7 @@ import time
 import uuid
 from pathlib import Path
 
-from harness import PROGRAM, WAIT, Skip, canonical, run_tests, shared
+from harness import PROGRAM, WAIT, Skip, await_until, canonical, own_url, run_tests, shared
 
 ANA = "0x" + "aA" * 20
 BEN = "0x" + "bB" * 20
@@ -627,7 +627,7 @@ def test_other_machines(bench):
 
 
 def test_restart_at_the_same_address(bench):
-    servers = Servers(bench)
+    servers = Servers(bench, http=own_url().removeprefix("tcp://"))  # nobody takes it in between
     assert servers.deploy(Package()).status == 200
     open_connection = http.client.HTTPConnection(servers.host, servers.port, timeout=WAIT)
     open_connection.request("GET", "/about")
@@ -831,7 +831,9 @@ def test_kill_minus_nine(bench):
         writers = [Writer(servers, round * 3 + i, chance.random()) for i in range(3)]
         for writer in writers:
             writer.start()
-        time.sleep(chance.uniform(0.05, 0.6))  # the moment of the kill is what is random here
+        time.sleep(chance.uniform(0.05, 0.6))  # the moment of the kill is what is random here,
+        await_until(lambda: any(w.failure for w in writers) or sum(len(w.deployed) + w.acknowledged for w in writers) >= 3,
+                    "something is acknowledged")  # once there is something to lose
         servers.kill()
         for writer in writers:
             writer.join()

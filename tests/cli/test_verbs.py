@@ -5,7 +5,7 @@ import json
 import subprocess
 import sys
 
-from harness import PROGRAM, run_tests
+from harness import PROGRAM, WAIT, run_tests
 
 STATE = {
     "schemaVersion": 1,
@@ -374,7 +374,7 @@ def test_shells_that_edit_one_store_at_once(bench):
         subprocess.Popen([PROGRAM, "set", "--store", str(bench.path("s")), "e", f"C.f{i}", str(i)])
         for i in range(16)
     ]
-    assert [process.wait(timeout=60) for process in running] == [0] * 16
+    assert [process.wait(timeout=WAIT) for process in running] == [0] * 16
     assert bench.entities("s")["e"]["C"] == {f"f{i}": i for i in range(16)}
 
 

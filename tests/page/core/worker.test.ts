@@ -52,6 +52,13 @@ async function snapshot(worker: { get(path: string): Promise<{ entities: any[] }
     return new Map(entities.map((entity) => [entity.id, new Map(entity.components.map((part: any) => [part.type, part.value]))]));
 }
 
+function shows(page: Page, worker: Parameters<typeof snapshot>[0]): Promise<void> {
+    return until(`${page.name} sees what the worker has`, async () => {
+        assert.deepEqual(plain(seen(page)), plain(await snapshot(worker)));
+        return true;
+    });
+}
+
 test('two pages at one worker', async (t) => {
     const relay = await world.relay();
     const worker = await world.worker('one', { scene: playground(), relay });
@@ -61,7 +68,7 @@ test('two pages at one worker', async (t) => {
     await Promise.all([live(ana), live(ben)]);
 
     await t.test('see what there is, and each other', async () => {
-        assert.deepEqual(plain(seen(ana)), plain(await snapshot(worker)));
+        await shows(ana, worker);
         assert.equal(ana.session.scene.label('lamp'), 'Lamp');
         await until('they see each other', () => ana.session.people.value[0]?.name === 'Ben' && ben.session.people.value[0]?.name === 'Ana');
     });
@@ -94,11 +101,11 @@ test('two pages at one worker', async (t) => {
         assert.equal(scene.children(copy!).length, 1);
         await settled(ana);
         await until('Ben sees the copy', () => ben.session.scene.children(copy!).length === 1);
-        assert.deepEqual(plain(seen(ben)), plain(await snapshot(worker)));
+        await shows(ben, worker);
         edits.remove([copy!]);
         await settled(ana);
         await until('Ben sees that it is gone', () => !ben.session.scene.get(copy!));
-        assert.deepEqual(plain(seen(ana)), plain(await snapshot(worker)));
+        await shows(ana, worker);
     });
 
     await t.test('undo and redo', async () => {
@@ -140,8 +147,8 @@ test('two pages at one worker', async (t) => {
         await settled(ana, ben);
         await until('nothing is lost', () => [ana, ben].every(({ session }) =>
             session.scene.place('tower').position[0] === 5 && session.scene.place('tower').scale[0] === 3));
-        assert.deepEqual(plain(seen(ana)), plain(await snapshot(worker)));
-        assert.deepEqual(plain(seen(ben)), plain(await snapshot(worker)));
+        await shows(ana, worker);
+        await shows(ben, worker);
     });
 
     await t.test('deleted under the one who edits it: said, and restored with what was refused', async () => {
@@ -153,12 +160,12 @@ test('two pages at one worker', async (t) => {
         ana.session.edits.set('sign', 'TextShape', { value: 'Late' });
         await settled(ana);
         await until('it is gone', () => !ana.session.scene.get('sign'));
-        assert.deepEqual(plain(seen(ana)), plain(await snapshot(worker)));
+        await shows(ana, worker);
         ana.session.edits.restore('sign');
         await until('it is back, with what was refused', () => [ana, ben].every((page) =>
             (data(page, 'sign', 'TextShape') as any)?.value === (knew ? 'Bye' : 'Late') && page.session.scene.label('sign') === 'Sign'));
         await settled(ana, ben);
-        assert.deepEqual(plain(seen(ben)), plain(await snapshot(worker)));
+        await shows(ben, worker);
     });
 });
 

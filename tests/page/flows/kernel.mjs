@@ -24,12 +24,13 @@ export async function play_and_stop(world) {
         await person.until('the scene runs', async () => (await person.link())?.mode === 'running' && (await person.link()).phase === 'live');
         await person.page.locator('[data-mode=running]').first().waitFor();
     }
-    assert.equal((await kernel.scene()).state, 'running');
-    assert.equal(await ben.stateLine.getAttribute('data-readonly'), 'true');
+    await world.until('the kernel says so', async () => (await kernel.scene()).state === 'running');
+    await ben.until('nobody edits', async () => (await ben.stateLine.getAttribute('data-readonly')) === 'true');
     await ben.button('Stop').click();
     for (const person of [ana, ben]) {
         await person.until('it is edited again', async () => (await person.link())?.mode === 'editing' && (await person.link()).phase === 'live');
     }
+    await ana.until('all is there', async () => (await ana.ids()).length === before.length);
     assert.deepEqual(await ana.ids(), before);
     await world.same(ana, ben);
 }

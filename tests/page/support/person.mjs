@@ -261,8 +261,8 @@ export class Person {
     }
 
     /* Drags what is at an entity by so many pixels, in steps as of a hand: each is a frame of the
-     * page, for moves within one frame come as one. */
-    async drag(id, dx, dy, steps = 8) {
+     * page, for moves within one frame come as one. `between`: what is waited for after each. */
+    async drag(id, dx, dy, steps = 8, between = async () => {}) {
         const from = await this.screen(id);
         if (!from) {
             throw new Error(`${id} is not in sight`);
@@ -273,6 +273,7 @@ export class Person {
         for (let i = 1; i <= steps; ++i) {
             await mouse.move(from.x + dx * i / steps, from.y + dy * i / steps);
             await this.in(() => new Promise((done) => { requestAnimationFrame(() => setTimeout(done, 40)); }));
+            await between(i);
         }
         await mouse.up();
     }
