@@ -246,8 +246,10 @@ crdt_err worker_rebase_folder_switch(worker_rebase_folder *folder, crdt_diag *di
     crdt_err err = CRDT_OK;
     if (exists(folder->fresh)) {
         (void)unlink(folder->tag);
-        if (exists(folder->store) && exists(folder->archive)) {
-            /* Somebody made a store meanwhile. It is kept too. */
+        bool archived = exists(folder->archive);
+        if (archived && rmdir(folder->store) != 0 && exists(folder->store)) {
+            /* Somebody made a store meanwhile. It is kept too, unless it is an empty
+             * folder, as a process makes it that is to be confined to it. */
             err = worker_rebase_folder_choose(folder, diag);
         }
         if (err == CRDT_OK && exists(folder->store)) {

@@ -18,10 +18,12 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
-#define STEPS 7 /* 3: the marker */
+#define STEPS 7         /* 3: the marker */
+#define STEP_ARCHIVED 4 /* the store is away, the new one not in its place */
 
 static int failures;
 
@@ -298,7 +300,9 @@ static void foreign_folder(void)
     temp_dir_close(&temp);
 }
 
-static void killed_at(const char *program, int step)
+/* `made`: who comes next makes the store's folder before it looks, as a worker does that is
+ * confined to it: an empty folder is no store, and nothing to keep. */
+static void killed_at(const char *program, int step, bool made)
 {
     temp_dir temp;
     temp_dir_open(&temp);
@@ -315,6 +319,7 @@ static void killed_at(const char *program, int step)
     crdt_actor before = inspect(store, &l);
     check_shown(&l, "before", step);
     CHECK(run_child(program, store, file, step), "it did not end at step %d", step);
+    CHECK(!made || mkdir(store, 0700) == 0, "step %d: there is a store", step);
     bool finished = false;
     crdt_diag diag = {0};
     CHECK(worker_rebase_finish(store, &finished, &diag) == CRDT_OK, "finish: %s",
@@ -355,11 +360,15 @@ int main(int argc, char **argv)
     }
     for (int step = 1; step <= STEPS; step++) {
         int before = failures;
-        killed_at(argv[0], step);
+        killed_at(argv[0], step, false);
         printf("[%s] rebase_kill::at_step_%d\n", failures == before ? "PASS" : "FAIL",
                step);
     }
     int before = failures;
+    killed_at(argv[0], STEP_ARCHIVED, true);
+    printf("[%s] rebase_kill::an_empty_folder_is_no_store\n",
+           failures == before ? "PASS" : "FAIL");
+    before = failures;
     foreign_folder();
     printf("[%s] rebase_kill::foreign_folder\n", failures == before ? "PASS" : "FAIL");
     return failures == 0 ? 0 : 1;
